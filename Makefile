@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The only entry points. `make help` lists them.
+
+BUILD  ?= build
+CC     ?= gcc
+ifeq ($(origin CC),default)
+CC      = gcc
+endif
+PYTHON ?= /usr/bin/python3
+VERSION := 0.1.0
+
+# SAN=asan|tsan|cov|fuzz selects an instrumented build in its own directory.
+SAN ?=
+ifeq ($(SAN),asan)
+  SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SAN),tsan)
+  SANFLAGS = -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(SAN),cov)
+  SANFLAGS = --coverage
+else ifeq ($(SAN),fuzz)
+  SANFLAGS = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+  CC       = clang
+endif
+OUT := $(BUILD)$(if $(SAN),/$(SAN))
+
+WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+           -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Werror
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARNINGS) -fno-common -fstack-protector-strong -D_GNU_SOURCE \
+             -DSALLYPORT_VERSION='"$(VERSION)"' $(SANFLAGS) -I. -MMD -MP
+ifeq ($(filter asan fuzz tsan,$(SAN)),)
+ALL_CFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -Wl,--as-needed -Wl,-z,relro,-z,now
+
+pkg_cflags = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(1)))
+pkg_libs   = $(shell pkg-config --libs $(1))
+
+# --- modules: a folder is a static library; dependencies run one way (ci/check-dependencies) ---------------------
+MODULES := base config dpclient dataplane cpclient controlplane mgmt
+base_SRC         := $(wildcard platforms/base/*.c)
+config_SRC       := $(wildcard config/*.c)
+dpclient_SRC     := dataplane/client.c
+dataplane_SRC    := $(filter-out dataplane/client.c dataplane/main.c,$(wildcard dataplane/*.c))
+cpclient_SRC     := controlplane/client.c
+controlplane_SRC := $(filter-out controlplane/client.c controlplane/main.c,$(wildcard controlplane/*.c))
+mgmt_SRC         := $(filter-out mgmt/main.c mgmt/sallyport.c,$(wildcard mgmt/*.c))
+
+base_PKG         := libuv libsystemd
+config_PKG       := libuv libconfuse
+dpclient_PKG     := libuv
+dataplane_PKG    := libdpdk libuv libmnl
+cpclient_PKG     := libuv
+controlplane_PKG := libuv libosip2 mimalloc
+mgmt_PKG         := libuv jansson
+
+base_LIBS         := base
+config_LIBS       := config base
+dpclient_LIBS     := dpclient base
+dataplane_LIBS    := dataplane dpclient config base
+cpclient_LIBS     := cpclient base
+controlplane_LIBS := controlplane dpclient config base
+mgmt_LIBS         := mgmt cpclient dpclient config base
+
+# libosip2 and mimalloc of Debian 12 have no usable pkg-config files for every need.
+libosip2_cflags :=
+libosip2_libs   := -losip2 -losipparser2
+mimalloc_cflags :=
+mimalloc_libs   := -lmimalloc
+libdpdk_cflags  := $(call pkg_cflags,libdpdk)
+libdpdk_libs    := $(call pkg_libs,libdpdk)
+$(foreach p,libuv libsystemd libconfuse libmnl jansson,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+
+module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
+module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))
+objects       = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+archives      = $(foreach l,$($(1)_LIBS),$(OUT)/lib/lib$(l).a)
+
+BINARIES := sallyport-dataplane sallyport-controlplane sallyport-mgmt sallyport
+sallyport-dataplane_MAIN    := dataplane/main.c
+sallyport-dataplane_MODULE  := dataplane
+sallyport-controlplane_MAIN := controlplane/main.c
+sallyport-controlplane_MODULE := controlplane
+sallyport-mgmt_MAIN         := mgmt/main.c
+sallyport-mgmt_MODULE       := mgmt
+sallyport_MAIN              := mgmt/sallyport.c
+sallyport_MODULE            := mgmt
+
+.DEFAULT_GOAL := all
+.PHONY: all help
+all: $(BINARIES:%=$(OUT)/%)
+
+define module_rules
+$(call objects,$($(1)_SRC)): MODULE_CFLAGS := $(call module_cflags,$(1))
+$(OUT)/lib/lib$(1).a: $(call objects,$($(1)_SRC))
+.PHONY: lib-$(1)
+lib-$(1): $(OUT)/lib/lib$(1).a
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+
+define binary_rules
+$(call objects,$($(1)_MAIN)): MODULE_CFLAGS := $(call module_cflags,$($(1)_MODULE))
+$(OUT)/$(1): $(call objects,$($(1)_MAIN)) $(call archives,$($(1)_MODULE))
+	@echo "  LD    $$@"
+	@$(CC) $(ALL_LDFLAGS) -o $$@ $(call objects,$($(1)_MAIN)) -Wl,--start-group $(call archives,$($(1)_MODULE)) -Wl,--end-group $(call module_libs,$($(1)_MODULE)) -lpthread
+endef
+$(foreach b,$(BINARIES),$(eval $(call binary_rules,$(b))))
+
+$(OUT)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(OUT)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) $(MODULE_CFLAGS) -c -o $@ $<
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
+
+# --- unit tests: tests/unit/<module>/test_<file>.c, one program each ---------------------------------------------
+UNIT_MODULES := base config dataplane controlplane mgmt
+define unit_rules
+unit_$(1)_SRC := $(wildcard tests/unit/$(1)/test_*.c)
+$$(call objects,$$(unit_$(1)_SRC)): MODULE_CFLAGS := $(foreach l,$($(1)_LIBS),$(call module_cflags,$(l)))
+UNIT_$(1) := $$(patsubst tests/unit/%.c,$(OUT)/unit/%,$$(unit_$(1)_SRC))
+$$(UNIT_$(1)): $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(call archives,$(1))
+	@mkdir -p $$(@D)
+	@$(CC) $(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group $(call archives,$(1)) -Wl,--end-group $(call module_libs,$(1)) -lcmocka -lpthread
+.PHONY: unit-$(1)
+unit-$(1): $$(UNIT_$(1))
+	@set -e; for t in $$^; do echo "  TEST  $$$$t"; $$$$t; done
+endef
+$(foreach m,$(UNIT_MODULES),$(eval $(call unit_rules,$(m))))
+.PHONY: unit
+unit: $(foreach m,$(UNIT_MODULES),unit-$(m))
+
+# --- fuzz targets: tests/fuzz/fuzz_<parser>.c, libFuzzer --------------------------------------------------------
+FUZZ_SRC     := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_SECONDS ?= 600
+FUZZ         ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SRC))
+ifeq ($(SAN),fuzz)
+FUZZ_LIBS := controlplane dataplane mgmt cpclient dpclient config base
+$(call objects,$(FUZZ_SRC)): MODULE_CFLAGS := $(foreach l,$(FUZZ_LIBS),$(call module_cflags,$(l)))
+$(OUT)/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a)
+	@echo "  LD    $@"
+	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a) -Wl,--end-group \
+	  $(foreach p,$(sort $(foreach l,$(FUZZ_LIBS),$($(l)_PKG))),$($(p)_libs)) -lpthread
+.PHONY: fuzz-build
+fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%)
+endif
+.SECONDARY:
