@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The dataplane's one door: the messages on RUN-DIRECTORY/dataplane.sock (framing: platforms/base/ipc.h).
+ *
+ * Fixed layout, native byte order, every struct a multiple of 8 bytes. A request carries a sequence number which its reply
+ * repeats; replies may come in any order. The reply's frame status is 0 or -errno; on an error the body is empty or a text.
+ * The dataplane owns local ports and session numbers; the control plane owns what a session means (its blob). */
+#ifndef DATAPLANE_API_H
+#define DATAPLANE_API_H
+
+#include <stdint.h>
+
+enum {
+	DP_API_VERSION = 1,
+	DP_STREAMS_MAX = 8,  /* media streams ("m=" lines relayed) of a session */
+	DP_BLOB_MAX = 4096,  /* bytes the control plane may store with a session */
+	DP_NAME_MAX = 64,    /* a configuration name and NUL */
+	DP_OWNERS_MAX = 64,  /* control-plane shards */
+};
+
+enum dp_message {
+	DP_SUBSCRIBE = 1,      /* dp_subscribe -> empty: events of this owner's sessions come on this connection */
+	DP_SESSION_CREATE = 2, /* dp_session_request + blob -> dp_session_reply */
+	DP_SESSION_UPDATE = 3, /* dp_session_request + blob -> dp_session_reply */
+	DP_SESSION_DELETE = 4, /* dp_session_id -> dp_session_info (final counters) */
+	DP_SESSION_GET = 5,    /* dp_session_id -> dp_session_info + blob */
+	DP_SESSION_LIST = 6,   /* dp_list_request -> dp_list_reply + entries */
+	DP_BLOB_SET = 7,       /* dp_session_id + blob -> empty */
+	DP_STATS = 8,          /* empty -> dp_stats */
+	DP_INTERFACES = 9,     /* empty -> dp_interface[] */
+	DP_REPLY = 0x4000,     /* added to the request's number */
+	DP_EVENT_LATCHED = 0x100,      /* dp_event */
+	DP_EVENT_MEDIA_SILENT = 0x101, /* dp_event: no valid packet for idle-timeout / initial-timeout */
+	DP_EVENT_SOURCE_ALARM = 0x102, /* dp_event: packets from a wrong source began to arrive (at most one a second) */
+};
+
+struct dp_subscribe {
+	uint32_t owner; /* < DP_OWNERS_MAX; the newest subscriber of an owner gets its events */
+	uint32_t reserved;
+};
+
+struct dp_session_id {
+	uint64_t session; /* never 0; not reused within a boot generation */
+};
+
+struct dp_address {
+	uint8_t ip[16];  /* IPv4 in the first four bytes */
+	uint16_t port;   /* host order */
+	uint8_t family;  /* 0 none, 4, 6 */
+	uint8_t reserved[5];
+};
+
+enum dp_media_kind {
+	DP_MEDIA_NONE = 0,  /* no stream at this index (any more): its ports are given back */
+	DP_MEDIA_RTP = 1,   /* RTP and RTCP; validated and measured */
+	DP_MEDIA_OTHER = 2, /* UDPTL and other UDP: relayed untouched, one port */
+};
+
+enum dp_latching {
+	DP_LATCHING_FIXED = 0, /* only the signalled address and port may send */
+	DP_LATCHING_LATCH = 1, /* the first valid packet from the signalled or the signalling address; then locked */
+	DP_LATCHING_RELATCH = 2,
+};
+
+enum dp_side_flag {
+	DP_SIDE_RTCP_MUX = 1, /* RFC 5761: RTCP on the RTP port */
+	DP_SIDE_MUTED = 2,    /* this side has to receive nothing (it said inactive, sendonly or c=0.0.0.0, or is not known yet) */
+	DP_SIDE_QUIET = 4,    /* this side is not expected to send (on hold): no silence events for it */
+};
+
+/* One side of a stream: what the peer on that side signalled. */
+struct dp_side_request {
+	char realm[DP_NAME_MAX]; /* whose steering pool gives our address and ports */
+	uint8_t family;          /* 4 or 6: of our address on this side */
+	uint8_t latching;        /* enum dp_latching */
+	uint8_t flags;           /* enum dp_side_flag */
+	uint8_t reserved[5];
+	struct dp_address rtp;        /* where it wants its media; family 0 = not known yet */
+	struct dp_address rtcp;       /* family 0 = RTP's address, port + 1 */
+	struct dp_address signalling; /* source of its signalling: accepted for latching too; port ignored; family 0 = none */
+};
+
+struct dp_stream_request {
+	uint8_t kind; /* enum dp_media_kind */
+	uint8_t reserved[7];
+	struct dp_side_request side[2];
+};
+
+/* Create and update are whole states, not differences: update keeps the ports of a stream whose realm and family stay,
+ * allocates for those that are new, frees those that went. A changed remote address arms the latch again.
+ * All or nothing: on an error nothing has changed (-ENOENT realm or session, -EADDRNOTAVAIL no address of that family,
+ * -ENOSPC pool or table full, -EINVAL). */
+struct dp_session_request {
+	uint64_t session; /* 0 in create */
+	uint32_t owner;
+	uint16_t blob_length; /* bytes behind the struct; in update 0 leaves the blob as it is */
+	uint8_t streams;      /* <= DP_STREAMS_MAX */
+	uint8_t reserved;
+	struct dp_stream_request stream[DP_STREAMS_MAX];
+};
+
+struct dp_session_reply {
+	uint64_t session;
+	/* our address and RTP port per stream and side; RTCP is port + 1. family 0: no such stream */
+	struct dp_address local[DP_STREAMS_MAX][2];
+};
+
+/* What arrived from one side on one stream, measured without RTCP (RFC 3550 appendix A). Times: microseconds since the
+ * session was created; 0 = never. */
+struct dp_counters {
+	uint64_t packets, octets; /* valid RTP (or OTHER) from the accepted source; octets of UDP payload */
+	uint64_t relayed;         /* of these, sent on to the other side */
+	uint64_t lost, duplicate, reordered;
+	uint64_t wrong_source, malformed, policed, no_next_hop;
+	uint64_t rtcp_packets;
+	uint64_t srtp_auth_failed, srtp_replayed;
+	uint64_t first_us, last_us;
+	uint32_t jitter_us;      /* interarrival jitter at the end, RFC 3550 section 6.4.1 */
+	uint32_t jitter_max_us;
+	uint32_t longest_gap_ms; /* between two packets */
+	uint32_t ssrc, ssrc_changes;
+	uint8_t payload_type;
+	uint8_t latched; /* 1: `source` is a latched address */
+	uint8_t reserved[2];
+	struct dp_address source; /* where its media comes from now */
+};
+
+struct dp_stream_info {
+	uint8_t kind;
+	uint8_t reserved[7];
+	struct dp_address local[2];
+	struct dp_address remote[2];
+	struct dp_counters from[2]; /* from side 0, from side 1 */
+};
+
+struct dp_session_info {
+	uint64_t session;
+	uint32_t owner;
+	uint16_t blob_length; /* bytes behind the struct in replies that carry the blob */
+	uint8_t streams;
+	uint8_t reserved;
+	uint64_t age_us;
+	struct dp_stream_info stream[DP_STREAMS_MAX];
+};
+
+struct dp_list_request {
+	uint64_t after; /* 0 = from the beginning, else the last session seen */
+	uint32_t owner; /* UINT32_MAX = all */
+	uint32_t limit; /* entries wanted; fewer come where a packet is full */
+};
+
+/* Followed by `count` entries, each a dp_session_id, a uint64_t blob length, and the blob padded to 8 bytes. */
+struct dp_list_reply {
+	uint32_t count;
+	uint32_t more; /* 1: ask again after the last one */
+};
+
+struct dp_event {
+	uint64_t session;
+	uint8_t stream, side;
+	uint8_t reserved[6];
+	struct dp_address source; /* latched, alarm: the address in question */
+};
+
+/* Counters of the whole dataplane: enum, name and help come from this one list (also used by telemetry, show counters,
+ * later SNMP and metrics). */
+#define DP_COUNTERS(X)                                                                         \
+	X(RX_PACKETS, "rx-packets", "packets received on all ports")                            \
+	X(TX_PACKETS, "tx-packets", "packets sent on all ports")                                \
+	X(MEDIA_RELAYED, "media-relayed", "media packets relayed")                              \
+	X(MIRROR_IN, "mirror-in", "packets handed to the kernel's mirror")                      \
+	X(MIRROR_OUT, "mirror-out", "packets sent for the kernel's mirror")                     \
+	X(DROP_NO_FLOW, "drop-no-flow", "media port without a session")                         \
+	X(DROP_WRONG_SOURCE, "drop-wrong-source", "media from an address that is not the peer") \
+	X(DROP_MALFORMED, "drop-malformed", "truncated or inconsistent Ethernet, IP or UDP")    \
+	X(DROP_NOT_RTP, "drop-not-rtp", "not RTP or RTCP on an RTP stream")                     \
+	X(DROP_FRAGMENT, "drop-fragment", "fragment to a media address")                        \
+	X(DROP_MUTED, "drop-muted", "the other side receives nothing now")                      \
+	X(DROP_NO_NEXT_HOP, "drop-no-next-hop", "link-layer address of the next hop unknown")   \
+	X(DROP_TX_FULL, "drop-tx-full", "port's transmit queue full")                           \
+	X(DROP_MIRROR_FULL, "drop-mirror-full", "kernel's mirror full")                         \
+	X(DROP_VLAN, "drop-vlan", "VLAN that no network-interface has")                         \
+	X(DROP_TTL, "drop-ttl", "TTL or hop limit exceeded")
+
+enum dp_counter {
+#define X(id, name, help) DP_COUNTER_##id,
+	DP_COUNTERS(X)
+#undef X
+	DP_COUNTER_COUNT
+};
+
+struct dp_stats {
+	uint64_t uptime_us;
+	uint32_t sessions, sessions_max;
+	uint32_t flows, workers;
+	uint64_t sessions_total;
+	uint64_t ports_used, ports_total;
+	uint32_t hugepages; /* 1: memory is on hugepages */
+	uint32_t counters;  /* DP_COUNTER_COUNT */
+	uint64_t counter[DP_COUNTER_COUNT];
+};
+
+struct dp_interface {
+	char name[DP_NAME_MAX], port[DP_NAME_MAX], mirror[16];
+	uint8_t mac[6];
+	uint8_t link_up, reserved;
+	uint32_t speed_mbps, mtu;
+	uint64_t rx_packets, rx_octets, rx_missed, rx_errors;
+	uint64_t tx_packets, tx_octets, tx_errors;
+	uint64_t mirror_in, mirror_out;
+	uint32_t next_hops, next_hops_incomplete;
+};
+
+#endif
