@@ -40,7 +40,7 @@ int log_level_parse(struct span name, enum log_level *level);
 
 /* One record. `fields` ends with a LOG_FIELD_END entry. Use the macros. */
 void log_write(enum log_level level, const char *component, const char *message, const struct log_field *fields);
-extern enum log_level log_level_now; /* read by the macros; changed by log_set_level only */
+extern _Atomic enum log_level log_level_now; /* read by the macros; changed by log_set_level only */
 
 #define LOG_AT(level, component, message, ...)                                                                         \
 	do {                                                                                                           \

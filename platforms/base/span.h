@@ -31,7 +31,8 @@ struct span span_cut(struct span *rest, char separator);
 /* Heap copy with a NUL behind it for use by C interfaces; NULL without memory. Caller frees. */
 char *span_dup(struct span s);
 
-/* Appends to a caller's buffer. Never writes past it; `overflow` sticks, and len stays what fitted. */
+/* Appends to a caller's buffer. Never writes past it: a piece that does not fit is left out whole, and so is
+ * everything after it; `overflow` tells. writer_format needs one byte more than its text. No NUL is added. */
 struct writer {
 	char *buffer;
 	size_t size;
