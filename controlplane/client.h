@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Client of the control plane's API for a libuv loop; the shape is that of dataplane/client.h. */
+#ifndef CONTROLPLANE_CLIENT_H
+#define CONTROLPLANE_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "controlplane/api.h"
+
+struct cp_client;
+
+/* status: 0, -errno of the control plane, -ENOTCONN, -ETIMEDOUT after 2 s. `body` is borrowed, at least as long as the
+ * request's fixed reply. Called exactly once per accepted request. */
+typedef void (*cp_reply)(void *arg, int status, const void *body, size_t length);
+
+int cp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation, struct cp_client **out);
+void cp_client_free(struct cp_client *client); /* requests under way: -ENOTCONN */
+bool cp_client_is_up(const struct cp_client *client);
+/* 0, -ENOTCONN, -ENOBUFS, -ENOMEM, -EMSGSIZE */
+int cp_client_request(struct cp_client *client, enum cp_message type, const void *body, size_t length, cp_reply reply, void *arg);
+const char *cp_counter_name(enum cp_counter counter);
+const char *cp_counter_help(enum cp_counter counter);
+
+#endif

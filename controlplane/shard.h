@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A shard: one thread, one libuv loop, one osip_t, own tables. Shards share only the immutable configuration.
+ * A Call-ID, tag or branch of our making names its shard; others go by keyed hash of Call-ID. A message that lands on the
+ * wrong shard is passed on by its mailbox. */
+#ifndef CONTROLPLANE_SHARD_H
+#define CONTROLPLANE_SHARD_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "config/model.h"
+#include "controlplane/api.h"
+#include "controlplane/timer_wheel.h"
+#include "controlplane/transport.h"
+#include "dataplane/client.h"
+#include "platforms/base/hash.h"
+
+struct transaction_layer;
+struct transport;
+struct call_table;
+
+struct shard {
+	unsigned index, count;
+	const struct config *config;  /* immutable */
+	struct hash_key shard_key;    /* the same in all shards: picks the shard of a Call-ID */
+	struct hash_key table_key;    /* this shard's tables */
+	uint64_t generation;          /* of the process */
+	uv_loop_t loop;
+	struct timer_wheel *timers;
+	struct transport *transport;
+	struct transaction_layer *transactions;
+	struct call_table *calls;
+	struct dp_client *dataplane;
+	uint64_t counter[CP_COUNTER_COUNT]; /* owner: this shard; others read relaxed */
+	struct shard **all;                 /* count entries */
+	struct shard_private *private;
+};
+
+#define shard_count(shard, id) \
+	__atomic_store_n(&(shard)->counter[CP_COUNTER_##id], (shard)->counter[CP_COUNTER_##id] + 1, __ATOMIC_RELAXED)
+
+struct daemon;
+/* Starts sip-config.shards threads; each opens transport, transactions, calls and its dataplane client on its own loop.
+ * 0 or -errno. */
+int shards_start(struct daemon *daemon, const struct config *config, struct shard ***shards, unsigned *count);
+/* Asks every loop to end, joins, frees. */
+void shards_stop(struct shard **shards, unsigned count);
+/* Runs `run(shard, arg)` on the shard's thread, in order of posting per sender; from any thread. 0, -ENOMEM or -ENOBUFS (mailbox
+ * full: it is bounded). */
+int shard_post(struct shard *shard, void (*run)(struct shard *, void *), void *arg);
+/* Arms the loop's timer for the wheel: called by whoever armed a timer outside of the loop's own callbacks. */
+void shard_timers_changed(struct shard *shard);
+
+enum { SHARD_TOKEN_MAX = 24 };
+/* A token for Call-IDs, tags and branches that names this shard: two base32 characters of shard, 16 random. Returns buffer. */
+const char *shard_token(struct shard *shard, char buffer[SHARD_TOKEN_MAX]);
+/* The shard that made the token at the start of `text` (behind "z9hG4bK" if there), or -1. */
+int shard_of_token(struct span text, unsigned count);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names of SIP (RFC 3261 and extensions) as numbers: methods, status codes and their default reason phrases. */
+#ifndef CONTROLPLANE_SIP_H
+#define CONTROLPLANE_SIP_H
+
+#include "platforms/base/span.h"
+
+#define SIP_METHODS(X)                                                                                              \
+	X(INVITE) X(ACK) X(BYE) X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) \
+	X(NOTIFY) X(PUBLISH) X(REFER)
+
+enum sip_method {
+	SIP_METHOD_UNKNOWN = 0,
+#define X(name) SIP_METHOD_##name,
+	SIP_METHODS(X)
+#undef X
+	SIP_METHOD_COUNT
+};
+
+/* Methods are case-sensitive (RFC 3261 section 7.1). */
+enum sip_method sip_method_parse(struct span name);
+const char *sip_method_name(enum sip_method method); /* "" for unknown */
+/* Default reason phrase of a status code; that of its class's x00 when the code is not known (RFC 3261 section 8.1.3.2). */
+const char *sip_reason(unsigned status);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* SIP transactions (RFC 3261 section 17, RFC 6026): libosip2's state machines in detached mode under our own hash, timer
+ * wheel and tombstones. owner of everything here: one shard's thread.
+ *
+ * A transaction takes its event table at creation; `ended` is always the last call, after it the pointer is gone. */
+#ifndef CONTROLPLANE_TRANSACTION_H
+#define CONTROLPLANE_TRANSACTION_H
+
+#include "controlplane/message.h"
+#include "controlplane/transport.h"
+
+struct transaction;
+
+enum transaction_end {
+	TRANSACTION_DONE,            /* over in the ordinary way */
+	TRANSACTION_TIMEOUT,         /* client: Timer B or F; server INVITE: no ACK to our final response within 64*T1 */
+	TRANSACTION_TRANSPORT_ERROR, /* could not be sent */
+	TRANSACTION_SHUTDOWN,
+};
+
+struct transaction_events {
+	/* Client: a response that is not a repetition. An INVITE's further 2xx with another To tag (fork) come too; repeated
+	 * 2xx are answered with the stored ACK (transaction_ack). */
+	void (*response)(void *arg, struct transaction *transaction, const struct message *response);
+	/* Server INVITE: a CANCEL matched and has been answered 200. The user answers the INVITE with 487, unless a final
+	 * response has already been sent (then this is not called). */
+	void (*cancelled)(void *arg, struct transaction *transaction, const struct message *cancel);
+	/* Server INVITE: the ACK of our 2xx (matched by dialog and CSeq) or of our failure response. Once. */
+	void (*acked)(void *arg, struct transaction *transaction, const struct message *ack);
+	void (*ended)(void *arg, struct transaction *transaction, enum transaction_end how);
+};
+
+/* What the transaction layer hands up: a new request outside any server transaction (never ACK or CANCEL). The callee must
+ * call transaction_respond sooner or later; it may attach with transaction_attach. `request` lives as long as the transaction's
+ * state needs it: until `ended`. */
+struct transaction_core {
+	void (*request)(struct shard *shard, struct transaction *transaction, const struct message *request);
+};
+
+/* One table per shard. 0 or -ENOMEM. */
+int transaction_layer_open(struct shard *shard, const struct transaction_core *core);
+/* Ends all with TRANSACTION_SHUTDOWN. */
+void transaction_layer_close(struct shard *shard);
+/* Entry from the transport: one received message, any bytes. Scans, absorbs repetitions, matches, parses, delivers. */
+void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes);
+
+void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
+/* The user goes away before the transaction: no further calls. */
+void transaction_detach(struct transaction *transaction);
+
+enum { TRANSACTION_BRANCH_MAX = 40 };
+/* A fresh branch ("z9hG4bK" + shard + token), unique across space and time. Returns the buffer. */
+const char *transaction_branch(struct shard *shard, char buffer[TRANSACTION_BRANCH_MAX]);
+
+/* Sends a new request (any method but ACK; CANCEL is transaction_cancel) that the caller has written in full, top Via with
+ * a transaction_branch included. Bytes are copied. 0 or -errno: then nothing was sent and no event will come. */
+int transaction_request(struct shard *shard, const struct sip_flow *to, struct span text, const struct transaction_events *events,
+	void *arg, struct transaction **out);
+/* Client INVITE: CANCEL (RFC 3261 section 9.1), now or as soon as a provisional response has come; after 64*T1 without
+ * a final response the INVITE ends with TRANSACTION_TIMEOUT. `reason` = value of a Reason header or empty. 0 or -errno. */
+int transaction_cancel(struct transaction *invite, struct span reason);
+/* Client INVITE after a 2xx: sends this ACK (caller wrote it: dialog's route set, own Via branch), keeps it and repeats it for every
+ * repetition of the 2xx with the same To tag until 64*T1 have passed. 0 or -errno. */
+int transaction_ack(struct transaction *invite, const struct sip_flow *to, struct span to_tag, struct span text);
+
+/* Server: sends a response that the caller has written in full (Via etc. by transaction_response_begin). 1xx any number; one
+ * final one (-EALREADY after it). An INVITE's 2xx is repeated T1..T2 until its ACK. Bytes are copied. 0 or -errno. */
+int transaction_respond(struct transaction *server, unsigned status, struct span text);
+/* Writes status line, Via lines (received/rport of RFC 3581 set by us, a peer's own forged ones removed), From, To (with
+ * `to_tag` unless it has one or it is empty), Call-ID, CSeq. The caller adds headers, then message_end. */
+void transaction_response_begin(const struct transaction *server, unsigned status, struct span reason, struct span to_tag,
+	struct writer *out);
+/* Writes Content-Type if `body` is not empty, Content-Length, the empty line and the body. */
+void message_end(struct writer *out, struct span content_type, struct span body);
+/* The simple case: a response without headers of its own; `extra` = complete header lines or empty. */
+int transaction_reply(struct transaction *server, unsigned status, struct span to_tag, struct span extra);
+
+const struct message *transaction_message(const struct transaction *transaction); /* server: the request. client: NULL */
+struct shard *transaction_shard(const struct transaction *transaction);
+const struct sip_flow *transaction_flow(const struct transaction *transaction);
+
+#endif
