@@ -149,4 +149,84 @@ $(OUT)/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a)
 .PHONY: fuzz-build
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%)
 endif
+
+# --- entry points ------------------------------------------------------------------------------------------------
+.PHONY: packages run stop check check-built unit-asan integration bench fuzz asan tsan lint cov install deb clean
+
+help:
+	@echo "make run      install packages, build, start the lab, place a call, leave it running (root)"
+	@echo "make stop     stop what make run left running"
+	@echo "make check    install packages, build, run every test (root)"
+	@echo "make all      build into $(BUILD)/          make clean    remove $(BUILD)/"
+	@echo "make bench    benchmarks; BENCH=name for one  make fuzz     fuzzers; FUZZ='scan sdp' FUZZ_SECONDS=600"
+	@echo "make asan     build with ASan and UBSan, run the unit tests so; tsan: the same with TSan; cov: coverage"
+	@echo "make lint     static checks                  make unit     unit tests; make integration: the others"
+	@echo "make install  into DESTDIR and PREFIX        make deb      a Debian package"
+
+packages:
+	@ci/install
+
+run:
+	@ci/install
+	@$(MAKE) --no-print-directory -j2 all
+	@platforms/lab/run
+
+stop:
+	@platforms/lab/stop
+
+# Two steps, so that pkg-config is asked after the packages are there.
+check:
+	@ci/install
+	@$(MAKE) --no-print-directory check-built
+
+# The order puts what fails fast first. Every step prints its own closing count.
+check-built:
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory -j2 asan
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(CHECK_FUZZ_SECONDS)
+	@$(MAKE) --no-print-directory integration
+
+CHECK_FUZZ_SECONDS ?= 10
+PYTEST_ARGS ?=
+integration: all
+	@$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) tests/integration
+
+BENCH ?=
+bench: all
+	@tests/bench/run $(BENCH)
+
+fuzz:
+	@$(MAKE) --no-print-directory -j2 SAN=fuzz fuzz-build
+	@BUILD=$(BUILD) tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+
+asan:
+	@$(MAKE) --no-print-directory SAN=asan all unit
+
+tsan:
+	@$(MAKE) --no-print-directory SAN=tsan all unit
+
+lint:
+	@ci/lint
+
+cov:
+	@$(MAKE) --no-print-directory SAN=cov unit
+	@ci/coverage $(BUILD)/cov
+
+PREFIX  ?= /usr
+DESTDIR ?=
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(OUT)/sallyport-dataplane $(OUT)/sallyport-controlplane $(OUT)/sallyport-mgmt $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(OUT)/sallyport $(DESTDIR)$(PREFIX)/bin
+	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s; done
+
+deb:
+	@echo "make deb: no Debian package yet; use make install" >&2; exit 1
+
+clean:
+	rm -rf $(BUILD)
 .SECONDARY:
