@@ -10,6 +10,7 @@
 
 #include "dataplane/api.h"
 #include "platforms/base/address.h"
+#include "platforms/base/ipc.h"
 
 struct dp_client;
 
@@ -30,6 +31,8 @@ int dp_client_new(uv_loop_t *loop, const char *socket_path, const char *process,
 /* Requests under way are answered with -ENOTCONN first. */
 void dp_client_free(struct dp_client *client);
 bool dp_client_is_up(const struct dp_client *client);
+/* Who answers: version, generation, pid. Borrowed; NULL while it is not up. */
+const struct ipc_hello *dp_client_hello(const struct dp_client *client);
 
 /* 0: `reply` will be called, never before the return. -ENOTCONN, -ENOBUFS, -ENOMEM, -EMSGSIZE: it will not be. */
 int dp_client_request(struct dp_client *client, enum dp_message type, const void *body, size_t length, dp_reply reply,
