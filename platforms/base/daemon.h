@@ -11,19 +11,20 @@
 enum { DAEMON_EXIT_OK = 0, DAEMON_EXIT_FAILED = 1, DAEMON_EXIT_CONFIG = 2 };
 
 struct daemon {
-	const char *name;        /* "sallyport-dataplane" */
+	const char *name; /* "sallyport-dataplane" */
 	const char *config_file; /* -c FILE; default /etc/sallyport/sallyport.conf */
-	bool check_only;         /* -t: load and validate, then exit */
-	uint64_t generation;     /* random, of this process */
-	uv_loop_t *loop;         /* the main thread's */
-	void *context;           /* the daemon's own state */
+	bool check_only; /* -t: only the first stage runs, which loads the configuration */
+	uint64_t generation; /* random, of this process */
+	uv_loop_t *loop; /* the main thread's */
+	void *context; /* the daemon's own state */
 };
 
-/* Stages start in order and end in reverse order; a stage that returns -errno ends those before it, and the process
- * with DAEMON_EXIT_CONFIG. It has logged why, in one line with file:line where a setting is to blame. */
+/* The first stage loads the configuration. Stages start in order and end in reverse order; a stage that returns -errno
+ * ends those before it, and the process with DAEMON_EXIT_CONFIG. It has logged why, in one line with file:line where
+ * a setting is to blame. */
 struct daemon_stage {
 	const char *name;
-	int (*init)(struct daemon *d);
+	int (*init)(struct daemon *d); /* may be NULL */
 	void (*fini)(struct daemon *d); /* may be NULL */
 };
 
@@ -32,13 +33,15 @@ struct daemon_stage {
 int daemon_run(int argc, char **argv, const char *name, const struct daemon_stage *stages, void *context);
 void daemon_stop(struct daemon *d, int exit_status);
 
-/* Creates `directory` (parents must exist or be creatable) owned by `user`, mode 0750; existing is fine. 0 or -errno. */
+/* Creates `directory` (and its parents) owned by `user`, mode 0750; an existing one is left as it is. Not root, or
+ * `user` NULL or empty: owned by who runs it. 0, -ENOENT (no such user), -ENOTDIR or -errno. */
 int daemon_directory(const char *directory, const char *user);
-/* RUN-DIRECTORY/NAME.pid, locked: a second instance gets -EEXIST. Removed by daemon_pid_close. */
+/* RUN-DIRECTORY/NAME.pid, locked: a second instance gets -EEXIST. Removed by daemon_pid_close. 0 or -errno. */
 int daemon_pid_open(const char *run_directory, const char *name);
 void daemon_pid_close(void);
 /* NoNewPrivileges; if root: groups, gid, uid of `user`, all capabilities gone, then proved by trying to get root back.
- * `user` unknown: -ENOENT. Not root: only NoNewPrivileges. */
+ * `user` unknown: -ENOENT; with uid or gid 0: -EINVAL; something of root is left: -EPERM, do not go on.
+ * Not root: only NoNewPrivileges. 0 or -errno. */
 int daemon_drop_privileges(const char *user);
 
 #endif
