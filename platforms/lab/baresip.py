@@ -56,7 +56,7 @@ class Baresip:
         with open(self.log_path, "wb") as log:
             self.process = netns.popen(
                 namespace,
-                ["baresip", "-6" if ":" in address else "-4", "-v", "-f", str(self.directory)],
+                ["baresip", "-6" if ":" in address else "-4", "-s", "-v", "-f", str(self.directory)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )
         self.events = []

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Labs, SBCs and peers for the tests. Logs of a failed test are kept in BUILD/test-logs."""
+
+import os
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "platforms" / "lab"))
+sys.path.insert(0, str(HERE))
+
+import sbc as sbc_module  # noqa: E402
+from media import Media  # noqa: E402
+from sip import Endpoint, sdp  # noqa: E402
+
+LAB = "sptest"
+LOGS = sbc_module.BUILD / "test-logs"
+
+SBC_OUT4, SBC_OUT6 = "203.0.113.10", "2001:db8:1::10"
+SBC_IN4, SBC_IN6 = "10.0.0.1", "fd00:10::1"
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        stack = item.funcargs.get("stack")
+        if stack:
+            stack.failed(item.name, report.sections)
+
+
+class Stack:
+    """A lab with an SBC in it, and the peers of one test."""
+
+    def __init__(self, name=LAB):
+        self.lab = sbc_module.Lab(name)
+        self.lab.up()
+        self.sbc = None
+        self.kind = None
+        self.closing = []
+
+    def start(self, kind="packet", change=None, daemons=()):
+        """(Re)starts the SBC. change: function from configuration text to configuration text."""
+        if self.sbc:
+            self.sbc.stop()
+        text = sbc_module.configuration(self.lab, kind)
+        if change:
+            text = change(text)
+        logs = self.lab.directory / "log"
+        if logs.exists():
+            shutil.rmtree(logs)
+        self.kind = kind
+        self.sbc = sbc_module.Sbc(self.lab, text, logs)
+        self.sbc.start(*daemons)
+        if not daemons:
+            self.sbc.wait_ready()
+        return self.sbc
+
+    def down(self):
+        self.end_test()
+        try:
+            if self.sbc:
+                self.sbc.stop()
+        finally:
+            self.lab.down()
+
+    def end_test(self):
+        while self.closing:
+            self.closing.pop().close()
+
+    def failed(self, name, sections):
+        if self.sbc:
+            tail = self.sbc.log_tails()
+            sections.append(("SBC logs (whole: build/test-logs)", tail))
+            target = LOGS / "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(self.lab.directory, target, ignore=shutil.ignore_patterns("run", "*.sock"))
+
+    # --- peers ---
+
+    def endpoint(self, node, host, port=5060, **kwargs):
+        endpoint = Endpoint(self.lab.namespace(node), host, port, **kwargs)
+        self.closing.append(endpoint)
+        return endpoint
+
+    def media(self, node, host):
+        media = Media(self.lab.namespace(node), host)
+        self.closing.append(media)
+        return media
+
+    def phone(self, version=4, **kwargs):
+        return self.endpoint("phone", "192.168.77.2" if version == 4 else "fd00:77::2", **kwargs)
+
+    def pbx(self, version=4, **kwargs):
+        return self.endpoint("pbx", "10.0.0.5" if version == 4 else "fd00:10::5", **kwargs)
+
+    def carrier(self, version=4, **kwargs):
+        return self.endpoint("outside", "203.0.113.100" if version == 4 else "2001:db8:1::100", **kwargs)
+
+
+class Call:
+    """An answered call between two raw peers, with media on both sides."""
+
+    def __init__(self, stack, caller, callee, number="1000", to=None):
+        to = to or (SBC_OUT6 if ":" in caller.host else SBC_OUT4, 5060)
+        node = lambda e: e.namespace.rsplit("-", 1)[1]
+        self.near = stack.media(node(caller), caller.host)
+        self.far = stack.media(node(callee), callee.host)
+        self.a = caller.call(to, number, sdp(caller.host, self.near.port))
+        self.b = callee.answerer(match=lambda m: number in m.uri)
+        self.far.destination = self.b.invite.media()[:2]
+        self.b.reply(self.b.invite, 180, "Ringing")
+        self.ringing = self.a.expect(180)
+        self.b.reply(self.b.invite, 200, "OK", sdp(callee.host, self.far.port))
+        self.ok = self.a.expect(200)
+        self.near.destination = self.ok.media()[:2]
+        self.a.ack(self.ok)
+        self.ack = self.b.expect("ACK")
+
+    def hang_up(self, by="caller"):
+        first, second = (self.a, self.b) if by == "caller" else (self.b, self.a)
+        first.request("BYE")
+        second.take_bye()
+        first.expect(lambda m: m.status == 200 and m.method == "BYE")
+
+
+@pytest.fixture(scope="module", params=["packet"])
+def module_stack(request):
+    """One lab per module and port kind; a module that wants other kinds parametrizes it indirectly (`kinds`)."""
+    stack = Stack()
+    try:
+        stack.start(request.param)
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture
+def stack(module_stack):
+    """The module's lab with a running SBC; peers are closed at the end, and the SBC must have survived the test."""
+    for daemon in sbc_module.DAEMONS:
+        if not module_stack.sbc or daemon not in module_stack.sbc.processes or not module_stack.sbc.alive(daemon):
+            module_stack.start(module_stack.kind)
+            break
+    yield module_stack
+    module_stack.end_test()
+    dead = [d for d in module_stack.sbc.processes if not module_stack.sbc.alive(d)]
+    assert not dead, f"died: {dead}\n{module_stack.sbc.log_tails()}"
