@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Dialog state of one leg: taken from the peer's messages, written into ours. */
+#include "controlplane/leg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/hide.h"
+
+enum { ROUTES_MAX = 16 };
+
+/* --- text kept from the peer -------------------------------------------------------------------------------------- */
+
+static int keep(char **field, struct span text)
+{
+	char *copy;
+
+	if (text.n > LEG_TEXT_MAX)
+		return -EMSGSIZE;
+	copy = span_dup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+bool leg_list_value(struct span list, unsigned n, struct span *value)
+{
+	bool quoted = false, angled = false;
+	size_t start = 0;
+
+	for (size_t i = 0; i <= list.n; i++) {
+		char c = i < list.n ? list.p[i] : ',';
+
+		if (i < list.n && quoted) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				quoted = false;
+			continue;
+		}
+		if (i < list.n && c == '"' && !angled)
+			quoted = true;
+		else if (c == '<')
+			angled = true;
+		else if (c == '>')
+			angled = false;
+		if (c != ',' || (angled && i < list.n))
+			continue;
+		if (n-- == 0) {
+			*value =
+				span_trim((struct span){ list.p + start, (i < list.n ? i : list.n) - start });
+			return value->n > 0;
+		}
+		start = i + 1;
+	}
+	return false;
+}
+
+/* From or To as we shall write it in this dialog: the same display name and URI, without header parameters. */
+static int keep_name_addr(char **field, const struct name_addr *address)
+{
+	char buffer[LEG_TEXT_MAX];
+	struct writer out;
+
+	writer_init(&out, buffer, sizeof(buffer));
+	if (address->display.n) {
+		writer_char(&out, '"');
+		writer_span(&out, address->display);
+		writer_text(&out, "\" ");
+	}
+	writer_char(&out, '<');
+	writer_span(&out, address->uri);
+	writer_char(&out, '>');
+	return out.overflow ? -EMSGSIZE : keep(field, writer_result(&out));
+}
+
+static int keep_routes(struct leg *leg, const struct message *message, bool reversed)
+{
+	struct span value, one, route[ROUTES_MAX];
+	char buffer[LEG_TEXT_MAX];
+	struct writer out;
+	unsigned count = 0;
+
+	for (unsigned n = 0; message_header(message, SPAN("Record-Route"), n, &value); n++)
+		for (unsigned v = 0; leg_list_value(value, v, &one); v++) {
+			if (count == ROUTES_MAX)
+				return -EMSGSIZE;
+			route[count++] = one;
+		}
+	free(leg->routes);
+	leg->routes = NULL;
+	if (count == 0)
+		return 0;
+	writer_init(&out, buffer, sizeof(buffer));
+	for (unsigned i = 0; i < count; i++) {
+		if (i)
+			writer_text(&out, ", ");
+		writer_span(&out, route[reversed ? count - 1 - i : i]);
+	}
+	return out.overflow ? -EMSGSIZE : keep(&leg->routes, writer_result(&out));
+}
+
+/* --- where requests go ---------------------------------------------------------------------------------------------- */
+
+static bool is_behind_nat(const struct leg *leg, const union address *stated)
+{
+	switch (leg->profile->nat) {
+	case CONFIG_NAT_ALWAYS:
+		return true;
+	case CONFIG_NAT_NEVER:
+		return false;
+	case CONFIG_NAT_AUTO:
+		break;
+	}
+	return !address_equal_host(stated, &leg->flow.remote);
+}
+
+/* RFC 3261 section 12.2.1.1: the first route, else the target; but a peer behind a NAT is reached the way it came, and a name is
+ * left to the peer that gave it. An untrusted peer thereby cannot make us send to a third party. */
+static void choose_next_hop(struct leg *leg)
+{
+	struct span first = span_from(leg->target);
+	struct name_addr route;
+	struct sip_uri uri;
+	union address stated;
+
+	leg->next_hop = leg->flow.remote;
+	if (leg->routes && leg_list_value(span_from(leg->routes), 0, &first) &&
+		name_addr_parse(first, &route) == 0)
+		first = route.uri;
+	if (sip_uri_parse(first, &uri) || address_parse_host(uri.host, &stated))
+		return;
+	address_set_port(&stated, uri.port ? uri.port : 5060);
+	if (stated.sa.sa_family != leg->flow.remote.sa.sa_family || address_is_unspecified(&stated) ||
+		is_behind_nat(leg, &stated))
+		return;
+	leg->next_hop = stated;
+}
+
+static int take_target(struct leg *leg, const struct message *message)
+{
+	struct name_addr contact;
+	struct sip_uri uri;
+	int error = message_contact(message, &contact);
+
+	if (error)
+		return error;
+	if (sip_uri_parse(contact.uri, &uri) || uri.host.n == 0)
+		return -EINVAL;
+	return keep(&leg->target, contact.uri);
+}
+
+struct sip_flow leg_flow(const struct leg *leg)
+{
+	return (struct sip_flow){ leg->flow.listener, leg->next_hop };
+}
+
+/* --- making --------------------------------------------------------------------------------------------------------- */
+
+static void keep_contact_user(struct leg *leg, struct span user)
+{
+	struct writer out;
+
+	writer_init(&out, leg->contact_user, sizeof(leg->contact_user) - 1);
+	writer_span(&out, user);
+	leg->contact_user[out.len] = '\0';
+}
+
+int leg_init_server(struct leg *leg, struct shard *shard, const struct message *invite)
+{
+	const struct config_sip_interface *interface;
+	const struct scan *scan = message_scan(invite);
+	struct name_addr from, to;
+	struct sip_uri uri;
+	int error;
+
+	leg->shard = shard;
+	leg->side = LEG_CALLER;
+	leg->flow = *message_flow(invite);
+	interface = listener_interface(leg->flow.listener);
+	leg->realm = interface->realm;
+	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
+	leg->remote_cseq = scan->cseq_number;
+	shard_token(shard, leg->local_tag);
+	if (message_from(invite, &from) || message_to(invite, &to) || from.tag.n == 0)
+		return -EINVAL;
+	if (message_request_uri(invite, &uri) == 0)
+		keep_contact_user(leg, hide_user(&uri));
+	if ((error = keep(&leg->call_id, scan->call_id)) || (error = keep(&leg->remote_tag, from.tag)) ||
+		(error = keep_name_addr(&leg->remote, &from)) || (error = keep_name_addr(&leg->local, &to)) ||
+		(error = take_target(leg, invite)) || (error = keep_routes(leg, invite, false)))
+		return error == -ENOENT ? -EINVAL : error;
+	choose_next_hop(leg);
+	return 0;
+}
+
+int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow *flow, struct span called,
+	const struct name_addr *from, const struct name_addr *to)
+{
+	const struct config_sip_interface *interface = listener_interface(flow->listener);
+	char ours[ADDRESS_TEXT_MAX], theirs[ADDRESS_TEXT_MAX], token[SHARD_TOKEN_MAX], text[LEG_TEXT_MAX];
+	struct writer out;
+	struct sip_uri uri;
+	int error;
+
+	leg->shard = shard;
+	leg->side = LEG_CALLED;
+	leg->flow = *flow;
+	leg->next_hop = flow->remote;
+	leg->realm = interface->realm;
+	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
+	shard_token(shard, leg->local_tag);
+	address_print_uri(listener_address(flow->listener), ours);
+	address_print_uri(&flow->remote, theirs);
+	if (sip_uri_parse(from->uri, &uri) == 0)
+		keep_contact_user(leg, hide_user(&uri));
+
+	writer_init(&out, text, sizeof(text));
+	hide_name_addr(from, span_from(ours), &out);
+	if (out.overflow || (error = keep(&leg->local, writer_result(&out))))
+		return out.overflow ? -EMSGSIZE : error;
+	writer_init(&out, text, sizeof(text));
+	hide_name_addr(to, span_from(theirs), &out);
+	if (out.overflow || (error = keep(&leg->remote, writer_result(&out))))
+		return out.overflow ? -EMSGSIZE : error;
+	writer_init(&out, text, sizeof(text));
+	writer_text(&out, "sip:");
+	writer_span(&out, called);
+	if (called.n)
+		writer_char(&out, '@');
+	writer_text(&out, theirs);
+	if (address_port(&flow->remote) != 5060)
+		writer_format(&out, ":%u", address_port(&flow->remote));
+	if (out.overflow || (error = keep(&leg->target, writer_result(&out))))
+		return out.overflow ? -EMSGSIZE : error;
+	return keep(&leg->call_id, span_from(shard_token(shard, token)));
+}
+
+void leg_fini(struct leg *leg)
+{
+	struct transaction *const attached[] = { leg->server_invite, leg->client_invite, leg->client_bye };
+
+	for (size_t i = 0; i < sizeof(attached) / sizeof(attached[0]); i++)
+		if (attached[i])
+			transaction_detach(attached[i]);
+	free(leg->call_id);
+	free(leg->remote_tag);
+	free(leg->local);
+	free(leg->remote);
+	free(leg->target);
+	free(leg->routes);
+	*leg = (struct leg){ 0 };
+}
+
+int leg_take_response(struct leg *leg, const struct message *response)
+{
+	int error;
+
+	if ((error = keep(&leg->remote_tag, message_scan(response)->to_tag)))
+		return error;
+	error = take_target(leg, response);
+	if (error && error != -ENOENT)
+		return error;
+	if ((error = keep_routes(leg, response, true)))
+		return error;
+	choose_next_hop(leg);
+	return 0;
+}
+
+int leg_refresh_target(struct leg *leg, const struct message *message)
+{
+	int error = take_target(leg, message);
+
+	if (error)
+		return error == -ENOENT ? 0 : error;
+	/* A phone whose NAT gave it a new port comes from there: its re-INVITE says where it can be reached now. */
+	if (message_scan(message)->is_request && leg->profile->nat != CONFIG_NAT_NEVER)
+		leg->flow = *message_flow(message);
+	choose_next_hop(leg);
+	return 0;
+}
+
+bool leg_accept_cseq(struct leg *leg, const struct message *request)
+{
+	uint32_t number = message_scan(request)->cseq_number;
+
+	if (leg->remote_cseq && number <= leg->remote_cseq)
+		return false;
+	leg->remote_cseq = number;
+	return true;
+}
+
+int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response)
+{
+	int error;
+
+	*fork = (struct leg){
+		.shard = leg->shard,
+		.side = leg->side,
+		.realm = leg->realm,
+		.profile = leg->profile,
+		.agent = leg->agent,
+		.flow = leg->flow,
+		.next_hop = leg->flow.remote,
+		.local_cseq = leg->local_cseq,
+		.invite_cseq = leg->invite_cseq,
+	};
+	memcpy(fork->local_tag, leg->local_tag, sizeof(fork->local_tag));
+	memcpy(fork->contact_user, leg->contact_user, sizeof(fork->contact_user));
+	if ((error = keep(&fork->call_id, span_from(leg->call_id))) ||
+		(error = keep(&fork->local, span_from(leg->local))) ||
+		(error = keep(&fork->remote, span_from(leg->remote))) ||
+		(error = keep(&fork->target, span_from(leg->target))))
+		return error;
+	return leg_take_response(fork, response);
+}
+
+/* --- writing -------------------------------------------------------------------------------------------------------- */
+
+static void write_host_port(const union address *address, struct writer *out)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	writer_text(out, address_print_uri(address, text));
+	writer_char(out, ':');
+	writer_uint(out, address_port(address));
+}
+
+static bool is_loose(struct span route)
+{
+	struct name_addr address;
+	struct sip_uri uri;
+	struct span rest;
+
+	if (name_addr_parse(route, &address) || sip_uri_parse(address.uri, &uri))
+		return true;
+	for (rest = uri.parameters; rest.n;) {
+		struct span parameter = span_cut(&rest, ';');
+
+		if (span_equal_case(span_trim(span_cut(&parameter, '=')), SPAN("lr")))
+			return true;
+	}
+	return false;
+}
+
+/* A strict router of old (no ;lr) takes the request URI and gets the target as the last route. */
+static void write_target(const struct leg *leg, bool strict, struct writer *out)
+{
+	struct span first;
+	struct name_addr route;
+
+	if (strict && leg_list_value(span_from(leg->routes), 0, &first) &&
+		name_addr_parse(first, &route) == 0)
+		writer_span(out, route.uri);
+	else
+		writer_text(out, leg->target);
+}
+
+static void write_routes(const struct leg *leg, bool strict, struct writer *out)
+{
+	struct span value;
+
+	if (!leg->routes)
+		return;
+	for (unsigned n = strict ? 1 : 0; leg_list_value(span_from(leg->routes), n, &value); n++) {
+		writer_text(out, "Route: ");
+		writer_span(out, value);
+		writer_text(out, "\r\n");
+	}
+	if (strict) {
+		writer_text(out, "Route: <");
+		writer_text(out, leg->target);
+		writer_text(out, ">\r\n");
+	}
+}
+
+static void write_tagged(const char *name, const char *value, const char *tag, struct writer *out)
+{
+	writer_text(out, name);
+	writer_text(out, value);
+	if (tag) {
+		writer_text(out, ";tag=");
+		writer_text(out, tag);
+	}
+	writer_text(out, "\r\n");
+}
+
+void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_forwards, struct writer *out)
+{
+	char branch[TRANSACTION_BRANCH_MAX];
+	struct span first;
+	bool strict = leg->routes && leg_list_value(span_from(leg->routes), 0, &first) && !is_loose(first);
+	uint32_t cseq = leg->invite_cseq;
+
+	if (method != SIP_METHOD_ACK)
+		cseq = ++leg->local_cseq;
+	if (method == SIP_METHOD_INVITE)
+		leg->invite_cseq = cseq;
+
+	writer_text(out, sip_method_name(method));
+	writer_char(out, ' ');
+	write_target(leg, strict, out);
+	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+	write_host_port(listener_address(leg->flow.listener), out);
+	writer_text(out, ";rport;branch=");
+	writer_text(out, transaction_branch(leg->shard, branch));
+	writer_text(out, "\r\n");
+	write_routes(leg, strict, out);
+	writer_text(out, "Max-Forwards: ");
+	writer_uint(out, max_forwards);
+	writer_text(out, "\r\n");
+	write_tagged("From: ", leg->local, leg->local_tag, out);
+	write_tagged("To: ", leg->remote, leg->remote_tag, out);
+	writer_text(out, "Call-ID: ");
+	writer_text(out, leg->call_id);
+	writer_text(out, "\r\nCSeq: ");
+	writer_uint(out, cseq);
+	writer_char(out, ' ');
+	writer_text(out, sip_method_name(method));
+	writer_text(out, "\r\n");
+}
+
+void leg_contact(const struct leg *leg, struct writer *out)
+{
+	writer_text(out, "Contact: <sip:");
+	if (leg->contact_user[0]) {
+		writer_text(out, leg->contact_user);
+		writer_char(out, '@');
+	}
+	write_host_port(listener_address(leg->flow.listener), out);
+	writer_text(out, ">\r\n");
+}

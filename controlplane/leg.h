@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One leg of a call: the dialog state (RFC 3261 section 12) this SBC keeps with one peer, and the requests it writes from
+ * nothing but that state. owner: the shard's thread. */
+#ifndef CONTROLPLANE_LEG_H
+#define CONTROLPLANE_LEG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/model.h"
+#include "controlplane/message.h"
+#include "controlplane/shard.h"
+#include "controlplane/transaction.h"
+
+struct call;
+
+enum { LEG_CALLER = 0, LEG_CALLED = 1, LEGS = 2 };
+/* What one leg may keep of its peer's text; a longer Call-ID, tag, contact or route set is refused. */
+enum { LEG_TEXT_MAX = 1024 };
+
+struct leg {
+	struct shard *shard;
+	struct call *call;
+	unsigned side; /* LEG_CALLER or LEG_CALLED */
+	const struct config_realm *realm;
+	const struct config_ip_profile *profile;
+	const struct config_session_agent *agent; /* or NULL */
+	struct sip_flow flow; /* the peer's signalling as first met: listener and address */
+	union address next_hop; /* where requests within the dialog go */
+	char *call_id;
+	char local_tag[SHARD_TOKEN_MAX];
+	char *remote_tag; /* NULL until the peer has one */
+	char *local, *remote; /* values of From and To without tags, as this leg's peer knows them */
+	char *target; /* request URI: the peer's contact */
+	char *routes; /* route set in order of use, comma separated; NULL = empty */
+	char contact_user[64]; /* of our own contact */
+	uint32_t local_cseq; /* last used */
+	uint32_t invite_cseq; /* of our last INVITE: what its ACK repeats */
+	uint32_t remote_cseq; /* last seen; 0 = none */
+	struct transaction *server_invite; /* the INVITE received on this leg, until it has ended */
+	struct transaction *client_invite; /* the INVITE sent on this leg, until it has ended */
+	struct transaction *client_bye;
+	bool gone; /* the peer has no dialog any more: no BYE is due */
+};
+
+/* The leg that received `invite` by its server transaction: dialog of RFC 3261 section 12.1.1. 0, -EMSGSIZE (peer's text
+ * over LEG_TEXT_MAX), -EINVAL (no usable Contact or From), -ENOMEM. leg_fini afterwards in any case. */
+int leg_init_server(struct leg *leg, struct shard *shard, const struct message *invite);
+/* The leg towards an agent, before anything is sent: `called` is the user part to call, `from` and `to` are those of the
+ * other leg's INVITE, of which only display name and user are taken. Errors as above. */
+int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow *flow, struct span called,
+	const struct name_addr *from, const struct name_addr *to);
+/* Detaches transactions and frees the leg's memory, not the leg. */
+void leg_fini(struct leg *leg);
+
+/* From a response that made or confirmed the dialog: remote tag, target, route set (reversed). */
+int leg_take_response(struct leg *leg, const struct message *response);
+/* Target refresh by a re-INVITE or its 2xx (RFC 3261 section 12.2). Without a Contact nothing changes. */
+int leg_refresh_target(struct leg *leg, const struct message *message);
+/* A request within the dialog: false when its CSeq is not higher than the last one's (then it deserves 500). */
+bool leg_accept_cseq(struct leg *leg, const struct message *request);
+
+/* Start line, Via with a fresh branch, Max-Forwards, From, To, Call-ID, CSeq, Route. The CSeq counts up, but for ACK. */
+void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_forwards, struct writer *out);
+/* Contact of ours on this leg, a complete line. */
+void leg_contact(const struct leg *leg, struct writer *out);
+/* Where requests of this leg go. */
+struct sip_flow leg_flow(const struct leg *leg);
+/* Copies the dialog of `leg` for a fork that lost (RFC 3261 section 13.2.2.4): the same local half, remote half of
+ * `response`. leg_fini afterwards. */
+int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response);
+
+/* The n-th of the comma-separated values in `list`, commas in quotes and <> not counted; false if there is none. */
+bool leg_list_value(struct span list, unsigned n, struct span *value);
+
+#endif
