@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a file to a whole, valid model or to its errors: read, outline, libConfuse, types, validation. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/source.h"
+
+static int load_new(struct config_load *load, const char *name)
+{
+	struct config *config = calloc(1, sizeof(*config));
+	struct config_private *private = calloc(1, sizeof(*private));
+
+	if (config && private) {
+		private->objects_tail = &private->objects;
+		private->file = arena_text(&private->arena, name, strlen(name));
+	}
+	if (!config || !private || !private->file) {
+		free(private);
+		free(config);
+		return -ENOMEM;
+	}
+	config->private = private;
+	load->config = config;
+	load->private = private;
+	return 0;
+}
+
+static int load_text(struct config_load *load, const char *text, size_t length)
+{
+	char *clean;
+	int error;
+
+	if (length > CONFIG_TEXT_MAX) {
+		config_report(load, true, 0, "file is too large; allowed: 4 MiB");
+		return -EINVAL;
+	}
+	error = config_scan(load, text, length, &clean);
+	if (error)
+		return error;
+	error = config_read_text(load, clean);
+	free(clean);
+	if (!error)
+		error = config_build(load);
+	if (error)
+		return error;
+	error = config_read_files(load);
+	config_validate(load);
+	return error ? error : load->errors ? -EINVAL : 0;
+}
+
+int config_load_text(const char *name, const char *text, size_t length, bool commit,
+	const struct config_reporter *reporter, struct config **out)
+{
+	struct config_load load = { .reporter = reporter, .commit = commit };
+	int error = load_new(&load, name);
+
+	if (error) {
+		reporter->report(reporter->arg, true, "out of memory");
+		return error;
+	}
+	error = load_text(&load, text, length);
+	if (error)
+		config_free(load.config);
+	else
+		*out = load.config;
+	return error;
+}
+
+/* The whole file into a heap buffer, at most one byte more than is allowed. */
+static int read_file(const char *file, char **text, size_t *length)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), error = 0;
+	char *buffer = malloc(CONFIG_TEXT_MAX + 1);
+	size_t have = 0;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		error = -errno;
+	else if (!buffer)
+		error = -ENOMEM;
+	while (!error && n > 0 && have <= CONFIG_TEXT_MAX) {
+		n = read(fd, buffer + have, CONFIG_TEXT_MAX + 1 - have);
+		if (n < 0 && errno != EINTR)
+			error = -errno;
+		else if (n < 0)
+			n = 1;
+		else
+			have += (size_t)n;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	if (error) {
+		free(buffer);
+		return error;
+	}
+	*text = buffer;
+	*length = have;
+	return 0;
+}
+
+static void report_unreadable(const char *file, int error, const struct config_reporter *reporter)
+{
+	struct config_private private = { .file = (char *)(uintptr_t)file };
+	struct config_load load = { .private = &private, .reporter = reporter };
+
+	config_report(&load, true, 0, "cannot be read: %s", strerror(-error));
+}
+
+int config_load(const char *file, bool commit, const struct config_reporter *reporter, struct config **out)
+{
+	char *text = NULL;
+	size_t length = 0;
+	int error = read_file(file, &text, &length);
+
+	if (error) {
+		report_unreadable(file, error, reporter);
+		return error;
+	}
+	error = config_load_text(file, text, length, commit, reporter, out);
+	free(text);
+	return error;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (struct config_pattern *p = config->private->patterns; p; p = p->next)
+		regfree(p->regex);
+	arena_free(&config->private->arena);
+	free(config->private);
+	free(config);
+}

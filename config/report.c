@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages of a load: "FILE:LINE: path: what is wrong, what is allowed". */
+#include "config/source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platforms/base/span.h"
+
+enum { LINE_MAX_LENGTH = 1024 };
+
+static void send_line(struct config_load *load, bool is_error, const char *line)
+{
+	if (is_error && load->errors++ >= CONFIG_ERRORS_MAX) {
+		if (load->errors == CONFIG_ERRORS_MAX + 1)
+			load->reporter->report(load->reporter->arg, true, "more errors are not shown");
+		return;
+	}
+	load->reporter->report(load->reporter->arg, is_error, line);
+}
+
+static __attribute__((format(printf, 5, 0))) void report(struct config_load *load, bool is_error,
+	unsigned line, const char *path, const char *format, va_list args)
+{
+	char text[LINE_MAX_LENGTH], whole[LINE_MAX_LENGTH * 2];
+
+	(void)vsnprintf(text, sizeof(text), format, args);
+	if (line)
+		(void)snprintf(
+			whole, sizeof(whole), "%.512s:%u: %s%s", load->private->file, line, path, text);
+	else
+		(void)snprintf(whole, sizeof(whole), "%.512s: %s%s", load->private->file, path, text);
+	send_line(load, is_error, whole);
+}
+
+void config_report(struct config_load *load, bool is_error, unsigned line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	report(load, is_error, line, "", format, args);
+	va_end(args);
+}
+
+const char *config_path(
+	const struct config_object *object, const struct config_row *row, char *buffer, size_t size)
+{
+	struct writer w;
+	const struct config_object *top = object->parent ? object->parent : object;
+
+	writer_init(&w, buffer, size - 1);
+	writer_text(&w, top->section->name);
+	if (top->name)
+		writer_format(&w, " %s", top->name);
+	if (object->parent)
+		writer_format(&w, ".%s %s", object->section->name, object->name);
+	if (row)
+		writer_format(&w, ".%s", row->name);
+	buffer[w.len] = '\0';
+	return buffer;
+}
+
+void config_report_at(struct config_load *load, bool is_error, unsigned line,
+	const struct config_object *object, const struct config_row *row, const char *format, ...)
+{
+	char path[256];
+	size_t n;
+	va_list args;
+
+	config_path(object, row, path, sizeof(path) - 2);
+	n = strnlen(path, sizeof(path) - 3);
+	path[n] = ':';
+	path[n + 1] = ' ';
+	path[n + 2] = '\0';
+	va_start(args, format);
+	report(load, is_error, line, path, format, args);
+	va_end(args);
+}
+
+int config_no_memory(struct config_load *load)
+{
+	if (!load->out_of_memory)
+		config_report(load, true, 0, "out of memory");
+	load->out_of_memory = true;
+	return -ENOMEM;
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rows of the schema: sections and settings with type, default, range, help and who uses them. */
+#include "config/schema.h"
+
+/* clang-format off */
+#define FIELD(s, f)        .offset = offsetof(struct s, f)
+#define PAIR(s, f, g)      .offset = offsetof(struct s, f), .companion = offsetof(struct s, g)
+#define RANGE(low, high)   .min = (low), .max = (high)
+#define USED(all, already) .daemons = (all), .implemented = (already)
+#define RESTART            .applies = CONFIG_APPLIES_RESTART
+#define REQUIRED           .required = true
+#define DP                 CONFIG_DATAPLANE
+#define CP                 CONFIG_CONTROLPLANE
+#define MG                 CONFIG_MGMT
+#define ALL                (CONFIG_DATAPLANE | CONFIG_CONTROLPLANE | CONFIG_MGMT)
+#define NOT_YET            0
+#define T(type_)           .type = CONFIG_TYPE_##type_
+#define HELP(text)         .help = text
+#define CHOICES(...)       .choices = (const struct config_choice[]){ __VA_ARGS__, { NULL, 0 } }
+
+enum { DAY = 86400 };
+
+static const struct config_row system_rows[] = {
+	{ .name = "name", T(STRING), FIELD(config_system, name), .fallback = "sallyport", RANGE(1, 64), USED(ALL, ALL), RESTART,
+	  HELP("What this system is called in logs, alarms and records.") },
+	{ .name = "location", T(STRING), FIELD(config_system, location), RANGE(0, 255), USED(ALL, ALL),
+	  HELP("Where it stands; for people and SNMP's sysLocation.") },
+	{ .name = "contact", T(STRING), FIELD(config_system, contact), RANGE(0, 255), USED(ALL, ALL),
+	  HELP("Whom to call about it; for people and SNMP's sysContact.") },
+	{ .name = "data-directory", T(STRING), FIELD(config_system, data_directory), .fallback = "/var/lib/sallyport", RANGE(1, 255),
+	  USED(ALL, ALL), RESTART, HELP("Where databases live. An absolute path.") },
+	{ .name = "run-directory", T(STRING), FIELD(config_system, run_directory), .fallback = "/run/sallyport", RANGE(1, 80),
+	  USED(ALL, ALL), RESTART, HELP("Where the daemons' sockets live. An absolute path, short enough for a socket's name.") },
+	{ .name = "log-level", T(ENUM), FIELD(config_system, log_level), .fallback = "info", USED(ALL, ALL),
+	  CHOICES({ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "notice", LOG_LEVEL_NOTICE },
+	  	  { "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG }), HELP("The least severe messages that are logged.") },
+	{ .name = "user", T(STRING), FIELD(config_system, user), .fallback = "sallyport", RANGE(1, 32), USED(ALL, ALL), RESTART,
+	  HELP("The system user the daemons become after start.") },
+};
+
+static const struct config_row media_manager_rows[] = {
+	{ .name = "workers", T(UINTS), PAIR(config_media_manager, workers, worker_count), .fallback = "1", RANGE(0, 1023),
+	  USED(DP, DP), RESTART, HELP("CPU cores of the packet workers, one worker each.") },
+	{ .name = "poll", T(ENUM), FIELD(config_media_manager, poll), .fallback = "adaptive", USED(DP, DP), RESTART,
+	  CHOICES({ "adaptive", CONFIG_POLL_ADAPTIVE }, { "busy", CONFIG_POLL_BUSY }),
+	  HELP("`adaptive` lets an idle worker sleep; `busy` never does: lowest latency, a core at 100 %.") },
+	{ .name = "memory", T(MEMORY), PAIR(config_media_manager, memory_auto, memory_mib), .fallback = "auto", RANGE(64, 1048576),
+	  .unit = "MiB", USED(DP, DP), RESTART,
+	  HELP("Memory of the dataplane. `auto`: hugepages if there are any, else ordinary pages.") },
+	{ .name = "max-sessions", T(UINT), FIELD(config_media_manager, max_sessions), .fallback = "20000", RANGE(1, 1000000),
+	  USED(DP, DP), RESTART, HELP("Media sessions (calls) at one time.") },
+	{ .name = "idle-timeout", T(SECONDS), FIELD(config_media_manager, idle_timeout), .fallback = "60", RANGE(1, DAY),
+	  USED(DP, DP), HELP("Silence after which a flow that had media is reported as dead.") },
+	{ .name = "initial-timeout", T(SECONDS), FIELD(config_media_manager, initial_timeout), .fallback = "120", RANGE(1, DAY),
+	  USED(DP, DP), HELP("Silence after which a flow that never had media is reported as dead.") },
+};
+
+static const struct config_row sip_config_rows[] = {
+	{ .name = "shards", T(UINT), FIELD(config_sip, shards), .fallback = "1", RANGE(1, 64), USED(CP, CP), RESTART,
+	  HELP("Signalling threads; each owns its share of the calls.") },
+	{ .name = "t1", T(MILLISECONDS), FIELD(config_sip, t1_ms), .fallback = "500ms", RANGE(10, 10000), USED(CP, CP),
+	  HELP("T1: estimate of the round trip (RFC 3261, 17.1.1.1).") },
+	{ .name = "t2", T(MILLISECONDS), FIELD(config_sip, t2_ms), .fallback = "4s", RANGE(10, 60000), USED(CP, CP),
+	  HELP("T2: longest interval between retransmissions (RFC 3261, 17.1.2.2).") },
+	{ .name = "t4", T(MILLISECONDS), FIELD(config_sip, t4_ms), .fallback = "5s", RANGE(10, 60000), USED(CP, CP),
+	  HELP("T4: how long a message may stay in the network (RFC 3261, 17.1.2.2).") },
+	{ .name = "timer-b", T(MILLISECONDS), FIELD(config_sip, timer_b_ms), .fallback = "32s", RANGE(100, 640000), USED(CP, CP),
+	  HELP("Timers B and F: a transaction without any answer is given up (RFC 3261, 17.1.1.2). Not written: 64 times t1.") },
+	{ .name = "timer-c", T(MILLISECONDS), FIELD(config_sip, timer_c_ms), .fallback = "180s", RANGE(1000, 3600000), USED(CP, CP),
+	  HELP("Timer C: an INVITE without final answer is given up (RFC 3261, 16.6).") },
+	{ .name = "timer-d", T(MILLISECONDS), FIELD(config_sip, timer_d_ms), .fallback = "32s", RANGE(100, 640000), USED(CP, CP),
+	  HELP("Timer D: how long a refused INVITE answers repeated refusals (RFC 3261, 17.1.1.2).") },
+	{ .name = "max-message-udp", T(UINT), FIELD(config_sip, max_message_udp), .fallback = "16384", RANGE(1500, 65535), .unit = "bytes",
+	  USED(CP, CP), RESTART, HELP("Longest SIP message taken from UDP.") },
+	{ .name = "max-header-block", T(UINT), FIELD(config_sip, max_header_block), .fallback = "16384", RANGE(1024, 65535), .unit = "bytes",
+	  USED(CP, CP), HELP("Longest start line and headers together.") },
+	{ .name = "max-body", T(UINT), FIELD(config_sip, max_body), .fallback = "65536", RANGE(0, 1048576), .unit = "bytes",
+	  USED(CP, CP), HELP("Longest body.") },
+	{ .name = "max-header", T(UINT), FIELD(config_sip, max_header), .fallback = "2048", RANGE(128, 65535), .unit = "bytes",
+	  USED(CP, CP), HELP("Longest single header.") },
+	{ .name = "max-identity-header", T(UINT), FIELD(config_sip, max_identity_header), .fallback = "8192", RANGE(128, 65535),
+	  .unit = "bytes", USED(CP, CP), HELP("Longest Identity header (RFC 8224), which is longer than any other.") },
+	{ .name = "max-headers", T(UINT), FIELD(config_sip, max_headers), .fallback = "128", RANGE(16, 4096), USED(CP, CP),
+	  HELP("Headers in a message.") },
+	{ .name = "max-separators", T(UINT), FIELD(config_sip, max_separators), .fallback = "256", RANGE(16, 65535), USED(CP, CP),
+	  HELP("Separators (commas, semicolons) in one header: bounds what a parser is made to split.") },
+	{ .name = "max-via", T(UINT), FIELD(config_sip, max_via), .fallback = "70", RANGE(1, 255), USED(CP, CP),
+	  HELP("Via entries in a message; 70 is the usual Max-Forwards.") },
+	{ .name = "max-transactions", T(UINT), FIELD(config_sip, max_transactions), .fallback = "200000", RANGE(16, 10000000),
+	  USED(CP, CP), RESTART, HELP("Transactions at one time, per shard; more are answered 503.") },
+	{ .name = "max-calls", T(UINT), FIELD(config_sip, max_calls), .fallback = "50000", RANGE(1, 1000000), USED(CP, CP), RESTART,
+	  HELP("Calls at one time, per shard; more are answered 503.") },
+	{ .name = "max-sdp-lines", T(UINT), FIELD(config_sip, max_sdp_lines), .fallback = "256", RANGE(16, 4096), USED(CP, CP),
+	  HELP("Lines in a session description.") },
+	{ .name = "max-sdp-media", T(UINT), FIELD(config_sip, max_sdp_media), .fallback = "16", RANGE(1, 64), USED(CP, CP),
+	  HELP("Media descriptions (m= lines) in a session description.") },
+	{ .name = "user-agent", T(STRING), FIELD(config_sip, user_agent), RANGE(0, 128), USED(CP, CP),
+	  HELP("What we call ourselves in User-Agent and Server; empty: we say nothing.") },
+};
+
+static const struct config_row network_interface_rows[] = {
+	{ .name = "port", T(NIC_PORT), REQUIRED, PAIR(config_network_interface, port_kind, port), USED(DP, DP), RESTART,
+	  HELP("The network port: a card of our own, or a kernel interface by AF_XDP or AF_PACKET.") },
+	{ .name = "vlan", T(UINT), FIELD(config_network_interface, vlan), .fallback = "0", RANGE(0, 4094), USED(DP, NOT_YET), RESTART,
+	  .works = "0", HELP("VLAN tag; 0: untagged.") },
+	{ .name = "addresses", T(PREFIXES), REQUIRED, PAIR(config_network_interface, addresses, address_count), USED(DP, DP), RESTART,
+	  HELP("Our addresses there, each with its prefix length.") },
+	{ .name = "gateway", T(ADDRESS4), FIELD(config_network_interface, gateway), USED(DP, DP), RESTART,
+	  HELP("IPv4 next hop to everything that is not connected.") },
+	{ .name = "gateway6", T(ADDRESS6), FIELD(config_network_interface, gateway6), USED(DP, DP), RESTART,
+	  HELP("IPv6 next hop to everything that is not connected.") },
+	{ .name = "dscp-signalling", T(UINT), FIELD(config_network_interface, dscp_signalling), .fallback = "24", RANGE(0, 63),
+	  USED(DP, DP), HELP("DSCP of SIP that leaves here; 24 is CS3.") },
+};
+
+static const struct config_row realm_rows[] = {
+	{ .name = "network-interface", T(REFERENCE), REQUIRED, FIELD(config_realm, network_interface), .target = "network-interface",
+	  USED(DP | CP, DP | CP), RESTART, HELP("Where the realm is.") },
+	{ .name = "trust", T(ENUM), FIELD(config_realm, trust), .fallback = "untrusted", USED(DP | CP, DP | CP),
+	  CHOICES({ "untrusted", CONFIG_TRUST_UNTRUSTED }, { "trusted", CONFIG_TRUST_TRUSTED }),
+	  HELP("Trust of sources that nothing else is known about.") },
+	{ .name = "dscp-media", T(UINT), FIELD(config_realm, dscp_media), .fallback = "46", RANGE(0, 63), USED(DP | CP, DP | CP),
+	  HELP("DSCP of media that leaves here; 46 is EF.") },
+};
+
+static const struct config_row steering_pool_rows[] = {
+	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_steering_pool, realm), .target = "realm", USED(DP, DP), RESTART,
+	  HELP("The realm whose calls get these ports.") },
+	{ .name = "address", T(ADDRESS), REQUIRED, FIELD(config_steering_pool, address), USED(DP, DP), RESTART,
+	  HELP("The media address; one of those of the realm's network-interface.") },
+	{ .name = "ports", T(PORT_RANGE), REQUIRED, PAIR(config_steering_pool, port_first, port_last), RANGE(1024, 65535), USED(DP, DP),
+	  RESTART, HELP("Media ports, from an even one: RTP takes an even port, RTCP the one after it.") },
+};
+
+static const struct config_row tls_profile_rows[] = {
+	{ .name = "certificate", T(FILE), REQUIRED, FIELD(config_tls_profile, certificate), RANGE(1, 255), USED(CP, NOT_YET),
+	  HELP("PEM file of our certificate, intermediate certificates after it.") },
+	{ .name = "key", T(FILE), REQUIRED, FIELD(config_tls_profile, key), RANGE(1, 255), USED(CP, NOT_YET),
+	  HELP("PEM file of its private key.") },
+	{ .name = "ca", T(FILE), FIELD(config_tls_profile, ca), RANGE(0, 255), USED(CP, NOT_YET),
+	  HELP("PEM file of the authorities we believe; empty: the system's.") },
+	{ .name = "verify-peer", T(BOOL), FIELD(config_tls_profile, verify_peer), .fallback = "no", USED(CP, NOT_YET),
+	  HELP("Ask clients for a certificate and refuse those without a valid one.") },
+	{ .name = "minimum-version", T(ENUM), FIELD(config_tls_profile, minimum_version), .fallback = "1.2", USED(CP, NOT_YET),
+	  CHOICES({ "1.2", CONFIG_TLS_1_2 }, { "1.3", CONFIG_TLS_1_3 }), HELP("Oldest TLS version that is spoken.") },
+};
+
+static const struct config_row ip_profile_rows[] = {
+	{ .name = "nat", T(ENUM), FIELD(config_ip_profile, nat), .fallback = "auto", USED(CP, CP),
+	  CHOICES({ "auto", CONFIG_NAT_AUTO }, { "always", CONFIG_NAT_ALWAYS }, { "never", CONFIG_NAT_NEVER }),
+	  HELP("Is the far end behind a NAT? `auto`: when what it says and where it sends from differ.") },
+	{ .name = "latching", T(ENUM), FIELD(config_ip_profile, latching), .fallback = "latch", USED(DP | CP, DP | CP),
+	  CHOICES({ "fixed", CONFIG_LATCHING_FIXED }, { "latch", CONFIG_LATCHING_LATCH }, { "relatch", CONFIG_LATCHING_RELATCH }),
+	  .works = "fixed latch",
+	  HELP("Whence media is taken (RFC 7362). `fixed`: the signalled address; `latch`: the first valid source, then locked; "
+	       "`relatch`: again after signalling or long silence.") },
+	{ .name = "media-security", T(ENUM), FIELD(config_ip_profile, media_security), .fallback = "none", USED(DP | CP, NOT_YET),
+	  .works = "none", CHOICES({ "none", CONFIG_MEDIA_SECURITY_NONE }, { "prefer", CONFIG_MEDIA_SECURITY_PREFER },
+	  { "require", CONFIG_MEDIA_SECURITY_REQUIRE }), HELP("SRTP keyed by SDES (RFC 4568).") },
+	{ .name = "crypto-suites", T(STRINGS), FIELD(config_ip_profile, crypto_suites),
+	  .fallback = "AES_CM_128_HMAC_SHA1_80, AEAD_AES_128_GCM", USED(DP | CP, NOT_YET),
+	  CHOICES({ "AES_CM_128_HMAC_SHA1_80", 0 }, { "AES_CM_128_HMAC_SHA1_32", 0 }, { "AES_256_CM_HMAC_SHA1_80", 0 },
+	  { "AES_256_CM_HMAC_SHA1_32", 0 }, { "AEAD_AES_128_GCM", 0 }, { "AEAD_AES_256_GCM", 0 }),
+	  HELP("SRTP suites offered and taken, best first.") },
+	{ .name = "codecs-allow", T(STRINGS), FIELD(config_ip_profile, codecs_allow), RANGE(1, 64), USED(CP, NOT_YET),
+	  HELP("Codecs let through, by their names in SDP; empty: all.") },
+	{ .name = "codecs-order", T(STRINGS), FIELD(config_ip_profile, codecs_order), RANGE(1, 64), USED(CP, NOT_YET),
+	  HELP("Codecs moved to the front of offers, best first.") },
+	{ .name = "session-timer", T(SECONDS), FIELD(config_ip_profile, session_timer), .fallback = "1800", RANGE(90, DAY),
+	  USED(CP, NOT_YET), HELP("Session-Expires we ask for (RFC 4028).") },
+	{ .name = "session-timer-mode", T(ENUM), FIELD(config_ip_profile, session_timer_mode), .fallback = "supported", USED(CP, NOT_YET),
+	  .works = "off", CHOICES({ "off", CONFIG_SESSION_TIMER_OFF }, { "supported", CONFIG_SESSION_TIMER_SUPPORTED },
+	  { "require", CONFIG_SESSION_TIMER_REQUIRE }), HELP("Session timers (RFC 4028) on this side.") },
+	{ .name = "transfer", T(ENUM), FIELD(config_ip_profile, transfer), .fallback = "terminate", USED(CP, NOT_YET),
+	  CHOICES({ "relay", CONFIG_RELAY }, { "terminate", CONFIG_TERMINATE }),
+	  HELP("REFER: passed to the other side, or carried out here.") },
+	{ .name = "early-media", T(CHOICE), FIELD(config_ip_profile, early_media), .fallback = "relay", USED(CP, NOT_YET), .works = "relay",
+	  CHOICES({ "relay", 0 }, { "reverse", 0 }, { "block", 0 }),
+	  HELP("Media before the answer: both ways, only from callee to caller, or none.") },
+	{ .name = "privacy", T(CHOICE), FIELD(config_ip_profile, privacy), .fallback = "relay", USED(CP, NOT_YET),
+	  CHOICES({ "relay", 0 }, { "apply", 0 }, { "remove", 0 }),
+	  HELP("P-Asserted-Identity and Privacy (RFC 3323, 3325) towards this side: passed as they are, the wish for privacy carried "
+	       "out here, or all identity headers removed.") },
+	{ .name = "rtcp-mux", T(BOOL), FIELD(config_ip_profile, rtcp_mux), .fallback = "no", USED(DP | CP, NOT_YET), .works = "no",
+	  HELP("RTP and RTCP on one port (RFC 5761).") },
+	{ .name = "max-call-duration", T(SECONDS), FIELD(config_ip_profile, max_call_duration), .fallback = "0", RANGE(0, 30 * DAY),
+	  USED(CP, NOT_YET), .works = "0", HELP("Longer calls are hung up; 0: no limit.") },
+	{ .name = "headers-pass", T(STRINGS), FIELD(config_ip_profile, headers_pass), RANGE(1, 64), USED(CP, NOT_YET),
+	  HELP("Headers passed to the other side beyond the built-in allow-list.") },
+};
+
+static const struct config_row sip_interface_rows[] = {
+	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_sip_interface, realm), .target = "realm", USED(CP, CP),
+	  HELP("The realm it serves.") },
+	{ .name = "listen", T(ENDPOINTS), REQUIRED, PAIR(config_sip_interface, listen, listen_count), USED(CP, CP), .works = "udp:*",
+	  HELP("Where SIP is taken: transport, address, port. Ports not written: 5060, tls 5061, ws 80, wss 443.") },
+	{ .name = "tls-profile", T(REFERENCE), FIELD(config_sip_interface, tls_profile), .target = "tls-profile", USED(CP, NOT_YET),
+	  HELP("Certificates; needed by tls and wss.") },
+	{ .name = "ip-profile", T(REFERENCE), FIELD(config_sip_interface, ip_profile), .target = "ip-profile", USED(CP, CP),
+	  HELP("How the far ends here behave; not written: the defaults of ip-profile.") },
+	{ .name = "registration", T(ENUM), FIELD(config_sip_interface, registration), .fallback = "off", USED(CP, NOT_YET), .works = "off",
+	  CHOICES({ "off", CONFIG_REGISTRATION_OFF }, { "relay", CONFIG_REGISTRATION_RELAY }, { "cache", CONFIG_REGISTRATION_CACHE }),
+	  HELP("REGISTER: refused, passed on, or answered from cache where possible.") },
+	{ .name = "allow-anonymous", T(ENUM), FIELD(config_sip_interface, allow_anonymous), .fallback = "registered", USED(CP, NOT_YET),
+	  CHOICES({ "all", CONFIG_ANONYMOUS_ALL }, { "registered", CONFIG_ANONYMOUS_REGISTERED }, { "agents", CONFIG_ANONYMOUS_AGENTS }),
+	  HELP("Who may send requests here: anybody, registered phones and agents, or agents alone.") },
+	{ .name = "manipulation-in", T(REFERENCE), FIELD(config_sip_interface, manipulation_in), .target = "sip-manipulation",
+	  USED(CP, NOT_YET), HELP("Header rules for what comes in.") },
+	{ .name = "manipulation-out", T(REFERENCE), FIELD(config_sip_interface, manipulation_out), .target = "sip-manipulation",
+	  USED(CP, NOT_YET), HELP("Header rules for what goes out.") },
+};
+
+static const struct config_row registration_rows[] = {
+	{ .name = "phone-expires-udp", T(SECONDS), FIELD(config_registration, phone_expires_udp), .fallback = "60", RANGE(10, DAY),
+	  USED(CP, NOT_YET), HELP("Expiry given to phones on UDP: short enough for their NAT.") },
+	{ .name = "phone-expires-stream", T(SECONDS), FIELD(config_registration, phone_expires_stream), .fallback = "600", RANGE(10, DAY),
+	  USED(CP, NOT_YET), HELP("Expiry given to phones on TCP, TLS and WebSocket.") },
+	{ .name = "upstream-expires", T(SECONDS), FIELD(config_registration, upstream_expires), .fallback = "3600", RANGE(60, 7 * DAY),
+	  USED(CP, NOT_YET), HELP("Expiry we ask the registrar for.") },
+	{ .name = "keep-alive", T(ENUM), FIELD(config_registration, keep_alive), .fallback = "adaptive", USED(CP, NOT_YET),
+	  CHOICES({ "off", CONFIG_KEEP_ALIVE_OFF }, { "crlf", CONFIG_KEEP_ALIVE_CRLF }, { "options", CONFIG_KEEP_ALIVE_OPTIONS },
+	  { "adaptive", CONFIG_KEEP_ALIVE_ADAPTIVE }), HELP("What keeps a phone's NAT open.") },
+	{ .name = "keep-alive-interval", T(SECONDS), FIELD(config_registration, keep_alive_interval), .fallback = "25", RANGE(5, 3600),
+	  USED(CP, NOT_YET), HELP("How often; where `adaptive` begins.") },
+	{ .name = "per-source-rate", T(UINT), FIELD(config_registration, per_source_rate), .fallback = "5", RANGE(1, 100000), .unit = "per second",
+	  USED(CP, NOT_YET), HELP("REGISTER requests taken from one source.") },
+	{ .name = "per-aor-rate", T(UINT), FIELD(config_registration, per_aor_rate), .fallback = "1", RANGE(1, 100000), .unit = "per second",
+	  USED(CP, NOT_YET), HELP("REGISTER requests taken for one address of record.") },
+	{ .name = "upstream-rate", T(UINT), FIELD(config_registration, upstream_rate), .fallback = "200", RANGE(1, 1000000), .unit = "per second",
+	  USED(CP, NOT_YET), HELP("REGISTER requests sent to the registrar.") },
+	{ .name = "max-contacts", T(UINT), FIELD(config_registration, max_contacts), .fallback = "10", RANGE(1, 1000), USED(CP, NOT_YET),
+	  HELP("Contacts of one address of record.") },
+};
+
+static const struct config_row session_agent_rows[] = {
+	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_session_agent, realm), .target = "realm", USED(CP, CP),
+	  HELP("The realm it is in.") },
+	{ .name = "address", T(ENDPOINT), REQUIRED, FIELD(config_session_agent, address), USED(CP, CP), .works = "udp:*",
+	  HELP("Its transport, address or name, and port; a name without port is looked up as RFC 3263 says.") },
+	{ .name = "ip-profile", T(REFERENCE), FIELD(config_session_agent, ip_profile), .target = "ip-profile", USED(CP, CP),
+	  HELP("How it behaves; not written: as the sip-interface says.") },
+	{ .name = "options-interval", T(SECONDS), FIELD(config_session_agent, options_interval), .fallback = "0", RANGE(0, 3600),
+	  USED(CP, NOT_YET), .works = "0", HELP("How often OPTIONS asks whether it is alive; 0: never.") },
+	{ .name = "max-sessions", T(UINT), FIELD(config_session_agent, max_sessions), .fallback = "0", RANGE(0, 1000000),
+	  USED(CP, NOT_YET), .works = "0", HELP("Calls with it at one time; 0: no limit.") },
+	{ .name = "max-rate", T(UINT), FIELD(config_session_agent, max_rate), .fallback = "0", RANGE(0, 100000), .unit = "per second",
+	  USED(CP, NOT_YET), .works = "0", HELP("New calls to it; 0: no limit.") },
+	{ .name = "username", T(STRING), FIELD(config_session_agent, username), RANGE(0, 128), USED(CP, NOT_YET),
+	  HELP("Our name when it asks for one.") },
+	{ .name = "password", T(SECRET), FIELD(config_session_agent, password), RANGE(0, 255), USED(CP, NOT_YET),
+	  HELP("The password that goes with it, or `file:/path` of a file that holds it.") },
+	{ .name = "register", T(BOOL), FIELD(config_session_agent, do_register), .fallback = "no", USED(CP, NOT_YET), .works = "no",
+	  HELP("Register with it as `username`.") },
+};
+
+static const struct config_row session_group_rows[] = {
+	{ .name = "agents", T(REFERENCES), REQUIRED, PAIR(config_session_group, agents, agent_count), .target = "session-agent",
+	  USED(CP, NOT_YET), HELP("The members, in order.") },
+	{ .name = "strategy", T(ENUM), FIELD(config_session_group, strategy), .fallback = "hunt", USED(CP, NOT_YET),
+	  CHOICES({ "hunt", CONFIG_STRATEGY_HUNT }, { "round-robin", CONFIG_STRATEGY_ROUND_ROBIN },
+	  { "least-busy", CONFIG_STRATEGY_LEAST_BUSY }), HELP("Which member is tried first.") },
+	{ .name = "retry-on", T(UINTS), PAIR(config_session_group, retry_on, retry_on_count), .fallback = "408, 503, 504", RANGE(300, 699),
+	  USED(CP, NOT_YET), HELP("Answers upon which the next member is tried.") },
+};
+
+static const struct config_row local_policy_rows[] = {
+	{ .name = "from-realm", T(REFERENCE), FIELD(config_local_policy, from_realm), .target = "realm", USED(CP, CP),
+	  HELP("Only calls that come from there; not written: from anywhere.") },
+	{ .name = "from", T(REGEX), PAIR(config_local_policy, from, from_regex), RANGE(0, 256), USED(CP, CP),
+	  HELP("Pattern for the user part of From; empty: any.") },
+	{ .name = "to", T(REGEX), PAIR(config_local_policy, to, to_regex), .fallback = ".*", RANGE(0, 256), USED(CP, CP),
+	  HELP("Pattern for the user part of the Request-URI.") },
+	{ .name = "next-hop", T(NEXT_HOP), REQUIRED, FIELD(config_local_policy, next_hop), USED(CP, CP), .works = "agent:*",
+	  HELP("Where the call goes: a session-agent, a session-group, or the registered phone.") },
+	{ .name = "priority", T(UINT), FIELD(config_local_policy, priority), .fallback = "100", RANGE(0, 65535), USED(CP, CP),
+	  HELP("Policies are tried from the lowest; equal ones in the order of the file.") },
+	{ .name = "emergency", T(BOOL), FIELD(config_local_policy, emergency), .fallback = "no", USED(CP, NOT_YET), .works = "no",
+	  HELP("Emergency calls: no limit stops them.") },
+	{ .name = "translation", T(REFERENCE), FIELD(config_local_policy, translation), .target = "translation", USED(CP, NOT_YET),
+	  HELP("Changes numbers of calls that go this way.") },
+};
+
+static const struct config_row translation_rows[] = {
+	{ .name = "match", T(REGEX), REQUIRED, PAIR(config_translation, match, match_regex), RANGE(1, 256), USED(CP, NOT_YET),
+	  HELP("Pattern for the number.") },
+	{ .name = "replace", T(STRING), FIELD(config_translation, replace), RANGE(0, 255), USED(CP, NOT_YET),
+	  HELP("What it becomes; `\\\\1` to `\\\\9` are the pattern's groups.") },
+	{ .name = "apply", T(DIRECTIONS), PAIR(config_translation, apply_from, apply_to), .fallback = "to", USED(CP, NOT_YET),
+	  CHOICES({ "from", 1 }, { "to", 2 }, { "both", 3 }), HELP("Which number: the caller's, the called one, both.") },
+};
+
+static const struct config_row rule_rows[] = {
+	{ .name = "action", T(ENUM), REQUIRED, FIELD(config_manipulation_rule, action), USED(CP, NOT_YET),
+	  CHOICES({ "add", CONFIG_MANIPULATION_ADD }, { "delete", CONFIG_MANIPULATION_DELETE },
+	  { "replace", CONFIG_MANIPULATION_REPLACE }), HELP("What is done.") },
+	{ .name = "header", T(STRING), REQUIRED, FIELD(config_manipulation_rule, header), RANGE(1, 64), USED(CP, NOT_YET),
+	  HELP("The header's name.") },
+	{ .name = "match", T(REGEX), PAIR(config_manipulation_rule, match, match_regex), RANGE(0, 256), USED(CP, NOT_YET),
+	  HELP("Only where the value matches this pattern; empty: always.") },
+	{ .name = "value", T(STRING), FIELD(config_manipulation_rule, value), RANGE(0, 255), USED(CP, NOT_YET),
+	  HELP("What is added or put in place; `\\\\1` to `\\\\9` are the pattern's groups.") },
+};
+
+static const struct config_row admission_rows[] = {
+	{ .name = "local-policy", T(REFERENCE), REQUIRED, FIELD(config_admission, local_policy), .target = "local-policy", USED(CP, NOT_YET),
+	  HELP("The policy whose calls are limited.") },
+	{ .name = "match", T(REGEX), PAIR(config_admission, match, match_regex), RANGE(0, 256), USED(CP, NOT_YET),
+	  HELP("Pattern for the called number; empty: any.") },
+	{ .name = "max-sessions", T(UINT), FIELD(config_admission, max_sessions), .fallback = "0", RANGE(0, 1000000), USED(CP, NOT_YET),
+	  HELP("Calls at one time; 0: no limit.") },
+	{ .name = "max-rate", T(UINT), FIELD(config_admission, max_rate), .fallback = "0", RANGE(0, 100000), .unit = "per second",
+	  USED(CP, NOT_YET), HELP("New calls; 0: no limit.") },
+	{ .name = "max-duration", T(SECONDS), FIELD(config_admission, max_duration), .fallback = "0", RANGE(0, 30 * DAY), USED(CP, NOT_YET),
+	  HELP("Longer calls are hung up; 0: no limit.") },
+	{ .name = "permit", T(BOOL), FIELD(config_admission, permit), .fallback = "yes", USED(CP, NOT_YET),
+	  HELP("`no` forbids these destinations.") },
+};
+
+static const struct config_row access_control_rows[] = {
+	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_access_control, realm), .target = "realm", USED(DP, NOT_YET),
+	  HELP("Where it applies.") },
+	{ .name = "source", T(PREFIX), REQUIRED, FIELD(config_access_control, source), USED(DP, NOT_YET), HELP("Whose packets.") },
+	{ .name = "action", T(FLAG), REQUIRED, FIELD(config_access_control, permit), USED(DP, NOT_YET),
+	  CHOICES({ "deny", 0 }, { "permit", 1 }), HELP("What becomes of them.") },
+	{ .name = "trust", T(ENUM), FIELD(config_access_control, trust), .fallback = "untrusted", USED(DP, NOT_YET),
+	  CHOICES({ "untrusted", CONFIG_TRUST_UNTRUSTED }, { "trusted", CONFIG_TRUST_TRUSTED }), HELP("The trust they get.") },
+	{ .name = "rate", T(UINT), FIELD(config_access_control, rate), .fallback = "0", RANGE(0, 1000000), .unit = "per second",
+	  USED(DP, NOT_YET), HELP("SIP packets of each source; 0: no limit.") },
+};
+
+static const struct config_row guard_rows[] = {
+	{ .name = "scanner-agents", T(STRINGS), FIELD(config_guard, scanner_agents),
+	  .fallback = "friendly-scanner, sipcli, sipvicious, VaxSIPUserAgent", RANGE(1, 64), USED(CP, NOT_YET),
+	  HELP("Beginnings of User-Agent that scanners are known by.") },
+	{ .name = "failures-per-minute", T(UINT), FIELD(config_guard, failures_per_minute), .fallback = "10", RANGE(1, 10000),
+	  USED(CP, NOT_YET), HELP("Failed requests of one source before it is denied.") },
+	{ .name = "deny-time", T(SECONDS), FIELD(config_guard, deny_time), .fallback = "600", RANGE(1, 30 * DAY), USED(CP, NOT_YET),
+	  HELP("How long it is denied the first time; doubles every time.") },
+	{ .name = "deny-time-max", T(SECONDS), FIELD(config_guard, deny_time_max), .fallback = "86400", RANGE(1, 365 * DAY),
+	  USED(CP, NOT_YET), HELP("Longest denial.") },
+	{ .name = "untrusted-rate", T(UINT), FIELD(config_guard, untrusted_rate), .fallback = "20", RANGE(1, 1000000), .unit = "per second",
+	  USED(DP, NOT_YET), HELP("SIP packets taken from one untrusted source.") },
+	{ .name = "untrusted-burst", T(UINT), FIELD(config_guard, untrusted_burst), .fallback = "40", RANGE(1, 1000000), .unit = "packets",
+	  USED(DP, NOT_YET), HELP("Packets it may send at once.") },
+	{ .name = "silent", T(BOOL), FIELD(config_guard, silent), .fallback = "yes", USED(CP, NOT_YET),
+	  HELP("Scanners get no answer at all.") },
+};
+
+static const struct config_row accounting_rows[] = {
+	{ .name = "database", T(BOOL), FIELD(config_accounting, database), .fallback = "yes", USED(CP, NOT_YET),
+	  HELP("Keep call records in the database.") },
+	{ .name = "file", T(STRING), FIELD(config_accounting, file), RANGE(0, 255), USED(CP, NOT_YET),
+	  HELP("Also write them to this file, an absolute path; empty: do not.") },
+	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, NOT_YET),
+	  HELP("Interval of interim records of long calls; 0: none.") },
+	{ .name = "keep-days", T(UINT), FIELD(config_accounting, keep_days), .fallback = "90", RANGE(1, 3650), .unit = "days",
+	  USED(CP, NOT_YET), HELP("Age at which records are deleted.") },
+};
+
+static const struct config_row trace_rows[] = {
+	{ .name = "calls", T(UINT), FIELD(config_trace, calls), .fallback = "1000", RANGE(0, 1000000), USED(CP, NOT_YET),
+	  HELP("Recent calls whose messages are kept; 0: none.") },
+	{ .name = "hep", T(STRING), FIELD(config_trace, hep), RANGE(0, 255), USED(CP, NOT_YET),
+	  HELP("HEP collector, as `udp:ADDRESS:PORT`; empty: none.") },
+};
+
+static const struct config_row snmp_rows[] = {
+	{ .name = "agentx", T(STRING), FIELD(config_snmp, agentx), .fallback = "/var/agentx/master", RANGE(1, 107), USED(MG, NOT_YET),
+	  HELP("Socket of the SNMP daemon, an absolute path.") },
+	{ .name = "enabled", T(BOOL), FIELD(config_snmp, enabled), .fallback = "no", USED(MG, NOT_YET), .works = "no",
+	  HELP("Answer SNMP through it.") },
+};
+
+static const struct config_row metrics_rows[] = {
+	{ .name = "listen", T(LISTEN), USED(MG, NOT_YET),
+	  HELP("Where Prometheus and browsers may look, ADDRESS:PORT; empty: nowhere.") },
+};
+
+static const struct config_row ssh_rows[] = {
+	{ .name = "listen", T(LISTEN), USED(MG, NOT_YET), HELP("Where the shell is served, ADDRESS:PORT; empty: nowhere.") },
+};
+
+static const struct config_row user_rows[] = {
+	{ .name = "role", T(ENUM), REQUIRED, FIELD(config_user, role), USED(MG, NOT_YET),
+	  CHOICES({ "monitor", CONFIG_ROLE_MONITOR }, { "operator", CONFIG_ROLE_OPERATOR }, { "admin", CONFIG_ROLE_ADMIN }),
+	  HELP("May look; may also act on calls and bans; may also change the configuration.") },
+	{ .name = "keys", T(STRINGS), FIELD(config_user, keys), RANGE(1, 2048), USED(MG, NOT_YET),
+	  HELP("SSH public keys, as in an authorized_keys file.") },
+	{ .name = "password-hash", T(SECRET), FIELD(config_user, password_hash), RANGE(0, 255), USED(MG, NOT_YET),
+	  HELP("crypt(3) hash of the password, or `file:/path`; empty: keys alone.") },
+};
+
+#define ROWS(r)           .rows = (r), .row_count = sizeof(r) / sizeof((r)[0])
+#define ONE(field)        .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
+#define MANY(list)        .named = true, .offset = offsetof(struct config, list), .count_offset = offsetof(struct config, list##_count), \
+			  .size = sizeof(*((struct config *)0)->list)
+
+static const struct config_section rule_section = {
+	.name = "rule", .named = true, .offset = offsetof(struct config_sip_manipulation, rules),
+	.count_offset = offsetof(struct config_sip_manipulation, rule_count), .size = sizeof(struct config_manipulation_rule),
+	ROWS(rule_rows), HELP("One change of one header; rules are carried out in the order of the file."),
+};
+
+const struct config_section config_sections[] = {
+	{ .name = "system", ONE(system), ROWS(system_rows), HELP("The system as a whole.") },
+	{ .name = "media-manager", ONE(media_manager), ROWS(media_manager_rows), HELP("The packet workers.") },
+	{ .name = "sip-config", ONE(sip), ROWS(sip_config_rows), HELP("Limits and timers of SIP.") },
+	{ .name = "network-interface", MANY(network_interfaces), ROWS(network_interface_rows),
+	  .name_max = 12, .name_characters = "abcdefghijklmnopqrstuvwxyz0123456789-",
+	  HELP("A network port with our addresses. Its mirror in the kernel is called `sp-` and its name.") },
+	{ .name = "realm", MANY(realms), ROWS(realm_rows), HELP("A network of peers that are treated alike.") },
+	{ .name = "steering-pool", MANY(steering_pools), ROWS(steering_pool_rows), HELP("Media addresses and ports of a realm.") },
+	{ .name = "tls-profile", MANY(tls_profiles), ROWS(tls_profile_rows), HELP("Certificates and TLS settings.") },
+	{ .name = "ip-profile", MANY(ip_profiles), ROWS(ip_profile_rows),
+	  HELP("How a kind of peer behaves. The session-agent's holds before the sip-interface's.") },
+	{ .name = "sip-interface", MANY(sip_interfaces), ROWS(sip_interface_rows), HELP("Where SIP is spoken.") },
+	{ .name = "registration", ONE(registration), ROWS(registration_rows), HELP("Registration of phones.") },
+	{ .name = "session-agent", MANY(session_agents), ROWS(session_agent_rows), HELP("A SIP peer we know: a PBX, a carrier's SBC.") },
+	{ .name = "session-group", MANY(session_groups), ROWS(session_group_rows), HELP("Several session-agents for one purpose.") },
+	{ .name = "local-policy", MANY(local_policies), ROWS(local_policy_rows), HELP("Which calls go where.") },
+	{ .name = "translation", MANY(translations), ROWS(translation_rows), HELP("A change of numbers.") },
+	{ .name = "sip-manipulation", MANY(sip_manipulations), .child = &rule_section, HELP("Header rules; its rules are sections inside it.") },
+	{ .name = "admission", MANY(admissions), ROWS(admission_rows), HELP("Limits of the calls a policy routes.") },
+	{ .name = "access-control", MANY(access_controls), ROWS(access_control_rows), HELP("Packets let in or refused by their source.") },
+	{ .name = "guard", ONE(guard), ROWS(guard_rows), HELP("Defence against scanners and floods.") },
+	{ .name = "accounting", ONE(accounting), ROWS(accounting_rows), HELP("Call records.") },
+	{ .name = "trace", ONE(trace), ROWS(trace_rows), HELP("Messages of recent calls.") },
+	{ .name = "snmp", ONE(snmp), ROWS(snmp_rows), HELP("SNMP.") },
+	{ .name = "metrics", ONE(metrics), ROWS(metrics_rows), HELP("Prometheus metrics and the status page.") },
+	{ .name = "ssh", ONE(ssh), ROWS(ssh_rows), HELP("The shell.") },
+	{ .name = "user", MANY(users), ROWS(user_rows), .name_max = 32, .name_characters = "abcdefghijklmnopqrstuvwxyz0123456789-_",
+	  HELP("Who may log in.") },
+};
+/* clang-format on */
+
+const size_t config_section_count = sizeof(config_sections) / sizeof(config_sections[0]);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Words, strings and marks of a configuration text, one at a time; and the clean copy that is written on the way. */
+#ifndef CONFIG_TOKENS_H
+#define CONFIG_TOKENS_H
+
+#include "config/source.h"
+#include "platforms/base/span.h"
+
+enum token_kind {
+	TOKEN_END,
+	TOKEN_WORD,
+	TOKEN_STRING,
+	TOKEN_OPEN,
+	TOKEN_CLOSE,
+	TOKEN_ASSIGN,
+	TOKEN_ADD,
+	TOKEN_COMMA
+};
+
+struct tokens {
+	struct config_load *load;
+	const char *at, *end;
+	unsigned line; /* where `at` is */
+	char *out; /* the clean copy */
+	size_t out_length;
+	/* The token that comes next; its clean form stands at out + out_length and counts once it is taken. */
+	enum token_kind kind;
+	struct span text; /* of words and strings: as written, without the quotes */
+	unsigned token_line;
+	size_t clean_length;
+	bool faulty; /* reported already: a value that must not be used */
+};
+
+/* 0 or -ENOMEM. Reads up to the first token. tokens->out is the caller's to free. */
+int tokens_init(struct tokens *tokens, struct config_load *load, const char *text, size_t length);
+/* Takes the token that is next and reads up to the one after it. */
+void tokens_take(struct tokens *tokens);
+/* Blanks what was taken since tokens->out_length was `mark`; lines stay. */
+void tokens_blank(struct tokens *tokens, size_t mark);
+/* What the next token is, for messages: "{" or "end of file". */
+const char *token_name(enum token_kind kind);
+
+#endif
