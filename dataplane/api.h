@@ -11,26 +11,27 @@
 
 enum {
 	DP_API_VERSION = 1,
-	DP_STREAMS_MAX = 8,  /* media streams ("m=" lines relayed) of a session */
-	DP_BLOB_MAX = 4096,  /* bytes the control plane may store with a session */
-	DP_NAME_MAX = 64,    /* a configuration name and NUL */
-	DP_OWNERS_MAX = 64,  /* control-plane shards */
+	DP_STREAMS_MAX = 8, /* media streams ("m=" lines relayed) of a session */
+	DP_BLOB_MAX = 4096, /* bytes the control plane may store with a session */
+	DP_NAME_MAX = 64, /* a configuration name and NUL */
+	DP_OWNERS_MAX = 64, /* control-plane shards */
 };
 
 enum dp_message {
-	DP_SUBSCRIBE = 1,      /* dp_subscribe -> empty: events of this owner's sessions come on this connection */
+	DP_SUBSCRIBE = 1, /* dp_subscribe -> empty: events of this owner's sessions come on this connection */
 	DP_SESSION_CREATE = 2, /* dp_session_request + blob -> dp_session_reply */
 	DP_SESSION_UPDATE = 3, /* dp_session_request + blob -> dp_session_reply */
 	DP_SESSION_DELETE = 4, /* dp_session_id -> dp_session_info (final counters) */
-	DP_SESSION_GET = 5,    /* dp_session_id -> dp_session_info + blob */
-	DP_SESSION_LIST = 6,   /* dp_list_request -> dp_list_reply + entries */
-	DP_BLOB_SET = 7,       /* dp_session_id + blob -> empty */
-	DP_STATS = 8,          /* empty -> dp_stats */
-	DP_INTERFACES = 9,     /* empty -> dp_interface[] */
-	DP_REPLY = 0x4000,     /* added to the request's number */
-	DP_EVENT_LATCHED = 0x100,      /* dp_event */
+	DP_SESSION_GET = 5, /* dp_session_id -> dp_session_info + blob */
+	DP_SESSION_LIST = 6, /* dp_list_request -> dp_list_reply + entries */
+	DP_BLOB_SET = 7, /* dp_session_id + blob -> empty */
+	DP_STATS = 8, /* empty -> dp_stats */
+	DP_INTERFACES = 9, /* empty -> dp_interface[] */
+	DP_REPLY = 0x4000, /* added to the request's number */
+	DP_EVENT_LATCHED = 0x100, /* dp_event */
 	DP_EVENT_MEDIA_SILENT = 0x101, /* dp_event: no valid packet for idle-timeout / initial-timeout */
-	DP_EVENT_SOURCE_ALARM = 0x102, /* dp_event: packets from a wrong source began to arrive (at most one a second) */
+	DP_EVENT_SOURCE_ALARM =
+		0x102, /* dp_event: packets from a wrong source began to arrive (at most one a second) */
 };
 
 struct dp_subscribe {
@@ -43,40 +44,43 @@ struct dp_session_id {
 };
 
 struct dp_address {
-	uint8_t ip[16];  /* IPv4 in the first four bytes */
-	uint16_t port;   /* host order */
-	uint8_t family;  /* 0 none, 4, 6 */
+	uint8_t ip[16]; /* IPv4 in the first four bytes */
+	uint16_t port; /* host order */
+	uint8_t family; /* 0 none, 4, 6 */
 	uint8_t reserved[5];
 };
 
 enum dp_media_kind {
-	DP_MEDIA_NONE = 0,  /* no stream at this index (any more): its ports are given back */
-	DP_MEDIA_RTP = 1,   /* RTP and RTCP; validated and measured */
+	DP_MEDIA_NONE = 0, /* no stream at this index (any more): its ports are given back */
+	DP_MEDIA_RTP = 1, /* RTP and RTCP; validated and measured */
 	DP_MEDIA_OTHER = 2, /* UDPTL and other UDP: relayed untouched, one port */
 };
 
 enum dp_latching {
 	DP_LATCHING_FIXED = 0, /* only the signalled address and port may send */
-	DP_LATCHING_LATCH = 1, /* the first valid packet from the signalled or the signalling address; then locked */
+	DP_LATCHING_LATCH =
+		1, /* the first valid packet from the signalled or the signalling address; then locked */
 	DP_LATCHING_RELATCH = 2,
 };
 
 enum dp_side_flag {
 	DP_SIDE_RTCP_MUX = 1, /* RFC 5761: RTCP on the RTP port */
-	DP_SIDE_MUTED = 2,    /* this side has to receive nothing (it said inactive, sendonly or c=0.0.0.0, or is not known yet) */
-	DP_SIDE_QUIET = 4,    /* this side is not expected to send (on hold): no silence events for it */
+	DP_SIDE_MUTED =
+		2, /* this side has to receive nothing (it said inactive, sendonly or c=0.0.0.0, or is not known yet) */
+	DP_SIDE_QUIET = 4, /* this side is not expected to send (on hold): no silence events for it */
 };
 
 /* One side of a stream: what the peer on that side signalled. */
 struct dp_side_request {
 	char realm[DP_NAME_MAX]; /* whose steering pool gives our address and ports */
-	uint8_t family;          /* 4 or 6: of our address on this side */
-	uint8_t latching;        /* enum dp_latching */
-	uint8_t flags;           /* enum dp_side_flag */
+	uint8_t family; /* 4 or 6: of our address on this side */
+	uint8_t latching; /* enum dp_latching */
+	uint8_t flags; /* enum dp_side_flag */
 	uint8_t reserved[5];
-	struct dp_address rtp;        /* where it wants its media; family 0 = not known yet */
-	struct dp_address rtcp;       /* family 0 = RTP's address, port + 1 */
-	struct dp_address signalling; /* source of its signalling: accepted for latching too; port ignored; family 0 = none */
+	struct dp_address rtp; /* where it wants its media; family 0 = not known yet */
+	struct dp_address rtcp; /* family 0 = RTP's address, port + 1 */
+	struct dp_address
+		signalling; /* source of its signalling: accepted for latching too; port ignored; family 0 = none */
 };
 
 struct dp_stream_request {
@@ -93,7 +97,7 @@ struct dp_session_request {
 	uint64_t session; /* 0 in create */
 	uint32_t owner;
 	uint16_t blob_length; /* bytes behind the struct; in update 0 leaves the blob as it is */
-	uint8_t streams;      /* <= DP_STREAMS_MAX */
+	uint8_t streams; /* <= DP_STREAMS_MAX */
 	uint8_t reserved;
 	struct dp_stream_request stream[DP_STREAMS_MAX];
 };
@@ -108,13 +112,13 @@ struct dp_session_reply {
  * session was created; 0 = never. */
 struct dp_counters {
 	uint64_t packets, octets; /* valid RTP (or OTHER) from the accepted source; octets of UDP payload */
-	uint64_t relayed;         /* of these, sent on to the other side */
+	uint64_t relayed; /* of these, sent on to the other side */
 	uint64_t lost, duplicate, reordered;
 	uint64_t wrong_source, malformed, policed, no_next_hop;
 	uint64_t rtcp_packets;
 	uint64_t srtp_auth_failed, srtp_replayed;
 	uint64_t first_us, last_us;
-	uint32_t jitter_us;      /* interarrival jitter at the end, RFC 3550 section 6.4.1 */
+	uint32_t jitter_us; /* interarrival jitter at the end, RFC 3550 section 6.4.1 */
 	uint32_t jitter_max_us;
 	uint32_t longest_gap_ms; /* between two packets */
 	uint32_t ssrc, ssrc_changes;
@@ -163,7 +167,7 @@ struct dp_event {
 
 /* Counters of the whole dataplane: enum, name and help come from this one list (also used by telemetry, show counters,
  * later SNMP and metrics). */
-#define DP_COUNTERS(X)                                                                         \
+#define DP_COUNTERS(X)                                                                          \
 	X(RX_PACKETS, "rx-packets", "packets received on all ports")                            \
 	X(TX_PACKETS, "tx-packets", "packets sent on all ports")                                \
 	X(MEDIA_RELAYED, "media-relayed", "media packets relayed")                              \
@@ -179,13 +183,15 @@ struct dp_event {
 	X(DROP_TX_FULL, "drop-tx-full", "port's transmit queue full")                           \
 	X(DROP_MIRROR_FULL, "drop-mirror-full", "kernel's mirror full")                         \
 	X(DROP_VLAN, "drop-vlan", "VLAN that no network-interface has")                         \
-	X(DROP_TTL, "drop-ttl", "TTL or hop limit exceeded")
+	X(DROP_TTL, "drop-ttl", "TTL or hop limit exceeded")                                    \
+	X(DROP_TOO_BIG, "drop-too-big", "longer than the MTU of the way out")                   \
+	X(DROP_HANDOVER_FULL, "drop-handover-full", "ring to the worker that owns the flow full")
 
 enum dp_counter {
 #define X(id, name, help) DP_COUNTER_##id,
 	DP_COUNTERS(X)
 #undef X
-	DP_COUNTER_COUNT
+		DP_COUNTER_COUNT
 };
 
 struct dp_stats {
@@ -195,7 +201,7 @@ struct dp_stats {
 	uint64_t sessions_total;
 	uint64_t ports_used, ports_total;
 	uint32_t hugepages; /* 1: memory is on hugepages */
-	uint32_t counters;  /* DP_COUNTER_COUNT */
+	uint32_t counters; /* DP_COUNTER_COUNT */
 	uint64_t counter[DP_COUNTER_COUNT];
 };
 

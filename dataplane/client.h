@@ -26,8 +26,8 @@ struct dp_client_handlers {
 typedef void (*dp_reply)(void *arg, int status, const void *body, size_t length);
 
 /* owner: UINT32_MAX = no events wanted (mgmt). `process` names us in the hello. 0 or -errno. */
-int dp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation, uint32_t owner,
-	const struct dp_client_handlers *handlers, void *arg, struct dp_client **out);
+int dp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation,
+	uint32_t owner, const struct dp_client_handlers *handlers, void *arg, struct dp_client **out);
 /* Requests under way are answered with -ENOTCONN first. */
 void dp_client_free(struct dp_client *client);
 bool dp_client_is_up(const struct dp_client *client);
@@ -35,11 +35,11 @@ bool dp_client_is_up(const struct dp_client *client);
 const struct ipc_hello *dp_client_hello(const struct dp_client *client);
 
 /* 0: `reply` will be called, never before the return. -ENOTCONN, -ENOBUFS, -ENOMEM, -EMSGSIZE: it will not be. */
-int dp_client_request(struct dp_client *client, enum dp_message type, const void *body, size_t length, dp_reply reply,
-	void *arg);
+int dp_client_request(struct dp_client *client, enum dp_message type, const void *body, size_t length,
+	dp_reply reply, void *arg);
 /* Create and update: `request` and its blob_length bytes of blob. */
-int dp_client_session(struct dp_client *client, enum dp_message type, const struct dp_session_request *request,
-	const void *blob, dp_reply reply, void *arg);
+int dp_client_session(struct dp_client *client, enum dp_message type,
+	const struct dp_session_request *request, const void *blob, dp_reply reply, void *arg);
 
 void dp_address_from(struct dp_address *out, const union address *a);
 void dp_address_to(const struct dp_address *a, union address *out);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The Internet checksum (RFC 1071) and its incremental update (RFC 1624). Sums are of words as they lie in memory:
+ * one's complement addition does not mind the byte order. */
+#ifndef DATAPLANE_CHECKSUM_H
+#define DATAPLANE_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/packet.h"
+
+/* `length` up to 64 KiB; an odd last byte is padded with zero as RFC 768 asks. */
+static inline uint64_t checksum_sum(const uint8_t *p, size_t length)
+{
+	uint64_t sum = 0;
+
+	for (; length >= 4; p += 4, length -= 4)
+		sum += load_u32(p);
+	if (length >= 2) {
+		sum += load_u16(p);
+		p += 2;
+		length -= 2;
+	}
+	if (length != 0) {
+		uint8_t last[2] = { *p, 0 };
+
+		sum += load_u16(last);
+	}
+	return sum;
+}
+
+static inline uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum >> 32) + (sum & 0xffffffff);
+	sum = (sum >> 32) + (sum & 0xffffffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t)((sum >> 16) + (sum & 0xffff));
+}
+
+/* Sum of an address of either family: the unused words of IPv4 are zero. */
+static inline uint64_t checksum_host(const union host *a)
+{
+	return (uint64_t)a->word[0] + a->word[1] + a->word[2] + a->word[3];
+}
+
+/* RFC 1624 equation 3, for a UDP checksum: what it becomes when words summing to `old` turn into words summing to `fresh`.
+ * Never 0, which would mean "no checksum". */
+static inline uint16_t checksum_update(uint16_t checksum, uint64_t old, uint64_t fresh)
+{
+	uint16_t r = (uint16_t)~checksum_fold(
+		(uint64_t)(uint16_t)~checksum + (uint16_t)~checksum_fold(old) + checksum_fold(fresh));
+
+	return r == 0 ? 0xffff : r;
+}
+
+#endif

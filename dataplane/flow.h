@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flows: what arrives on one of our media port pairs and where it goes.
+ *
+ * There is one flow for each pair (RTP port, RTCP port) of each steering pool, so that finding it is arithmetic on the
+ * destination port; it lives as long as the process. What to do with its packets is a rule: written once by the main
+ * thread, then immutable, swapped by pointer, freed when each worker has passed a quiescent state. */
+#ifndef DATAPLANE_FLOW_H
+#define DATAPLANE_FLOW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/packet.h"
+#include "dataplane/rtp.h"
+
+enum { FLOW_ALIGN = 64, INTERFACES_MAX = 16, INTERFACE_NONE = 0xff };
+
+enum flow_component { FLOW_RTP, FLOW_RTCP, FLOW_COMPONENTS };
+
+enum flow_rule_flag {
+	RULE_MEASURED = 1, /* RTP and RTCP: validated; else any UDP */
+	RULE_MUTED = 2, /* nothing is passed on */
+	RULE_IN_MUX = 4, /* RFC 5761 on the arriving side */
+	RULE_OUT_MUX = 8,
+};
+
+struct flow_endpoint {
+	union host ip;
+	uint16_t port; /* network order; 0 = no such endpoint */
+	uint8_t reserved[2];
+	uint32_t next_hop;
+};
+
+/* rcu. The first 64 bytes are what each packet needs. */
+struct flow_rule {
+	struct flow *peer; /* the other side's; the same worker owns both */
+	union host out_ip; /* our address there */
+	uint16_t out_port; /* ours there, RTP, network order */
+	uint16_t epoch_in, epoch_out; /* grow when the arriving side, the other side, is to be learnt anew */
+	uint64_t session; /* these three: for events */
+	uint8_t stream, side;
+	uint8_t flags; /* enum flow_rule_flag */
+	uint8_t latching; /* enum dp_latching of the arriving side */
+	uint8_t out_family;
+	uint8_t out_interface;
+	uint8_t dscp; /* shifted */
+	uint8_t reserved;
+	uint16_t worker;
+	uint8_t reserved2[14];
+
+	struct flow_endpoint accept[FLOW_COMPONENTS]; /* signalled addresses of the arriving side */
+	struct flow_endpoint signalling; /* its signalling source; port is 0 or 1 = set */
+	struct flow_endpoint dest[FLOW_COMPONENTS]; /* signalled addresses of the other side */
+};
+
+/* Where one component comes from and where it goes to, once learnt. owner: worker */
+struct latch {
+	union host source, dest;
+	uint16_t source_port, dest_port; /* network order; 0 = unknown */
+	uint32_t next_hop; /* of dest */
+	uint16_t epoch_in, epoch_out; /* of the rule it follows */
+	uint8_t locked;
+	uint8_t learnt; /* by latching, not by signalling */
+	uint8_t reserved[2];
+};
+
+/* Line 0 and 1 (and the rule's first) are all that an RTP packet of a latched flow touches. */
+struct flow {
+	const struct flow_rule *_Atomic rule; /* rcu: main publishes, worker reads */
+	struct latch rtp; /* owner: worker; main reads under `version` */
+	_Atomic uint32_t version; /* odd while the worker changes a latch */
+	uint8_t pooled; /* this port pair belongs to a steering pool; set before workers start */
+	uint8_t interface;
+	uint16_t port; /* host order, RTP */
+
+	struct rtp_stats stats; /* owner: worker */
+
+	struct latch rtcp;
+	uint64_t rtcp_packets;
+	uint64_t alarm_us;
+
+	uint64_t
+		not_relayed; /* valid, from the right source, but the other side was muted, unreachable or too small */
+	uint64_t wrong_source, malformed, policed, no_next_hop;
+} __attribute__((aligned(FLOW_ALIGN)));
+
+/* One of our media addresses. */
+struct flow_address {
+	union host ip;
+	uint8_t family;
+	uint8_t interface;
+	uint16_t first; /* lowest RTP port, even, host order */
+	uint32_t pairs;
+	struct flow *flows;
+};
+
+enum { FLOW_ADDRESS_SLOTS = 1024, FLOW_ADDRESSES_MAX = FLOW_ADDRESS_SLOTS / 4 };
+
+/* Immutable once workers run. */
+struct flow_table {
+	uint16_t slot[FLOW_ADDRESS_SLOTS]; /* 0 = empty, else address + 1 */
+	struct flow_address address[FLOW_ADDRESSES_MAX];
+	uint32_t address_count;
+	struct flow *flows;
+	size_t flow_count, bytes;
+};
+
+/* Gives `address` ports `first`..`last` (host order), or widens what it has. Before flow_table_allocate.
+ * 0, -ENOSPC too many addresses, -EEXIST the same address on another interface, -EINVAL no even-odd pair in the range. */
+int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, uint8_t interface,
+	uint16_t first, uint16_t last);
+/* Memory for all flows: pages of 2 MiB where the kernel has them, for 100,000 flows do not fit into the TLB otherwise.
+ * 0 or -ENOMEM. */
+int flow_table_allocate(struct flow_table *t);
+/* Marks the pairs of a pool as ours. Returns how many, and the flow of the first in *out (they lie in a row). */
+uint32_t flow_table_pool(struct flow_table *t, const union host *ip, uint8_t family, uint16_t first,
+	uint16_t last, struct flow **out);
+void flow_table_free(struct flow_table *t);
+
+static inline uint32_t flow_address_hash(const union host *ip)
+{
+	uint64_t x = (ip->half[0] ^ (ip->half[1] << 1 | ip->half[1] >> 63)) * 0x9e3779b97f4a7c15ULL;
+
+	return (uint32_t)(x >> 32) % FLOW_ADDRESS_SLOTS;
+}
+
+/* NULL: not one of our media addresses. */
+static inline const struct flow_address *flow_address_find(
+	const struct flow_table *t, const union host *ip, uint8_t family)
+{
+	for (uint32_t h = flow_address_hash(ip);; h = (h + 1) % FLOW_ADDRESS_SLOTS) {
+		if (t->slot[h] == 0)
+			return NULL;
+		const struct flow_address *a = &t->address[t->slot[h] - 1];
+		if (host_equal(&a->ip, ip) && a->family == family)
+			return a;
+	}
+}
+
+/* `port` in host order; RTP and RTCP port of a pair give the same flow. NULL: outside of all pools of the address.
+ * A flow that is not `pooled` lies between two pools. */
+static inline struct flow *flow_find(const struct flow_address *a, uint16_t port)
+{
+	uint32_t pair = (uint32_t)(uint16_t)(port - a->first) >> 1;
+
+	return pair < a->pairs ? &a->flows[pair] : NULL;
+}
+
+/* Zeroes what packets wrote. No rule may be set, and workers must have forgotten the last one. */
+void flow_reset(struct flow *f);
+/* A consistent copy of both latches, taken beside the running worker. */
+void flow_read_latches(const struct flow *f, struct latch *rtp, struct latch *rtcp);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the packet path needs to know of a frame, and the IP address type it works with (network byte order throughout). */
+#ifndef DATAPLANE_PACKET_H
+#define DATAPLANE_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+	ETHER_HEADER = 14,
+	VLAN_TAG = 4,
+	IPV4_HEADER = 20,
+	IPV6_HEADER = 40,
+	UDP_HEADER = 8,
+	PACKET_GROWTH_MAX = IPV6_HEADER - IPV4_HEADER + VLAN_TAG, /* headroom that rewriting may use */
+};
+
+/* IPv4 in the first four bytes, the rest zero: equal addresses of one family have equal bytes. */
+union host {
+	uint8_t byte[16];
+	uint32_t word[4];
+	uint64_t half[2];
+};
+
+static inline bool host_equal(const union host *a, const union host *b)
+{
+	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
+}
+
+enum packet_class {
+	PACKET_OTHER, /* not UDP, or nothing we look into: the kernel's business */
+	PACKET_UDP, /* a whole UDP datagram; all fields are set */
+	PACKET_FRAGMENT, /* first fragment of a UDP datagram: family, destination and ports are set */
+	PACKET_EXTENDED, /* UDP behind IPv6 extension headers: as above */
+	PACKET_MALFORMED, /* lengths, version or header checksum contradict each other */
+};
+
+struct packet {
+	uint8_t class; /* enum packet_class */
+	uint8_t family; /* 4, 6; 0 when not IP */
+	uint8_t traffic_class;
+	uint8_t ttl; /* hop limit */
+	uint16_t vlan; /* 802.1Q identifier, 0 = untagged */
+	uint16_t ip; /* offset of the IP header */
+	uint16_t udp; /* offset of the UDP header */
+	uint16_t payload; /* bytes behind the UDP header */
+	uint16_t source_port, dest_port; /* network order */
+	union host source, dest;
+};
+
+/* Classifies `length` bytes at `frame`. Never reads behind them. */
+void packet_parse(const uint8_t *frame, size_t length, struct packet *p);
+
+static inline uint16_t load_u16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t load_u32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void store_u16(uint8_t *p, uint16_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void store_u32(uint8_t *p, uint32_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+#endif

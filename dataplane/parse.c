@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ethernet, 802.1Q, IPv4, IPv6 and UDP headers of a received frame. */
+#include "dataplane/packet.h"
+
+#include <arpa/inet.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
+
+#include "dataplane/checksum.h"
+
+enum {
+	IPV6_HEADERS_MAX = 8, /* extension headers followed; RFC 8200 section 4.1 knows six */
+	IPV4_FRAGMENT_BITS = 0x3fff, /* more-fragments and offset */
+	IPV4_FRAGMENT_OFFSET = 0x1fff,
+	IPV6_FRAGMENT_OFFSET = 0xfff8,
+	IPV6_FRAGMENT_BITS = 0xfff9,
+};
+
+static void parse_ports(const uint8_t *udp, struct packet *p)
+{
+	p->source_port = load_u16(udp);
+	p->dest_port = load_u16(udp + 2);
+}
+
+/* `available`: bytes of IP payload that belong to the packet. */
+static uint8_t parse_udp(const uint8_t *udp, size_t available, struct packet *p)
+{
+	if (available < UDP_HEADER)
+		return PACKET_MALFORMED;
+	size_t length = ntohs(load_u16(udp + 4));
+	if (length < UDP_HEADER || length > available)
+		return PACKET_MALFORMED;
+	parse_ports(udp, p);
+	p->payload = (uint16_t)(length - UDP_HEADER);
+	return PACKET_UDP;
+}
+
+static uint8_t parse_ipv4(const uint8_t *frame, size_t length, struct packet *p)
+{
+	const uint8_t *ip = frame + p->ip;
+	size_t have = length - p->ip;
+
+	if (have < IPV4_HEADER || ip[0] >> 4 != 4)
+		return PACKET_MALFORMED;
+	size_t header = (size_t)(ip[0] & 15) * 4;
+	size_t total = ntohs(load_u16(ip + 2));
+	if (header < IPV4_HEADER || total < header || total > have)
+		return PACKET_MALFORMED;
+	p->family = 4;
+	p->traffic_class = ip[1];
+	p->ttl = ip[8];
+	p->source.half[0] = load_u32(ip + 12);
+	p->source.half[1] = 0;
+	p->dest.half[0] = load_u32(ip + 16);
+	p->dest.half[1] = 0;
+	if (ip[9] != IPPROTO_UDP)
+		return PACKET_OTHER;
+	if (checksum_fold(checksum_sum(ip, header)) != 0xffff)
+		return PACKET_MALFORMED;
+	p->udp = (uint16_t)(p->ip + header);
+	uint16_t fragment = ntohs(load_u16(ip + 6));
+	if ((fragment & IPV4_FRAGMENT_BITS) == 0)
+		return parse_udp(ip + header, total - header, p);
+	if ((fragment & IPV4_FRAGMENT_OFFSET) != 0 || total - header < UDP_HEADER)
+		return PACKET_OTHER;
+	parse_ports(ip + header, p);
+	return PACKET_FRAGMENT;
+}
+
+/* Follows extension headers up to UDP. `left` counts from `at`. */
+static uint8_t parse_ipv6_extensions(const uint8_t *at, size_t left, uint8_t next, struct packet *p)
+{
+	bool fragment = false;
+
+	for (int i = 0; i < IPV6_HEADERS_MAX; i++) {
+		size_t size = 0;
+
+		switch (next) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+			if (left < 8)
+				return PACKET_MALFORMED;
+			size = ((size_t)at[1] + 1) * 8;
+			break;
+		case IPPROTO_FRAGMENT:
+			if (left < 8)
+				return PACKET_MALFORMED;
+			if ((ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_OFFSET) != 0)
+				return PACKET_OTHER;
+			fragment = fragment || (ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_BITS) != 0;
+			size = 8;
+			break;
+		case IPPROTO_UDP:
+			if (left < UDP_HEADER)
+				return fragment ? PACKET_OTHER : PACKET_MALFORMED;
+			parse_ports(at, p);
+			return fragment ? PACKET_FRAGMENT : PACKET_EXTENDED;
+		default:
+			return PACKET_OTHER;
+		}
+		if (size > left)
+			return PACKET_MALFORMED;
+		next = at[0];
+		at += size;
+		left -= size;
+	}
+	return PACKET_MALFORMED;
+}
+
+static uint8_t parse_ipv6(const uint8_t *frame, size_t length, struct packet *p)
+{
+	const uint8_t *ip = frame + p->ip;
+	size_t have = length - p->ip;
+
+	if (have < IPV6_HEADER || ip[0] >> 4 != 6)
+		return PACKET_MALFORMED;
+	size_t payload = ntohs(load_u16(ip + 4));
+	if (payload > have - IPV6_HEADER)
+		return PACKET_MALFORMED;
+	p->family = 6;
+	p->traffic_class = (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+	p->ttl = ip[7];
+	memcpy(&p->source, ip + 8, sizeof(p->source));
+	memcpy(&p->dest, ip + 24, sizeof(p->dest));
+	p->udp = (uint16_t)(p->ip + IPV6_HEADER);
+	if (ip[6] == IPPROTO_UDP)
+		return parse_udp(ip + IPV6_HEADER, payload, p);
+	return parse_ipv6_extensions(ip + IPV6_HEADER, payload, ip[6], p);
+}
+
+void packet_parse(const uint8_t *frame, size_t length, struct packet *p)
+{
+	p->class = PACKET_MALFORMED;
+	p->family = 0;
+	p->vlan = 0;
+	if (length < ETHER_HEADER)
+		return;
+	uint16_t type = load_u16(frame + 12);
+	p->ip = ETHER_HEADER;
+	if (type == htons(ETHERTYPE_VLAN)) {
+		if (length < ETHER_HEADER + VLAN_TAG)
+			return;
+		p->vlan = ntohs(load_u16(frame + ETHER_HEADER)) & 0x0fff;
+		type = load_u16(frame + ETHER_HEADER + 2);
+		p->ip = ETHER_HEADER + VLAN_TAG;
+	}
+	if (type == htons(ETHERTYPE_IP))
+		p->class = parse_ipv4(frame, length, p);
+	else if (type == htons(ETHERTYPE_IPV6))
+		p->class = parse_ipv6(frame, length, p);
+	else
+		p->class = PACKET_OTHER;
+}

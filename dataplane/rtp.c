@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* RTP validation and reception statistics. */
+#include "dataplane/rtp.h"
+
+#include <arpa/inet.h>
+
+enum {
+	MAX_DROPOUT = 3000, /* RFC 3550 appendix A.1 */
+	MAX_MISORDER = 100,
+	NO_BAD_SEQUENCE = 0x10000,
+	CLOCK_MEASURE_US = 500000,
+	WINDOW_BITS = 64,
+};
+
+/* Rates an unknown clock is taken to; the scale turns microseconds into clock units with 32 fraction bits. */
+#define CLOCK(hz)                                      \
+	{                                              \
+		(hz), ((uint64_t)(hz) << 32) / 1000000 \
+	}
+static const struct {
+	uint32_t hz;
+	uint64_t scale;
+} clocks[] = { { 0, 0 }, CLOCK(8000), CLOCK(16000), CLOCK(24000), CLOCK(32000), CLOCK(44100), CLOCK(48000),
+	CLOCK(90000), CLOCK(11025), CLOCK(22050) };
+#undef CLOCK
+enum {
+	CLOCK_UNKNOWN,
+	CLOCK_8000,
+	CLOCK_16000,
+	CLOCK_44100 = 5,
+	CLOCK_90000 = 7,
+	CLOCK_11025,
+	CLOCK_22050,
+	CLOCK_COUNT
+};
+
+/* RFC 3551 tables 4 and 5; what is not there is dynamic. */
+static const uint8_t static_clock[128] = {
+	[0] = CLOCK_8000,
+	[3] = CLOCK_8000,
+	[4] = CLOCK_8000,
+	[5] = CLOCK_8000,
+	[6] = CLOCK_16000,
+	[7] = CLOCK_8000,
+	[8] = CLOCK_8000,
+	[9] = CLOCK_8000,
+	[10] = CLOCK_44100,
+	[11] = CLOCK_44100,
+	[12] = CLOCK_8000,
+	[13] = CLOCK_8000,
+	[14] = CLOCK_90000,
+	[15] = CLOCK_8000,
+	[16] = CLOCK_11025,
+	[17] = CLOCK_22050,
+	[18] = CLOCK_8000,
+	[25] = CLOCK_90000,
+	[26] = CLOCK_90000,
+	[28] = CLOCK_90000,
+	[31] = CLOCK_90000,
+	[32] = CLOCK_90000,
+	[33] = CLOCK_90000,
+	[34] = CLOCK_90000,
+};
+
+bool rtp_valid(const uint8_t *payload, size_t length)
+{
+	if (length < RTP_HEADER || payload[0] >> 6 != 2)
+		return false;
+	size_t header = RTP_HEADER + (size_t)(payload[0] & 15) * 4;
+	if ((payload[0] & 0x10) != 0) {
+		if (length < header + 4)
+			return false;
+		header += 4 + (size_t)ntohs(load_u16(payload + header + 2)) * 4;
+	}
+	if (length < header)
+		return false;
+	if ((payload[0] & 0x20) != 0) {
+		size_t padding = payload[length - 1];
+
+		return padding != 0 && padding <= length - header;
+	}
+	return true;
+}
+
+bool rtcp_valid(const uint8_t *payload, size_t length)
+{
+	if (length < RTCP_HEADER || payload[0] >> 6 != 2 || !rtp_is_rtcp(payload, length))
+		return false;
+	return ((size_t)ntohs(load_u16(payload + 2)) + 1) * 4 <= length;
+}
+
+static uint32_t arrival(const struct rtp_stats *s, uint64_t now_us)
+{
+	/* The product overflows after hours, but only its bits 32 to 63 matter: clock units modulo 2^32. */
+	return (uint32_t)((now_us * clocks[s->clock].scale) >> 32);
+}
+
+static void stream_begin(struct rtp_stats *s, uint16_t sequence, uint32_t ssrc, uint8_t type,
+	uint32_t timestamp, uint64_t now_us)
+{
+	s->highest = sequence;
+	s->window = 1;
+	counter_set32(&s->ssrc, ssrc);
+	s->bad_sequence = NO_BAD_SEQUENCE;
+	s->payload_type = type;
+	s->clock = static_clock[type];
+	s->clock_us = now_us;
+	s->clock_timestamp = timestamp;
+	s->timestamp = timestamp;
+	s->transit = arrival(s, now_us) - timestamp;
+	s->state = RTP_MEASURED;
+}
+
+static void sequence_forward(struct rtp_stats *s, uint32_t by)
+{
+	if (by > 1)
+		counter_add(&s->lost, by - 1);
+	s->window = by < WINDOW_BITS ? s->window << by | 1 : 1;
+	s->highest += by;
+}
+
+/* `behind` numbers before the highest one. */
+static void sequence_late(struct rtp_stats *s, uint32_t behind)
+{
+	if (behind < WINDOW_BITS && (s->window >> behind & 1) != 0) {
+		counter_add(&s->duplicate, 1);
+		return;
+	}
+	counter_add(&s->reordered, 1);
+	if (behind < WINDOW_BITS)
+		s->window |= 1ULL << behind;
+	if (s->lost > 0)
+		counter_set(&s->lost, s->lost - 1);
+}
+
+static void sequence_measure(struct rtp_stats *s, uint16_t sequence)
+{
+	uint16_t ahead = (uint16_t)(sequence - s->highest);
+
+	if (ahead != 0 && ahead < MAX_DROPOUT) {
+		sequence_forward(s, ahead);
+	} else if (ahead == 0 || ahead > 0x10000 - MAX_MISORDER) {
+		sequence_late(s, (uint16_t)-ahead);
+	} else if (sequence == s->bad_sequence) {
+		/* Two in a row after a jump: the sender restarted. Nothing is known about what was lost. */
+		s->highest = sequence;
+		s->window = 3;
+		s->bad_sequence = NO_BAD_SEQUENCE;
+	} else {
+		s->bad_sequence = (uint16_t)(sequence + 1);
+	}
+}
+
+/* RFC 3550 appendix A.8, integer form. */
+static void jitter_measure(struct rtp_stats *s, uint32_t timestamp, uint64_t now_us)
+{
+	uint32_t transit = arrival(s, now_us) - timestamp;
+	int32_t d = (int32_t)(transit - s->transit);
+
+	s->transit = transit;
+	s->timestamp = timestamp;
+	uint32_t magnitude = d < 0 ? 0U - (uint32_t)d : (uint32_t)d;
+	uint32_t jitter = s->jitter + magnitude - ((s->jitter + 8) >> 4);
+	counter_set32(&s->jitter, jitter);
+	if (jitter > s->jitter_max)
+		counter_set32(&s->jitter_max, jitter);
+}
+
+static uint8_t clock_nearest(uint64_t hz)
+{
+	for (uint8_t i = 1; i < CLOCK_COUNT; i++)
+		if (hz * 8 > (uint64_t)clocks[i].hz * 7 && hz * 8 < (uint64_t)clocks[i].hz * 9)
+			return i;
+	return CLOCK_UNKNOWN;
+}
+
+static void clock_measure(struct rtp_stats *s, uint32_t timestamp, uint64_t now_us)
+{
+	uint64_t elapsed = now_us - s->clock_us;
+
+	if (elapsed < CLOCK_MEASURE_US)
+		return;
+	s->clock = clock_nearest((uint64_t)(timestamp - s->clock_timestamp) * 1000000 / elapsed);
+	s->clock_us = now_us;
+	s->clock_timestamp = timestamp;
+	s->timestamp = timestamp;
+	s->transit = arrival(s, now_us) - timestamp;
+}
+
+void rtp_count(struct rtp_stats *s, size_t length, uint64_t now_us)
+{
+	if (s->packets == 0) {
+		counter_set(&s->first_us, now_us);
+	} else if (now_us - s->last_us > s->longest_gap_us) {
+		uint64_t gap = now_us - s->last_us;
+
+		counter_set32(&s->longest_gap_us, gap > UINT32_MAX ? UINT32_MAX : (uint32_t)gap);
+	}
+	counter_add(&s->packets, 1);
+	counter_add(&s->octets, length);
+	counter_set(&s->last_us, now_us);
+}
+
+void rtp_measure(struct rtp_stats *s, const uint8_t *payload, size_t length, uint64_t now_us)
+{
+	uint16_t sequence = ntohs(load_u16(payload + 2));
+	uint32_t timestamp = ntohl(load_u32(payload + 4));
+	uint32_t ssrc = load_u32(payload + 8);
+	uint8_t type = payload[1] & 0x7f;
+
+	rtp_count(s, length, now_us);
+	if (s->state == RTP_NONE || ssrc != s->ssrc) {
+		if (s->state != RTP_NONE)
+			counter_set32(&s->ssrc_changes, s->ssrc_changes + 1);
+		stream_begin(s, sequence, ssrc, type, timestamp, now_us);
+		return;
+	}
+	if ((uint16_t)(sequence - s->highest) == 1) {
+		s->window = s->window << 1 | 1;
+		s->highest++;
+	} else {
+		sequence_measure(s, sequence);
+	}
+	if (type != s->payload_type) {
+		/* Back to where this type's timestamps and clock are comparable again. */
+		s->payload_type = type;
+		s->clock = static_clock[type];
+		s->clock_us = now_us;
+		s->clock_timestamp = timestamp;
+		s->timestamp = timestamp;
+		s->transit = arrival(s, now_us) - timestamp;
+	} else if (timestamp != s->timestamp) {
+		if (s->clock != CLOCK_UNKNOWN)
+			jitter_measure(s, timestamp, now_us);
+		else
+			clock_measure(s, timestamp, now_us);
+	}
+}
+
+uint32_t rtp_jitter_us(const struct rtp_stats *s, uint32_t jitter)
+{
+	uint32_t hz = clocks[s->clock < CLOCK_COUNT ? s->clock : CLOCK_UNKNOWN].hz;
+
+	if (hz == 0)
+		return 0;
+	uint64_t us = ((uint64_t)jitter * 1000000 / hz) >> 4;
+	return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}

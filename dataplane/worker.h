@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A packet worker: one thread on one CPU that runs packets to completion. Nothing in it blocks, allocates, logs or locks. */
+#ifndef DATAPLANE_WORKER_H
+#define DATAPLANE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_config.h>
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include "dataplane/api.h"
+#include "dataplane/flow.h"
+
+enum {
+	WORKERS_MAX = 32,
+	PORTS_MAX = 16,
+	DEVICES_MAX = RTE_MAX_ETHPORTS, /* ports and mirrors */
+	BURST = 32,
+	HANDOVER_RING = 1024,
+	EVENT_RING = 4096,
+	VLANS = 4096,
+};
+
+/* Immutable while workers run. */
+struct worker_port {
+	uint16_t device;
+	uint8_t interface[VLANS]; /* by VLAN identifier; INTERFACE_NONE */
+};
+
+struct worker_interface {
+	uint16_t device, mirror; /* DPDK port numbers */
+	uint16_t vlan, mtu;
+	uint8_t mac[6];
+	uint8_t port; /* index of its worker_port */
+	uint8_t reserved;
+};
+
+/* What the workers share, all of it read-only for them. */
+struct worker_shared {
+	struct flow_table flows;
+	const uint64_t *next_hops;
+	struct worker_port *ports;
+	unsigned port_count;
+	struct worker_interface interface[INTERFACES_MAX];
+	unsigned interface_count;
+	struct rte_rcu_qsbr *rcu;
+	struct worker *workers;
+	unsigned worker_count;
+	bool busy_poll;
+	atomic_bool stop;
+};
+
+struct worker_event {
+	uint64_t session;
+	uint8_t type; /* low byte of enum dp_message */
+	uint8_t stream, side, family;
+	uint16_t port; /* network order */
+	uint8_t reserved[2];
+	union host ip;
+};
+
+struct worker_interface_counters {
+	uint64_t rx_packets, rx_octets, tx_packets, tx_octets, mirror_in, mirror_out;
+};
+
+struct transmit_buffer {
+	uint16_t count;
+	struct rte_mbuf *packet[BURST];
+};
+
+struct worker {
+	struct worker_shared *shared;
+	uint16_t index; /* also its queue on every device and its RCU thread number */
+	unsigned cpu, lcore;
+	uint64_t now_us; /* of this round; since clock_now_us' epoch */
+	uint64_t tsc_base, us_base, us_scale;
+	struct rte_ring *events; /* to the main thread; elements are struct worker_event */
+	struct rte_ring *handover; /* packets of flows that are ours, from other workers */
+
+	/* owner: worker; read by anybody */
+	uint64_t counter[DP_COUNTER_COUNT] __attribute__((aligned(64)));
+	struct worker_interface_counters interface[INTERFACES_MAX];
+
+	uint32_t pending[DEVICES_MAX]; /* devices with packets in their buffer */
+	unsigned pending_count;
+	struct transmit_buffer transmit[DEVICES_MAX];
+} __attribute__((aligned(64)));
+
+/* Rings and time base. 0 or -errno. */
+int worker_init(struct worker *w, struct worker_shared *shared, uint16_t index, unsigned cpu);
+void worker_fini(struct worker *w);
+/* The thread's main function (an lcore function); returns when shared->stop is set. */
+int worker_run(void *worker);
+/* One round over all queues; returns how many packets came in. */
+unsigned worker_poll(struct worker *w);
+
+/* relay.c: packets received on one port, `n` <= BURST. Takes them over. */
+void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mbuf **packets, unsigned n);
+/* Packets that another worker received but whose flows are ours. */
+void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n);
+
+/* transmit.c: queues one packet; sends when the buffer is full. Takes it over. */
+void transmit_packet(struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full);
+void transmit_flush(struct worker *w);
+
+static inline void worker_count(struct worker *w, enum dp_counter c, uint64_t n)
+{
+	counter_add(&w->counter[c], n);
+}
+
+static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum dp_counter c)
+{
+	counter_add(&w->counter[c], 1);
+	rte_pktmbuf_free(m);
+}
+
+#endif
