@@ -101,8 +101,7 @@ class Sbc:
             result = self.command("show", "status", "--json")
             if result.returncode != 0:
                 return False
-            control = json.loads(result.stdout).get("controlplane", {})
-            return control.get("dataplane-up") and not control.get("listeners-down")
+            return json.loads(result.stdout)["state"] == "in-service"
 
         try:
             netns.wait_for("the SBC being ready", ready, deadline, interval=0.1)
@@ -142,6 +141,11 @@ class Sbc:
         if result.returncode != 0:
             raise RuntimeError(f"sallyport show {' '.join(words)}: {result.stderr.strip()}")
         return json.loads(result.stdout)
+
+    def counters(self):
+        """{"dataplane": {name: value}, "controlplane": {name: value}}"""
+        shown = self.show("counters")
+        return {plane: {row["name"]: row["value"] for row in shown[plane]} for plane in ("dataplane", "controlplane")}
 
     def log_path(self, daemon):
         return self.logs / f"{daemon}.log"
