@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands as rows of a table: what their words are, what they need, who answers them. Parsing with unambiguous
+ * abbreviation; the same table tells what may come next (help, completion). */
+#ifndef MGMT_COMMAND_H
+#define MGMT_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "mgmt/api.h"
+#include "platforms/base/span.h"
+
+struct request;
+struct show;
+struct command_match;
+
+/* Rows end with words == NULL. No command's words are the beginning of another's. */
+struct command {
+	const char *words; /* "show call" */
+	const char *arguments; /* "ID": one word each; "" for none */
+	const char *help;
+	/* Answered by the daemon: begins; ends by request_finish or request_fail. NULL: a local command. */
+	void (*start)(struct request *request);
+	const struct show *show; /* what show_gathered needs */
+	/* Answered by the program itself, without a daemon: returns enum mgmt_exit. */
+	int (*local)(const struct command_match *match, bool json, FILE *out, FILE *errors);
+};
+
+extern const struct command command_table[];
+
+struct command_match {
+	const struct command *command;
+	struct span argument[MGMT_WORDS_MAX]; /* borrowed from the words */
+	size_t arguments;
+};
+
+/* 0, or -EINVAL with the reason in `error` (one or more lines, no line end at the end). */
+int command_parse(const struct command *table, const struct span *words, size_t count,
+	struct command_match *match, struct writer *error);
+
+/* Calls `each` for every different word that may follow `count` whole or abbreviated words, with the help of its first row;
+ * `argument` tells that it is the name of an argument. */
+void command_next(const struct command *table, const struct span *words, size_t count,
+	void (*each)(void *arg, struct span word, bool argument, const char *help), void *arg);
+
+/* "show call ID" */
+void command_usage(const struct command *command, struct writer *out);
+
+#endif

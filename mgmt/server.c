@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Connections of command clients, and the commands they gave. */
+#include "mgmt/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mgmt/api.h"
+#include "mgmt/request.h"
+#include "platforms/base/ipc.h"
+#include "platforms/base/log.h"
+
+struct server {
+	struct ipc_server *ipc;
+	const struct neighbours *neighbours;
+};
+
+/* One connection. */
+struct client {
+	struct ipc_peer *peer;
+	struct request *request; /* NULL: idle */
+	uint64_t sequence; /* of the command that runs */
+};
+
+static int client_send(void *arg, uint16_t type, int16_t status, const void *body, size_t length)
+{
+	struct client *client = arg;
+	int err = ipc_send(client->peer, type, status, client->sequence, body, length);
+
+	if (err != 0)
+		log_warning("mgmt", "a command's client does not take its answer", LOG_ERRNO("error", err));
+	return err;
+}
+
+static void client_finished(void *arg)
+{
+	struct client *client = arg;
+
+	client->request = NULL;
+}
+
+static const struct request_sink client_sink = { .send = client_send, .finished = client_finished };
+
+static void client_refuse(struct client *client, uint64_t sequence, int16_t status)
+{
+	struct mgmt_done done = { .exit = status == -EBADMSG ? MGMT_EXIT_USAGE : MGMT_EXIT_FAILED };
+
+	ipc_send(client->peer, MGMT_DONE, status, sequence, &done, sizeof(done));
+}
+
+static void client_command(
+	struct server *server, struct client *client, const struct ipc_frame *frame, const void *body)
+{
+	if (client->request != NULL) {
+		client_refuse(client, frame->sequence, -EBUSY);
+		return;
+	}
+
+	struct request *request = request_new(server->neighbours, &client_sink, client);
+
+	if (request == NULL) {
+		client_refuse(client, frame->sequence, -ENOMEM);
+		return;
+	}
+	client->request = request;
+	client->sequence = frame->sequence;
+	request_run(request, body, frame->length);
+}
+
+static void peer_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hello, bool fresh)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	(void)arg;
+	(void)hello;
+	(void)fresh;
+	if (client == NULL) {
+		ipc_peer_free(peer);
+		return;
+	}
+	client->peer = peer;
+	ipc_peer_set_data(peer, client);
+}
+
+static void peer_down(void *arg, struct ipc_peer *peer)
+{
+	struct client *client = ipc_peer_data(peer);
+
+	(void)arg;
+	if (client == NULL)
+		return;
+	if (client->request != NULL)
+		request_abandon(client->request);
+	ipc_peer_set_data(peer, NULL);
+	free(client);
+}
+
+static void peer_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
+{
+	struct client *client = ipc_peer_data(peer);
+	struct mgmt_ack ack;
+
+	if (client == NULL)
+		return;
+	switch (frame->type) {
+	case MGMT_COMMAND:
+		client_command(arg, client, frame, body);
+		break;
+	case MGMT_ACK:
+		if (frame->length != sizeof(ack) || client->request == NULL ||
+			frame->sequence != client->sequence)
+			break; /* a late one: its command has ended */
+		memcpy(&ack, body, sizeof(ack));
+		request_ack(client->request, ack.octets);
+		break;
+	default:
+		client_refuse(client, frame->sequence, -EBADMSG);
+		break;
+	}
+}
+
+static const struct ipc_handlers peer_handlers = { .up = peer_up, .down = peer_down, .frame = peer_frame };
+
+int server_new(
+	uv_loop_t *loop, const char *socket_path, const struct neighbours *neighbours, struct server **out)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	struct ipc_hello self;
+
+	if (server == NULL)
+		return -ENOMEM;
+	server->neighbours = neighbours;
+	ipc_hello_fill(&self, "mgmt", MGMT_API_VERSION, neighbours->generation);
+
+	int err = ipc_listen(loop, socket_path, &self, &peer_handlers, server, &server->ipc);
+
+	if (err != 0) {
+		free(server);
+		return err;
+	}
+	*out = server;
+	return 0;
+}
+
+void server_free(struct server *server)
+{
+	if (server == NULL)
+		return;
+	ipc_server_free(server->ipc);
+	free(server);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The show commands. Most of them ask for a few fixed replies, make one document of them and print it; the list of calls
+ * and a single call have their own course. */
+#ifndef MGMT_SHOW_H
+#define MGMT_SHOW_H
+
+#include <jansson.h>
+
+#include "mgmt/request.h"
+
+enum show_reply { SHOW_DP_STATS, SHOW_DP_INTERFACES, SHOW_CP_STATUS, SHOW_CP_COUNTERS, SHOW_REPLY_COUNT };
+
+struct show_data {
+	const struct neighbours *neighbours;
+	struct {
+		void *body; /* NULL: not asked for, or not there */
+		size_t length;
+	} reply[SHOW_REPLY_COUNT];
+};
+
+struct show {
+	unsigned needs; /* bits of enum show_reply */
+	bool can_do_without; /* an absent neighbour is part of the answer, not an error */
+	json_t *(*document)(const struct show_data *data); /* NULL without memory */
+	void (*text)(struct output *out, unsigned width, const json_t *document);
+};
+
+extern const struct show show_version, show_status, show_interfaces, show_counters;
+
+void show_gathered(struct request *request); /* by request->match.command->show */
+void show_calls(struct request *request);
+void show_call(struct request *request);
+
+/* One call as both commands show it; `call` is a struct cp_call. */
+struct cp_call;
+json_t *show_call_row(const struct cp_call *call);
+json_t *show_call_document(const struct cp_call *call);
+/* The media of a session: an array of streams, each with two directions. */
+struct dp_session_info;
+json_t *show_media(const struct dp_session_info *info);
+void show_call_text(struct output *out, const json_t *document);
+
+#endif
