@@ -50,6 +50,7 @@ int sdp_parse(struct sdp *sdp, struct span body, const struct config_sip *limits
 struct sdp_rewrite_media {
 	union address local; /* our address and RTP port on that side; ignored when the media is off (port 0) */
 	bool reject;         /* write port 0 (nobody relays it) */
+	bool rtcp_mux;       /* both sides may put RTCP on the RTP port: a=rtcp-mux passes; else it is left out */
 };
 
 /* Our identity in o= on one leg: constant through a dialog but for the version (RFC 3264 section 8). */
