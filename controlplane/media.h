@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The media of one call: offer and answer (RFC 3264) as seen by the relay, and the lease it has from the dataplane.
+ * owner: the shard's thread.
+ *
+ * An offer is put aside until its answer: what is committed goes on meanwhile, and media_reject returns to it. */
+#ifndef CONTROLPLANE_MEDIA_H
+#define CONTROLPLANE_MEDIA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controlplane/sdp.h"
+#include "controlplane/shard.h"
+#include "dataplane/api.h"
+
+struct media;
+
+struct media_party { /* one side */
+	const struct config_realm *realm;
+	const struct config_ip_profile *profile;
+	union address signalling; /* source of its signalling */
+};
+
+struct media_events {
+	/* The end of an offer for which media_offer returned 1: 0, or -errno (-ENOTCONN, -ETIMEDOUT, -ENOSPC, ...). */
+	void (*ready)(void *arg, int status);
+	/* The dataplane has no such session any more. */
+	void (*lost)(void *arg);
+};
+
+/* The final counters, or NULL when there are none to be had. After it the media is gone. */
+typedef void (*media_closed)(void *arg, const struct dp_session_info *final);
+
+/* 0 or -ENOMEM. */
+int media_new(struct shard *shard, const struct media_events *events, void *arg, struct media **out);
+/* Who is on a side; to be set before the first offer, and again when its signalling source changes. */
+void media_set_party(struct media *media, unsigned side, const struct media_party *party);
+/* Gives the lease back; `closed` is called once, perhaps before the return. No other event comes any more. */
+void media_close(struct media *media, media_closed closed, void *arg);
+
+/* An offer from `side`. 0: media_write may be called; 1: `ready` will be; -EINVAL (not SDP), -EMSGSIZE (over the limits),
+ * -EPROTONOSUPPORT (no media line that can be relayed), -EBUSY (an offer is pending), -ENOTCONN, -ENOMEM ... */
+int media_offer(struct media *media, unsigned side, struct span body);
+/* The answer from `side`. `final`: of a 2xx or ACK, which commits it; else of an unreliable provisional response: media flows,
+ * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer). Never waits. */
+int media_answer(struct media *media, unsigned side, struct span body, bool final);
+/* A 2xx without a description after an early answer: that one stands. 0, or -EPROTO when there was none. */
+int media_confirm(struct media *media);
+/* Back to what was committed. */
+void media_reject(struct media *media);
+bool media_offer_is_pending(const struct media *media);
+/* Writes the description `body`, just taken by media_offer or media_answer, for the other side `to`. The origin's version
+ * counts up when the text differs from the last one written there. 0 or -errno. */
+int media_write(struct media *media, unsigned to, struct span body, struct writer *out);
+/* What was last written for a side; empty if nothing was. Borrowed until the next media_write. */
+struct span media_written(const struct media *media, unsigned to);
+
+/* Stores the control plane's own state with the session. */
+void media_store(struct media *media, const void *blob, size_t length);
+/* Tells the dataplane again what it may have missed while it could not be reached. */
+void media_resync(struct media *media);
+/* The dataplane heard nothing on that stream from that side. True when that side is silent on all streams on which it
+ * should send: its peer has vanished. */
+bool media_silent(struct media *media, unsigned stream, unsigned side);
+uint64_t media_session(const struct media *media); /* 0 = none (yet) */
+/* Bit per side: it has put the call on hold. */
+unsigned media_held(const struct media *media);
+
+#endif
