@@ -147,6 +147,17 @@ class Sbc:
         shown = self.show("counters")
         return {plane: {row["name"]: row["value"] for row in shown[plane]} for plane in ("dataplane", "controlplane")}
 
+    def the_call(self):
+        """`show call` of the only call there is, or None if there is none."""
+        calls = self.show("calls")["calls"]
+        if len(calls) > 1:
+            raise RuntimeError(f"show calls: one call was to be seen, there are {len(calls)}")
+        return self.show("call", calls[0]["id"]) if calls else None
+
+    def directions(self, call=None):
+        """What was measured on the first stream of a call: from the caller, from the callee."""
+        return (call or self.the_call())["media"][0]["directions"]
+
     def log_path(self, daemon):
         return self.logs / f"{daemon}.log"
 

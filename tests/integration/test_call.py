@@ -34,11 +34,9 @@ def test_each_hears_the_others_melody(stack, phone_ip, pbx_ip):
         established = phone.wait_event("CALL_ESTABLISHED", "CALL_CLOSED")
         assert established["type"] == "CALL_ESTABLISHED", established
 
-        (listed,) = stack.sbc.show("calls")["calls"]
-
         def described():
-            call = stack.sbc.show("call", str(listed["id"]))
-            return call if min(d["packets"] for d in call["streams"][0]["from"]) >= 50 * SECONDS else None
+            call = stack.sbc.the_call()
+            return call if min(d["packets"] for d in stack.sbc.directions(call)) >= 50 * SECONDS else None
 
         call = netns.wait_for(f"{SECONDS} s of RTP each way", described, SECONDS + 4, interval=0.2)
         phone.command("hangup")
@@ -51,8 +49,8 @@ def test_each_hears_the_others_melody(stack, phone_ip, pbx_ip):
     for who, sent in ((pbx, tunes["phone"]), (phone, tunes["pbx"])):
         heard = melody.hear(melody.read(who.recording()))
         assert melody.longest_match(sent, heard) >= SECONDS / melody.NOTE_SECONDS - 4, f"{who.user} heard {heard} of {sent}"
-    from_phone, from_pbx = call["streams"][0]["from"]
-    assert NAT[phone_ip] in from_phone["source"] and from_phone["latched"]
-    assert PBX[pbx_ip] in from_pbx["source"]
+    from_phone, from_pbx = stack.sbc.directions(call)
+    assert NAT[phone_ip] in from_phone["source-address"] and from_phone["source-latched"]
+    assert PBX[pbx_ip] in from_pbx["source-address"]
     assert [from_phone["lost"], from_pbx["lost"]] == [0, 0]
     assert [from_phone["wrong-source"], from_pbx["wrong-source"]] == [0, 0]

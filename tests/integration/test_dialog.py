@@ -119,8 +119,10 @@ def test_hold_and_resume(stack, by, way):
     # One session, one o= line, a version that counts up by one when the description changes (RFC 3264 section 8).
     before, after = ORIGIN(first_seen), ORIGIN(offer)
     assert after[:2] == before[:2] and int(after[2]) == int(before[2]) + 1
-    (shown,) = stack.sbc.show("calls")["calls"]
-    detail = stack.sbc.show("call", str(shown["id"]))
+    held_side = 1 if by == "caller" else 0
+    assert stack.sbc.the_call()["legs"][1 - held_side]["holds"]
+    counted = lambda: stack.sbc.directions()[held_side]["packets"]
+    already = counted()
 
     # Who holds with sendonly plays music; nobody is to hear the other way.
     media.forget()
@@ -132,8 +134,6 @@ def test_hold_and_resume(stack, by, way):
             media.send()
         other.wait(5)
         check_exactly_once(media, other)
-    counted = lambda: stack.sbc.show("call", str(shown["id"]))["streams"][0]["from"][1 if by == "caller" else 0]["packets"]
-    already = detail["streams"][0]["from"][1 if by == "caller" else 0]["packets"]
     netns.wait_for("the held side's packets having been counted", lambda: counted() >= already + 5, 3)
     media.drain()
     assert media.arrived == []
