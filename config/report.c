@@ -78,6 +78,32 @@ void config_report_at(struct config_load *load, bool is_error, unsigned line,
 	va_end(args);
 }
 
+void config_blame(struct config_load *load, bool is_error, const char *section, const char *name,
+	const char *setting, size_t index, const char *format, ...)
+{
+	const struct config_section *s = config_section_find(section);
+	const struct config_row *row = setting ? config_row_find(s, setting) : NULL;
+	const struct config_object *object = config_object_find(load->private, s, name);
+	const struct config_object unwritten = { .section = s };
+	const struct config_setting *written = object && row ? config_setting_find(object, setting) : NULL;
+	unsigned line = object ? object->line : 0;
+	char text[LINE_MAX_LENGTH];
+	size_t defaults;
+	va_list args;
+
+	if (written) {
+		/* Values of a "+=" come after the default's, which have no line. */
+		defaults = written->adds ? config_default_count(row) : 0;
+		line = index >= defaults && index - defaults < written->count
+			       ? written->lines[index - defaults]
+			       : written->line;
+	}
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	config_report_at(load, is_error, line, object ? object : &unwritten, row, "%s", text);
+}
+
 int config_no_memory(struct config_load *load)
 {
 	if (!load->out_of_memory)

@@ -71,6 +71,10 @@ void config_report(struct config_load *load, bool is_error, unsigned line, const
 void config_report_at(struct config_load *load, bool is_error, unsigned line,
 	const struct config_object *object, const struct config_row *row, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
+/* For checks on the model: as above, found by names (`name` NULL for unnamed sections), with the line
+ * of the setting's value number `index`; of the section when the setting is not written. */
+void config_blame(struct config_load *load, bool is_error, const char *section, const char *name,
+	const char *setting, size_t index, const char *format, ...) __attribute__((format(printf, 7, 8)));
 /* "network-interface outside.port" into a buffer; row may be NULL. Returns buffer. */
 const char *config_path(
 	const struct config_object *object, const struct config_row *row, char *buffer, size_t size);
@@ -94,6 +98,9 @@ int config_value_set(struct config_load *load, const struct config_object *objec
 /* Must wait until every object has its final place? (references, patterns, next hops) */
 bool config_value_is_late(enum config_type type);
 
+/* How many values a list has that is not written. */
+size_t config_default_count(const struct config_row *row);
+
 /* lookup.c */
 const struct config_object *config_object_find(
 	const struct config_private *private, const struct config_section *section, const char *name);
@@ -108,6 +115,13 @@ void config_validate(struct config_load *load);
 void config_validate_network(struct config_load *load);
 void config_validate_sip(struct config_load *load);
 void config_validate_policy(struct config_load *load);
+void config_validate_system(struct config_load *load);
+/* claims.c: no two may claim the same port of an address; addresses of interfaces are unique. */
+void config_validate_claims(struct config_load *load);
+/* Is this an address of the interface? True as well when one of them could not be read: that is reported already. */
+bool config_interface_has(const struct config_network_interface *ni, const union address *address);
+/* token of RFC 3261, section 25.1 */
+bool config_is_token(const char *text);
 /* files.c: files that settings name: present and readable? Reads secrets given as "file:/path" into the model. */
 int config_read_files(struct config_load *load);
 

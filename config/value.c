@@ -281,7 +281,7 @@ static int set_one(struct config_load *load, const struct config_object *object,
 	return v.text ? types[row->type].set(&v, field) : -ENOMEM;
 }
 
-static size_t default_count(const struct config_row *row)
+size_t config_default_count(const struct config_row *row)
 {
 	size_t count = row->fallback && row->fallback[0];
 
@@ -294,7 +294,7 @@ static size_t default_count(const struct config_row *row)
 static int set_list(struct config_load *load, const struct config_object *object,
 	const struct config_row *row, const struct config_setting *setting, char *base)
 {
-	size_t size = types[row->type].size, have = !setting || setting->adds ? default_count(row) : 0;
+	size_t size = types[row->type].size, have = !setting || setting->adds ? config_default_count(row) : 0;
 	size_t count = have + (setting ? setting->count : 0);
 	char *items = arena_alloc(&load->private->arena, count + 1, size ? size : 1);
 	struct span rest = span_from(row->fallback);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Checks of SIP limits, sip-interfaces, profiles, agents and groups. */
+#include <ctype.h>
+#include <string.h>
+
+#include "config/endpoint.h"
+#include "config/source.h"
+
+static void check_limits(struct config_load *load)
+{
+	const struct config_sip *sip = &load->config->sip;
+
+	if (sip->t2_ms < sip->t1_ms)
+		config_blame(
+			load, true, "sip-config", NULL, "t2", 0, "is shorter than t1; allowed: t1 or longer");
+	if (sip->timer_b_ms < sip->t1_ms)
+		config_blame(load, true, "sip-config", NULL, "timer-b", 0,
+			"is shorter than t1; allowed: t1 or longer");
+	if (sip->max_header > sip->max_header_block)
+		config_blame(load, true, "sip-config", NULL, "max-header", 0,
+			"is more than max-header-block; allowed: that or less");
+	if (sip->max_identity_header > sip->max_header_block)
+		config_blame(load, true, "sip-config", NULL, "max-identity-header", 0,
+			"is more than max-header-block; allowed: that or less");
+}
+
+static bool needs_tls(enum config_transport transport)
+{
+	return transport == CONFIG_TRANSPORT_TLS || transport == CONFIG_TRANSPORT_WSS;
+}
+
+static void check_sip_interface(struct config_load *load, const struct config_sip_interface *si)
+{
+	const struct config_network_interface *ni = si->realm ? si->realm->network_interface : NULL;
+	char host[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < si->listen_count; i++) {
+		const union address *address = &si->listen[i].address;
+
+		if (!address_is_set(address))
+			continue;
+		if (ni && !config_interface_has(ni, address))
+			config_blame(load, true, "sip-interface", si->name, "listen", i,
+				"%s is no address of network-interface %s, where realm %s is; allowed: one "
+				"of its addresses",
+				address_print_host(address, host), ni->name, si->realm->name);
+		if (needs_tls(si->listen[i].transport) &&
+			!config_line(load->config, "sip-interface", si->name, "tls-profile"))
+			config_blame(load, true, "sip-interface", si->name, "listen", i,
+				"%s needs a tls-profile; allowed: with tls-profile = NAME beside it",
+				endpoint_transport_name(si->listen[i].transport));
+	}
+}
+
+/* token of RFC 3261, 25.1 */
+bool config_is_token(const char *text)
+{
+	if (!*text)
+		return false;
+	for (; *text; text++)
+		if (!isalnum((unsigned char)*text) && !strchr("-.!%*_+`'~", *text))
+			return false;
+	return true;
+}
+
+static void check_tokens(
+	struct config_load *load, const char *profile, const char *setting, const struct config_strings *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->item[i] && !config_is_token(list->item[i]))
+			config_blame(load, true, "ip-profile", profile, setting, i,
+				"\"%.64s\" is no token; allowed: letters, digits, - . _ +", list->item[i]);
+}
+
+static void check_profiles(struct config_load *load)
+{
+	for (size_t i = 0; i < load->config->ip_profiles_count; i++) {
+		const struct config_ip_profile *p = &load->config->ip_profiles[i];
+
+		check_tokens(load, p->name, "codecs-allow", &p->codecs_allow);
+		check_tokens(load, p->name, "codecs-order", &p->codecs_order);
+		check_tokens(load, p->name, "headers-pass", &p->headers_pass);
+		if (p->media_security != CONFIG_MEDIA_SECURITY_NONE && !p->crypto_suites.count)
+			config_blame(load, true, "ip-profile", p->name, "crypto-suites", 0,
+				"is empty, but media-security asks for SRTP; at least one value is needed");
+	}
+}
+
+/* Which transports are spoken in each realm: a bit per enum config_transport. */
+static unsigned *realm_transports(struct config_load *load)
+{
+	const struct config *config = load->config;
+	unsigned *bits = arena_alloc(&load->private->arena, config->realms_count + 1, sizeof(*bits));
+
+	if (!bits)
+		(void)config_no_memory(load);
+	for (size_t i = 0; bits && i < config->sip_interfaces_count; i++) {
+		const struct config_sip_interface *si = &config->sip_interfaces[i];
+
+		for (size_t j = 0; si->realm && j < si->listen_count; j++)
+			if (address_is_set(&si->listen[j].address))
+				bits[si->realm - config->realms] |= 1U << si->listen[j].transport;
+	}
+	return bits;
+}
+
+static void check_agent(
+	struct config_load *load, const struct config_session_agent *agent, const unsigned *transports)
+{
+	bool has_name = agent->username && agent->username[0];
+
+	if (agent->do_register && !has_name)
+		config_blame(load, true, "session-agent", agent->name, "register", 0,
+			"needs a username; allowed: with username = TEXT beside it");
+	if (agent->password && agent->password[0] && !has_name)
+		config_blame(load, true, "session-agent", agent->name, "password", 0,
+			"needs a username; allowed: with username = TEXT beside it");
+	if (!agent->realm || !agent->address.host)
+		return;
+	if (!(transports[agent->realm - load->config->realms] & 1U << agent->address.transport))
+		config_blame(load, false, "session-agent", agent->name, "address", 0,
+			"no sip-interface of realm %s speaks %s", agent->realm->name,
+			endpoint_transport_name(agent->address.transport));
+}
+
+static void check_group(struct config_load *load, const struct config_session_group *group)
+{
+	for (size_t i = 1; i < group->agent_count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (group->agents[i] && group->agents[i] == group->agents[j]) {
+				config_blame(load, true, "session-group", group->name, "agents", i,
+					"%s is named twice; allowed: each agent once",
+					group->agents[i]->name);
+				break;
+			}
+}
+
+void config_validate_sip(struct config_load *load)
+{
+	const struct config *config = load->config;
+	const unsigned *transports = realm_transports(load);
+
+	check_limits(load);
+	for (size_t i = 0; i < config->sip_interfaces_count; i++)
+		check_sip_interface(load, &config->sip_interfaces[i]);
+	check_profiles(load);
+	for (size_t i = 0; transports && i < config->session_agents_count; i++)
+		check_agent(load, &config->session_agents[i], transports);
+	for (size_t i = 0; i < config->session_groups_count; i++)
+		check_group(load, &config->session_groups[i]);
+}
