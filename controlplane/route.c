@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Matches calls against local-policy entries and sources against session-agents. */
+#include "controlplane/route.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* regexec(3) wants a C string. */
+struct user_text {
+	char text[ROUTE_USER_MAX + 1];
+};
+
+static int user_copy(struct span user, struct user_text *out)
+{
+	if (user.n > ROUTE_USER_MAX)
+		return -ENAMETOOLONG;
+	if (user.n && memchr(user.p, '\0', user.n))
+		return -EINVAL;
+	if (user.n)
+		memcpy(out->text, user.p, user.n);
+	out->text[user.n] = '\0';
+	return 0;
+}
+
+static bool policy_matches(const struct config_local_policy *policy, const struct config_realm *from,
+	const struct user_text *from_user, const struct user_text *to_user)
+{
+	if (policy->from_realm && policy->from_realm != from)
+		return false;
+	if (policy->has_from && regexec(&policy->from_regex, from_user->text, 0, NULL, 0) != 0)
+		return false;
+	return regexec(&policy->to_regex, to_user->text, 0, NULL, 0) == 0;
+}
+
+int route_find(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_local_policy **policy)
+{
+	struct user_text from_text;
+	struct user_text to_text;
+	int error;
+
+	error = user_copy(from_user, &from_text);
+	if (error == 0)
+		error = user_copy(to_user, &to_text);
+	if (error < 0)
+		return error;
+	/* The list is sorted by priority, and stable. */
+	for (size_t i = 0; i < config->local_policies_count; i++) {
+		const struct config_local_policy *candidate = &config->local_policies[i];
+
+		if (policy_matches(candidate, from, &from_text, &to_text)) {
+			*policy = candidate;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+const struct config_session_agent *route_agent_by_source(
+	const struct config *config, const struct config_realm *realm, const union address *source)
+{
+	const struct config_session_agent *found = NULL;
+
+	if (!address_is_set(source))
+		return NULL;
+	for (size_t i = 0; i < config->session_agents_count; i++) {
+		const struct config_session_agent *agent = &config->session_agents[i];
+
+		if (agent->realm != realm || !address_equal_host(&agent->address.address, source))
+			continue;
+		if (address_port(&agent->address.address) == address_port(source))
+			return agent;
+		if (!found)
+			found = agent;
+	}
+	return found;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Routing: which local-policy takes a call, and which session-agent a request comes from. Pure functions of the immutable
+ * configuration. */
+#ifndef CONTROLPLANE_ROUTE_H
+#define CONTROLPLANE_ROUTE_H
+
+#include "config/model.h"
+#include "platforms/base/address.h"
+#include "platforms/base/span.h"
+
+enum {
+	ROUTE_USER_MAX = 128
+}; /* longest user part that is matched; bounds the time of the regular expressions */
+
+/* The policy for a call that came in on realm `from`: lowest priority number first, equal ones in the order of the file; its
+ * from-realm is `from` or not set, its expressions match the user parts of From and of the request URI (percent escapes
+ * as on the wire). 0 and *policy (borrowed from `config`); -ENOENT: nobody wants it; -ENAMETOOLONG: a user part over
+ * ROUTE_USER_MAX; -EINVAL: a NUL in it. */
+int route_find(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_local_policy **policy);
+
+/* The session-agent of `realm` whose configured address is that of `source` (the host: requests need not come from the port
+ * they are sent to), the one with the same port if there are several; NULL if there is none. Agents known by name only
+ * are not found. */
+const struct config_session_agent *route_agent_by_source(
+	const struct config *config, const struct config_realm *realm, const union address *source);
+
+#endif
