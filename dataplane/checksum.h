@@ -29,13 +29,12 @@ static inline uint64_t checksum_sum(const uint8_t *p, size_t length)
 	return sum;
 }
 
+/* Adding a number to itself turned by half its width leaves the end-around sum of its halves in the upper half. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (uint16_t)((sum >> 16) + (sum & 0xffff));
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 /* Sum of an address of either family: the unused words of IPv4 are zero. */
@@ -44,12 +43,12 @@ static inline uint64_t checksum_host(const union host *a)
 	return (uint64_t)a->word[0] + a->word[1] + a->word[2] + a->word[3];
 }
 
-/* RFC 1624 equation 3, for a UDP checksum: what it becomes when words summing to `old` turn into words summing to `fresh`.
- * Never 0, which would mean "no checksum". */
+/* RFC 1624 equation 3, for a UDP checksum: what it becomes when words summing to `old` turn into words summing to `fresh`
+ * (both below 2^40). Never 0, which would mean "no checksum". */
 static inline uint16_t checksum_update(uint16_t checksum, uint64_t old, uint64_t fresh)
 {
-	uint16_t r = (uint16_t)~checksum_fold(
-		(uint64_t)(uint16_t)~checksum + (uint16_t)~checksum_fold(old) + checksum_fold(fresh));
+	const uint64_t zero = 0xffffULL << 32; /* any multiple of 0xffff is zero; this one keeps the difference positive */
+	uint16_t r = (uint16_t)~checksum_fold((uint16_t)~checksum + fresh + zero - old);
 
 	return r == 0 ? 0xffff : r;
 }

@@ -4,15 +4,14 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "dataplane/table_memory.h"
 
 _Static_assert(sizeof(struct rtp_stats) == 128, "two cache lines");
 _Static_assert(offsetof(struct flow, stats) == 64, "line 0: rule and RTP latch");
 _Static_assert(offsetof(struct rtp_stats, first_us) == 64, "line 1: what each packet counts");
 _Static_assert(offsetof(struct flow_rule, accept) == 64, "the rule's first line");
 _Static_assert(sizeof(struct flow) % FLOW_ALIGN == 0, "whole lines");
-
-enum { HUGE_PAGE = 2 * 1024 * 1024 };
 
 int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, uint8_t interface,
 	uint16_t first, uint16_t last)
@@ -55,13 +54,9 @@ int flow_table_allocate(struct flow_table *t)
 	t->flow_count = 0;
 	for (uint32_t i = 0; i < t->address_count; i++)
 		t->flow_count += t->address[i].pairs;
-	t->bytes = (t->flow_count * sizeof(struct flow) + 2 * HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-	void *memory = mmap(NULL, t->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	t->flows = table_memory_new(t->flow_count * sizeof(struct flow));
+	if (t->flows == NULL)
 		return -ENOMEM;
-	(void)madvise(memory, t->bytes, MADV_HUGEPAGE); /* refused: small pages do */
-	(void)madvise(memory, t->bytes, MADV_DONTFORK);
-	t->flows = memory;
 	struct flow *next = t->flows;
 	for (uint32_t i = 0; i < t->address_count; i++) {
 		struct flow_address *a = &t->address[i];
@@ -92,8 +87,7 @@ uint32_t flow_table_pool(struct flow_table *t, const union host *ip, uint8_t fam
 
 void flow_table_free(struct flow_table *t)
 {
-	if (t->flows != NULL)
-		munmap(t->flows, t->bytes);
+	table_memory_free(t->flows, t->flow_count * sizeof(struct flow));
 	*t = (struct flow_table){ 0 };
 }
 

@@ -104,15 +104,14 @@ struct flow_table {
 	struct flow_address address[FLOW_ADDRESSES_MAX];
 	uint32_t address_count;
 	struct flow *flows;
-	size_t flow_count, bytes;
+	size_t flow_count;
 };
 
 /* Gives `address` ports `first`..`last` (host order), or widens what it has. Before flow_table_allocate.
  * 0, -ENOSPC too many addresses, -EEXIST the same address on another interface, -EINVAL no even-odd pair in the range. */
 int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, uint8_t interface,
 	uint16_t first, uint16_t last);
-/* Memory for all flows: pages of 2 MiB where the kernel has them, for 100,000 flows do not fit into the TLB otherwise.
- * 0 or -ENOMEM. */
+/* Memory for all flows. 0 or -ENOMEM. */
 int flow_table_allocate(struct flow_table *t);
 /* Marks the pairs of a pool as ours. Returns how many, and the flow of the first in *out (they lie in a row). */
 uint32_t flow_table_pool(struct flow_table *t, const union host *ip, uint8_t family, uint16_t first,

@@ -105,14 +105,14 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c)
 	}
 	struct rewrite re = { .source = &r->out_ip,
 		.dest = &l->dest,
+		.source_mac = out->mac,
+		.dest_mac = link.byte,
+		.source_port = c == FLOW_RTCP ? (uint16_t)(r->out_port | htons(1)) : r->out_port,
 		.dest_port = l->dest_port,
 		.vlan = out->vlan,
 		.family = r->out_family,
 		.dscp = r->dscp,
-		.source_port = c == FLOW_RTCP ? (uint16_t)(r->out_port | htons(1)) : r->out_port,
 		.ttl = (uint8_t)(RTE_MIN(it->p.ttl, HOP_LIMIT_SENT) - 1) };
-	memcpy(re.source_mac, out->mac, 6);
-	memcpy(re.dest_mac, link.byte, 6);
 	uint8_t *frame = rte_pktmbuf_mtod(it->m, uint8_t *);
 	size_t length;
 	uint8_t *start = rewrite_headers(frame, &it->p, &re, &length);
@@ -264,6 +264,8 @@ void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mb
 	unsigned count = 0;
 
 	worker_count(w, DP_COUNTER_RX_PACKETS, n);
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(packets[i]);
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(packets[i], void *));
 	for (unsigned i = 0; i < n; i++)

@@ -35,20 +35,23 @@ static void write_ethernet(uint8_t *frame, const struct rewrite *r)
 	store_u16(frame, type);
 }
 
-/* An atomic datagram (RFC 6864): never fragmented on the way, so its identification is free to be 0. */
+/* An atomic datagram (RFC 6864): never fragmented on the way, so its identification is free to be 0. Words are put together
+ * and summed in registers: reading the header back right after writing it would stall. */
 static void write_ipv4(uint8_t *ip, const struct rewrite *r, uint8_t traffic_class, uint16_t udp_length)
 {
-	ip[0] = 4 << 4 | IPV4_HEADER / 4;
-	ip[1] = traffic_class;
-	store_u16(ip + 2, htons((uint16_t)(IPV4_HEADER + udp_length)));
-	store_u16(ip + 4, 0);
-	store_u16(ip + 6, htons(IPV4_DONT_FRAGMENT));
-	ip[8] = r->ttl;
-	ip[9] = IPPROTO_UDP;
-	store_u16(ip + 10, 0);
-	store_u32(ip + 12, r->source->word[0]);
-	store_u32(ip + 16, r->dest->word[0]);
-	store_u16(ip + 10, (uint16_t)~checksum_fold(checksum_sum(ip, IPV4_HEADER)));
+	uint32_t first = htonl((uint32_t)(4 << 4 | IPV4_HEADER / 4) << 24 | (uint32_t)traffic_class << 16 |
+			       (uint32_t)(IPV4_HEADER + udp_length));
+	uint32_t second = htonl(IPV4_DONT_FRAGMENT);
+	uint16_t third = htons((uint16_t)(r->ttl << 8 | IPPROTO_UDP));
+	uint32_t source = r->source->word[0], dest = r->dest->word[0];
+	uint64_t sum = (uint64_t)first + second + third + source + dest;
+
+	store_u32(ip, first);
+	store_u32(ip + 4, second);
+	store_u16(ip + 8, third);
+	store_u16(ip + 10, (uint16_t)~checksum_fold(sum));
+	store_u32(ip + 12, source);
+	store_u32(ip + 16, dest);
 }
 
 static void write_ipv6(uint8_t *ip, const struct rewrite *r, uint8_t traffic_class, uint16_t udp_length)

@@ -7,12 +7,12 @@
 
 struct rewrite {
 	const union host *source, *dest;
+	const uint8_t *source_mac, *dest_mac;
 	uint16_t source_port, dest_port; /* network order */
 	uint16_t vlan; /* 0 = untagged */
 	uint8_t family; /* of source and dest: 4 or 6 */
 	uint8_t dscp; /* already shifted: the upper six bits of the traffic class */
 	uint8_t ttl;
-	uint8_t source_mac[6], dest_mac[6];
 };
 
 /* `p` describes the frame and is of class PACKET_UDP. The payload stays where it is; the headers are written in front of

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Checks a session request of the API byte by byte before anything is done with it. */
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/session.h"
+
+/* Where no peer can be: unspecified, loopback, multicast, broadcast, IPv4 in IPv6 clothes. */
+static bool unicast(const struct dp_address *a)
+{
+	static const uint8_t zero[16];
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (a->family == 4)
+		return a->ip[0] != 0 && a->ip[0] != 127 && a->ip[0] < 224;
+	if (memcmp(a->ip, zero, 15) == 0 && a->ip[15] <= 1)
+		return false;
+	return a->ip[0] != 0xff && memcmp(a->ip, mapped, sizeof(mapped)) != 0;
+}
+
+static bool address_ok(const struct dp_address *a, uint8_t family, bool port)
+{
+	if (a->family == 0)
+		return true;
+	return a->family == family && unicast(a) && (!port || a->port != 0);
+}
+
+static bool side_ok(const struct dp_side_request *s)
+{
+	if (memchr(s->realm, 0, sizeof(s->realm)) == NULL || s->realm[0] == '\0')
+		return false;
+	if (s->family != 4 && s->family != 6)
+		return false;
+	if (s->latching > DP_LATCHING_RELATCH ||
+		(s->flags & ~(DP_SIDE_RTCP_MUX | DP_SIDE_MUTED | DP_SIDE_QUIET)) != 0)
+		return false;
+	if (s->signalling.family != 0 && s->signalling.family != 4 && s->signalling.family != 6)
+		return false;
+	/* Signalling may well run over the other family; it cannot be a source of this media then. */
+	if (s->signalling.family == s->family && !unicast(&s->signalling))
+		return false;
+	return address_ok(&s->rtp, s->family, true) && address_ok(&s->rtcp, s->family, true);
+}
+
+int request_validate(const struct dp_session_request *request, size_t length)
+{
+	if (length < sizeof(*request) || request->streams > DP_STREAMS_MAX || request->blob_length > DP_BLOB_MAX ||
+		length - sizeof(*request) != request->blob_length || request->owner >= DP_OWNERS_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < request->streams; i++) {
+		const struct dp_stream_request *s = &request->stream[i];
+
+		if (s->kind > DP_MEDIA_OTHER)
+			return -EINVAL;
+		if (s->kind != DP_MEDIA_NONE && (!side_ok(&s->side[0]) || !side_ok(&s->side[1])))
+			return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sessions: create, update by difference, delete.
+ *
+ * A request is first turned into a plan: fresh streams which take over port pairs that stay and hold new ones. The plan may
+ * fail and is undone then. Committing it cannot fail: rules are swapped, and what the old streams alone held is given back. */
+#include "dataplane/session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOT_BITS = 24, SLOT_NONE = 0xffffffff };
+#define SLOT_MASK ((1U << SLOT_BITS) - 1)
+
+struct plan {
+	struct session_stream stream[DP_STREAMS_MAX];
+	struct flow_rule *rule[DP_STREAMS_MAX][2];
+	bool taken[DP_STREAMS_MAX][2]; /* its port pair is new */
+	uint8_t streams;
+};
+
+int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops, struct rule_store *rules,
+	uint32_t max, uint16_t workers)
+{
+	*t = (struct sessions){ .pools = pools, .next_hops = next_hops, .rules = rules, .worker_count = workers,
+		.max = max > SLOT_MASK ? SLOT_MASK : max, .next_free = SLOT_NONE };
+	t->slot = calloc(t->max + 1UL, sizeof(*t->slot));
+	return t->slot == NULL ? -ENOMEM : 0;
+}
+
+void sessions_fini(struct sessions *t)
+{
+	for (uint32_t i = 0; t->slot != NULL && i < t->high; i++)
+		if (t->slot[i].id != 0)
+			(void)session_delete(t, t->slot[i].id);
+	free(t->slot);
+	*t = (struct sessions){ 0 };
+}
+
+struct session *session_find(const struct sessions *t, uint64_t id)
+{
+	uint32_t slot = (uint32_t)(id & SLOT_MASK);
+
+	return id != 0 && slot < t->high && t->slot[slot].id == id ? &t->slot[slot] : NULL;
+}
+
+struct session *session_next(const struct sessions *t, uint64_t after)
+{
+	for (uint32_t i = after == 0 ? 0 : (uint32_t)(after & SLOT_MASK) + 1; i < t->high; i++)
+		if (t->slot[i].id != 0)
+			return &t->slot[i];
+	return NULL;
+}
+
+static void endpoint_set(struct session_endpoint *e, const struct dp_address *a)
+{
+	*e = (struct session_endpoint){ 0 };
+	if (a->family == 0)
+		return;
+	memcpy(e->ip.byte, a->ip, a->family == 4 ? 4 : 16);
+	e->port = a->port;
+}
+
+static bool endpoint_equal(const struct session_endpoint *a, const struct session_endpoint *b)
+{
+	return a->port == b->port && host_equal(&a->ip, &b->ip);
+}
+
+static void endpoint_link(struct sessions *t, struct session_endpoint *e, uint8_t interface, uint8_t family)
+{
+	if (e->port != 0)
+		e->next_hop = next_hop_get(t->next_hops, interface, &e->ip, family);
+}
+
+static void side_unlink(struct sessions *t, struct session_side *s)
+{
+	next_hop_put(t->next_hops, s->rtp.next_hop);
+	next_hop_put(t->next_hops, s->rtcp.next_hop);
+	next_hop_put(t->next_hops, s->signalling.next_hop);
+}
+
+static void side_addresses(struct session_side *s, const struct dp_side_request *r)
+{
+	endpoint_set(&s->rtp, &r->rtp);
+	endpoint_set(&s->rtcp, &r->rtcp);
+	if (s->rtcp.port == 0 && s->rtp.port != 0 && s->rtp.port != UINT16_MAX) {
+		s->rtcp = s->rtp; /* RFC 3605: port + 1 where nothing else is said */
+		s->rtcp.port++;
+	}
+	endpoint_set(&s->signalling, &r->signalling);
+	if (r->signalling.family == r->family)
+		s->signalling.port = 1; /* any port of it */
+	else
+		s->signalling = (struct session_endpoint){ 0 };
+}
+
+/* Same addresses and manner: what was learnt stays. */
+static bool side_same(const struct session_side *a, const struct session_side *b)
+{
+	return a->latching == b->latching && endpoint_equal(&a->rtp, &b->rtp) && endpoint_equal(&a->rtcp, &b->rtcp) &&
+	       endpoint_equal(&a->signalling, &b->signalling);
+}
+
+static int side_plan(struct sessions *t, const struct dp_side_request *r, const struct session_side *old, uint64_t now_us,
+	struct session_side *s, bool *taken)
+{
+	int realm = pools_find_realm(t->pools, r->realm);
+
+	if (realm < 0)
+		return realm;
+	*s = (struct session_side){ .realm = (uint16_t)realm, .family = r->family, .latching = r->latching,
+		.flags = r->flags, .epoch = 1, .waiting_us = now_us };
+	side_addresses(s, r);
+	if (old != NULL) {
+		bool same = side_same(old, s);
+
+		s->epoch = (uint16_t)(old->epoch + (same ? 0 : 1));
+		if (same && (old->flags & DP_SIDE_QUIET) == (s->flags & DP_SIDE_QUIET)) {
+			s->waiting_us = old->waiting_us;
+			s->silent = old->silent;
+		}
+	}
+	if (old != NULL && old->realm == s->realm && old->family == s->family) {
+		s->pool = old->pool;
+		s->flow = old->flow;
+	} else {
+		int status = pool_take(t->pools, s->realm, s->family, &s->pool, &s->flow);
+
+		if (status != 0)
+			return status;
+		*taken = true;
+		s->epoch = (uint16_t)(old != NULL ? old->epoch + 1 : 1);
+	}
+	uint8_t interface = t->pools->realm[s->realm].interface;
+	endpoint_link(t, &s->rtp, interface, s->family);
+	endpoint_link(t, &s->rtcp, interface, s->family);
+	endpoint_link(t, &s->signalling, interface, s->family);
+	return 0;
+}
+
+static void plan_undo(struct sessions *t, struct plan *p)
+{
+	for (unsigned i = 0; i < p->streams; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			struct session_side *s = &p->stream[i].side[k];
+
+			rule_discard(t->rules, p->rule[i][k]);
+			side_unlink(t, s);
+			if (p->taken[i][k])
+				pool_give(t->pools, s->pool, s->flow);
+		}
+}
+
+static int plan_make(struct sessions *t, const struct session *s, const struct dp_session_request *request,
+	uint64_t now_us, struct plan *p)
+{
+	int status = 0;
+
+	*p = (struct plan){ .streams = request->streams };
+	for (unsigned i = 0; status == 0 && i < p->streams; i++) {
+		const struct dp_stream_request *r = &request->stream[i];
+		const struct session_stream *old =
+			i < s->streams && s->stream[i].kind != DP_MEDIA_NONE ? &s->stream[i] : NULL;
+
+		p->stream[i].kind = r->kind;
+		if (r->kind == DP_MEDIA_NONE)
+			continue;
+		for (unsigned k = 0; status == 0 && k < 2; k++) {
+			status = side_plan(t, &r->side[k], old != NULL ? &old->side[k] : NULL, now_us,
+				&p->stream[i].side[k], &p->taken[i][k]);
+			p->rule[i][k] = status == 0 ? rule_new(t->rules) : NULL;
+			if (status == 0 && p->rule[i][k] == NULL)
+				status = -ENOSPC;
+		}
+	}
+	if (status != 0)
+		plan_undo(t, p);
+	return status;
+}
+
+static struct flow_endpoint rule_endpoint(const struct session_endpoint *e)
+{
+	return (struct flow_endpoint){ .ip = e->ip, .port = htons(e->port), .next_hop = e->next_hop };
+}
+
+/* What arrives from side `k`. */
+static void rule_fill(const struct sessions *t, const struct session *s, const struct session_stream *stream, unsigned i,
+	unsigned k, struct flow_rule *r)
+{
+	const struct session_side *in = &stream->side[k], *out = &stream->side[1 - k];
+	const struct pool_realm *realm = &t->pools->realm[out->realm];
+
+	r->peer = out->flow;
+	r->out_ip = out->pool->ip;
+	r->out_port = htons(out->flow->port);
+	r->epoch_in = in->epoch;
+	r->epoch_out = out->epoch;
+	r->worker = s->worker;
+	r->session = s->id;
+	r->stream = (uint8_t)i;
+	r->side = (uint8_t)k;
+	r->latching = in->latching;
+	r->out_family = out->family;
+	r->out_interface = realm->interface;
+	r->dscp = realm->dscp;
+	if (stream->kind == DP_MEDIA_RTP)
+		r->flags |= RULE_MEASURED;
+	if ((out->flags & DP_SIDE_MUTED) != 0 || out->rtp.port == 0)
+		r->flags |= RULE_MUTED;
+	if ((in->flags & DP_SIDE_RTCP_MUX) != 0)
+		r->flags |= RULE_IN_MUX;
+	if ((out->flags & DP_SIDE_RTCP_MUX) != 0)
+		r->flags |= RULE_OUT_MUX;
+	r->accept[FLOW_RTP] = rule_endpoint(&in->rtp);
+	r->accept[FLOW_RTCP] = rule_endpoint(&in->rtcp);
+	r->signalling = rule_endpoint(&in->signalling);
+	r->dest[FLOW_RTP] = rule_endpoint(&out->rtp);
+	r->dest[FLOW_RTCP] = rule_endpoint(&out->rtcp);
+}
+
+/* A fresh flow has seen nothing: whatever epoch its first rule has must look newer to it. */
+static void flow_expect(struct flow *f, const struct flow_rule *r)
+{
+	f->rtp.epoch_in = f->rtcp.epoch_in = (uint16_t)(r->epoch_in - 1);
+	f->rtp.epoch_out = f->rtcp.epoch_out = (uint16_t)(r->epoch_out - 1);
+}
+
+/* Withdraws what a stream's side held, except a pair that lives on in the plan. */
+static void side_release(struct sessions *t, struct session_side *s, const struct session_side *successor)
+{
+	if (successor == NULL || successor->flow != s->flow) {
+		rule_publish(t->rules, s->flow, NULL);
+		pool_give(t->pools, s->pool, s->flow);
+	}
+	side_unlink(t, s);
+}
+
+static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
+{
+	struct session_stream old[DP_STREAMS_MAX];
+	uint8_t old_streams = s->streams;
+
+	memcpy(old, s->stream, old_streams * sizeof(*old));
+	memcpy(s->stream, p->stream, p->streams * sizeof(*s->stream));
+	s->streams = p->streams;
+	for (unsigned i = 0; i < p->streams; i++)
+		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++) {
+			rule_fill(t, s, &s->stream[i], i, k, p->rule[i][k]);
+			if (p->taken[i][k])
+				flow_expect(s->stream[i].side[k].flow, p->rule[i][k]);
+		}
+	for (unsigned i = 0; i < p->streams; i++)
+		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++)
+			rule_publish(t->rules, s->stream[i].side[k].flow, p->rule[i][k]);
+	for (unsigned i = 0; i < old_streams; i++)
+		for (unsigned k = 0; k < 2 && old[i].kind != DP_MEDIA_NONE; k++)
+			side_release(t, &old[i].side[k],
+				i < s->streams && s->stream[i].kind != DP_MEDIA_NONE ? &s->stream[i].side[k] : NULL);
+}
+
+/* Everything that can fail, then the commit. */
+static int session_apply(struct sessions *t, struct session *s, const struct dp_session_request *request,
+	const void *blob, uint64_t now_us)
+{
+	struct session_stream *stream = NULL;
+	void *copy = NULL;
+	struct plan plan;
+	int status = plan_make(t, s, request, now_us, &plan);
+
+	if (status != 0)
+		return status;
+	if (request->blob_length != 0) {
+		copy = malloc(request->blob_length);
+		if (copy == NULL)
+			goto no_memory;
+		memcpy(copy, blob, request->blob_length);
+	}
+	if (request->streams > s->streams || s->stream == NULL) {
+		stream = calloc(request->streams + 1U, sizeof(*stream));
+		if (stream == NULL)
+			goto no_memory;
+		if (s->streams != 0)
+			memcpy(stream, s->stream, s->streams * sizeof(*stream));
+		free(s->stream);
+		s->stream = stream;
+	}
+	if (copy != NULL) {
+		free(s->blob);
+		s->blob = copy;
+		s->blob_length = request->blob_length;
+	}
+	s->owner = request->owner;
+	plan_commit(t, s, &plan);
+	return 0;
+no_memory:
+	free(copy);
+	plan_undo(t, &plan);
+	return -ENOMEM;
+}
+
+int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us,
+	uint64_t *id)
+{
+	uint32_t slot = t->next_free;
+
+	if (request->session != 0)
+		return -EINVAL;
+	if (slot == SLOT_NONE && t->high == t->max)
+		return -ENOSPC;
+	if (slot == SLOT_NONE)
+		slot = t->high;
+	struct session *s = &t->slot[slot];
+	uint32_t next_free = s->next_free;
+	s->id = (s->generation + 1) << SLOT_BITS | slot;
+	s->created_us = now_us;
+	s->worker = (uint16_t)(slot % t->worker_count);
+	int status = session_apply(t, s, request, blob, now_us);
+	if (status != 0) {
+		s->id = 0;
+		return status;
+	}
+	s->generation++;
+	if (slot == t->high)
+		t->high++;
+	else
+		t->next_free = next_free;
+	t->used++;
+	t->total++;
+	*id = s->id;
+	return 0;
+}
+
+int session_update(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us)
+{
+	struct session *s = session_find(t, request->session);
+
+	return s == NULL ? -ENOENT : session_apply(t, s, request, blob, now_us);
+}
+
+int session_delete(struct sessions *t, uint64_t id)
+{
+	struct session *s = session_find(t, id);
+
+	if (s == NULL)
+		return -ENOENT;
+	for (unsigned i = 0; i < s->streams; i++)
+		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++)
+			side_release(t, &s->stream[i].side[k], NULL);
+	free(s->stream);
+	free(s->blob);
+	uint32_t slot = (uint32_t)(s - t->slot);
+	*s = (struct session){ .generation = s->generation, .next_free = t->next_free };
+	t->next_free = slot;
+	t->used--;
+	return 0;
+}
+
+int session_set_blob(struct sessions *t, uint64_t id, const void *blob, size_t length)
+{
+	struct session *s = session_find(t, id);
+	void *copy = NULL;
+
+	if (s == NULL)
+		return -ENOENT;
+	if (length > DP_BLOB_MAX)
+		return -EINVAL;
+	if (length != 0) {
+		copy = malloc(length);
+		if (copy == NULL)
+			return -ENOMEM;
+		memcpy(copy, blob, length);
+	}
+	free(s->blob);
+	s->blob = copy;
+	s->blob_length = (uint16_t)length;
+	return 0;
+}
+
+int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side, uint64_t now_us)
+{
+	struct session_stream *st = &s->stream[stream];
+	struct flow_rule *rule[2] = { rule_new(t->rules), rule_new(t->rules) };
+
+	if (rule[0] == NULL || rule[1] == NULL) {
+		rule_discard(t->rules, rule[0]);
+		rule_discard(t->rules, rule[1]);
+		return -ENOSPC;
+	}
+	st->side[side].epoch++;
+	st->side[side].waiting_us = now_us;
+	for (unsigned k = 0; k < 2; k++) {
+		rule_fill(t, s, st, stream, k, rule[k]);
+		rule_publish(t->rules, st->side[k].flow, rule[k]);
+	}
+	return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sessions: what the control plane asked for, as port pairs, next hops and flow rules. All of it belongs to the main thread. */
+#ifndef DATAPLANE_SESSION_H
+#define DATAPLANE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/api.h"
+#include "dataplane/next_hop.h"
+#include "dataplane/pool.h"
+#include "dataplane/rule.h"
+
+struct session_endpoint {
+	union host ip;
+	uint16_t port; /* host order; 0 = none */
+	uint32_t next_hop;
+};
+
+struct session_side {
+	struct pool *pool;
+	struct flow *flow;
+	uint16_t realm, epoch;
+	uint8_t family, latching, flags;
+	bool silent;         /* has been reported */
+	uint64_t waiting_us; /* since when media is expected */
+	struct session_endpoint rtp, rtcp, signalling;
+};
+
+struct session_stream {
+	uint8_t kind;
+	struct session_side side[2];
+};
+
+struct session {
+	uint64_t id; /* 0 = free slot */
+	uint64_t generation;
+	uint64_t created_us;
+	uint32_t owner;
+	uint32_t next_free;
+	uint16_t blob_length;
+	uint8_t streams;
+	uint16_t worker;
+	void *blob;
+	struct session_stream *stream;
+};
+
+struct sessions {
+	struct pools *pools;
+	struct next_hops *next_hops;
+	struct rule_store *rules;
+	uint16_t worker_count;
+	uint32_t max, used, next_free, high; /* `high`: slots ever used are below */
+	uint64_t total;
+	struct session *slot;
+};
+
+/* 0 or -ENOMEM. */
+int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops, struct rule_store *rules,
+	uint32_t max, uint16_t workers);
+void sessions_fini(struct sessions *t);
+
+/* As the API says (api.h): whole states, all or nothing. `blob` has request->blob_length bytes. Create: *id is set. */
+int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us,
+	uint64_t *id);
+int session_update(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us);
+/* -ENOENT. Ports, next hops and rules go back. */
+int session_delete(struct sessions *t, uint64_t id);
+/* length <= DP_BLOB_MAX. 0, -ENOENT, -ENOMEM, -EINVAL. */
+int session_set_blob(struct sessions *t, uint64_t id, const void *blob, size_t length);
+/* NULL: no such session. */
+struct session *session_find(const struct sessions *t, uint64_t id);
+/* The next one in slot order behind `after` (0 = first); NULL: none. */
+struct session *session_next(const struct sessions *t, uint64_t after);
+
+void session_reply(const struct session *s, struct dp_session_reply *reply);
+void session_info(const struct session *s, uint64_t now_us, struct dp_session_info *info);
+
+/* Learn this side anew: it has been silent (relatch). 0 or -ENOSPC. */
+int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side, uint64_t now_us);
+
+/* request.c: everything about a request that can be known without the tables' state. 0 or -EINVAL. */
+int request_validate(const struct dp_session_request *request, size_t length);
+
+#endif
