@@ -18,7 +18,7 @@ union address {
 
 struct prefix {
 	union address address; /* port 0; host bits are kept as written ("203.0.113.10/24") */
-	uint8_t length;        /* 0..32 or 0..128 */
+	uint8_t length; /* 0..32 or 0..128 */
 };
 
 enum { ADDRESS_TEXT_MAX = 56 }; /* "[v6]:port" and NUL */
@@ -36,7 +36,7 @@ uint16_t address_port(const union address *a);
 void address_set_port(union address *a, uint16_t port);
 socklen_t address_length(const union address *a);
 bool address_is_set(const union address *a);
-bool address_equal(const union address *a, const union address *b);      /* address and port */
+bool address_equal(const union address *a, const union address *b); /* address and port */
 bool address_equal_host(const union address *a, const union address *b); /* address alone */
 bool address_is_unspecified(const union address *a); /* 0.0.0.0 or :: */
 bool prefix_contains(const struct prefix *p, const union address *a);

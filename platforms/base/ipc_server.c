@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +20,8 @@ enum {
 struct ipc_accepted {
 	struct ipc_peer peer; /* first: freed through it */
 	struct ipc_server *server;
-	LIST_ENTRY(ipc_accepted) entry;
+	struct ipc_accepted *next;
+	struct ipc_accepted **place; /* what points here */
 };
 
 struct ipc_server {
@@ -38,7 +38,7 @@ struct ipc_server {
 	unsigned open_handles;
 	bool freed;
 	struct ipc_memory memory;
-	LIST_HEAD(, ipc_accepted) connections;
+	struct ipc_accepted *connections; /* the newest first */
 	unsigned connection_count;
 	_Alignas(8) uint8_t packet[IPC_PACKET_MAX]; /* shared: one connection receives at a time */
 };
@@ -52,7 +52,9 @@ static void accepted_detach(struct ipc_peer *peer)
 {
 	struct ipc_accepted *connection = (struct ipc_accepted *)peer;
 
-	LIST_REMOVE(connection, entry);
+	*connection->place = connection->next;
+	if (connection->next)
+		connection->next->place = connection->place;
 	connection->server->connection_count--;
 }
 
@@ -83,7 +85,11 @@ static void serve(struct ipc_server *server, int fd)
 	connection->peer.memory = &server->memory;
 	connection->peer.packet = server->packet;
 	connection->server = server;
-	LIST_INSERT_HEAD(&server->connections, connection, entry);
+	connection->place = &server->connections;
+	connection->next = server->connections;
+	if (connection->next)
+		connection->next->place = &connection->next;
+	server->connections = connection;
 	server->connection_count++;
 	error = ipc_peer_attach(&connection->peer, fd);
 	if (error < 0) {
@@ -203,7 +209,6 @@ int ipc_listen(uv_loop_t *loop, const char *path, const struct ipc_hello *self,
 	server->self = *self;
 	server->handlers = *handlers;
 	server->arg = arg;
-	LIST_INIT(&server->connections);
 	error = ipc_path(&server->address, path);
 	if (error < 0)
 		goto out_free;
@@ -245,6 +250,6 @@ void ipc_server_free(struct ipc_server *server)
 	uv_close((uv_handle_t *)&server->pause, on_handle_closed);
 	close(server->fd);
 	remove_socket_file(server);
-	while (!LIST_EMPTY(&server->connections))
-		ipc_peer_free(&LIST_FIRST(&server->connections)->peer);
+	while (server->connections)
+		ipc_peer_free(&server->connections->peer);
 }

@@ -13,7 +13,14 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL
 
 struct log_field {
 	const char *key;
-	enum { LOG_FIELD_END, LOG_FIELD_SPAN, LOG_FIELD_UINT, LOG_FIELD_INT, LOG_FIELD_ADDRESS, LOG_FIELD_ERRNO } type;
+	enum {
+		LOG_FIELD_END,
+		LOG_FIELD_SPAN,
+		LOG_FIELD_UINT,
+		LOG_FIELD_INT,
+		LOG_FIELD_ADDRESS,
+		LOG_FIELD_ERRNO
+	} type;
 	union {
 		struct span span; /* any bytes: printed escaped and quoted where needed */
 		uint64_t uint;
@@ -39,20 +46,26 @@ void log_set_level(enum log_level level);
 int log_level_parse(struct span name, enum log_level *level);
 
 /* One record. `fields` ends with a LOG_FIELD_END entry. Use the macros. */
-void log_write(enum log_level level, const char *component, const char *message, const struct log_field *fields);
+void log_write(
+	enum log_level level, const char *component, const char *message, const struct log_field *fields);
 extern _Atomic enum log_level log_level_now; /* read by the macros; changed by log_set_level only */
 
-#define LOG_AT(level, component, message, ...)                                                                         \
-	do {                                                                                                           \
-		if ((level) <= log_level_now)                                                                          \
-			log_write((level), (component), (message),                                                     \
-				(const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ NULL, LOG_FIELD_END, { .uint = 0 } } }); \
+/* The first element is only there for the comma before a possibly empty list (__VA_OPT__, which would do without, is not
+ * known to cppcheck 2.10). */
+/* clang-format off */
+#define LOG_AT(level, component, message, ...)                                                  \
+	do {                                                                                    \
+		if ((level) <= log_level_now)                                                   \
+			log_write((level), (component), (message), (const struct log_field[]){  \
+				{ NULL, LOG_FIELD_END, { .uint = 0 } }, ##__VA_ARGS__,          \
+				{ NULL, LOG_FIELD_END, { .uint = 0 } } } + 1);                  \
 	} while (0)
 
-#define log_error(component, message, ...)   LOG_AT(LOG_LEVEL_ERROR, component, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_warning(component, message, ...) LOG_AT(LOG_LEVEL_WARNING, component, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_notice(component, message, ...)  LOG_AT(LOG_LEVEL_NOTICE, component, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_info(component, message, ...)    LOG_AT(LOG_LEVEL_INFO, component, message __VA_OPT__(, ) __VA_ARGS__)
-#define log_debug(component, message, ...)   LOG_AT(LOG_LEVEL_DEBUG, component, message __VA_OPT__(, ) __VA_ARGS__)
+#define log_error(component, message, ...)   LOG_AT(LOG_LEVEL_ERROR, component, message, ##__VA_ARGS__)
+#define log_warning(component, message, ...) LOG_AT(LOG_LEVEL_WARNING, component, message, ##__VA_ARGS__)
+#define log_notice(component, message, ...)  LOG_AT(LOG_LEVEL_NOTICE, component, message, ##__VA_ARGS__)
+#define log_info(component, message, ...)    LOG_AT(LOG_LEVEL_INFO, component, message, ##__VA_ARGS__)
+#define log_debug(component, message, ...)   LOG_AT(LOG_LEVEL_DEBUG, component, message, ##__VA_ARGS__)
+/* clang-format on */
 
 #endif

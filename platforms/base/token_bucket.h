@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct token_bucket {
-	uint64_t rate;     /* tokens per second; 0 = everything passes */
-	uint64_t burst;    /* tokens */
-	uint64_t level;    /* micro-tokens */
-	uint64_t last_us;  /* when `level` was true */
+	uint64_t rate; /* tokens per second; 0 = everything passes */
+	uint64_t burst; /* tokens */
+	uint64_t level; /* micro-tokens */
+	uint64_t last_us; /* when `level` was true */
 };
 
 /* Starts full. */

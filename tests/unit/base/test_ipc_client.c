@@ -3,6 +3,7 @@
 #include "tests/unit/base/ipc_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 static void end_server(struct fixture *f)
 {
@@ -393,6 +394,70 @@ static void impossible_paths_are_refused_at_once(void **state)
 	assert_null(peer);
 }
 
+/* --- a shard thread per loop, as the control plane has --- */
+
+enum { SHARDS = 3, ROUND_TRIPS = 200 };
+
+struct shard {
+	struct fixture *f;
+	struct recorder seen;
+	unsigned replies;
+};
+
+static void next_question(struct recorder *r, struct ipc_peer *peer)
+{
+	struct shard *shard = r->subject;
+
+	if (r->frames == ROUND_TRIPS)
+		ipc_peer_free(peer);
+	else
+		assert_int_equal(ipc_send(peer, 1, 0, ++shard->replies, "q", 1), 0);
+}
+
+static void *run_shard(void *arg)
+{
+	struct shard *shard = arg;
+	struct ipc_hello hello = hello_of("client", API, CLIENT_GENERATION);
+	struct ipc_peer *peer;
+	uv_loop_t loop;
+
+	shard->seen.subject = shard;
+	shard->seen.on_up = shard->seen.on_frame = next_question;
+	if (uv_loop_init(&loop) < 0 ||
+		ipc_connect(&loop, shard->f->path, &hello, &recording, &shard->seen, &peer) < 0)
+		return NULL;
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	return NULL;
+}
+
+static void echo(struct recorder *r, struct ipc_peer *peer)
+{
+	assert_int_equal(ipc_send(peer, r->frame.type, 0, r->frame.sequence, r->body, r->frame.length), 0);
+}
+
+static void every_thread_may_have_its_own_loop_and_connection(void **state)
+{
+	struct fixture *f = *state;
+	struct shard *shards = calloc(SHARDS, sizeof(*shards));
+	pthread_t threads[SHARDS];
+
+	f->server_side.on_frame = echo;
+	serve(f, API, SERVER_GENERATION);
+	for (int i = 0; i < SHARDS; i++) {
+		shards[i].f = f;
+		assert_int_equal(pthread_create(&threads[i], NULL, run_shard, &shards[i]), 0);
+	}
+	RUN_UNTIL(f, f->server_side.downs == SHARDS);
+	for (int i = 0; i < SHARDS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(shards[i].seen.frames, ROUND_TRIPS);
+		/* One generation, as often as its process connects: each end counts for itself. */
+		assert_true(shards[i].seen.fresh);
+	}
+	free(shards);
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -416,6 +481,7 @@ int main(void)
 		WITH_FIXTURE(a_reply_before_the_close_is_read_although_writing_fails),
 		WITH_FIXTURE(freeing_before_the_first_attempt_is_fine),
 		WITH_FIXTURE(impossible_paths_are_refused_at_once),
+		WITH_FIXTURE(every_thread_may_have_its_own_loop_and_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
