@@ -153,9 +153,13 @@ static int find_socket(const struct options *options, char *path, size_t size)
 static int print_text(void *arg, const char *text, size_t length)
 {
 	(void)arg;
-	if (fwrite(text, 1, length, stdout) != length || fflush(stdout) != 0)
-		return errno != 0 ? -errno : -EIO;
-	return 0;
+	errno = 0;
+	if (fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0)
+		return 0;
+	if (errno == EPIPE)
+		return -EPIPE;
+	fprintf(stderr, "sallyport: standard output: %s\n", strerror(errno));
+	return -EIO;
 }
 
 static void print_error(void *arg, const char *text, size_t length)
@@ -169,6 +173,8 @@ static int explain(int err, const char *path)
 	switch (err) {
 	case -EPIPE: /* the reader has seen enough */
 		return MGMT_EXIT_OK;
+	case -EIO: /* said already */
+		break;
 	case -ENOENT:
 	case -ECONNREFUSED:
 		fprintf(stderr, "sallyport: nothing answers at %s; is sallyport-mgmt running?\n", path);
