@@ -130,7 +130,7 @@ BYTES = [
 
 
 def messages():
-    """Every message ready to send: (name, call_id, bytes, allowed)."""
+    """Every message ready to send: (name, bytes, allowed)."""
     number = 0
     for name, text, allowed in [*((n, t.encode(), a) for n, t, a in TEXTS), *BYTES]:
         number += 1
