@@ -142,6 +142,93 @@ static void conflict(struct config_load *load, const struct claim *a, const stru
 			early->name, config_line(load->config, early->section, early->name, early->setting));
 }
 
+/* A connected prefix and whose it is. */
+struct connected {
+	union address network; /* host bits cleared */
+	uint8_t length;
+	size_t interface, index;
+};
+
+static void clear_host_bits(union address *a, unsigned length)
+{
+	uint8_t *byte = a->sa.sa_family == AF_INET ? (uint8_t *)&a->in4.sin_addr : a->in6.sin6_addr.s6_addr;
+	unsigned bits = a->sa.sa_family == AF_INET ? 32 : 128;
+
+	for (unsigned i = length; i < bits; i++)
+		byte[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+}
+
+static int compare_connected(const void *a, const void *b)
+{
+	const struct connected *x = a, *y = b;
+	int networks = compare_hosts(&x->network, &y->network);
+
+	if (networks)
+		return networks;
+	if (x->length != y->length)
+		return x->length < y->length ? -1 : 1;
+	return x->interface < y->interface ? -1 : x->interface > y->interface;
+}
+
+/* Prefixes nest or are apart, so that sorted by network each one follows those that hold it. */
+static void check_connected(struct config_load *load, struct connected *list, size_t count)
+{
+	const struct config_network_interface *interfaces = load->config->network_interfaces;
+	const struct connected *outer = NULL;
+
+	qsort(list, count, sizeof(list[0]), compare_connected);
+	for (size_t i = 0; i < count; i++) {
+		const struct connected *c = &list[i], *late = c, *early = outer;
+		struct prefix holder = { 0 };
+
+		if (outer) {
+			holder.address = outer->network;
+			holder.length = outer->length;
+		}
+		if (!outer || outer->network.sa.sa_family != c->network.sa.sa_family ||
+			!prefix_contains(&holder, &c->network)) {
+			outer = c;
+			continue;
+		}
+		if (outer->interface == c->interface)
+			continue;
+		if (outer->interface > c->interface) {
+			late = outer;
+			early = c;
+		}
+		config_blame(load, false, "network-interface", interfaces[late->interface].name, "addresses",
+			late->index,
+			"its network is also that of network-interface %s (line %u): what is sent there may "
+			"leave by either",
+			interfaces[early->interface].name,
+			config_line(load->config, "network-interface", interfaces[early->interface].name,
+				"addresses"));
+	}
+}
+
+static void check_networks(struct config_load *load)
+{
+	const struct config *config = load->config;
+	struct connected *list;
+	size_t count = 0;
+
+	list = arena_alloc(&load->private->arena, claims_upper_bound(config) + 1, sizeof(*list));
+	if (!list) {
+		(void)config_no_memory(load);
+		return;
+	}
+	for (size_t i = 0; i < config->network_interfaces_count; i++)
+		for (size_t j = 0; j < config->network_interfaces[i].address_count; j++) {
+			const struct prefix *p = &config->network_interfaces[i].addresses[j];
+
+			if (!address_is_set(&p->address))
+				continue;
+			list[count] = (struct connected){ p->address, p->length, i, j };
+			clear_host_bits(&list[count++].network, p->length);
+		}
+	check_connected(load, list, count);
+}
+
 void config_validate_claims(struct config_load *load)
 {
 	struct claims claims = { .claim = arena_alloc(&load->private->arena,
@@ -152,6 +239,7 @@ void config_validate_claims(struct config_load *load)
 		(void)config_no_memory(load);
 		return;
 	}
+	check_networks(load);
 	collect(&claims, load->config);
 	qsort(claims.claim, claims.count, sizeof(claims.claim[0]), compare_claims);
 	for (size_t i = 0; i < claims.count; i++) {

@@ -2,6 +2,7 @@
 /* From a file to a whole, valid model or to its errors: read, outline, libConfuse, types, validation. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ int config_load_text(const char *name, const char *text, size_t length, bool com
 		return error;
 	}
 	error = load_text(&load, text, length);
+	config_report_all(&load);
 	if (error)
 		config_free(load.config);
 	else
@@ -103,10 +105,10 @@ static int read_file(const char *file, char **text, size_t *length)
 
 static void report_unreadable(const char *file, int error, const struct config_reporter *reporter)
 {
-	struct config_private private = { .file = (char *)(uintptr_t)file };
-	struct config_load load = { .private = &private, .reporter = reporter };
+	char text[640];
 
-	config_report(&load, true, 0, "cannot be read: %s", strerror(-error));
+	(void)snprintf(text, sizeof(text), "%.512s: cannot be read: %s", file, strerror(-error));
+	reporter->report(reporter->arg, true, text);
 }
 
 int config_load(const char *file, bool commit, const struct config_reporter *reporter, struct config **out)

@@ -1,23 +1,80 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Messages of a load: "FILE:LINE: path: what is wrong, what is allowed". */
 #include "config/source.h"
+#include "config/tokens.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "platforms/base/span.h"
 
 enum { LINE_MAX_LENGTH = 1024 };
 
-static void send_line(struct config_load *load, bool is_error, const char *line)
+/* What was written may hold anything: control characters and broken UTF-8 stay out of messages. */
+static void make_printable(char *text)
 {
-	if (is_error && load->errors++ >= CONFIG_ERRORS_MAX) {
-		if (load->errors == CONFIG_ERRORS_MAX + 1)
-			load->reporter->report(load->reporter->arg, true, "more errors are not shown");
+	const char *end = text + strlen(text);
+
+	while (*text) {
+		size_t n = config_utf8_length(text, end);
+
+		if (!n || (unsigned char)*text < 0x20 || *text == 0x7f) {
+			*text = '?';
+			n = 1;
+		}
+		text += n;
+	}
+}
+
+static void note(struct config_load *load, bool is_error, unsigned line, char *text)
+{
+	unsigned *counter = is_error ? &load->errors : &load->warnings;
+	struct config_message *message;
+	char *copy;
+
+	if ((*counter)++ >= CONFIG_MESSAGES_MAX)
+		return;
+	make_printable(text);
+	copy = arena_text(&load->private->arena, text, strlen(text));
+	if (!copy) {
+		load->reporter->report(load->reporter->arg, is_error, text);
 		return;
 	}
-	load->reporter->report(load->reporter->arg, is_error, line);
+	message = &load->messages[load->message_count];
+	*message = (struct config_message){ line, load->message_count++, is_error, copy };
+}
+
+static int by_line(const void *a, const void *b)
+{
+	const struct config_message *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+void config_report_all(struct config_load *load)
+{
+	static const char format[] = "%.512s: %u more %s not shown";
+	char text[640];
+	unsigned max = CONFIG_MESSAGES_MAX;
+
+	qsort(load->messages, load->message_count, sizeof(load->messages[0]), by_line);
+	for (unsigned i = 0; i < load->message_count; i++)
+		load->reporter->report(
+			load->reporter->arg, load->messages[i].is_error, load->messages[i].text);
+	if (load->errors > max) {
+		(void)snprintf(text, sizeof(text), format, load->private->file, load->errors - max, "errors");
+		load->reporter->report(load->reporter->arg, true, text);
+	}
+	if (load->warnings > max) {
+		(void)snprintf(
+			text, sizeof(text), format, load->private->file, load->warnings - max, "warnings");
+		load->reporter->report(load->reporter->arg, false, text);
+	}
+	load->message_count = 0;
 }
 
 static __attribute__((format(printf, 5, 0))) void report(struct config_load *load, bool is_error,
@@ -31,7 +88,7 @@ static __attribute__((format(printf, 5, 0))) void report(struct config_load *loa
 			whole, sizeof(whole), "%.512s:%u: %s%s", load->private->file, line, path, text);
 	else
 		(void)snprintf(whole, sizeof(whole), "%.512s: %s%s", load->private->file, path, text);
-	send_line(load, is_error, whole);
+	note(load, is_error, line, whole);
 }
 
 void config_report(struct config_load *load, bool is_error, unsigned line, const char *format, ...)

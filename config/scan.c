@@ -54,9 +54,10 @@ static void skip_statement(struct scan *s, size_t mark)
 	tokens_blank(&s->t, mark);
 }
 
-static int stop(struct scan *s, unsigned line, const char *what)
+static int stop(struct scan *s, const struct config_object *object, const struct config_row *row,
+	unsigned line, const char *what)
 {
-	config_report(s->t.load, true, line, "%s", what);
+	config_report_at(s->t.load, true, line, object, row, "%s", what);
 	return -EINVAL;
 }
 
@@ -141,35 +142,40 @@ static int report_unknown_setting(
 	return refuse_setting(s, object, config_row_find(object->section, nearest.best), line);
 }
 
-static int note_value(struct scan *s, bool *good)
+static int note_value(
+	struct scan *s, const struct config_object *object, const struct config_row *row, bool *good)
 {
-	if (s->t.faulty)
+	if (s->t.fault[0]) {
+		config_report_at(s->t.load, true, s->t.fault_line, object, row, "%s", s->t.fault);
 		*good = false;
+	}
 	if (s->line_count == CONFIG_VALUES_MAX)
-		return stop(s, s->t.token_line, "too many values in a list; allowed: 1000");
+		return stop(s, object, row, s->t.token_line, "has too many values; allowed: 1000");
 	s->lines[s->line_count++] = s->t.token_line;
 	tokens_take(&s->t);
 	return 0;
 }
 
-static int scan_list(struct scan *s, unsigned line, bool *good)
+static int scan_list(struct scan *s, const struct config_object *object, const struct config_row *row,
+	unsigned line, bool *good)
 {
 	int error;
 
 	tokens_take(&s->t);
 	while (s->t.kind != TOKEN_CLOSE) {
+		if (s->t.kind == TOKEN_END)
+			return stop(s, object, row, line, "is a list that is not closed: \"}\" is missing");
 		if (!is_value(s))
-			return stop(s, s->t.kind == TOKEN_END ? line : s->t.token_line,
-				s->t.kind == TOKEN_END ? "list is not closed: \"}\" is missing"
-						       : "in a list values stand, with \",\" between them");
-		error = note_value(s, good);
+			return stop(s, object, row, s->t.token_line,
+				"is a list; allowed: values with \",\" between them");
+		error = note_value(s, object, row, good);
 		if (error)
 			return error;
 		if (s->t.kind == TOKEN_COMMA) {
 			tokens_take(&s->t);
 		} else if (is_value(s)) {
-			config_report(s->t.load, true, s->t.token_line,
-				"\",\" is missing between the values of a list");
+			config_report_at(s->t.load, true, s->t.token_line, object, row,
+				"\",\" is missing between its values");
 			*good = false;
 		}
 	}
@@ -216,14 +222,14 @@ static int note_setting(struct scan *s, struct config_object *object, const stru
 		setting->adds = adds;
 	}
 	if (setting->count + s->line_count > CONFIG_VALUES_MAX)
-		return stop(s, line, "too many values in a list; allowed: 1000");
+		return stop(s, object, row, line, "has too many values; allowed: 1000");
 	return add_lines(s, setting);
 }
 
 static int scan_values(struct scan *s, struct config_object *object, const struct config_row *row,
 	unsigned line, size_t mark)
 {
-	bool list = config_type_is_list(row->type), adds = s->t.kind == TOKEN_ADD, good = !s->t.faulty;
+	bool list = config_type_is_list(row->type), adds = s->t.kind == TOKEN_ADD, good = true;
 	int error = 0;
 
 	tokens_take(&s->t);
@@ -238,9 +244,9 @@ static int scan_values(struct scan *s, struct config_object *object, const struc
 		good = false;
 		skip_braces(s);
 	} else if (s->t.kind == TOKEN_OPEN) {
-		error = scan_list(s, line, &good);
+		error = scan_list(s, object, row, line, &good);
 	} else if (is_value(s)) {
-		error = note_value(s, &good);
+		error = note_value(s, object, row, &good);
 	} else {
 		config_report_at(
 			s->t.load, true, line, object, row, "has no value, but %s", token_name(s->t.kind));
@@ -262,7 +268,6 @@ static int scan_statement(struct scan *s, struct config_object *object, bool ref
 	unsigned line = s->t.token_line;
 	size_t mark = s->t.out_length;
 	char *name = name_copy(s, s->t.text);
-	bool faulty = s->t.faulty;
 	int error = 0;
 
 	if (!name)
@@ -274,16 +279,16 @@ static int scan_statement(struct scan *s, struct config_object *object, bool ref
 	if (row && is_assignment(s))
 		return scan_values(s, object, row, line, mark);
 	if (!is_assignment(s) && config_section_find(name)) {
-		config_report(s->t.load, true, line,
-			"a section begins inside the section of line %u: \"}\" is missing before it",
-			object->line);
+		config_report_at(s->t.load, true, line, object, NULL,
+			"is not closed (opened on line %u): \"}\" is missing before \"%s\"", object->line,
+			name);
 		return -EINVAL;
 	}
 	if (row) {
 		config_report_at(s->t.load, true, line, object, row, "has no \"=\" behind its name, but %s",
 			token_name(s->t.kind));
 		error = refuse_setting(s, object, row, line);
-	} else if (!faulty) {
+	} else {
 		error = report_unknown_setting(s, object, name, line);
 	}
 	skip_statement(s, mark);
@@ -373,6 +378,11 @@ static bool scan_title(struct scan *s, const struct config_section *section, uns
 		return false;
 	}
 	if (section->named) {
+		if (s->t.fault[0]) {
+			config_report(s->t.load, true, s->t.fault_line, "%s: its name %s", section->name,
+				s->t.fault);
+			return false;
+		}
 		if (!name_is_allowed(s, section, s->t.text, s->t.token_line))
 			return false;
 		*name = name_copy(s, s->t.text);
@@ -411,7 +421,7 @@ static int open_section(struct scan *s, const struct config_section *section, st
 		refused = true;
 	}
 	if (++s->objects > CONFIG_OBJECTS_MAX)
-		return stop(s, line, "too many sections in the file; allowed: 10000");
+		return stop(s, object, NULL, line, "is one section too many; allowed: 10000 in a file");
 	if (!refused) {
 		*s->t.load->private->objects_tail = object;
 		s->t.load->private->objects_tail = &object->next;
@@ -435,8 +445,7 @@ static int scan_section(struct scan *s, struct config_object *parent, bool refus
 	section = parent ? parent->section->child : config_section_find(name);
 	if (section)
 		return open_section(s, section, parent, refused, mark);
-	if (!s->t.faulty)
-		report_unknown_section(s, name, line);
+	report_unknown_section(s, name, line);
 	tokens_take(&s->t);
 	skip_statement(s, mark);
 	return 0;

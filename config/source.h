@@ -16,7 +16,7 @@ enum {
 	CONFIG_OBJECTS_MAX = 10000, /* sections in a file: what libConfuse compares titles of is quadratic */
 	CONFIG_VALUES_MAX = 1000, /* values in one list */
 	CONFIG_VALUE_LENGTH_MAX = 4096, /* bytes of one value as written */
-	CONFIG_ERRORS_MAX = 100, /* reported; more are counted */
+	CONFIG_MESSAGES_MAX = 100, /* errors shown, and as many warnings; more are counted */
 };
 
 struct config_setting {
@@ -54,17 +54,25 @@ struct config_private {
 	struct config_ip_profile default_profile;
 };
 
+struct config_message {
+	unsigned line, order;
+	bool is_error;
+	char *text; /* arena */
+};
+
 /* One run of config_load. */
 struct config_load {
 	struct config *config;
 	struct config_private *private; /* the config's */
 	const struct config_reporter *reporter;
 	bool commit;
-	unsigned errors;
+	unsigned errors, warnings;
+	struct config_message messages[2 * CONFIG_MESSAGES_MAX];
+	unsigned message_count;
 	bool out_of_memory;
 };
 
-/* report.c: one line "FILE:LINE: text" to the reporter. `line` 0 leaves LINE out. Errors are counted. */
+/* report.c: notes one line "FILE:LINE: text". `line` 0 leaves LINE out. Errors are counted. */
 void config_report(struct config_load *load, bool is_error, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* As above with the path "section NAME.setting: " before the text; row NULL: the section itself. */
@@ -78,6 +86,8 @@ void config_blame(struct config_load *load, bool is_error, const char *section, 
 /* "network-interface outside.port" into a buffer; row may be NULL. Returns buffer. */
 const char *config_path(
 	const struct config_object *object, const struct config_row *row, char *buffer, size_t size);
+/* Hands what was noted to the reporter, in the order of lines. */
+void config_report_all(struct config_load *load);
 /* Notes that memory ran out (once, as an error) and returns -ENOMEM. */
 int config_no_memory(struct config_load *load);
 

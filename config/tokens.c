@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,8 +60,7 @@ static void skip_blanks(struct tokens *t)
 	}
 }
 
-/* Length of the UTF-8 sequence at p, 0 when it is none. */
-static size_t utf8_length(const char *p, const char *end)
+size_t config_utf8_length(const char *p, const char *end)
 {
 	unsigned char lead = (unsigned char)*p;
 	size_t n = lead < 0x80                   ? 1
@@ -77,20 +77,23 @@ static size_t utf8_length(const char *p, const char *end)
 	return n;
 }
 
+/* The first fault of a token counts. */
 static void fault(struct tokens *t, const char *what)
 {
-	if (!t->faulty)
-		config_report(t->load, true, t->line, "%s", what);
-	t->faulty = true;
+	if (t->fault[0])
+		return;
+	(void)snprintf(t->fault, sizeof(t->fault), "%s", what);
+	t->fault_line = t->line;
 }
 
 static void emit_content(struct tokens *t)
 {
-	size_t n = utf8_length(t->at, t->end);
+	size_t n = config_utf8_length(t->at, t->end);
 	unsigned char c = (unsigned char)*t->at;
 
 	if (!n || c < 0x20 || c == 0x7f) {
-		fault(t, n ? "control character in a text" : "text is not UTF-8");
+		fault(t, n ? "holds a control character; allowed: text in UTF-8"
+			   : "is not UTF-8; allowed: text in UTF-8");
 		t->at++;
 		return;
 	}
@@ -103,7 +106,7 @@ static void emit_content(struct tokens *t)
 /* Behind a backslash in a string. */
 static void read_escape(struct tokens *t, char quote)
 {
-	char text[80] = "unknown escape \\?; allowed: \\\\ for a backslash, \\\" for a quote";
+	char text[112] = "has an unknown escape \\?; allowed: \\\\ for a backslash, \\\" for a quote";
 
 	if (t->end - t->at >= 2 && t->at[0] == '\r' && t->at[1] == '\n')
 		t->at++;
@@ -124,7 +127,7 @@ static void read_escape(struct tokens *t, char quote)
 		emit(t, '\\');
 		emit(t, '\\');
 	} else {
-		text[strlen("unknown escape \\")] = isgraph((unsigned char)*t->at) ? *t->at : ' ';
+		text[strlen("has an unknown escape \\")] = isgraph((unsigned char)*t->at) ? *t->at : ' ';
 		fault(t, text);
 		t->at++;
 	}
@@ -148,7 +151,7 @@ static void read_string(struct tokens *t, char quote)
 	if (t->at < t->end && *t->at == quote)
 		t->at++;
 	else
-		fault(t, "text is not closed: a quote is missing at the end");
+		fault(t, "is not closed: a quote is missing at its end");
 	emit(t, '"');
 	emit(t, ' ');
 }
@@ -178,8 +181,7 @@ static void read_word(struct tokens *t)
 	emit(t, '"');
 	emit(t, ' ');
 	if (!plain)
-		fault(t, "signs that are not in quotes; without quotes only letters, digits and _ . : / @ % "
-			 "- may stand");
+		fault(t, "needs quotes; allowed without: letters, digits, _ . : / @ % -");
 }
 
 static void read_mark(struct tokens *t, enum token_kind kind, int length)
@@ -194,7 +196,7 @@ static void read_mark(struct tokens *t, enum token_kind kind, int length)
 static void read_token(struct tokens *t)
 {
 	t->clean_length = 0;
-	t->faulty = false;
+	t->fault[0] = '\0';
 	skip_blanks(t);
 	t->token_line = t->line;
 	if (t->at == t->end) {
@@ -225,7 +227,7 @@ static void read_token(struct tokens *t)
 			read_word(t);
 	}
 	if (t->text.n > CONFIG_VALUE_LENGTH_MAX)
-		fault(t, "text is too long; allowed: 4096 bytes");
+		fault(t, "is too long; allowed: 4096 bytes");
 }
 
 int tokens_init(struct tokens *t, struct config_load *load, const char *text, size_t length)

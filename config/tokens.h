@@ -28,7 +28,9 @@ struct tokens {
 	struct span text; /* of words and strings: as written, without the quotes */
 	unsigned token_line;
 	size_t clean_length;
-	bool faulty; /* reported already: a value that must not be used */
+	char fault
+		[112]; /* what is wrong with it; empty: nothing. Whoever takes it says so, knowing where it stands. */
+	unsigned fault_line;
 };
 
 /* 0 or -ENOMEM. Reads up to the first token. tokens->out is the caller's to free. */
@@ -37,6 +39,8 @@ int tokens_init(struct tokens *tokens, struct config_load *load, const char *tex
 void tokens_take(struct tokens *tokens);
 /* Blanks what was taken since tokens->out_length was `mark`; lines stay. */
 void tokens_blank(struct tokens *tokens, size_t mark);
+/* Length of the UTF-8 sequence at p, 0 when it is none. */
+size_t config_utf8_length(const char *p, const char *end);
 /* What the next token is, for messages: "{" or "end of file". */
 const char *token_name(enum token_kind kind);
 

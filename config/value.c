@@ -44,7 +44,7 @@ static int set_string(const struct value *v, void *field)
 	char *copy;
 
 	if (v->row->choices ? !choice_find(v, &unused) : n < v->row->min || n > v->row->max)
-		return value_bad(v, v->row->choices ? NULL : "has the wrong length");
+		return value_bad(v, v->row->choices ? "is not known" : "has the wrong length");
 	copy = value_copy(v, span_from(v->text));
 	memcpy(field, &copy, sizeof(copy));
 	return copy ? 0 : -ENOMEM;
@@ -70,7 +70,7 @@ static int set_bool(const struct value *v, void *field)
 	bool yes = !strcmp(v->text, "yes");
 
 	if (!yes && strcmp(v->text, "no"))
-		return value_bad(v, NULL);
+		return value_bad(v, "is neither yes nor no");
 	memcpy(field, &yes, sizeof(yes));
 	return 0;
 }
