@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -37,14 +38,16 @@ def state(stack):
 
 
 def refuse(stack, daemon, text, prefix=()):
-    """Starts a daemon with this configuration; returns its error lines after it has ended with status 2."""
+    """Starts a daemon with this configuration, which has to end with status 2; returns the file and the log's errors."""
     config = stack.lab.directory / "wrong.conf"
     config.write_text(text)
     before = state(stack)
     result = netns.run(stack.lab.namespace("sbc"), [*prefix, str(sbc_module.BUILD / f"sallyport-{daemon}"), "-c", str(config)], timeout=30)
     assert result.returncode == 2, result.stderr
     assert state(stack) == before
-    return config, result.stderr.strip().splitlines()
+    errors = [line for line in result.stderr.splitlines() if "ERROR" in line]
+    assert errors, result.stderr
+    return config, errors
 
 
 def line_of(text, piece):
@@ -53,7 +56,7 @@ def line_of(text, piece):
 
 WRONG = {  # name: (what is replaced, by what, words that must be in the error)
     "an unknown name": ("poll =", "pol =", ["pol", "poll"]),
-    "an unknown section": ("realm core ", "relm core ", ["relm", "realm"]),
+    "an unknown section": ("media-manager ", "media-manger ", ["media-manger", "media-manager"]),
     "a wrong type": ("max-sessions = 2000", 'max-sessions = "many"', ["max-sessions"]),
     "a number out of range": ("max-sessions = 2000", "max-sessions = 0", ["max-sessions", "1"]),
     "an unknown choice": ("latching = latch", "latching = latsch", ["latching", "fixed", "relatch"]),
@@ -61,7 +64,7 @@ WRONG = {  # name: (what is replaced, by what, words that must be in the error)
     "a listen address in no interface": ('"udp:203.0.113.10:5060"', '"udp:203.0.113.99:5060"', ["203.0.113.99"]),
     "a port range upside down": ('ports = "10000-11999" }\nsteering-pool access6', 'ports = "11999-10000" }\nsteering-pool access6', ["11999-10000"]),
     "a port range that is none": ('ports = "20000-21999" }\nsteering-pool core6', 'ports = "twenty" }\nsteering-pool core6', ["twenty"]),
-    "overlapping port ranges": ('steering-pool core4 ', 'steering-pool more { realm = access  address = "203.0.113.10"  ports = "11000-12999" }\nsteering-pool core4 ', ["overlap"]),
+    "overlapping port ranges": ('steering-pool core4 ', 'steering-pool more { realm = access  address = "203.0.113.10"  ports = "11000-12999" }\nsteering-pool core4 ', ["11000", "access4"]),
     "a realm that is not there": ("realm = core    address = \"10.0.0.1\"", "realm = croe    address = \"10.0.0.1\"", ["croe", "core"]),
     "a regular expression that is none": ('to = "^[0-9]+$"', 'to = "^[0-9+$"', ["[0-9+"]),
     "a brace too few": ("steering-pool access4 {", "steering-pool access4 ", []),
@@ -82,8 +85,8 @@ def test_a_wrong_setting_is_named_with_its_line(place, daemon, wrong):
     text = good.replace(old, new, 1)
     config, errors = refuse(place, daemon, text)
     line = line_of(good, old) + (new.split("}")[0].count("\n") if wrong != "overlapping port ranges" else 0)
-    assert len(errors) == 1, errors
-    assert f"{config}:{line}:" in errors[0] or wrong == "a brace too few" and f"{config}:" in errors[0], errors
+    assert len(errors) == 1 or wrong == "a brace too few", errors  # after that one, nothing means what it says
+    assert f"{config}:{line}:" in errors[0], errors
     for word in words:
         assert word in errors[0]
 
@@ -94,7 +97,7 @@ def test_config_check_says_the_same_without_a_running_system(place):
         config.write_text(base(place).replace(old, new, 1))
         result = subprocess.run([sbc_module.BUILD / "sallyport", "config", "check", config], text=True, capture_output=True, timeout=20)
         assert result.returncode == 2, wrong
-        assert (result.stdout + result.stderr).count(f"{config}:") == 1, (wrong, result)
+        assert f"{config}:" in result.stdout + result.stderr, (wrong, result)
     config.write_text(base(place))
     result = subprocess.run([sbc_module.BUILD / "sallyport", "config", "check", config], text=True, capture_output=True, timeout=20)
     assert result.returncode == 0, result
@@ -112,49 +115,47 @@ def test_a_nic_that_is_not_there(place, kind):
     """The second port is missing: the first, already open by then, is given back."""
     text = base(place, kind).replace(f"{kind}:eth2", f"{kind}:eth7")
     config, errors = refuse(place, "dataplane", text)
-    mine = [e for e in errors if f"{config}:{line_of(text, f'{kind}:eth7')}:" in e]
-    assert len(mine) == 1 and "eth7" in mine[0], errors
+    assert len(errors) == 1 and f"{config}:{line_of(text, f'{kind}:eth7')}:" in errors[0] and "eth7" in errors[0], errors
 
 
 def test_a_pci_device_that_is_not_there(place):
     text = base(place).replace("packet:eth2", "pci:0000:ff:1f.7")
     config, errors = refuse(place, "dataplane", text)
-    assert any(f"{config}:{line_of(text, 'pci:0000')}:" in e for e in errors), errors
+    assert len(errors) == 1 and f"{config}:{line_of(text, 'pci:0000')}:" in errors[0], errors
 
 
 def test_two_interfaces_on_one_nic(place):
     text = base(place).replace("packet:eth2", "packet:eth1")
     config, errors = refuse(place, "dataplane", text)
-    assert any(f"{config}:" in e and "eth1" in e for e in errors), errors
+    assert len(errors) == 1 and f"{config}:" in errors[0] and "eth1" in errors[0], errors
 
 
 def test_a_user_that_is_not_there(place):
     text = base(place).replace('user = "nobody"', 'user = "nosuchuser"')
     for daemon in ALL:
         config, errors = refuse(place, daemon, text)
-        assert any(f"{config}:{line_of(text, 'user = ')}:" in e and "nosuchuser" in e for e in errors), errors
+        assert len(errors) == 1 and f"{config}:{line_of(text, 'user = ')}:" in errors[0] and "nosuchuser" in errors[0], errors
 
 
 def test_a_worker_on_a_cpu_that_is_not_there(place):
-    import re
     text = re.sub(r"workers = \{\d+\}", "workers = {900}", base(place))
     config, errors = refuse(place, "dataplane", text)
-    assert any(f"{config}:{line_of(text, 'workers')}:" in e and "900" in e for e in errors), errors
+    assert len(errors) == 1 and f"{config}:{line_of(text, 'workers')}:" in errors[0] and "900" in errors[0], errors
 
 
 def test_without_permission(place):
     """Not root and no capabilities: the dataplane says so in a line and leaves nothing."""
     config, errors = refuse(place, "dataplane", base(place).replace(str(place.lab.directory / "run"), "/tmp/sallyport-nobody"),
                             prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
-    assert len([e for e in errors if f"{config}:" in e]) == 1, errors
-    assert any("root" in e or "permi" in e for e in errors), errors
+    assert len(errors) == 1 and f"{config}:" in errors[0] and ("root" in errors[0] or "permi" in errors[0].lower()), errors
+    assert not pathlib.Path("/tmp/sallyport-nobody").exists()
 
 
 def test_a_daemon_that_cannot_have_its_run_directory(place):
     text = base(place).replace(f'run-directory = "{place.lab.directory}/run"', 'run-directory = "/proc/nothing/run"')
     for daemon in ALL:
         config, errors = refuse(place, daemon, text)
-        assert any(f"{config}:{line_of(text, 'run-directory')}:" in e for e in errors), errors
+        assert len(errors) == 1 and f"{config}:{line_of(text, 'run-directory')}:" in errors[0], errors
 
 
 @pytest.fixture
@@ -197,4 +198,4 @@ def test_memory_that_is_not_there(place, hugepages):
     hugepages(0)
     text = base(place).replace("max-sessions = 2000", 'max-sessions = 2000  memory = "1048576"')
     config, errors = refuse(place, "dataplane", text)
-    assert any(f"{config}:{line_of(text, 'memory')}:" in e for e in errors), errors
+    assert len(errors) == 1 and f"{config}:{line_of(text, 'memory')}:" in errors[0], errors

@@ -4,6 +4,7 @@
 import itertools
 import json
 import signal
+import time
 
 import pytest
 
@@ -166,7 +167,6 @@ def test_an_idle_sbc_is_idle(stack):
             total += int(fields[11]) + int(fields[12])
         return total / 100
 
-    import time
     start, cpu = time.monotonic(), used()
     netns.wait_for("two seconds of idling", lambda: time.monotonic() - start > 2, 5, interval=0.5)
     assert (used() - cpu) / (time.monotonic() - start) < 0.3

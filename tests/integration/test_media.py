@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Media: strict sources, RTCP, ports that belong to no call, calls that fall silent."""
 
-import netns
 import pytest
 
-from conftest import Call, SBC_OUT4
-from media import Media, check_exactly_once, exchange, open_path
+import netns
+from conftest import SBC_OUT4, Call
+from media import check_exactly_once, exchange, open_path
 
 
 def attack(stack, target, packets):

@@ -4,7 +4,7 @@
 import pytest
 
 from conftest import SBC_OUT4, SBC_OUT6
-from sip import Dialog, token
+from sip import Dialog, compose, token
 
 
 def lone(endpoint, method, user="1000", **kwargs):
@@ -87,9 +87,8 @@ def test_responses_go_where_the_request_came_from(stack):
         b"203.0.113.101:5060;branch=", b"203.0.113.100:5060;maddr=203.0.113.101;branch=",
         b"203.0.113.100:5060;received=203.0.113.101;branch=", b"203.0.113.100:5060;received=203.0.113.101;rport=5060;branch=",
     ]
-    import sip
     for i, via in enumerate(forged):
-        raw = sip.compose(
+        raw = compose(
             f"OPTIONS sip:1000@{SBC_OUT4} SIP/2.0",
             [("Via", f"SIP/2.0/UDP {via.decode()}z9hG4bK{token()}"), ("Max-Forwards", "70"), ("From", dialog.local),
              ("To", dialog.remote), ("Call-ID", f"forged-{i}"), ("CSeq", "1 OPTIONS"), ("Contact", dialog.contact)],

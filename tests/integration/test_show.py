@@ -104,8 +104,7 @@ def test_counters_count(stack):
     open_path(call.near, call.far)
     exchange([(call.near, call.far)], 20)
     call.hang_up()
-    phone, pbx = call.a.endpoint, call.b.endpoint
-    a = phone.call((SBC_OUT4, 5060), "nobody", sdp(phone.host, 30000))
+    a = call.a.endpoint.call((SBC_OUT4, 5060), "nobody", sdp("192.168.77.2", 30000))
     a.ack(a.expect(404))
     after = netns.wait_for("the failed call counted", lambda: (lambda c: c if c["controlplane"]["calls-no-route"] > before["controlplane"]["calls-no-route"] else None)(stack.sbc.counters()), 5)
     grown = lambda plane, name: after[plane][name] - before[plane][name]
