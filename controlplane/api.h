@@ -39,7 +39,9 @@ enum cp_message {
 	X(CALLS_CANCELLED, "calls-cancelled", "calls given up by the caller")                           \
 	X(CALLS_NO_ROUTE, "calls-no-route", "calls without a local-policy")                             \
 	X(CALLS_NO_MEDIA, "calls-no-media", "calls refused for want of a media lease")                  \
-	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")
+	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")                \
+	X(RX_KERNEL_DROPPED, "rx-kernel-dropped", "datagrams the kernel dropped because a socket's buffer was full") \
+	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")
 
 enum cp_counter {
 #define X(id, name, help) CP_COUNTER_##id,

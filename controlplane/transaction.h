@@ -2,7 +2,10 @@
 /* SIP transactions (RFC 3261 section 17, RFC 6026): libosip2's state machines in detached mode under our own hash, timer
  * wheel and tombstones. owner of everything here: one shard's thread.
  *
- * A transaction takes its event table at creation; `ended` is always the last call, after it the pointer is gone. */
+ * A transaction takes its event table at creation; `ended` is always the last call, after it the pointer is gone. It never
+ * comes from within a function of this file that the user called. In absorbing states a tombstone stands in for the
+ * transaction: a non-INVITE one ends right after its final response, an INVITE server with its ACK, an INVITE client that got a
+ * 2xx after 64*T1 (till then forks may come). */
 #ifndef CONTROLPLANE_TRANSACTION_H
 #define CONTROLPLANE_TRANSACTION_H
 
@@ -23,7 +26,7 @@ struct transaction_events {
 	 * 2xx are answered with the stored ACK (transaction_ack). */
 	void (*response)(void *arg, struct transaction *transaction, const struct message *response);
 	/* Server INVITE: a CANCEL matched and has been answered 200. The user answers the INVITE with 487, unless a final
-	 * response has already been sent (then this is not called). */
+	 * response has already been sent (then this is not called). Once. */
 	void (*cancelled)(void *arg, struct transaction *transaction, const struct message *cancel);
 	/* Server INVITE: the ACK of our 2xx (matched by dialog and CSeq) or of our failure response. Once. */
 	void (*acked)(void *arg, struct transaction *transaction, const struct message *ack);
@@ -41,11 +44,13 @@ struct transaction_core {
 int transaction_layer_open(struct shard *shard, const struct transaction_core *core);
 /* Ends all with TRANSACTION_SHUTDOWN. */
 void transaction_layer_close(struct shard *shard);
+/* For the API; from any thread. */
+void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_t *tombstones);
 /* Entry from the transport: one received message, any bytes. Scans, absorbs repetitions, matches, parses, delivers. */
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes);
 
 void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
-/* The user goes away before the transaction: no further calls. */
+/* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500. */
 void transaction_detach(struct transaction *transaction);
 
 enum { TRANSACTION_BRANCH_MAX = 40 };
@@ -56,6 +61,7 @@ const char *transaction_branch(struct shard *shard, char buffer[TRANSACTION_BRAN
  * a transaction_branch included. Bytes are copied. 0 or -errno: then nothing was sent and no event will come. */
 int transaction_request(struct shard *shard, const struct sip_flow *to, struct span text, const struct transaction_events *events,
 	void *arg, struct transaction **out);
+/* Timer C (RFC 3261 section 16.6) is kept here: an INVITE that rings too long is cancelled and its 487 delivered as usual. */
 /* Client INVITE: CANCEL (RFC 3261 section 9.1), now or as soon as a provisional response has come; after 64*T1 without
  * a final response the INVITE ends with TRANSACTION_TIMEOUT. `reason` = value of a Reason header or empty. 0 or -errno. */
 int transaction_cancel(struct transaction *invite, struct span reason);

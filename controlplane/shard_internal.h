@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What shard, transport and transaction layer share of a shard, and the seams by which tests drive them. */
+#ifndef CONTROLPLANE_SHARD_INTERNAL_H
+#define CONTROLPLANE_SHARD_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "controlplane/mailbox.h"
+#include "controlplane/scan.h"
+#include "controlplane/shard.h"
+
+/* Zero-initialised is what production wants. */
+struct shard_private {
+	uv_thread_t thread;
+	uv_timer_t wake; /* for the timer wheel */
+	uv_prepare_t prepare; /* before the loop sleeps: packets out, wake-up set */
+	struct mailbox *mailbox;
+	uint64_t wake_at_ms; /* 0 = `wake` is not started */
+	uv_async_t stop;
+	/* Seams. `capture` takes what would be sent, and no socket is opened; `no_device` opens them without SO_BINDTODEVICE. */
+	int (*capture)(void *arg, const struct sip_flow *flow, struct span message);
+	void *capture_arg;
+	bool no_device;
+};
+
+/* True if the message belongs to another shard: then it is on its way there (or lost to a full mailbox, as a datagram may be). */
+bool shard_forward(
+	struct shard *shard, const struct sip_flow *flow, const struct scan *scan, struct span bytes);
+/* Which shard a message belongs to. */
+unsigned shard_of_message(const struct shard *shard, const struct scan *scan);
+#endif

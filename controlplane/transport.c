@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Listeners of a shard: which there are, which serves whom, and the watch that opens what could not be opened yet. */
+#include "controlplane/transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "controlplane/shard_internal.h"
+#include "controlplane/transport_internal.h"
+
+/* A mirror comes and goes with the dataplane process: these bound how long its return goes unnoticed. */
+enum { WATCH_DOWN_MS = 200, WATCH_UP_MS = 1000 };
+
+static void watch_expired(struct timer *timer, void *arg);
+
+static void watch_arm(struct transport *transport)
+{
+	uint32_t down = 0;
+
+	for (size_t i = 0; i < transport->listener_count; i++)
+		down += !udp_is_open(&transport->listener[i]);
+	__atomic_store_n(&transport->listeners_down, down, __ATOMIC_RELAXED);
+	timer_arm(transport->shard->timers, &transport->watch, down ? WATCH_DOWN_MS : WATCH_UP_MS,
+		watch_expired, transport);
+}
+
+static void watch_expired(struct timer *timer, void *arg)
+{
+	struct transport *transport = arg;
+
+	(void)timer;
+	for (size_t i = 0; i < transport->listener_count; i++)
+		udp_watch(&transport->listener[i]);
+	watch_arm(transport);
+}
+
+static size_t count_udp(const struct config *config)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->sip_interfaces_count; i++)
+		for (size_t n = 0; n < config->sip_interfaces[i].listen_count; n++)
+			count += config->sip_interfaces[i].listen[n].transport == CONFIG_TRANSPORT_UDP;
+	return count;
+}
+
+static int listeners_make(struct transport *transport)
+{
+	const struct config *config = transport->shard->config;
+	struct listener *listener;
+	int result = 0;
+
+	for (size_t i = 0; i < config->sip_interfaces_count && result == 0; i++) {
+		const struct config_sip_interface *interface = &config->sip_interfaces[i];
+
+		for (size_t n = 0; n < interface->listen_count && result == 0; n++) {
+			if (interface->listen[n].transport != CONFIG_TRANSPORT_UDP)
+				continue;
+			listener = &transport->listener[transport->listener_count];
+			listener->index = transport->listener_count;
+			listener->shard = transport->shard;
+			listener->interface = interface;
+			listener->address = interface->listen[n].address;
+			result = udp_init(listener);
+			if (result == 0)
+				transport->listener_count++;
+		}
+	}
+	return result;
+}
+
+int transport_open(struct shard *shard)
+{
+	size_t count = count_udp(shard->config);
+	struct transport *transport = calloc(1, sizeof(*transport) + count * sizeof(struct listener));
+	int result;
+
+	if (!transport)
+		return -ENOMEM;
+	transport->shard = shard;
+	shard->transport = transport;
+	transport->inbox = udp_inbox_new(shard->config->sip.max_message_udp);
+	result = transport->inbox ? listeners_make(transport) : -ENOMEM;
+	if (result < 0) {
+		transport_close(shard);
+		return result;
+	}
+	if (!shard->private->capture)
+		watch_expired(&transport->watch, transport);
+	return 0;
+}
+
+void transport_close(struct shard *shard)
+{
+	struct transport *transport = shard->transport;
+
+	if (!transport)
+		return;
+	transport_flush(shard);
+	timer_cancel(&transport->watch);
+	for (size_t i = 0; i < transport->listener_count; i++)
+		udp_fini(&transport->listener[i]);
+	free(transport->inbox);
+	free(transport);
+	shard->transport = NULL;
+}
+
+void transport_flush(struct shard *shard)
+{
+	struct transport *transport = shard->transport;
+
+	for (size_t i = 0; transport && i < transport->listener_count; i++)
+		udp_flush(&transport->listener[i]);
+}
+
+uint32_t transport_listeners_down(const struct shard *shard)
+{
+	return __atomic_load_n(&shard->transport->listeners_down, __ATOMIC_RELAXED);
+}
+
+int transport_send(const struct sip_flow *flow, struct span message)
+{
+	struct shard *shard = flow->listener->shard;
+	int result;
+
+	if (shard->private->capture)
+		result = shard->private->capture(shard->private->capture_arg, flow, message);
+	else
+		result = udp_send(flow->listener, &flow->remote, message);
+	if (result == 0)
+		shard_count(shard, TX_MESSAGES);
+	return result;
+}
+
+const struct config_sip_interface *listener_interface(const struct listener *listener)
+{
+	return listener->interface;
+}
+
+const union address *listener_address(const struct listener *listener)
+{
+	return &listener->address;
+}
+
+size_t listener_index(const struct listener *listener)
+{
+	return listener->index;
+}
+
+struct listener *transport_listener(struct shard *shard, size_t index)
+{
+	return shard->transport && index < shard->transport->listener_count
+		       ? &shard->transport->listener[index]
+		       : NULL;
+}
+
+struct listener *transport_find(struct shard *shard, const struct config_realm *realm,
+	enum config_transport kind, const union address *remote)
+{
+	struct transport *transport = shard->transport;
+
+	if (kind != CONFIG_TRANSPORT_UDP)
+		return NULL;
+	for (size_t i = 0; i < transport->listener_count; i++) {
+		struct listener *listener = &transport->listener[i];
+
+		if (listener->interface->realm == realm &&
+			listener->address.sa.sa_family == remote->sa.sa_family)
+			return listener;
+	}
+	return NULL;
+}
