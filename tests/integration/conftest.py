@@ -47,6 +47,7 @@ class Stack:
         self.lab.up()
         self.sbc = None
         self.kind = None
+        self.change = None
         self.closing = []
 
     def start(self, kind="packet", change=None, daemons=()):
@@ -54,6 +55,7 @@ class Stack:
         if self.sbc:
             self.sbc.stop()
         text = sbc_module.configuration(self.lab, kind)
+        change = change or self.change
         if change:
             text = change(text)
         logs = self.lab.directory / "log"
@@ -136,10 +138,13 @@ class Call:
 
 @pytest.fixture(scope="module", params=["packet"])
 def module_stack(request):
-    """One lab per module and port kind; a module that wants other kinds parametrizes it indirectly (`kinds`)."""
+    """One lab per module and kind of SBC: "packet", "xdp", "packet, 3 shards"; a module parametrizes it indirectly."""
+    kind, _, shards = request.param.partition(", ")
     stack = Stack()
     try:
-        stack.start(request.param)
+        if shards:
+            stack.change = lambda text: f"{text}\nsip-config {{ shards = {shards.split()[0]} }}\n"
+        stack.start(kind)
         yield stack
     finally:
         stack.down()

@@ -8,6 +8,8 @@ from conftest import SBC_IN4, SBC_OUT4, SBC_OUT6, Call
 from media import check_exactly_once, exchange, open_path
 from sip import sdp
 
+pytestmark = pytest.mark.parametrize("module_stack", ["packet", "packet, 3 shards"], indirect=True, scope="module")
+
 TO_SBC = (SBC_OUT4, 5060)
 
 
