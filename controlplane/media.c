@@ -614,6 +614,13 @@ void media_close(struct media *media, media_closed closed, void *arg)
 		finish_close(media, NULL);
 }
 
+void media_abandon(struct media *media)
+{
+	media->closing = true;
+	if (media->requests == 0)
+		release(media);
+}
+
 static void on_stored(void *arg, int status, const void *body, size_t length)
 {
 	(void)status;

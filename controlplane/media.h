@@ -38,6 +38,9 @@ void media_set_party(struct media *media, unsigned side, const struct media_part
 /* Gives the lease back; `closed` is called once, perhaps before the return. No other event comes any more. */
 void media_close(struct media *media, media_closed closed, void *arg);
 
+/* As above, but the session is left to go on in the dataplane: this process ends, the call does not. */
+void media_abandon(struct media *media);
+
 /* An offer from `side`. 0: media_write may be called; 1: `ready` will be; -EINVAL (not SDP), -EMSGSIZE (over the limits),
  * -EPROTONOSUPPORT (no media line that can be relayed), -EBUSY (an offer is pending), -ENOTCONN, -ENOMEM ... */
 int media_offer(struct media *media, unsigned side, struct span body);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end of a call: BYE from either side, to either side, crossing ones, and to forks that lost. */
+#include <errno.h>
+#include <string.h>
+
+#include "controlplane/call_state.h"
+#include "controlplane/hide.h"
+
+static const struct span nothing = { NULL, 0 };
+
+static void bye_is_done(struct leg *leg)
+{
+	leg->client_bye = NULL;
+	call_happens(leg->call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE, .side = leg->side });
+}
+
+/* Whatever it says, 481 or a challenge included: the dialog is over for us. */
+static void on_bye_response(void *arg, struct transaction *transaction, const struct message *response)
+{
+	struct leg *leg = arg;
+
+	if (message_scan(response)->status < 200)
+		return;
+	transaction_detach(transaction);
+	bye_is_done(leg);
+}
+
+static void on_bye_ended(void *arg, struct transaction *transaction, enum transaction_end how)
+{
+	struct leg *leg = arg;
+
+	(void)transaction;
+	if (how == TRANSACTION_SHUTDOWN)
+		leg->client_bye = NULL;
+	else
+		bye_is_done(leg);
+}
+
+static const struct transaction_events bye_events = { .response = on_bye_response, .ended = on_bye_ended };
+
+static void write_bye(struct leg *leg, struct span reason, struct writer *out)
+{
+	leg_request_begin(leg, SIP_METHOD_BYE, CALL_MAX_FORWARDS, out);
+	hide_product(leg->shard->config, true, out);
+	if (reason.n) {
+		writer_text(out, "Reason: ");
+		writer_span(out, reason);
+		writer_text(out, "\r\n");
+	}
+	message_end(out, nothing, nothing);
+}
+
+void bye_send(struct leg *leg, struct span reason)
+{
+	struct call *call = leg->call;
+	struct sip_flow flow = leg_flow(leg);
+	char text[CALL_MESSAGE_MAX];
+	struct writer out;
+	int error;
+
+	if (leg->gone || leg->client_bye || !leg->remote_tag)
+		return;
+	if (leg->side == LEG_CALLED && call->ack_due && leg->client_invite) {
+		call->ack_due = false;
+		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag), nothing);
+	}
+	writer_init(&out, text, sizeof(text));
+	write_bye(leg, reason, &out);
+	error = out.overflow ? -EMSGSIZE
+			     : transaction_request(leg->shard, &flow, writer_result(&out), &bye_events, leg,
+				       &leg->client_bye);
+	if (error) {
+		leg->client_bye = NULL;
+		log_warning("call", "BYE not sent", LOG_UINT("call", call->id), LOG_ERRNO("error", error));
+	}
+	leg->gone = true;
+}
+
+void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer)
+{
+	/* Nobody waits for the response to this BYE: the transaction layer repeats it until there is one. */
+	static const struct transaction_events unheard = { NULL, NULL, NULL, NULL };
+	struct transaction *bye;
+	struct leg fork = { 0 };
+	struct sip_flow flow;
+	char text[CALL_MESSAGE_MAX];
+	struct writer out;
+
+	if (leg_fork(&fork, leg, answer) == 0) {
+		invite_ack(&fork, invite, span_from(fork.remote_tag), nothing);
+		flow = leg_flow(&fork);
+		writer_init(&out, text, sizeof(text));
+		write_bye(&fork, nothing, &out);
+		if (!out.overflow && transaction_request(leg->shard, &flow, writer_result(&out), &unheard,
+					     NULL, &bye) == 0)
+			transaction_detach(bye);
+	}
+	leg_fini(&fork);
+}
+
+/* --- actions ------------------------------------------------------------------------------------------------------------- */
+
+static void note_cause(struct call *call, const struct call_event *event)
+{
+	if (call->cause)
+		return;
+	if (event->type == CALL_EVENT_BYE)
+		call->cause = event->side == LEG_CALLER ? "caller hung up" : "callee hung up";
+	else
+		call->cause = event->cause;
+}
+
+void bye_accept(struct call *call, const struct call_event *event)
+{
+	char text[256];
+	struct writer extra;
+
+	note_cause(call, event);
+	call->leg[event->side].gone = true;
+	writer_init(&extra, text, sizeof(text));
+	hide_product(call->shard->config, false, &extra);
+	transaction_reply(event->transaction, 200, nothing, extra.overflow ? nothing : writer_result(&extra));
+}
+
+/* Reason of the BYE that came, without its text, or of our own. */
+static struct span reason_of(const struct call_event *event, struct writer *out)
+{
+	struct span value;
+
+	if (event->type == CALL_EVENT_BYE)
+		return message_header(event->message, SPAN("Reason"), 0, &value) ? hide_reason(value, out)
+										 : nothing;
+	if (event->type == CALL_EVENT_BROKEN)
+		return SPAN("Q.850;cause=41"); /* temporary failure */
+	if (event->type == CALL_EVENT_NO_ACK)
+		return SPAN("Q.850;cause=102"); /* recovery on timer expiry */
+	return nothing;
+}
+
+static void hang_up(struct call *call, const struct call_event *event, unsigned sides)
+{
+	char text[64];
+	struct writer out;
+	struct span reason;
+
+	note_cause(call, event);
+	writer_init(&out, text, sizeof(text));
+	reason = reason_of(event, &out);
+	reinvite_abort(call);
+	timer_cancel(&call->timer);
+	for (unsigned side = 0; side < LEGS; side++)
+		if (sides & 1u << side)
+			bye_send(&call->leg[side], reason);
+}
+
+void bye_done(struct call *call, const struct call_event *event)
+{
+	(void)event;
+	if (!call->leg[LEG_CALLER].client_bye && !call->leg[LEG_CALLED].client_bye)
+		call->state = CALL_OVER;
+}
+
+static void until_done(struct call *call)
+{
+	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE });
+}
+
+void bye_relay(struct call *call, const struct call_event *event)
+{
+	bye_accept(call, event);
+	hang_up(call, event, 1u << (1 - event->side));
+	until_done(call);
+}
+
+void bye_both(struct call *call, const struct call_event *event)
+{
+	hang_up(call, event, 3);
+	until_done(call);
+}
+
+void bye_callee(struct call *call, const struct call_event *event)
+{
+	hang_up(call, event, 1u << LEG_CALLED);
+}
+
+/* The ACK that was waited for may still owe the callee his. */
+void bye_caller(struct call *call, const struct call_event *event)
+{
+	hang_up(call, event, 3);
+	until_done(call);
+}
+
+/* Before the caller's ACK. He may hang up as he likes; the callee's BYE is kept from him until the ACK (RFC 3261 section 15). */
+void bye_wait(struct call *call, const struct call_event *event)
+{
+	bye_accept(call, event);
+	if (event->side == LEG_CALLER) {
+		hang_up(call, event, 1u << LEG_CALLED);
+		call->state = CALL_ENDING;
+		until_done(call);
+	}
+}
+
+void bye_instead_of_cancel(struct call *call, const struct call_event *event)
+{
+	transaction_reply(event->transaction, 200, nothing, nothing);
+	invite_cancel(call, event);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Private to the call files: the call, its events, and what the files of the call layer do for each other. */
+#ifndef CONTROLPLANE_CALL_STATE_H
+#define CONTROLPLANE_CALL_STATE_H
+
+#include "controlplane/call.h"
+#include "controlplane/leg.h"
+#include "controlplane/media.h"
+#include "controlplane/shard.h"
+#include "controlplane/timer_wheel.h"
+
+enum {
+	CALL_MESSAGE_MAX = 32768, /* a message of ours, body included */
+	CALL_FORKS_MAX = 8, /* early dialogs of one INVITE that the caller is shown */
+	CALL_MAX_FORWARDS = 70,
+};
+
+/* States of a call, by what it waits for. */
+#define CALL_STATES(X)                                                                              \
+	X(LEASING) /* media ports for the caller's offer */                                         \
+	X(PROCEEDING) /* the callee's final response */                                             \
+	X(ANSWER_LEASING) /* media ports for the offer in the callee's 2xx; its ACK is still due */ \
+	X(ANSWERED) /* the caller's ACK */                                                          \
+	X(HANGUP) /* the same, to hang up then (RFC 3261 section 15) */                             \
+	X(ESTABLISHED) /* nothing */                                                                \
+	X(CANCELLING) /* the callee's final response, the caller has got his */                     \
+	X(ENDING) /* responses to BYE */                                                            \
+	X(OVER) /* its end: freed when the stack has unwound */
+
+enum call_state {
+#define X(name) CALL_##name,
+	CALL_STATES(X)
+#undef X
+		CALL_STATE_COUNT
+};
+
+#define CALL_EVENTS(X)                                                 \
+	X(LEASED) /* the dataplane gave ports */                       \
+	X(LEASE_FAILED) /* status: what the caller gets */             \
+	X(PROVISIONAL) /* 101..199 from the callee: message */         \
+	X(ANSWER) /* 2xx from the callee: message */                   \
+	X(REJECT) /* 300..699 from the callee: message, status */      \
+	X(FAILED) /* no final response: status */                      \
+	X(CANCEL) /* by the caller: message or NULL */                 \
+	X(ACK) /* by the caller, of our 2xx: message */                \
+	X(NO_ACK) /* none within 64*T1 */                              \
+	X(BYE) /* from `side`: message, transaction */                 \
+	X(BYE_DONE) /* a BYE of ours was answered, or never will be */ \
+	X(TIMER) /* Timer C; max-call-duration */                      \
+	X(BROKEN) /* media or a dialog is gone: end it; cause */
+
+enum call_event_type {
+#define X(name) CALL_EVENT_##name,
+	CALL_EVENTS(X)
+#undef X
+		CALL_EVENT_COUNT
+};
+
+struct call_event {
+	enum call_event_type type;
+	unsigned side;
+	unsigned status;
+	const struct message *message;
+	struct transaction *transaction;
+	const char *cause; /* static text for the record */
+};
+
+/* A re-INVITE on its way through the call; `from` is the side that sent it. */
+enum reinvite_state {
+	REINVITE_NONE,
+	REINVITE_LEASING, /* ports for its offer */
+	REINVITE_SENT, /* the other side's final response */
+	REINVITE_ANSWER_LEASING, /* ports for the offer in the 2xx; its ACK is still due */
+	REINVITE_ANSWERED, /* the ACK */
+	REINVITE_STATE_COUNT
+};
+
+/* How a dialog of this shard is found: our tag. */
+struct call_tag {
+	struct call_tag *next;
+	struct leg *leg; /* NULL: not in the table */
+	const char *text;
+};
+
+/* An early dialog beyond the first, of a callee that forks. */
+struct call_fork {
+	struct call_fork *next;
+	char *remote_tag; /* the callee's */
+	char local_tag[SHARD_TOKEN_MAX]; /* towards the caller */
+	struct call_tag tag;
+};
+
+struct call {
+	struct shard *shard;
+	uint64_t id;
+	enum call_state state;
+	unsigned depth; /* call_happens under way */
+	struct leg leg[LEGS];
+	struct call_tag tag[LEGS];
+	struct call_fork *forks; /* newest first; the oldest has leg[LEG_CALLER].local_tag */
+	unsigned fork_count;
+	struct media *media;
+	struct call *next, *previous, *next_by_session;
+	const struct config_local_policy *policy;
+	bool offerless; /* INVITE without a description: the offer comes with the 2xx */
+	bool ringing;
+	bool caller_answered; /* a 2xx has been sent to the caller */
+	bool ack_due; /* the callee's 2xx has not been acknowledged yet */
+	struct timer timer; /* Timer C, then max-call-duration */
+	char *offer; /* a description put aside until its ports are there */
+	size_t offer_length;
+	struct {
+		enum reinvite_state state;
+		unsigned from;
+		bool offerless;
+		struct timer timer;
+	} reinvite;
+	uint64_t started_ms, answered_ms, started_wall_ms;
+	unsigned status; /* final response to the caller */
+	const char *cause; /* of the end; static text */
+};
+
+/* call_table.c */
+int call_new(struct shard *shard, struct call **out); /* 0, -ENOBUFS (sip-config.max-calls), -ENOMEM */
+void call_free(struct call *call); /* out of all tables, without a word to anybody */
+void call_tag_insert(struct call_tag *tag, struct leg *leg, const char *text);
+void call_tag_remove(struct call_tag *tag);
+void call_session_insert(struct call *call);
+void call_session_remove(struct call *call);
+struct call *call_find_session(struct shard *shard, uint64_t session);
+/* The leg whose dialog a request belongs to: our tag, Call-ID, the peer's tag all as they must be. NULL: 481. */
+struct leg *call_find_leg(struct shard *shard, const struct message *request);
+void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
+	void *arg); /* `each` may end the call */
+
+/* call.c */
+void call_happens(struct call *call, const struct call_event *event);
+void call_breaks(struct call *call, const char *cause);
+extern const struct media_events call_media_events;
+void call_fill(const struct call *call, struct cp_call *out); /* for the API */
+
+/* call_invite.c: events of the call's first INVITE and the actions they lead to */
+void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source);
+void invite_send(struct call *call, const struct call_event *event);
+void invite_relay_provisional(struct call *call, const struct call_event *event);
+void invite_answer(struct call *call, const struct call_event *event);
+void invite_answer_leased(struct call *call, const struct call_event *event);
+void invite_answer_given_up(struct call *call, const struct call_event *event);
+void invite_reject(struct call *call, const struct call_event *event);
+void invite_fail(struct call *call, const struct call_event *event);
+void invite_cancel(struct call *call, const struct call_event *event);
+void invite_no_answer(struct call *call, const struct call_event *event);
+void invite_answer_late(struct call *call, const struct call_event *event);
+void invite_acked(struct call *call, const struct call_event *event);
+/* Contact, Allow, Server, Record-Route of the request and what of `from` may cross, then body; sends it to the server
+ * transaction of the leg. `from` may be NULL. */
+void invite_respond(
+	struct leg *leg, unsigned status, const char *tag, const struct message *from, struct span body);
+/* ACK of a 2xx to our INVITE on that leg. `body` may be empty. */
+void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag, struct span body);
+/* The INVITE of the call on `leg`, `source` being the other leg's. 0 or -errno. */
+int invite_request(struct leg *leg, const struct message *source, unsigned max_forwards, struct span body,
+	const struct transaction_events *events);
+
+/* call_reinvite.c */
+void reinvite_received(struct leg *leg, struct transaction *transaction, const struct message *invite);
+void reinvite_ready(struct call *call, int status); /* its ports have come, or not */
+void reinvite_abort(struct call *call); /* the call ends */
+
+/* call_bye.c */
+void bye_accept(struct call *call, const struct call_event *event); /* answers 200 */
+void bye_relay(struct call *call, const struct call_event *event); /* and hangs up on the other side */
+void bye_wait(struct call *call, const struct call_event *event); /* and waits for the caller's ACK */
+void bye_instead_of_cancel(struct call *call, const struct call_event *event);
+void bye_both(struct call *call, const struct call_event *event);
+void bye_callee(struct call *call, const struct call_event *event);
+void bye_caller(struct call *call, const struct call_event *event);
+void bye_done(struct call *call, const struct call_event *event);
+void bye_send(struct leg *leg, struct span reason);
+/* A dialog that nobody wants: a fork that lost the race. */
+void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer);
+
+/* call_record.c */
+void call_record_end(
+	struct call *call); /* closes the media and logs the record when the counters have come */
+void call_store(struct call *call); /* what a restart needs, into the session's blob */
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The calls of one shard: found by our tags, by the dataplane's session, by number. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/call_state.h"
+#include "platforms/base/clock.h"
+
+struct call_table {
+	size_t count, mask;
+	uint64_t last_id;
+	struct call *first, *last; /* by ascending number */
+	struct call_tag **tags;
+	struct call **sessions;
+};
+
+enum { CALL_SHARD_SHIFT = 56 };
+
+int call_layer_open(struct shard *shard)
+{
+	struct call_table *table = calloc(1, sizeof(*table));
+	size_t size = 64;
+
+	if (!table)
+		return -ENOMEM;
+	while (size < 2 * (size_t)shard->config->sip.max_calls)
+		size *= 2;
+	table->mask = size - 1;
+	table->tags = calloc(size, sizeof(struct call_tag *));
+	table->sessions = calloc(size, sizeof(struct call *));
+	if (!table->tags || !table->sessions) {
+		free(table->tags);
+		free(table->sessions);
+		free(table);
+		return -ENOMEM;
+	}
+	shard->calls = table;
+	return 0;
+}
+
+void call_layer_close(struct shard *shard)
+{
+	struct call_table *table = shard->calls;
+
+	if (!table)
+		return;
+	while (table->first)
+		call_free(table->first);
+	free(table->tags);
+	free(table->sessions);
+	free(table);
+	shard->calls = NULL;
+}
+
+size_t call_count(const struct shard *shard)
+{
+	return shard->calls ? shard->calls->count : 0;
+}
+
+/* --- tables -------------------------------------------------------------------------------------------------------- */
+
+static struct call_tag **tag_slot(const struct shard *shard, struct span text)
+{
+	return &shard->calls->tags[hash_bytes(&shard->table_key, text.p, text.n) & shard->calls->mask];
+}
+
+void call_tag_insert(struct call_tag *tag, struct leg *leg, const char *text)
+{
+	struct call_tag **slot = tag_slot(leg->shard, span_from(text));
+
+	*tag = (struct call_tag){ *slot, leg, text };
+	*slot = tag;
+}
+
+void call_tag_remove(struct call_tag *tag)
+{
+	struct call_tag **at;
+
+	if (!tag->leg)
+		return;
+	at = tag_slot(tag->leg->shard, span_from(tag->text));
+	while (*at != tag)
+		at = &(*at)->next;
+	*at = tag->next;
+	tag->leg = NULL;
+}
+
+static struct call **session_slot(const struct shard *shard, uint64_t session)
+{
+	return &shard->calls->sessions[hash_bytes(&shard->table_key, &session, sizeof(session)) &
+				       shard->calls->mask];
+}
+
+void call_session_insert(struct call *call)
+{
+	struct call **slot;
+
+	if (call_find_session(call->shard, media_session(call->media)))
+		return;
+	slot = session_slot(call->shard, media_session(call->media));
+	call->next_by_session = *slot;
+	*slot = call;
+}
+
+void call_session_remove(struct call *call)
+{
+	struct call **at = session_slot(call->shard, media_session(call->media));
+
+	while (*at && *at != call)
+		at = &(*at)->next_by_session;
+	if (*at)
+		*at = call->next_by_session;
+}
+
+struct call *call_find_session(struct shard *shard, uint64_t session)
+{
+	struct call *call = *session_slot(shard, session);
+
+	while (call && media_session(call->media) != session)
+		call = call->next_by_session;
+	return call;
+}
+
+struct leg *call_find_leg(struct shard *shard, const struct message *request)
+{
+	const struct scan *scan = message_scan(request);
+
+	for (struct call_tag *tag = *tag_slot(shard, scan->to_tag); tag; tag = tag->next) {
+		const struct leg *leg = tag->leg;
+
+		if (!span_equal(span_from(tag->text), scan->to_tag) ||
+			!span_equal(span_from(leg->call_id), scan->call_id))
+			continue;
+		if (leg->remote_tag && span_equal(span_from(leg->remote_tag), scan->from_tag))
+			return tag->leg;
+	}
+	return NULL;
+}
+
+/* --- calls ---------------------------------------------------------------------------------------------------------- */
+
+int call_new(struct shard *shard, struct call **out)
+{
+	struct call_table *table = shard->calls;
+	struct call *call;
+	int error;
+
+	if (table->count >= shard->config->sip.max_calls)
+		return -ENOBUFS;
+	call = calloc(1, sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	error = media_new(shard, &call_media_events, call, &call->media);
+	if (error) {
+		free(call);
+		return error;
+	}
+	call->shard = shard;
+	call->id = (uint64_t)shard->index << CALL_SHARD_SHIFT | ++table->last_id;
+	call->leg[LEG_CALLER].call = call->leg[LEG_CALLED].call = call;
+	call->leg[LEG_CALLER].shard = call->leg[LEG_CALLED].shard = shard;
+	call->leg[LEG_CALLED].side = LEG_CALLED;
+	call->started_ms = clock_now_ms();
+	call->started_wall_ms = clock_wall_ms();
+	call->previous = table->last;
+	if (table->last)
+		table->last->next = call;
+	else
+		table->first = call;
+	table->last = call;
+	table->count++;
+	*out = call;
+	return 0;
+}
+
+void call_free(struct call *call)
+{
+	struct call_table *table = call->shard->calls;
+
+	/* Only with the whole shard: else call_record_end has closed it. */
+	if (call->media) {
+		call_session_remove(call);
+		media_abandon(call->media);
+	}
+	if (call->previous)
+		call->previous->next = call->next;
+	else
+		table->first = call->next;
+	if (call->next)
+		call->next->previous = call->previous;
+	else
+		table->last = call->previous;
+	table->count--;
+	timer_cancel(&call->timer);
+	timer_cancel(&call->reinvite.timer);
+	while (call->forks) {
+		struct call_fork *fork = call->forks;
+
+		call->forks = fork->next;
+		call_tag_remove(&fork->tag);
+		free(fork->remote_tag);
+		free(fork);
+	}
+	for (unsigned side = 0; side < LEGS; side++) {
+		call_tag_remove(&call->tag[side]);
+		leg_fini(&call->leg[side]);
+	}
+	free(call->offer);
+	free(call);
+}
+
+void call_each(struct shard *shard, void (*each)(struct call *call, void *arg), void *arg)
+{
+	for (struct call *call = shard->calls->first, *next; call; call = next) {
+		next = call->next;
+		each(call, arg);
+	}
+}
+
+int call_describe(const struct shard *shard, uint64_t id, struct cp_call *out)
+{
+	for (const struct call *call = shard->calls->first; call; call = call->next)
+		if (call->id == id) {
+			call_fill(call, out);
+			return 0;
+		}
+	return -ENOENT;
+}
+
+size_t call_list(const struct shard *shard, uint64_t after, struct cp_call *out, size_t limit, bool *more)
+{
+	const struct call *call = shard->calls->first;
+	size_t count = 0;
+
+	while (call && call->id <= after)
+		call = call->next;
+	for (; call && count < limit; call = call->next)
+		call_fill(call, &out[count++]);
+	*more = call != NULL;
+	return count;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Private to core.c and its methods: what answers a request that is not part of a call. */
+#ifndef CONTROLPLANE_CORE_H
+#define CONTROLPLANE_CORE_H
+
+#include "controlplane/message.h"
+#include "controlplane/transaction.h"
+
+/* A response without a body, with Server and `extra` lines; counted as refused from 300 on. */
+void core_reply(struct transaction *transaction, unsigned status, struct span extra);
+
+/* options.c: RFC 3261 section 11, in and outside of a dialog. */
+void options_answer(struct transaction *transaction);
+
+#endif
