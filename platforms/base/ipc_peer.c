@@ -243,7 +243,8 @@ static bool receive(struct ipc_peer *peer)
 	/* MSG_TRUNC: the real length comes back, so an overlong packet is seen and not cut. */
 	ssize_t n = recv(peer->link->fd, peer->packet, IPC_PACKET_MAX, MSG_TRUNC | MSG_DONTWAIT);
 
-	if (n < 0 && errno == EINTR)
+	/* A peer that closes with unread bytes resets us once; what it had sent, and the end, are read after that. */
+	if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 		return true;
 	if (n < 0 && errno == EAGAIN)
 		return false;
@@ -262,7 +263,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct ipc_peer *peer = link->peer;
 
 	if (status < 0) {
-		peer_drop(peer);
+		/* How libuv reports a reset. It watches no longer; what was sent before the reset is still there. */
+		while (peer->link == link && receive(peer))
+			;
+		if (peer->link == link)
+			peer_drop(peer);
 		return;
 	}
 	if (events & UV_WRITABLE)

@@ -371,6 +371,26 @@ static void a_reply_before_the_close_is_read_although_writing_fails(void **state
 	ipc_peer_free(client);
 }
 
+static void a_reply_before_a_reset_is_read(void **state)
+{
+	struct fixture *f = *state;
+	int listener = raw_listen(f);
+	struct ipc_peer *client = dial(f, &f->client_side, API, CLIENT_GENERATION);
+	struct hello_packet hello = hello_packet_of(API, SERVER_GENERATION);
+	struct ipc_frame frame = { .type = 5 };
+	int fd;
+
+	assert_int_equal(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+	RUN_UNTIL(f, (fd = accept(listener, NULL, NULL)) >= 0);
+	raw_send(fd, &hello, sizeof(hello));
+	raw_send(fd, &frame, sizeof(frame));
+	close(fd); /* with the client's hello unread: a reset */
+	close(listener);
+	RUN_UNTIL(f, f->client_side.downs == 1);
+	assert_int_equal(f->client_side.frames, 1);
+	ipc_peer_free(client);
+}
+
 static void freeing_before_the_first_attempt_is_fine(void **state)
 {
 	struct fixture *f = *state;
@@ -479,6 +499,7 @@ int main(void)
 		WITH_FIXTURE(a_server_may_be_freed_from_its_handlers),
 		WITH_FIXTURE(last_words_are_sent),
 		WITH_FIXTURE(a_reply_before_the_close_is_read_although_writing_fails),
+		WITH_FIXTURE(a_reply_before_a_reset_is_read),
 		WITH_FIXTURE(freeing_before_the_first_attempt_is_fine),
 		WITH_FIXTURE(impossible_paths_are_refused_at_once),
 		WITH_FIXTURE(every_thread_may_have_its_own_loop_and_connection),

@@ -11,7 +11,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -305,6 +310,72 @@ static void our_own_journal_stream_gets_no_text_lines(void **state)
 	log_open("sallyport-test", LOG_LEVEL_INFO);
 }
 
+/* The journal's native protocol: "NAME=value\n", or "NAME\n" + 64-bit little-endian length + value + "\n". */
+static bool datagram_has(const char *datagram, size_t n, const void *bytes, size_t length)
+{
+	return memmem(datagram, n, bytes, length) != NULL;
+}
+
+#define HAS(literal) datagram_has(datagram, (size_t)n, literal, sizeof(literal) - 1)
+
+/* In a child with a /run of its own, where we are the journal. The exit status says what went wrong. */
+static int log_to_own_journal(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket" };
+	static char datagram[16384];
+	char variable[64];
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0)
+		return 77;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (mkdir("/run/systemd", 0755) < 0 || mkdir("/run/systemd/journal", 0755) < 0 ||
+		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+		fstat(STDERR_FILENO, &st) < 0)
+		return 77;
+	snprintf(variable, sizeof(variable), "%llu:%llu", (unsigned long long)st.st_dev,
+		(unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", variable, 1);
+	log_open("sallyport-test", LOG_LEVEL_INFO);
+	log_warning("guard", "denied", LOG_TEXT("user-agent", "a\nPRIORITY=0"), LOG_UINT("score", 7));
+	n = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT);
+	if (n <= 0)
+		return 1;
+	if (!HAS("MESSAGE=guard: denied user-agent=\"a\\nPRIORITY=0\" score=7\n"))
+		return 2;
+	if (!HAS("PRIORITY=4\n") || !HAS("SYSLOG_IDENTIFIER=sallyport-test\n") ||
+		!HAS("SALLYPORT_COMPONENT=guard\n"))
+		return 3;
+	if (!HAS("SALLYPORT_SCORE=7\n"))
+		return 4;
+	/* With its length before it, the line feed inside forges no field. */
+	if (!HAS("SALLYPORT_USER_AGENT\n\x0c\0\0\0\0\0\0\0a\nPRIORITY=0\n"))
+		return 5;
+	return 0;
+}
+
+static void the_journal_gets_native_fields(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	child = fork();
+	if (child == 0)
+		_exit(log_to_own_journal());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	/* 77: this machine gives no mount namespace. */
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +392,7 @@ int main(void)
 		cmocka_unit_test(records_of_threads_do_not_mix),
 		cmocka_unit_test(a_foreign_journal_stream_is_not_believed),
 		cmocka_unit_test(our_own_journal_stream_gets_no_text_lines),
+		cmocka_unit_test(the_journal_gets_native_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
