@@ -151,8 +151,11 @@ void writer_format(struct writer *w, const char *format, ...)
 	va_list args;
 	int n;
 
-	if (w->overflow)
+	/* No room at all may also mean no buffer, and NULL is not to be counted from. */
+	if (w->overflow || room == 0) {
+		w->overflow = true;
 		return;
+	}
 	va_start(args, format);
 	n = vsnprintf(w->buffer + w->len, room, format, args);
 	va_end(args);
