@@ -157,6 +157,7 @@ static void resync_call(struct call *call, void *arg)
  * calls are ended in order, rather than left mute (docs/decisions/0004-media-policy.md). */
 void call_dataplane_up(struct shard *shard, bool fresh)
 {
+	call_dataplane_note(shard, true);
 	log_notice("call", fresh ? "dataplane is there" : "dataplane is there again",
 		LOG_UINT("shard", shard->index), LOG_UINT("calls", call_count(shard)));
 	if (fresh)
@@ -167,6 +168,7 @@ void call_dataplane_up(struct shard *shard, bool fresh)
 
 void call_dataplane_down(struct shard *shard)
 {
+	call_dataplane_note(shard, false);
 	log_warning("call", "dataplane is away: calls go on, new ones are refused",
 		LOG_UINT("shard", shard->index), LOG_UINT("calls", call_count(shard)));
 }

@@ -29,8 +29,10 @@ void call_dataplane_up(struct shard *shard, bool fresh);
 void call_dataplane_down(struct shard *shard);
 void call_dataplane_event(struct shard *shard, enum dp_message type, const struct dp_event *event);
 
-/* For the API. On the shard's thread. */
+/* For the API. These two from any thread ... */
 size_t call_count(const struct shard *shard);
+bool call_dataplane_is_up(const struct shard *shard);
+/* ... these on the shard's own. */
 /* 0 or -ENOENT. */
 int call_describe(const struct shard *shard, uint64_t id, struct cp_call *out);
 /* Up to `limit` calls with numbers above `after`, ascending. Returns how many; *more = there are others behind them. */

@@ -121,6 +121,7 @@ struct call {
 };
 
 /* call_table.c */
+void call_dataplane_note(struct shard *shard, bool up);
 int call_new(struct shard *shard, struct call **out); /* 0, -ENOBUFS (sip-config.max-calls), -ENOMEM */
 void call_free(struct call *call); /* out of all tables, without a word to anybody */
 void call_tag_insert(struct call_tag *tag, struct leg *leg, const char *text);

@@ -8,7 +8,9 @@
 #include "platforms/base/clock.h"
 
 struct call_table {
-	size_t count, mask;
+	size_t count; /* others read relaxed */
+	bool dataplane_up; /* likewise */
+	size_t mask;
 	uint64_t last_id;
 	struct call *first, *last; /* by ascending number */
 	struct call_tag **tags;
@@ -55,7 +57,17 @@ void call_layer_close(struct shard *shard)
 
 size_t call_count(const struct shard *shard)
 {
-	return shard->calls ? shard->calls->count : 0;
+	return __atomic_load_n(&shard->calls->count, __ATOMIC_RELAXED);
+}
+
+bool call_dataplane_is_up(const struct shard *shard)
+{
+	return __atomic_load_n(&shard->calls->dataplane_up, __ATOMIC_RELAXED);
+}
+
+void call_dataplane_note(struct shard *shard, bool up)
+{
+	__atomic_store_n(&shard->calls->dataplane_up, up, __ATOMIC_RELAXED);
 }
 
 /* --- tables -------------------------------------------------------------------------------------------------------- */
@@ -169,7 +181,7 @@ int call_new(struct shard *shard, struct call **out)
 	else
 		table->first = call;
 	table->last = call;
-	table->count++;
+	__atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELAXED);
 	*out = call;
 	return 0;
 }
@@ -191,7 +203,7 @@ void call_free(struct call *call)
 		call->next->previous = call->previous;
 	else
 		table->last = call->previous;
-	table->count--;
+	__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 	timer_cancel(&call->timer);
 	timer_cancel(&call->reinvite.timer);
 	while (call->forks) {

@@ -179,7 +179,7 @@ static void build_side(const struct media *media, const struct media_stream *str
 	writer_text(&name, party->realm->name);
 	out->family = own->family;
 	out->latching = latching_of(party->profile);
-	if (own->mux && stream->side[1 - side].mux)
+	if (own->mux && stream->side[1 - side].mux && party->profile->rtcp_mux)
 		out->flags |= DP_SIDE_RTCP_MUX;
 	if (receives_nothing(own))
 		out->flags |= DP_SIDE_MUTED;
@@ -536,6 +536,7 @@ static int write_version(struct media *media, unsigned to, const struct sdp *sdp
 		if (rewrite[i].reject)
 			continue;
 		rewrite[i].local = stream->side[to].local;
+		rewrite[i].rtcp_mux = media->party[to].profile->rtcp_mux;
 		if (first)
 			origin->address = rewrite[i].local;
 		first = false;

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Answers mgmt's questions: from counters that any thread may read, or by a job that visits shards one after another. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/api_server.h"
+#include "controlplane/call.h"
+#include "controlplane/mailbox.h"
+#include "controlplane/transaction.h"
+#include "controlplane/transport_internal.h"
+#include "platforms/base/clock.h"
+#include "platforms/base/ipc.h"
+
+enum {
+	API_JOBS_MAX = 64, /* under way at once; more are -EBUSY */
+	API_PAGE_CALLS = 60, /* that fit into one packet */
+	API_SHARD_SHIFT = 56, /* of a call's number */
+};
+_Static_assert(sizeof(struct cp_call_page) + API_PAGE_CALLS * sizeof(struct cp_call) < IPC_PACKET_MAX - 64,
+	"a page of calls fits into a packet");
+
+struct api_job {
+	struct api_job *next;
+	struct api_server *server;
+	struct ipc_peer *peer; /* NULL: it went away */
+	uint64_t sequence;
+	enum cp_message type;
+	unsigned shard;
+	uint64_t after; /* CP_CALL_LIST: the last call seen; CP_CALL_GET: the call */
+	size_t limit;
+	int status;
+	bool more;
+	struct cp_call_page page;
+	struct cp_call call[API_PAGE_CALLS];
+};
+
+struct api_server {
+	struct ipc_server *ipc;
+	struct mailbox *mailbox; /* of the main loop: what shards send back */
+	struct shard **shards;
+	unsigned count;
+	uint64_t started_ms;
+	struct api_job *jobs;
+	unsigned job_count;
+};
+
+/* --- at once ------------------------------------------------------------------------------------------------------- */
+
+static void answer_status(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame)
+{
+	struct cp_status status = {
+		.uptime_ms = clock_now_ms() - server->started_ms, .shards = server->count, .dataplane_up = 1
+	};
+
+	for (unsigned i = 0; i < server->count; i++) {
+		const struct shard *shard = server->shards[i];
+		uint32_t live = 0, tombstones = 0;
+
+		transaction_layer_counts(shard, &live, &tombstones);
+		status.transactions += live;
+		status.tombstones += tombstones;
+		status.calls += (uint32_t)call_count(shard);
+		status.listeners_down += transport_listeners_down(shard);
+		if (!call_dataplane_is_up(shard))
+			status.dataplane_up = 0;
+	}
+	ipc_send(peer, CP_STATUS + CP_REPLY, 0, frame->sequence, &status, sizeof(status));
+}
+
+static void answer_counters(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame)
+{
+	struct cp_counters counters = { .count = CP_COUNTER_COUNT };
+
+	for (unsigned i = 0; i < server->count; i++)
+		for (unsigned c = 0; c < CP_COUNTER_COUNT; c++)
+			counters.counter[c] +=
+				__atomic_load_n(&server->shards[i]->counter[c], __ATOMIC_RELAXED);
+	ipc_send(peer, CP_COUNTERS_GET + CP_REPLY, 0, frame->sequence, &counters, sizeof(counters));
+}
+
+/* --- by a job -------------------------------------------------------------------------------------------------------- */
+
+static void job_end(struct api_job *job)
+{
+	struct api_job **at = &job->server->jobs;
+
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	job->server->job_count--;
+	free(job);
+}
+
+static void job_reply(struct api_job *job)
+{
+	uint16_t type = (uint16_t)(job->type + CP_REPLY);
+
+	if (!job->peer)
+		return;
+	if (job->status)
+		ipc_send(job->peer, type, (int16_t)job->status, job->sequence, NULL, 0);
+	else if (job->type == CP_CALL_GET)
+		ipc_send(job->peer, type, 0, job->sequence, job->call, sizeof(job->call[0]));
+	else
+		/* The calls follow the page without a gap, in the struct as on the wire. */
+		ipc_send(job->peer, type, 0, job->sequence, &job->page,
+			sizeof(job->page) + job->page.count * sizeof(job->call[0]));
+}
+_Static_assert(offsetof(struct api_job, call) == offsetof(struct api_job, page) + sizeof(struct cp_call_page),
+	"no padding between page and calls");
+
+static void job_returned(void *owner, void *arg);
+
+/* On the shard's thread. */
+static void job_visit(struct shard *shard, void *arg)
+{
+	struct api_job *job = arg;
+
+	if (job->type == CP_CALL_GET) {
+		job->status = call_describe(shard, job->after, &job->call[0]);
+	} else {
+		size_t room = job->limit - job->page.count;
+
+		job->page.count +=
+			(uint32_t)call_list(shard, job->after, &job->call[job->page.count], room, &job->more);
+	}
+	/* There is room: the mailbox holds more than all jobs. */
+	mailbox_post(job->server->mailbox, job_returned, job);
+}
+
+static void job_go(struct api_job *job)
+{
+	int error = shard_post(job->server->shards[job->shard], job_visit, job);
+
+	if (!error)
+		return;
+	job->status = error;
+	job_reply(job);
+	job_end(job);
+}
+
+static void job_returned(void *owner, void *arg)
+{
+	struct api_job *job = arg;
+
+	(void)owner;
+	if (job->type == CP_CALL_LIST && job->peer) {
+		bool last = job->shard + 1 == job->server->count;
+
+		if (!job->more && !last && job->page.count < job->limit) {
+			job->shard++;
+			job_go(job);
+			return;
+		}
+		job->page.more = job->more || !last;
+	}
+	job_reply(job);
+	job_end(job);
+}
+
+static void start_job(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame,
+	uint64_t after, uint32_t limit)
+{
+	uint16_t type = (uint16_t)(frame->type + CP_REPLY);
+	unsigned shard = (unsigned)(after >> API_SHARD_SHIFT);
+	struct api_job *job;
+
+	if (shard >= server->count) {
+		ipc_send(peer, type, -ENOENT, frame->sequence, NULL, 0);
+		return;
+	}
+	job = server->job_count < API_JOBS_MAX ? calloc(1, sizeof(*job)) : NULL;
+	if (!job) {
+		ipc_send(peer, type, -EBUSY, frame->sequence, NULL, 0);
+		return;
+	}
+	job->server = server;
+	job->peer = peer;
+	job->sequence = frame->sequence;
+	job->type = (enum cp_message)frame->type;
+	job->after = after;
+	job->shard = shard;
+	job->limit = limit && limit < API_PAGE_CALLS ? limit : API_PAGE_CALLS;
+	job->next = server->jobs;
+	server->jobs = job;
+	server->job_count++;
+	job_go(job);
+}
+
+/* --- peers ---------------------------------------------------------------------------------------------------------- */
+
+static void on_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hello, bool fresh)
+{
+	(void)arg;
+	(void)peer;
+	(void)fresh;
+	log_debug("api", "peer", LOG_TEXT("process", hello->process));
+}
+
+static void on_down(void *arg, struct ipc_peer *peer)
+{
+	struct api_server *server = arg;
+
+	for (struct api_job *job = server->jobs; job; job = job->next)
+		if (job->peer == peer)
+			job->peer = NULL;
+}
+
+static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
+{
+	struct api_server *server = arg;
+	struct cp_call_list list;
+	struct cp_call_id id;
+
+	switch (frame->type) {
+	case CP_STATUS:
+		answer_status(server, peer, frame);
+		return;
+	case CP_COUNTERS_GET:
+		answer_counters(server, peer, frame);
+		return;
+	case CP_CALL_LIST:
+		if (frame->length < sizeof(list))
+			break;
+		memcpy(&list, body, sizeof(list));
+		start_job(server, peer, frame, list.after, list.limit);
+		return;
+	case CP_CALL_GET:
+		if (frame->length < sizeof(id))
+			break;
+		memcpy(&id, body, sizeof(id));
+		start_job(server, peer, frame, id.call, 1);
+		return;
+	default:
+		break;
+	}
+	ipc_send(peer, (uint16_t)(frame->type + CP_REPLY), -EINVAL, frame->sequence, NULL, 0);
+}
+
+int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct shard **shards,
+	unsigned count, struct api_server **out)
+{
+	static const struct ipc_handlers handlers = { on_up, on_down, on_frame };
+	struct api_server *server = calloc(1, sizeof(*server));
+	char path[108];
+	struct writer writer;
+	struct ipc_hello self;
+	int error;
+
+	if (!server)
+		return -ENOMEM;
+	server->shards = shards;
+	server->count = count;
+	server->started_ms = clock_now_ms();
+	writer_init(&writer, path, sizeof(path));
+	writer_text(&writer, config->system.run_directory);
+	writer_text(&writer, "/controlplane.sock");
+	writer_char(&writer, '\0');
+	error = writer.overflow ? -ENAMETOOLONG
+				: mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
+	if (error) {
+		free(server);
+		return error;
+	}
+	ipc_hello_fill(&self, "controlplane", CP_API_VERSION, generation);
+	error = ipc_listen(loop, path, &self, &handlers, server, &server->ipc);
+	if (error) {
+		mailbox_free(server->mailbox);
+		free(server);
+		return error;
+	}
+	*out = server;
+	return 0;
+}
+
+void api_server_close(struct api_server *server)
+{
+	ipc_server_free(server->ipc);
+	server->ipc = NULL;
+	for (struct api_job *job = server->jobs; job; job = job->next)
+		job->peer = NULL;
+}
+
+void api_server_free(struct api_server *server)
+{
+	mailbox_free(server->mailbox);
+	while (server->jobs)
+		job_end(server->jobs);
+	free(server);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Server of controlplane/api.h on the main thread's loop. What only a shard's thread may touch it asks the shards for. */
+#ifndef CONTROLPLANE_API_SERVER_H
+#define CONTROLPLANE_API_SERVER_H
+
+#include <uv.h>
+
+#include "controlplane/shard.h"
+
+struct api_server;
+
+/* Listens on RUN-DIRECTORY/controlplane.sock. 0 or -errno. */
+int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct shard **shards,
+	unsigned count, struct api_server **out);
+/* No peer is answered any more. Before the shards are stopped; its memory goes with api_server_free. */
+void api_server_close(struct api_server *server);
+/* After the shards were stopped: no question of ours is under way. */
+void api_server_free(struct api_server *server);
+
+#endif
