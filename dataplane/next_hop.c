@@ -43,16 +43,16 @@ static bool prefix_matches(const union host *a, const union host *b, uint8_t len
 	return bits == 0 || (uint8_t)(a->byte[bytes] ^ b->byte[bytes]) >> (8 - bits) == 0;
 }
 
-bool next_hops_resolve(const struct next_hops *t, uint8_t interface, const union host *ip, uint8_t family,
-	union host *via)
+bool next_hops_resolve(
+	const struct next_hops *t, uint8_t interface, const union host *ip, uint8_t family, union host *via)
 {
 	const struct next_hop_route *best = NULL;
 
 	for (unsigned i = 0; i < t->route_count; i++) {
 		const struct next_hop_route *r = &t->route[i];
 
-		if (r->interface == interface && r->family == family && prefix_matches(&r->ip, ip, r->length) &&
-			(best == NULL || r->length > best->length))
+		if (r->interface == interface && r->family == family &&
+			prefix_matches(&r->ip, ip, r->length) && (best == NULL || r->length > best->length))
 			best = r;
 	}
 	if (best == NULL)
@@ -129,8 +129,9 @@ uint32_t next_hop_get(struct next_hops *t, uint8_t interface, const union host *
 		if (i == NEXT_HOP_NONE)
 			return NEXT_HOP_NONE;
 		uint32_t *b = bucket_of(t, interface, &via);
-		t->entry[i] = (struct next_hop){ .ip = via, .family = family, .interface = interface, .references = 1,
-			.next = *b };
+		t->entry[i] = (struct next_hop){
+			.ip = via, .family = family, .interface = interface, .references = 1, .next = *b
+		};
 		*b = i;
 		next_hop_learn(t, i, NULL, false);
 	}

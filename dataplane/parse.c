@@ -40,7 +40,8 @@ static uint64_t header_sum(const uint8_t *ip, size_t header)
 {
 	if (header != IPV4_HEADER)
 		return checksum_sum(ip, header);
-	return (uint64_t)load_u32(ip) + load_u32(ip + 4) + load_u32(ip + 8) + load_u32(ip + 12) + load_u32(ip + 16);
+	return (uint64_t)load_u32(ip) + load_u32(ip + 4) + load_u32(ip + 8) + load_u32(ip + 12) +
+	       load_u32(ip + 16);
 }
 
 static uint8_t parse_ipv4(const uint8_t *frame, size_t length, struct packet *p)

@@ -29,8 +29,8 @@ void pools_fini(struct pools *p)
 	*p = (struct pools){ 0 };
 }
 
-int pools_add(struct pools *p, struct flow_table *t, uint16_t realm, const union host *ip, uint8_t family, uint16_t first,
-	uint16_t last)
+int pools_add(struct pools *p, struct flow_table *t, uint16_t realm, const union host *ip, uint8_t family,
+	uint16_t first, uint16_t last)
 {
 	struct pool *pool = &p->pool[p->pool_count];
 

@@ -44,8 +44,9 @@ static bool side_ok(const struct dp_side_request *s)
 
 int request_validate(const struct dp_session_request *request, size_t length)
 {
-	if (length < sizeof(*request) || request->streams > DP_STREAMS_MAX || request->blob_length > DP_BLOB_MAX ||
-		length - sizeof(*request) != request->blob_length || request->owner >= DP_OWNERS_MAX)
+	if (length < sizeof(*request) || request->streams > DP_STREAMS_MAX ||
+		request->blob_length > DP_BLOB_MAX || length - sizeof(*request) != request->blob_length ||
+		request->owner >= DP_OWNERS_MAX)
 		return -EINVAL;
 	for (unsigned i = 0; i < request->streams; i++) {
 		const struct dp_stream_request *s = &request->stream[i];

@@ -20,11 +20,15 @@ struct plan {
 	uint8_t streams;
 };
 
-int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops, struct rule_store *rules,
-	uint32_t max, uint16_t workers)
+int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops,
+	struct rule_store *rules, uint32_t max, uint16_t workers)
 {
-	*t = (struct sessions){ .pools = pools, .next_hops = next_hops, .rules = rules, .worker_count = workers,
-		.max = max > SLOT_MASK ? SLOT_MASK : max, .next_free = SLOT_NONE };
+	*t = (struct sessions){ .pools = pools,
+		.next_hops = next_hops,
+		.rules = rules,
+		.worker_count = workers,
+		.max = max > SLOT_MASK ? SLOT_MASK : max,
+		.next_free = SLOT_NONE };
 	t->slot = calloc(t->max + 1UL, sizeof(*t->slot));
 	return t->slot == NULL ? -ENOMEM : 0;
 }
@@ -98,19 +102,23 @@ static void side_addresses(struct session_side *s, const struct dp_side_request 
 /* Same addresses and manner: what was learnt stays. */
 static bool side_same(const struct session_side *a, const struct session_side *b)
 {
-	return a->latching == b->latching && endpoint_equal(&a->rtp, &b->rtp) && endpoint_equal(&a->rtcp, &b->rtcp) &&
-	       endpoint_equal(&a->signalling, &b->signalling);
+	return a->latching == b->latching && endpoint_equal(&a->rtp, &b->rtp) &&
+	       endpoint_equal(&a->rtcp, &b->rtcp) && endpoint_equal(&a->signalling, &b->signalling);
 }
 
-static int side_plan(struct sessions *t, const struct dp_side_request *r, const struct session_side *old, uint64_t now_us,
-	struct session_side *s, bool *taken)
+static int side_plan(struct sessions *t, const struct dp_side_request *r, const struct session_side *old,
+	uint64_t now_us, struct session_side *s, bool *taken)
 {
 	int realm = pools_find_realm(t->pools, r->realm);
 
 	if (realm < 0)
 		return realm;
-	*s = (struct session_side){ .realm = (uint16_t)realm, .family = r->family, .latching = r->latching,
-		.flags = r->flags, .epoch = 1, .waiting_us = now_us };
+	*s = (struct session_side){ .realm = (uint16_t)realm,
+		.family = r->family,
+		.latching = r->latching,
+		.flags = r->flags,
+		.epoch = 1,
+		.waiting_us = now_us };
 	side_addresses(s, r);
 	if (old != NULL) {
 		bool same = side_same(old, s);
@@ -185,8 +193,8 @@ static struct flow_endpoint rule_endpoint(const struct session_endpoint *e)
 }
 
 /* What arrives from side `k`. */
-static void rule_fill(const struct sessions *t, const struct session *s, const struct session_stream *stream, unsigned i,
-	unsigned k, struct flow_rule *r)
+static void rule_fill(const struct sessions *t, const struct session *s, const struct session_stream *stream,
+	unsigned i, unsigned k, struct flow_rule *r)
 {
 	const struct session_side *in = &stream->side[k], *out = &stream->side[1 - k];
 	const struct pool_realm *realm = &t->pools->realm[out->realm];
@@ -256,7 +264,8 @@ static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
 	for (unsigned i = 0; i < old_streams; i++)
 		for (unsigned k = 0; k < 2 && old[i].kind != DP_MEDIA_NONE; k++)
 			side_release(t, &old[i].side[k],
-				i < s->streams && s->stream[i].kind != DP_MEDIA_NONE ? &s->stream[i].side[k] : NULL);
+				i < s->streams && s->stream[i].kind != DP_MEDIA_NONE ? &s->stream[i].side[k]
+										     : NULL);
 }
 
 /* Everything that can fail, then the commit. */
@@ -299,8 +308,8 @@ no_memory:
 	return -ENOMEM;
 }
 
-int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us,
-	uint64_t *id)
+int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob,
+	uint64_t now_us, uint64_t *id)
 {
 	uint32_t slot = t->next_free;
 
@@ -331,7 +340,8 @@ int session_create(struct sessions *t, const struct dp_session_request *request,
 	return 0;
 }
 
-int session_update(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us)
+int session_update(
+	struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us)
 {
 	struct session *s = session_find(t, request->session);
 

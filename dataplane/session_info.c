@@ -61,8 +61,11 @@ static void counters_fill(const struct session *s, const struct session_side *si
 
 void session_info(const struct session *s, uint64_t now_us, struct dp_session_info *info)
 {
-	*info = (struct dp_session_info){ .session = s->id, .owner = s->owner, .blob_length = s->blob_length,
-		.streams = s->streams, .age_us = now_us - s->created_us };
+	*info = (struct dp_session_info){ .session = s->id,
+		.owner = s->owner,
+		.blob_length = s->blob_length,
+		.streams = s->streams,
+		.age_us = now_us - s->created_us };
 	for (unsigned i = 0; i < s->streams; i++) {
 		struct dp_stream_info *out = &info->stream[i];
 		const struct session_stream *st = &s->stream[i];
@@ -84,6 +87,6 @@ void session_reply(const struct session *s, struct dp_session_reply *reply)
 	*reply = (struct dp_session_reply){ .session = s->id };
 	for (unsigned i = 0; i < s->streams; i++)
 		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++)
-			address_fill(&reply->local[i][k], s->stream[i].side[k].family, &s->stream[i].side[k].pool->ip,
-				s->stream[i].side[k].flow->port);
+			address_fill(&reply->local[i][k], s->stream[i].side[k].family,
+				&s->stream[i].side[k].pool->ip, s->stream[i].side[k].flow->port);
 }

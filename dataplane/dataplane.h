@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The dataplane process as a whole: what its stages build and its main thread works on. */
+#ifndef DATAPLANE_DATAPLANE_H
+#define DATAPLANE_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config/model.h"
+#include "dataplane/next_hop.h"
+#include "dataplane/pool.h"
+#include "dataplane/rule.h"
+#include "dataplane/session.h"
+#include "dataplane/worker.h"
+#include "platforms/base/daemon.h"
+
+struct rte_mempool;
+
+enum { MIRROR_NAME_MAX = 16 };
+
+/* A NIC or kernel interface; one or (by VLAN) several network-interfaces use it. */
+struct port {
+	const struct config_network_interface *config; /* the first that names it: for messages */
+	uint16_t device;                                /* DPDK port number */
+	bool open;
+	unsigned queues;
+	unsigned mtu;
+	unsigned ifindex; /* of the kernel interface; 0 for pci */
+	uint8_t mac[6];
+};
+
+struct mirror {
+	char name[MIRROR_NAME_MAX]; /* "sp-outside" */
+	uint16_t device;
+	bool open;
+	unsigned ifindex;
+	int probe[2]; /* UDP sockets bound to it, IPv4 and IPv6: they make the kernel ask for a neighbour */
+};
+
+struct server;
+struct neighbour;
+struct watch;
+
+struct dataplane {
+	struct daemon *daemon;
+	struct config *config;
+	uint64_t started_us;
+	bool hugepages;
+	unsigned main_cpu;
+	unsigned *cpus; /* of the workers in use */
+	void *eal_arguments; /* DPDK keeps pointers into them */
+
+	struct port port[PORTS_MAX];
+	unsigned port_count;
+	struct mirror mirror[INTERFACES_MAX]; /* in the order of config->network_interfaces */
+	struct rte_mempool *packets;
+
+	struct worker_shared shared;
+	struct next_hops next_hops;
+	struct pools pools;
+	struct rule_store rules;
+	struct sessions sessions;
+
+	struct neighbour *neighbour;
+	struct server *server;
+	struct watch *watch;
+};
+
+/* eal.c: DPDK's environment. 0 or -errno, reported. */
+int eal_start(struct dataplane *dp);
+void eal_stop(struct dataplane *dp);
+
+/* port.c: opens what the network-interfaces name, decides how many workers can be fed; port_start begins reception. */
+int port_open_all(struct dataplane *dp);
+/* Queues of a mirror: as the ports have. */
+int port_configure_mirror(struct dataplane *dp, struct mirror *m);
+int port_start_all(struct dataplane *dp);
+void port_close_all(struct dataplane *dp);
+
+/* mirror.c: the kernel's side of each network-interface. */
+int mirror_open_all(struct dataplane *dp);
+void mirror_close_all(struct dataplane *dp);
+
+/* tables.c: flow table, pools, routes, rules, sessions from the configuration. */
+int tables_build(struct dataplane *dp);
+void tables_free(struct dataplane *dp);
+
+/* neighbour.c: link-layer addresses from the kernel. */
+int neighbour_start(struct dataplane *dp);
+void neighbour_stop(struct dataplane *dp);
+
+/* server.c: the API. */
+int server_start(struct dataplane *dp);
+void server_stop(struct dataplane *dp);
+void server_event(struct server *server, uint32_t owner, enum dp_message type, const struct dp_event *event);
+
+/* watch.c: events of the workers and silent media. */
+int watch_start(struct dataplane *dp);
+void watch_stop(struct dataplane *dp);
+/* There is a session now: events are looked for more often. */
+void watch_wake(struct watch *watch);
+
+/* counters.c */
+void counters_sum(const struct dataplane *dp, uint64_t total[DP_COUNTER_COUNT]);
+void counters_stats(const struct dataplane *dp, struct dp_stats *stats);
+void counters_interface(const struct dataplane *dp, unsigned index, struct dp_interface *out);
+
+/* telemetry.c: the same for DPDK's telemetry socket. */
+int telemetry_start(struct dataplane *dp);
+
+/* Host address of the packet path from the configuration's. Returns the family, 4 or 6. */
+uint8_t host_from(union host *h, const union address *a);
+
+#endif

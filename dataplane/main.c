@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sallyport-dataplane: the packet workers and the one who looks after them. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/keeper.h"
+#include "platforms/base/clock.h"
+#include "platforms/base/log.h"
+
+enum { PATH_LONGEST = 256 };
+
+static void report(void *arg, bool is_error, const char *line)
+{
+	(void)arg;
+	if (is_error)
+		log_error("config", line);
+	else
+		log_warning("config", line);
+}
+
+static int config_init(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	const struct config_reporter reporter = { .report = report };
+	int status = config_load(d->config_file, false, &reporter, &dp->config);
+
+	if (status != 0)
+		return status;
+	dp->daemon = d;
+	dp->started_us = clock_now_us();
+	log_set_level(dp->config->system.log_level);
+	if (!d->check_only)
+		config_log_unimplemented(dp->config, CONFIG_DATAPLANE);
+	return 0;
+}
+
+static void config_fini(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+
+	config_free(dp->config);
+	dp->config = NULL;
+}
+
+static int keeper_init(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	char path[PATH_LONGEST];
+	int status = keeper_start();
+
+	if (status != 0) {
+		log_error("keeper", "cannot be started", LOG_ERRNO("error", status));
+		return status;
+	}
+	snprintf(path, sizeof(path), "%s/dataplane.sock", dp->config->system.run_directory);
+	status = daemon_directory(dp->config->system.run_directory, dp->config->system.user);
+	if (status == 0)
+		status = daemon_pid_open(dp->config->system.run_directory, "dataplane");
+	if (status != 0) {
+		keeper_finish();
+		return config_refuse(dp->config, "system", NULL, "run-directory", "cannot be used (%s)",
+			status == -EEXIST ? "another dataplane runs with it" : strerror(-status));
+	}
+	return keeper_tell(KEEPER_FILE, path, NULL);
+}
+
+static void keeper_fini(struct daemon *d)
+{
+	(void)d;
+	keeper_finish();
+	daemon_pid_close();
+}
+
+static int eal_init(struct daemon *d)
+{
+	return eal_start(d->context);
+}
+
+static void eal_fini(struct daemon *d)
+{
+	eal_stop(d->context);
+}
+
+static int ports_init(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	int status = port_open_all(dp);
+
+	if (status == 0)
+		status = mirror_open_all(dp);
+	if (status == 0)
+		status = tables_build(dp);
+	if (status == 0)
+		status = port_start_all(dp);
+	if (status != 0) {
+		mirror_close_all(dp);
+		port_close_all(dp);
+		tables_free(dp);
+	}
+	return status;
+}
+
+static void ports_fini(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+
+	mirror_close_all(dp);
+	port_close_all(dp);
+	tables_free(dp);
+}
+
+static int privileges_init(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	int status = daemon_drop_privileges(dp->config->system.user);
+
+	if (status != 0)
+		return config_refuse(dp->config, "system", NULL, "user", "cannot become \"%s\" (%s)",
+			dp->config->system.user, strerror(-status));
+	return 0;
+}
+
+static int neighbour_init(struct daemon *d)
+{
+	int status = neighbour_start(d->context);
+
+	if (status != 0)
+		log_error("neighbour", "no netlink", LOG_ERRNO("error", status));
+	return status;
+}
+
+static void neighbour_fini(struct daemon *d)
+{
+	neighbour_stop(d->context);
+}
+
+static void workers_fini(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	struct worker_shared *s = &dp->shared;
+
+	atomic_store(&s->stop, true);
+	rte_eal_mp_wait_lcore();
+	for (unsigned i = 0; i < s->worker_count; i++)
+		worker_fini(&s->workers[i]);
+	free(s->workers);
+	s->workers = NULL;
+}
+
+static int workers_init(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	struct worker_shared *s = &dp->shared;
+	int status = 0;
+
+	s->busy_poll = dp->config->media_manager.poll == CONFIG_POLL_BUSY;
+	s->workers = aligned_alloc(RTE_CACHE_LINE_SIZE, s->worker_count * sizeof(*s->workers));
+	if (s->workers == NULL)
+		return -ENOMEM;
+	memset(s->workers, 0, s->worker_count * sizeof(*s->workers));
+	for (uint16_t i = 0; status == 0 && i < s->worker_count; i++) {
+		status = worker_init(&s->workers[i], s, i, dp->cpus[i]);
+		if (status == 0)
+			status = rte_rcu_qsbr_thread_register(s->rcu, i);
+	}
+	for (unsigned i = 0; status == 0 && i < s->worker_count; i++)
+		status = rte_eal_remote_launch(worker_run, &s->workers[i], i + 1);
+	if (status != 0) {
+		log_error("worker", "cannot be started", LOG_ERRNO("error", status));
+		workers_fini(d);
+	}
+	return status;
+}
+
+static int watch_init(struct daemon *d)
+{
+	return watch_start(d->context);
+}
+
+static void watch_fini(struct daemon *d)
+{
+	watch_stop(d->context);
+}
+
+static int server_init(struct daemon *d)
+{
+	struct dataplane *dp = d->context;
+	int status = telemetry_start(dp);
+
+	return status != 0 ? status : server_start(dp);
+}
+
+static void server_fini(struct daemon *d)
+{
+	server_stop(d->context);
+}
+
+static const struct daemon_stage stages[] = {
+	{ "config", config_init, config_fini },
+	{ "keeper", keeper_init, keeper_fini },
+	{ "eal", eal_init, eal_fini },
+	{ "ports", ports_init, ports_fini },
+	{ "neighbour", neighbour_init, neighbour_fini },
+	{ "privileges", privileges_init, NULL },
+	{ "workers", workers_init, workers_fini },
+	{ "watch", watch_init, watch_fini },
+	{ "server", server_init, server_fini },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	static struct dataplane dataplane;
+
+	return daemon_run(argc, argv, "sallyport-dataplane", stages, &dataplane);
+}

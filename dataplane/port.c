@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports: the NICs and kernel interfaces that network-interfaces name, as DPDK devices with one queue pair per worker. */
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/keeper.h"
+#include "platforms/base/log.h"
+
+enum {
+	DESCRIPTORS = 1024,
+	BUFFERS_PER_QUEUE = 4096, /* AF_XDP keeps 2048 in its fill ring, TAP 1024 */
+	BUFFERS_BASE = 8192,
+	BUFFER_CACHE = 256,
+	ETHERNET_MTU = 1500, /* more would need longer buffers and AF_PACKET frames */
+	DEVARGS_MAX = 256,
+};
+
+struct port_kind {
+	const char *bus, *driver;
+	/* Devargs; NULL: the port's name is all. */
+	void (*devargs)(char *out, size_t size, const char *name, unsigned queues);
+	unsigned (*queues)(const char *name, unsigned wanted);
+};
+
+/* Ring geometry: the driver's default stalls at a few thousand packets a second; this one gave 450,000. */
+static void packet_devargs(char *out, size_t size, const char *name, unsigned queues)
+{
+	snprintf(out, size, "iface=%s,blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1,qpairs=%u",
+		name, queues);
+}
+
+static void xdp_devargs(char *out, size_t size, const char *name, unsigned queues)
+{
+	snprintf(out, size, "iface=%s,start_queue=0,queue_count=%u", name, queues);
+}
+
+static unsigned any_queues(const char *name, unsigned wanted)
+{
+	(void)name;
+	return wanted;
+}
+
+/* An XDP socket serves one queue of the NIC: as many as it has channels. */
+static unsigned xdp_queues(const char *name, unsigned wanted)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq request = { .ifr_data = (void *)&channels };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	unsigned have = 1;
+
+	memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+	if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &request) == 0 && channels.combined_count != 0)
+		have = channels.combined_count;
+	if (fd >= 0)
+		close(fd);
+	if (have > wanted)
+		log_warning("port",
+			"the NIC spreads packets over more channels than there are workers: "
+			"those of the others are lost; `ethtool -L` reduces them",
+			LOG_TEXT("interface", name), LOG_UINT("channels", have), LOG_UINT("workers", wanted));
+	return have < wanted ? have : wanted;
+}
+
+static const struct port_kind kinds[] = {
+	[CONFIG_PORT_PCI] = { "pci", NULL, NULL, any_queues },
+	[CONFIG_PORT_XDP] = { "vdev", "net_af_xdp", xdp_devargs, xdp_queues },
+	[CONFIG_PORT_PACKET] = { "vdev", "net_af_packet", packet_devargs, any_queues },
+};
+
+static struct port *port_find(struct dataplane *dp, const struct config_network_interface *n)
+{
+	for (unsigned i = 0; i < dp->port_count; i++)
+		if (dp->port[i].config->port_kind == n->port_kind &&
+			strcmp(dp->port[i].config->port, n->port) == 0)
+			return &dp->port[i];
+	return NULL;
+}
+
+static int kernel_interface_check(struct dataplane *dp, struct port *p)
+{
+	struct ifreq request = { 0 };
+	int fd;
+
+	if (p->config->port_kind == CONFIG_PORT_PCI)
+		return 0;
+	p->ifindex = if_nametoindex(p->config->port);
+	if (p->ifindex == 0)
+		return config_refuse(dp->config, "network-interface", p->config->name, "port",
+			"there is no interface \"%s\"; `ip link` lists them", p->config->port);
+	p->mtu = ETHERNET_MTU;
+	memcpy(request.ifr_name, p->config->port, strnlen(p->config->port, IFNAMSIZ - 1));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) == 0 && request.ifr_mtu < ETHERNET_MTU)
+		p->mtu = (unsigned)request.ifr_mtu;
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+/* Which ports there are, and how many workers all of them can feed. */
+static int collect(struct dataplane *dp, unsigned *queues)
+{
+	const struct config *c = dp->config;
+
+	if (c->network_interfaces_count > INTERFACES_MAX || c->network_interfaces_count * 2 > DEVICES_MAX)
+		return config_refuse(
+			c, "network-interface", NULL, NULL, "at most %d are possible", INTERFACES_MAX);
+	*queues = (unsigned)c->media_manager.worker_count;
+	for (size_t i = 0; i < c->network_interfaces_count; i++) {
+		const struct config_network_interface *n = &c->network_interfaces[i];
+		struct port *p = port_find(dp, n);
+
+		if (p != NULL)
+			continue;
+		p = &dp->port[dp->port_count++];
+		*p = (struct port){ .config = n, .mtu = ETHERNET_MTU };
+		if (kernel_interface_check(dp, p) != 0)
+			return -EINVAL;
+		unsigned can = kinds[n->port_kind].queues(n->port, *queues);
+		if (can < *queues)
+			*queues = can;
+	}
+	if (*queues < c->media_manager.worker_count)
+		log_warning("port", "a port has fewer queues than there are workers: the others stay unused",
+			LOG_UINT("workers", c->media_manager.worker_count), LOG_UINT("used", *queues));
+	return 0;
+}
+
+static int port_attach(struct dataplane *dp, struct port *p, unsigned index, unsigned queues)
+{
+	const struct port_kind *kind = &kinds[p->config->port_kind];
+	char name[64], devargs[DEVARGS_MAX] = "";
+	int status = 0;
+
+	if (p->config->port_kind == CONFIG_PORT_XDP)
+		status = keeper_tell(KEEPER_XDP, p->config->port, NULL);
+	if (status != 0)
+		return status;
+	if (kind->devargs != NULL) {
+		snprintf(name, sizeof(name), "%s%u", kind->driver, index);
+		kind->devargs(devargs, sizeof(devargs), p->config->port, queues);
+		status = rte_eal_hotplug_add(kind->bus, name, devargs);
+	} else {
+		snprintf(name, sizeof(name), "%s", p->config->port); /* EAL has probed what `-a` names */
+	}
+	if (status != 0 || rte_eth_dev_get_port_by_name(name, &p->device) != 0) {
+		if (p->config->port_kind == CONFIG_PORT_PCI)
+			return config_refuse(dp->config, "network-interface", p->config->name, "port",
+				"no NIC that DPDK can drive at %s; `dpdk-devbind.py -b vfio-pci %s` gives it "
+				"one",
+				p->config->port, p->config->port);
+		return config_refuse(dp->config, "network-interface", p->config->name, "port",
+			"cannot open \"%s\" (%s); root's rights are needed, and an interface that nobody "
+			"else uses so",
+			p->config->port, strerror(status != 0 ? -status : ENODEV));
+	}
+	p->open = true;
+	return 0;
+}
+
+static int port_configure(struct dataplane *dp, uint16_t device, unsigned queues)
+{
+	struct rte_eth_conf conf = { 0 };
+	int status = rte_eth_dev_configure(device, (uint16_t)queues, (uint16_t)queues, &conf);
+	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+
+	if (status == 0)
+		status = rte_eth_dev_adjust_nb_rx_tx_desc(device, &rx, &tx);
+	for (uint16_t q = 0; status == 0 && q < queues; q++) {
+		status = rte_eth_rx_queue_setup(device, q, rx, (unsigned)SOCKET_ID_ANY, NULL, dp->packets);
+		if (status == 0)
+			status = rte_eth_tx_queue_setup(device, q, tx, (unsigned)SOCKET_ID_ANY, NULL);
+	}
+	return status;
+}
+
+int port_open_all(struct dataplane *dp)
+{
+	unsigned queues = 1;
+	int status = collect(dp, &queues);
+
+	if (status != 0)
+		return status;
+	for (unsigned i = 0; i < dp->port_count; i++) {
+		status = port_attach(dp, &dp->port[i], i, queues);
+		if (status != 0)
+			return status;
+		dp->port[i].queues = queues;
+	}
+	unsigned buffers = BUFFERS_BASE + (dp->port_count + (unsigned)dp->config->network_interfaces_count) *
+						  queues * BUFFERS_PER_QUEUE;
+	dp->packets = rte_pktmbuf_pool_create(
+		"packets", buffers - 1, BUFFER_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (dp->packets == NULL)
+		return config_refuse(dp->config, "media-manager", NULL, "memory",
+			"%u packet buffers do not fit (%s); give more MiB", buffers, rte_strerror(rte_errno));
+	for (unsigned i = 0; i < dp->port_count; i++) {
+		struct port *p = &dp->port[i];
+		struct rte_ether_addr mac;
+
+		status = port_configure(dp, p->device, queues);
+		if (status == 0)
+			status = rte_eth_macaddr_get(p->device, &mac);
+		if (status != 0)
+			return config_refuse(dp->config, "network-interface", p->config->name, "port",
+				"cannot set up queues on \"%s\" (%s)", p->config->port, strerror(-status));
+		memcpy(p->mac, mac.addr_bytes, sizeof(p->mac));
+	}
+	dp->shared.worker_count = queues;
+	return 0;
+}
+
+/* Mirrors are devices like the ports. */
+int port_configure_mirror(struct dataplane *dp, struct mirror *m)
+{
+	return port_configure(dp, m->device, dp->shared.worker_count);
+}
+
+int port_start_all(struct dataplane *dp)
+{
+	for (unsigned i = 0; i < dp->port_count; i++) {
+		struct port *p = &dp->port[i];
+		int status = rte_eth_dev_start(p->device);
+
+		if (status != 0)
+			return config_refuse(dp->config, "network-interface", p->config->name, "port",
+				"cannot start \"%s\" (%s)", p->config->port, strerror(-status));
+		/* Neighbour discovery needs multicast; kernel interfaces get it by their flags. */
+		if (p->config->port_kind == CONFIG_PORT_PCI)
+			(void)rte_eth_allmulticast_enable(p->device);
+		if (p->config->vlan != 0 || p->config->port_kind == CONFIG_PORT_PCI)
+			(void)rte_eth_dev_set_vlan_offload(p->device, 0); /* tags stay in the packet */
+	}
+	return 0;
+}
+
+void port_close_all(struct dataplane *dp)
+{
+	for (unsigned i = 0; i < dp->port_count; i++)
+		if (dp->port[i].open) {
+			(void)rte_eth_dev_stop(dp->port[i].device);
+			(void)rte_eth_dev_close(dp->port[i].device);
+			dp->port[i].open = false;
+		}
+	rte_mempool_free(dp->packets);
+	dp->packets = NULL;
+	dp->port_count = 0;
+}

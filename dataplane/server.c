@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The API's server: each request of api.h by a table of handlers, on the main thread. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/server.h"
+#include "platforms/base/clock.h"
+#include "platforms/base/ipc.h"
+#include "platforms/base/log.h"
+
+enum { PATH_LONGEST = 256, BODY_MAX = IPC_PACKET_MAX - 1024, LIST_ENTRY = 16 };
+
+struct server {
+	struct dataplane *dp;
+	struct ipc_server *ipc;
+	struct ipc_peer *owner[DP_OWNERS_MAX]; /* who gets this owner's events; NULL = nobody */
+	union {
+		uint64_t align;
+		uint8_t body[BODY_MAX];
+	} out;
+};
+
+/* One request being answered: a handler puts the reply's body into server->out and returns its length, or -errno. */
+struct request {
+	struct server *server;
+	struct dataplane *dp;
+	struct ipc_peer *peer;
+	const void *body;
+	size_t length;
+};
+
+static int subscribe(const struct request *q)
+{
+	const struct dp_subscribe *s = q->body;
+
+	if (s->owner >= DP_OWNERS_MAX)
+		return -EINVAL;
+	if (q->peer != NULL)
+		q->server->owner[s->owner] = q->peer;
+	return 0;
+}
+
+static int reply_session(const struct request *q, uint64_t id)
+{
+	struct dp_session_reply *reply = (void *)q->server->out.body;
+
+	session_reply(session_find(&q->dp->sessions, id), reply);
+	return (int)sizeof(*reply);
+}
+
+static int create(const struct request *q)
+{
+	const struct dp_session_request *r = q->body;
+	uint64_t id;
+	int status = request_validate(r, q->length);
+
+	if (status == 0)
+		status = session_create(&q->dp->sessions, r, r + 1, clock_now_us(), &id);
+	if (status != 0)
+		return status;
+	watch_wake(q->dp->watch);
+	return reply_session(q, id);
+}
+
+static int update(const struct request *q)
+{
+	const struct dp_session_request *r = q->body;
+	int status = request_validate(r, q->length);
+
+	if (status == 0)
+		status = session_update(&q->dp->sessions, r, r + 1, clock_now_us());
+	return status != 0 ? status : reply_session(q, r->session);
+}
+
+static int get(const struct request *q)
+{
+	const struct dp_session_id *r = q->body;
+	const struct session *s = session_find(&q->dp->sessions, r->session);
+
+	if (s == NULL)
+		return -ENOENT;
+	session_info(s, clock_now_us(), (void *)q->server->out.body);
+	if (s->blob_length != 0)
+		memcpy(q->server->out.body + sizeof(struct dp_session_info), s->blob, s->blob_length);
+	return (int)sizeof(struct dp_session_info) + s->blob_length;
+}
+
+static int delete (const struct request *q)
+{
+	const struct dp_session_id *r = q->body;
+	struct dp_session_info *info = (void *)q->server->out.body;
+	const struct session *s = session_find(&q->dp->sessions, r->session);
+
+	if (s == NULL)
+		return -ENOENT;
+	session_info(s, clock_now_us(), info);
+	info->blob_length = 0;
+	(void)session_delete(&q->dp->sessions, r->session);
+	return (int)sizeof(*info);
+}
+
+static int list(const struct request *q)
+{
+	const struct dp_list_request *r = q->body;
+	struct dp_list_reply *reply = (void *)q->server->out.body;
+	size_t at = sizeof(*reply);
+	uint64_t after = r->after;
+
+	*reply = (struct dp_list_reply){ 0 };
+	for (const struct session *s; (s = session_next(&q->dp->sessions, after)) != NULL; after = s->id) {
+		size_t padded = ((size_t)s->blob_length + 7) / 8 * 8;
+		uint64_t head[2] = { s->id, s->blob_length };
+
+		if (r->owner != UINT32_MAX && s->owner != r->owner)
+			continue;
+		if (reply->count == r->limit || at + LIST_ENTRY + padded > BODY_MAX) {
+			reply->more = 1;
+			break;
+		}
+		memcpy(q->server->out.body + at, head, sizeof(head));
+		memset(q->server->out.body + at + LIST_ENTRY, 0, padded);
+		if (s->blob_length != 0)
+			memcpy(q->server->out.body + at + LIST_ENTRY, s->blob, s->blob_length);
+		at += LIST_ENTRY + padded;
+		reply->count++;
+	}
+	return (int)at;
+}
+
+static int blob_set(const struct request *q)
+{
+	const struct dp_session_id *r = q->body;
+
+	return session_set_blob(&q->dp->sessions, r->session, r + 1, q->length - sizeof(*r));
+}
+
+static int stats(const struct request *q)
+{
+	counters_stats(q->dp, (void *)q->server->out.body);
+	return (int)sizeof(struct dp_stats);
+}
+
+static int interfaces(const struct request *q)
+{
+	struct dp_interface *out = (void *)q->server->out.body;
+
+	for (unsigned i = 0; i < q->dp->shared.interface_count; i++)
+		counters_interface(q->dp, i, &out[i]);
+	return (int)(q->dp->shared.interface_count * sizeof(*out));
+}
+
+_Static_assert(INTERFACES_MAX * sizeof(struct dp_interface) <= BODY_MAX, "all interfaces fit into one reply");
+
+static const struct {
+	int (*handle)(const struct request *q);
+	size_t least, most; /* bytes of body */
+} requests[] = {
+	[DP_SUBSCRIBE] = { subscribe, sizeof(struct dp_subscribe), sizeof(struct dp_subscribe) },
+	[DP_SESSION_CREATE] = { create, sizeof(struct dp_session_request),
+		sizeof(struct dp_session_request) + DP_BLOB_MAX },
+	[DP_SESSION_UPDATE] = { update, sizeof(struct dp_session_request),
+		sizeof(struct dp_session_request) + DP_BLOB_MAX },
+	[DP_SESSION_DELETE] = { delete, sizeof(struct dp_session_id), sizeof(struct dp_session_id) },
+	[DP_SESSION_GET] = { get, sizeof(struct dp_session_id), sizeof(struct dp_session_id) },
+	[DP_SESSION_LIST] = { list, sizeof(struct dp_list_request), sizeof(struct dp_list_request) },
+	[DP_BLOB_SET] = { blob_set, sizeof(struct dp_session_id),
+		sizeof(struct dp_session_id) + DP_BLOB_MAX },
+	[DP_STATS] = { stats, 0, 0 },
+	[DP_INTERFACES] = { interfaces, 0, 0 },
+};
+
+int server_handle(struct server *s, struct ipc_peer *peer, uint16_t type, const void *body, size_t length,
+	const void **reply)
+{
+	struct request q = { .server = s, .dp = s->dp, .peer = peer, .body = body, .length = length };
+
+	*reply = s->out.body;
+	if (type >= sizeof(requests) / sizeof(requests[0]) || requests[type].handle == NULL)
+		return -EOPNOTSUPP;
+	if (length < requests[type].least || length > requests[type].most)
+		return -EINVAL;
+	return requests[type].handle(&q);
+}
+
+static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
+{
+	struct server *s = arg;
+	const void *reply;
+	int length = server_handle(s, peer, frame->type, body, frame->length, &reply);
+	int status = length < 0 ? length : 0;
+
+	status = ipc_send(peer, (uint16_t)(frame->type | DP_REPLY), (int16_t)status, frame->sequence, reply,
+		length < 0 ? 0 : (size_t)length);
+	if (status != 0)
+		log_warning("server", "a reply cannot be sent", LOG_ERRNO("error", status));
+}
+
+static void on_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hello, bool fresh)
+{
+	(void)arg;
+	(void)peer;
+	log_info("server", "connected", LOG_TEXT("process", hello->process), LOG_UINT("pid", hello->pid),
+		LOG_TEXT("first", fresh ? "yes" : "no"));
+}
+
+static void on_down(void *arg, struct ipc_peer *peer)
+{
+	struct server *s = arg;
+
+	for (unsigned i = 0; i < DP_OWNERS_MAX; i++)
+		if (s->owner[i] == peer)
+			s->owner[i] = NULL;
+}
+
+void server_event(struct server *s, uint32_t owner, enum dp_message type, const struct dp_event *event)
+{
+	/* An event for nobody, or for a peer that does not read, is lost: the state can be asked for. */
+	if (s != NULL && owner < DP_OWNERS_MAX && s->owner[owner] != NULL)
+		(void)ipc_send(s->owner[owner], (uint16_t)type, 0, 0, event, sizeof(*event));
+}
+
+struct server *server_new(struct dataplane *dp)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (s != NULL)
+		s->dp = dp;
+	return s;
+}
+
+void server_free(struct server *s)
+{
+	free(s);
+}
+
+int server_start(struct dataplane *dp)
+{
+	static const struct ipc_handlers handlers = { .up = on_up, .down = on_down, .frame = on_frame };
+	struct server *s = server_new(dp);
+	struct ipc_hello hello;
+	char path[PATH_LONGEST];
+	int status;
+
+	if (s == NULL)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "%s/dataplane.sock", dp->config->system.run_directory);
+	ipc_hello_fill(&hello, "dataplane", DP_API_VERSION, dp->daemon->generation);
+	status = ipc_listen(dp->daemon->loop, path, &hello, &handlers, s, &s->ipc);
+	if (status != 0) {
+		server_free(s);
+		return config_refuse(dp->config, "system", NULL, "run-directory", "cannot listen on %s (%s)",
+			path, strerror(-status));
+	}
+	dp->server = s;
+	return 0;
+}
+
+void server_stop(struct dataplane *dp)
+{
+	if (dp->server == NULL)
+		return;
+	ipc_server_free(dp->server->ipc);
+	server_free(dp->server);
+	dp->server = NULL;
+}
