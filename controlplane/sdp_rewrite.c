@@ -205,8 +205,8 @@ static bool attribute_passes(struct span attribute, const struct far_names *name
 /* "AS:128" (RFC 8866 section 5.8) */
 static bool is_bandwidth(struct span text)
 {
-	return run_take(&text, is_token) && octet_take(&text, ':') && run_take(&text, is_digit) &&
-	       text.n == 0;
+	return !has_address(text) && run_take(&text, is_token) && octet_take(&text, ':') &&
+	       run_take(&text, is_digit) && text.n == 0;
 }
 
 /* "0 0" (section 5.9) */
