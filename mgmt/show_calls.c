@@ -15,7 +15,6 @@ struct listing {
 	struct table table;
 	uint64_t after; /* the last call printed */
 	uint64_t count;
-	bool more;
 };
 
 static const struct column call_columns[] = {
