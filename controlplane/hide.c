@@ -77,8 +77,6 @@ static void copy_reason(struct span name, struct span value, const struct leg *t
 	write_line(name, hide_reason(value, &reason), out);
 }
 
-/* RFC 3325: asserted by a trusted realm only, and not shown to an untrusted one when privacy is asked for (the caller of
- * hide_headers has the message; see identity_may_cross). */
 static void copy_identity(struct span name, struct span value, const struct leg *to, struct writer *out)
 {
 	struct name_addr address;
@@ -126,12 +124,11 @@ static const char *const never_passed[] = { "Via", "v", "From", "f", "To", "t", 
 	"Contact", "m", "Route", "Record-Route", "Max-Forwards", "Content-Length", "l", "Content-Type", "c",
 	"Require", "Supported", "k", "Allow", "Session-Expires", "x", "RAck", "RSeq" };
 
-static bool identity_may_cross(const struct message *message, const struct leg *from, const struct leg *to)
+/* RFC 3325: an asserted identity means something between realms that trust each other. To an untrusted one it would tell the
+ * name of an inside user that From and To do not. */
+static bool identity_may_cross(const struct leg *from, const struct leg *to)
 {
-	if (from->realm->trust != CONFIG_TRUST_TRUSTED)
-		return false;
-	return to->realm->trust == CONFIG_TRUST_TRUSTED ||
-	       !message_has_token(message, SPAN("Privacy"), SPAN("id"));
+	return from->realm->trust == CONFIG_TRUST_TRUSTED && to->realm->trust == CONFIG_TRUST_TRUSTED;
 }
 
 static void copy_extra(const struct message *message, const struct leg *to, struct writer *out)
@@ -154,7 +151,7 @@ static void copy_extra(const struct message *message, const struct leg *to, stru
 void hide_headers(const struct message *message, enum hide_kind kind, const struct leg *from,
 	const struct leg *to, struct writer *out)
 {
-	bool identity = identity_may_cross(message, from, to);
+	bool identity = identity_may_cross(from, to);
 	struct span value, one;
 
 	for (size_t i = 0; i < sizeof(hide_table) / sizeof(hide_table[0]); i++) {
