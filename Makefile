@@ -66,7 +66,8 @@ mgmt_LIBS         := mgmt cpclient dpclient config base
 libosip2_cflags :=
 libosip2_libs   := -losip2 -losipparser2
 mimalloc_cflags :=
-mimalloc_libs   := -lmimalloc
+# The sanitizers bring their own allocator.
+mimalloc_libs   := $(if $(SAN),,-lmimalloc)
 libdpdk_cflags  := $(call pkg_cflags,libdpdk)
 libdpdk_libs    := $(call pkg_libs,libdpdk)
 $(foreach p,libuv libsystemd libconfuse libmnl jansson,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
