@@ -163,6 +163,7 @@ class Endpoint:
 
     def close(self):
         self._open = False
+        self.socket.sendto(b"", self.socket.getsockname())  # wakes the thread
         self._thread.join()
         self.socket.close()
 
