@@ -21,10 +21,11 @@ struct message {
 };
 
 /* The fields of struct scan that borrow the message. A new one there belongs into this list. */
-#define SCAN_SPANS(X)                                                                              \
-	X(method_name)                                                                             \
-	X(request_uri) X(call_id) X(from_tag) X(to_tag) X(branch) X(sent_by) X(from) X(to) X(cseq) \
-		X(contact) X(header_block) X(body) X(content_type)
+#define SCAN_SPANS(X)                                                                          \
+	X(method_name)                                                                         \
+	X(request_uri)                                                                         \
+	X(call_id) X(from_tag) X(to_tag) X(branch) X(sent_by) X(from) X(to) X(cseq) X(contact) \
+		X(header_block) X(body) X(content_type)
 
 static struct span moved(struct span s, struct span from, const char *to)
 {
@@ -97,29 +98,33 @@ int message_parse(const struct scan *scan, struct span text, const struct sip_fl
 	struct message **out, unsigned *status)
 {
 	struct message *message = message_new(scan, text, flow);
-	int result;
+	bool answerable = scan->is_request && scan->method != SIP_METHOD_ACK;
 
-	*status = 0;
+	*status = answerable ? 503 : 0;
 	if (!message)
-		return -ENOMEM;
-	result = parse(message);
-	if (result == 0)
-		result = message_check(message, message->sip, status);
-	else if (scan->is_request && scan->method != SIP_METHOD_ACK)
-		*status = result == -ENOMEM ? 503 : 400;
-	if (result < 0) {
-		message_free(message);
 		return -EINVAL;
+	*status = 0;
+	if (message_check(message, NULL, status) < 0)
+		goto refused;
+	if (parse(message) < 0) {
+		*status = answerable ? 400 : 0;
+		goto refused;
 	}
+	if (message_check(message, message->sip, status) < 0)
+		goto refused;
 	*out = message;
 	return 0;
+refused:
+	message_free(message);
+	return -EINVAL;
 }
 
 void message_free(struct message *message)
 {
 	if (!message)
 		return;
-	osip_message_free(message->sip);
+	if (message->sip)
+		osip_message_free(message->sip);
 	free(message);
 }
 

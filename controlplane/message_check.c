@@ -40,20 +40,14 @@ static bool addresses_are_readable(const struct message *message, const osip_mes
 	return message_from(message, &address) == 0 && message_to(message, &address) == 0;
 }
 
-static bool has_sip_scheme(struct span uri)
-{
-	struct span scheme = span_cut(&uri, ':');
-
-	return span_equal_case(scheme, SPAN("sip")) || span_equal_case(scheme, SPAN("sips"));
-}
-
 static bool scheme_is_known(const struct message *message, const osip_message_t *sip)
 {
-	struct span uri = message_scan(message)->request_uri;
-	struct span rest = uri;
+	struct span rest = message_scan(message)->request_uri;
+	struct span scheme = span_cut(&rest, ':');
 
 	(void)sip;
-	return has_sip_scheme(uri) || span_equal_case(span_cut(&rest, ':'), SPAN("tel"));
+	return span_equal_case(scheme, SPAN("sip")) || span_equal_case(scheme, SPAN("sips")) ||
+	       span_equal_case(scheme, SPAN("tel"));
 }
 
 static bool request_uri_is_readable(const struct message *message, const osip_message_t *sip)
@@ -100,21 +94,20 @@ static bool may_travel(const struct message *message, const osip_message_t *sip)
 	       scan->method == SIP_METHOD_ACK || scan->method == SIP_METHOD_CANCEL;
 }
 
-enum applies { TO_ALL, TO_REQUESTS };
-
 static const struct {
-	enum applies applies;
+	bool before_parse; /* asks the pre-scan's index alone */
+	bool requests_only;
 	unsigned status;
 	bool (*holds)(const struct message *message, const osip_message_t *sip);
 } checks[] = {
-	{ TO_ALL, 400, is_complete },
-	{ TO_ALL, 400, cseq_agrees },
-	{ TO_ALL, 400, addresses_are_readable },
-	{ TO_ALL, 400, contact_is_readable },
-	{ TO_REQUESTS, 416, scheme_is_known },
-	{ TO_REQUESTS, 400, request_uri_is_readable },
-	{ TO_REQUESTS, 400, transport_agrees },
-	{ TO_REQUESTS, 483, may_travel },
+	{ true, true, 416, scheme_is_known },
+	{ true, true, 400, request_uri_is_readable },
+	{ true, false, 400, addresses_are_readable },
+	{ true, false, 400, contact_is_readable },
+	{ true, true, 483, may_travel },
+	{ false, false, 400, is_complete },
+	{ false, false, 400, cseq_agrees },
+	{ false, true, 400, transport_agrees },
 };
 
 int message_check(const struct message *message, const osip_message_t *sip, unsigned *status)
@@ -122,7 +115,8 @@ int message_check(const struct message *message, const osip_message_t *sip, unsi
 	const struct scan *scan = message_scan(message);
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		if ((checks[i].applies == TO_REQUESTS && !scan->is_request) || checks[i].holds(message, sip))
+		if (checks[i].before_parse != !sip || (checks[i].requests_only && !scan->is_request) ||
+			checks[i].holds(message, sip))
 			continue;
 		*status = scan->is_request && scan->method != SIP_METHOD_ACK ? checks[i].status : 0;
 		return -EINVAL;

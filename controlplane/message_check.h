@@ -7,7 +7,7 @@
 
 #include "controlplane/message.h"
 
-/* 0; or -EINVAL with *status = what the request deserves, 0 for responses and ACKs. */
+/* Called twice: with `sip` NULL for what needs no parser, then with what the parser made. 0; or -EINVAL with *status = what the request deserves, 0 for responses and ACKs. */
 int message_check(const struct message *message, const osip_message_t *sip, unsigned *status);
 
 #endif
