@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* DPDK's environment: memory, CPUs, its log into ours, its files where we can remove them. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -44,17 +45,28 @@ __attribute__((format(printf, 2, 3))) static void argument(struct arguments *a, 
 	a->count++;
 }
 
-/* DPDK prints lines; each becomes a record. The TAP driver's complaints about missing multi-queue queueing are known to be
- * harmless, and what a driver cannot undo without root's rights the keeper does. */
+/* Complaints that mean nothing to us: TAP without multi-queue queueing and without secondary processes, and what an XDP
+ * driver cannot undo without root's rights (the keeper does). */
+static bool harmless(struct span line)
+{
+	static const char *const known[] = { "multiq", "tap_nl_dump_ext_ack", "Disabling rte flow",
+		"to secondary", "remove_xdp_program", "removing XDP program", "No legacy callbacks" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (memmem(line.p, line.n, known[i], strlen(known[i])) != NULL)
+			return true;
+	return false;
+}
+
+/* DPDK prints lines; each becomes a record. */
 static ssize_t log_line(void *cookie, const char *text, size_t length)
 {
 	struct span line = span_trim((struct span){ text, length });
-	uint32_t level = (uint32_t)rte_log_cur_msg_loglevel();
 
 	(void)cookie;
 	if (line.n == 0)
 		return (ssize_t)length;
-	if (level <= RTE_LOG_ERR)
+	if (rte_log_cur_msg_loglevel() <= (int)RTE_LOG_WARNING && !harmless(line))
 		log_info("dpdk", "driver reports", LOG_SPAN("text", line));
 	else
 		log_debug("dpdk", "driver reports", LOG_SPAN("text", line));
@@ -171,12 +183,36 @@ static void port_arguments(const struct dataplane *dp, struct arguments *a)
 	}
 }
 
+/* The XDP libraries print to stderr on their own; what goes wrong with a port is reported by its error. They come with
+ * DPDK's driver, not with us: found, not linked. */
+static void xdp_libraries_quiet(void)
+{
+	static const struct {
+		const char *library, *function;
+	} printers[] = { { "libbpf.so.1", "libbpf_set_print" }, { "libxdp.so.1", "libxdp_set_print" } };
+
+	for (size_t i = 0; i < sizeof(printers) / sizeof(printers[0]); i++) {
+		void *library = dlopen(printers[i].library, RTLD_LAZY | RTLD_NOLOAD);
+		void *(*set_print)(void *) = NULL;
+
+		if (library == NULL)
+			continue;
+		*(void **)&set_print = dlsym(library, printers[i].function);
+		if (set_print != NULL)
+			(void)set_print(NULL);
+		dlclose(library);
+	}
+}
+
 /* DPDK keeps a directory with its telemetry socket; ours is in the run directory, and the keeper removes it. */
 static int runtime_directory(const struct dataplane *dp)
 {
 	char path[256];
 	int status;
 
+	/* One program per interface, attached directly: the dispatcher would leave pins in bpffs behind. */
+	if (setenv("LIBXDP_SKIP_DISPATCHER", "1", 1) != 0)
+		return -errno;
 	if (setenv("RUNTIME_DIRECTORY", dp->config->system.run_directory, 1) != 0)
 		return -errno;
 	snprintf(path, sizeof(path), "%s/dpdk", dp->config->system.run_directory);
@@ -217,6 +253,7 @@ int eal_start(struct dataplane *dp)
 		return -EIO;
 	}
 	dp->eal_arguments = a;
+	xdp_libraries_quiet();
 	return 0;
 out:
 	free(a);

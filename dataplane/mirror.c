@@ -113,10 +113,10 @@ static int ingress_drop(const struct port *p)
 	int status = keeper_tell(KEEPER_NFT_TABLE, table, NULL);
 	if (status != 0)
 		return status;
+	/* Naming it first makes deleting what a crashed machine may have left no error. */
 	snprintf(text, sizeof(text),
-		"table netdev %s\ndelete table netdev %s\n"
-		"table netdev %s { chain ingress { type filter hook ingress device \"%s\" priority 0; policy "
-		"drop; } }\n",
+		"table netdev %s\ndelete table netdev %s\ntable netdev %s {\n\tchain ingress {\n"
+		"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n\t}\n}\n",
 		table, table, table, p->config->port);
 	return nft_run(text);
 }
