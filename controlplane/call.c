@@ -239,13 +239,11 @@ static void describe_leg(const struct leg *leg, struct cp_leg *out)
 	address_print(&leg->flow.remote, out->remote);
 	address_print(listener_address(leg->flow.listener), out->local);
 	copy_text(out->call_id, sizeof(out->call_id), leg->call_id);
-	if (leg->side == LEG_CALLED) {
-		if (leg->target && sip_uri_parse(span_from(leg->target), &uri) == 0)
-			user = uri.user;
-	} else if (leg->remote && name_addr_parse(span_from(leg->remote), &address) == 0 &&
-		   sip_uri_parse(address.uri, &uri) == 0) {
+	if (leg->side == LEG_CALLED)
+		user = span_from(leg->called);
+	else if (leg->remote && name_addr_parse(span_from(leg->remote), &address) == 0 &&
+		 sip_uri_parse(address.uri, &uri) == 0)
 		user = uri.user;
-	}
 	snprintf(out->user, sizeof(out->user), "%.*s", SPAN_FMT(user));
 }
 

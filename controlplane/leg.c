@@ -160,13 +160,14 @@ struct sip_flow leg_flow(const struct leg *leg)
 
 /* --- making --------------------------------------------------------------------------------------------------------- */
 
-static void keep_contact_user(struct leg *leg, struct span user)
+/* Longer than its field: left out. */
+static void keep_user(char field[64], struct span user)
 {
 	struct writer out;
 
-	writer_init(&out, leg->contact_user, sizeof(leg->contact_user) - 1);
+	writer_init(&out, field, 63);
 	writer_span(&out, user);
-	leg->contact_user[out.len] = '\0';
+	field[out.len] = '\0';
 }
 
 int leg_init_server(struct leg *leg, struct shard *shard, const struct message *invite)
@@ -188,7 +189,7 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 	if (message_from(invite, &from) || message_to(invite, &to) || from.tag.n == 0)
 		return -EINVAL;
 	if (message_request_uri(invite, &uri) == 0)
-		keep_contact_user(leg, hide_user(&uri));
+		keep_user(leg->contact_user, hide_user(&uri));
 	if ((error = keep(&leg->call_id, scan->call_id)) || (error = keep(&leg->remote_tag, from.tag)) ||
 		(error = keep_name_addr(&leg->remote, &from)) || (error = keep_name_addr(&leg->local, &to)) ||
 		(error = take_target(leg, invite)) || (error = keep_routes(leg, invite, false)))
@@ -213,10 +214,11 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	leg->realm = interface->realm;
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	shard_token(shard, leg->local_tag);
+	keep_user(leg->called, called);
 	address_print_uri(listener_address(flow->listener), ours);
 	address_print_uri(&flow->remote, theirs);
 	if (sip_uri_parse(from->uri, &uri) == 0)
-		keep_contact_user(leg, hide_user(&uri));
+		keep_user(leg->contact_user, hide_user(&uri));
 
 	writer_init(&out, text, sizeof(text));
 	hide_name_addr(from, span_from(ours), &out);

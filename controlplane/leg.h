@@ -33,6 +33,7 @@ struct leg {
 	char *local, *remote; /* values of From and To without tags, as this leg's peer knows them */
 	char *target; /* request URI: the peer's contact */
 	char *routes; /* route set in order of use, comma separated; NULL = empty */
+	char called[64]; /* LEG_CALLED: user part of the first request URI */
 	char contact_user[64]; /* of our own contact */
 	uint32_t local_cseq; /* last used */
 	uint32_t invite_cseq; /* of our last INVITE: what its ACK repeats */
