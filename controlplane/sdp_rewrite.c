@@ -175,17 +175,19 @@ static bool is_rtpmap(struct span text)
 
 static bool value_fits(enum shape shape, struct span value, const struct far_names *names)
 {
+	if (value.n == 0)
+		return shape == SHAPE_NONE || shape == SHAPE_TOKEN;
 	switch (shape) {
 	case SHAPE_NONE:
-		return value.n == 0;
+		return false;
 	case SHAPE_NUMBER:
 		return is_number(value);
 	case SHAPE_TOKEN:
-		return value.n == 0 || (is_token_list(value) && !reveals_host(value, names));
+		return is_token_list(value) && !reveals_host(value, names);
 	case SHAPE_RTPMAP:
 		return is_rtpmap(value) && !has_address(value);
 	case SHAPE_TEXT:
-		return value.n && !reveals_host(value, names);
+		return !reveals_host(value, names);
 	}
 	return false;
 }

@@ -517,6 +517,16 @@ static void codec_parameters_survive_whatever_they_look_like(void **state)
 	}
 }
 
+static void attributes_without_the_value_they_need_are_dropped(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		PARSE("v=0\nm=audio 4000 RTP/AVP "
+		      "0\na=ptime\na=ptime:\na=fmtp\na=rtpmap:\na=rtcp-rsize:1\na=:x\na=\nb=\na=label\n"),
+		0);
+	assert_string_equal(rewrite(), HEAD "t=0 0\r\nm=audio 10000 RTP/AVP 0\r\na=label\r\na=sendrecv\r\n");
+}
+
 static void a_buffer_too_small_is_told(void **state)
 {
 	struct writer w;
@@ -558,6 +568,7 @@ int main(void)
 		TEST(rtcp_mux_passes_only_when_allowed),
 		TEST(the_session_direction_is_written_into_each_stream),
 		TEST(codec_parameters_survive_whatever_they_look_like),
+		TEST(attributes_without_the_value_they_need_are_dropped),
 		TEST(a_buffer_too_small_is_told),
 	};
 
