@@ -256,6 +256,41 @@ static void a_stuck_peer_is_bounded_and_loses_nothing_taken(void **state)
 	free(drain);
 }
 
+static int accept_and_greet(struct fixture *f, int listener)
+{
+	struct hello_packet hello = hello_packet_of(API, SERVER_GENERATION);
+	int fd;
+
+	assert_int_equal(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+	RUN_UNTIL(f, (fd = accept(listener, NULL, NULL)) >= 0);
+	raw_send(fd, &hello, sizeof(hello));
+	return fd;
+}
+
+static void what_was_stuck_is_not_sent_on_the_next_connection(void **state)
+{
+	struct fixture *f = *state;
+	int listener = raw_listen(f);
+	struct ipc_peer *client = dial(f, &f->client_side, API, CLIENT_GENERATION);
+	static _Alignas(8) uint8_t buffer[IPC_PACKET_MAX];
+	int fd = accept_and_greet(f, listener);
+
+	RUN_UNTIL(f, f->client_side.ups == 1);
+	for (uint64_t i = 0; i < 40; i++)
+		assert_int_equal(ipc_send(client, 1, 0, i, buffer, 50000), 0);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	close(fd);
+	RUN_UNTIL(f, f->client_side.downs == 1);
+	fd = accept_and_greet(f, listener);
+	RUN_UNTIL(f, f->client_side.ups == 2);
+	assert_int_equal(ipc_send(client, 2, 0, 0, NULL, 0), 0);
+	assert_int_equal(raw_receive(f, fd, buffer, sizeof(buffer)), sizeof(struct hello_packet));
+	assert_int_equal(raw_receive(f, fd, buffer, sizeof(buffer)), sizeof(struct ipc_frame));
+	ipc_peer_free(client);
+	close(fd);
+	close(listener);
+}
+
 /* --- freed from inside the handlers --- */
 
 static void free_own_peer(struct recorder *r, struct ipc_peer *peer)
@@ -493,6 +528,7 @@ int main(void)
 		WITH_FIXTURE(what_was_queued_for_a_lost_connection_is_not_sent_on_the_next),
 		WITH_FIXTURE(another_version_is_refused_with_one_line_while_retrying),
 		WITH_FIXTURE(a_stuck_peer_is_bounded_and_loses_nothing_taken),
+		WITH_FIXTURE(what_was_stuck_is_not_sent_on_the_next_connection),
 		WITH_FIXTURE(a_client_may_free_itself_when_up),
 		WITH_FIXTURE(a_client_may_free_itself_when_down),
 		WITH_FIXTURE(after_a_peer_frees_itself_no_frame_of_the_packet_is_delivered),
