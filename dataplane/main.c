@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sallyport-dataplane: the packet workers and the one who looks after them. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -52,13 +54,17 @@ static int keeper_init(struct daemon *d)
 {
 	struct dataplane *dp = d->context;
 	char path[PATH_LONGEST];
-	int status = keeper_start();
+	int status;
 
+	if (geteuid() == 0 && getpwnam(dp->config->system.user) == NULL)
+		return config_refuse(dp->config, "system", NULL, "user",
+			"there is no user \"%s\"; `useradd --system %s` makes one", dp->config->system.user,
+			dp->config->system.user);
+	status = keeper_start();
 	if (status != 0) {
 		log_error("keeper", "cannot be started", LOG_ERRNO("error", status));
 		return status;
 	}
-	snprintf(path, sizeof(path), "%s/dataplane.sock", dp->config->system.run_directory);
 	status = daemon_directory(dp->config->system.run_directory, dp->config->system.user);
 	if (status == 0)
 		status = daemon_pid_open(dp->config->system.run_directory, "dataplane");
@@ -67,7 +73,10 @@ static int keeper_init(struct daemon *d)
 		return config_refuse(dp->config, "system", NULL, "run-directory", "cannot be used (%s)",
 			status == -EEXIST ? "another dataplane runs with it" : strerror(-status));
 	}
-	return keeper_tell(KEEPER_FILE, path, NULL);
+	snprintf(path, sizeof(path), "%s/dataplane.pid", dp->config->system.run_directory);
+	status = keeper_tell(KEEPER_FILE, path, NULL);
+	snprintf(path, sizeof(path), "%s/dataplane.sock", dp->config->system.run_directory);
+	return status != 0 ? status : keeper_tell(KEEPER_FILE, path, NULL);
 }
 
 static void keeper_fini(struct daemon *d)

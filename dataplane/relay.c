@@ -74,7 +74,8 @@ static bool source_learn(struct worker *w, struct item *it, enum flow_component 
 	return false;
 }
 
-static void relay_send(struct worker *w, struct item *it, enum flow_component c)
+/* `c`: by which of the other side's components it leaves. */
+static void relay_send(struct worker *w, struct item *it, enum flow_component c, bool rtcp)
 {
 	struct flow *f = it->flow;
 	const struct flow_rule *r = it->rule;
@@ -130,7 +131,8 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c)
 	transmit_packet(w, out->device, it->m, DP_COUNTER_DROP_TX_FULL);
 	return;
 drop:
-	counter_add(&f->not_relayed, 1);
+	if (!rtcp)
+		counter_add(&f->not_relayed, 1);
 	worker_drop(w, it->m, drop);
 }
 
@@ -169,7 +171,7 @@ static void relay_media(struct worker *w, struct item *it)
 		rtp_measure(&f->stats, payload, it->p.payload, w->now_us);
 	else
 		rtp_count(&f->stats, it->p.payload, w->now_us);
-	relay_send(w, it, rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP);
+	relay_send(w, it, rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP, rtcp);
 }
 
 /* Sets it->flow and asks for its cache lines when the packet is for a media port. */
