@@ -91,6 +91,24 @@ static uint8_t own_family(const struct media *media, unsigned side)
 	return has_pool(media, side, family) ? family : (uint8_t)(10 - family);
 }
 
+/* Where a peer can be: RFC 2543's hold (0.0.0.0), loopback and multicast are no places to send to. */
+static bool is_unicast(const union address *a)
+{
+	uint32_t v4;
+
+	if (a->sa.sa_family == AF_INET6)
+		return !IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr) &&
+		       !IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) &&
+		       !IN6_IS_ADDR_MULTICAST(&a->in6.sin6_addr) && !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
+	v4 = ntohl(a->in4.sin_addr.s_addr);
+	return a->sa.sa_family == AF_INET && v4 >> 24 != 0 && v4 >> 24 != 127 && v4 >> 24 < 224;
+}
+
+static union address usable(const union address *a, uint8_t family)
+{
+	return family_of(a) == family && is_unicast(a) && address_port(a) ? *a : (union address){ 0 };
+}
+
 static void describe(const struct media *media, unsigned side, const struct sdp_media *m, bool is_offer,
 	struct media_side *out)
 {
@@ -103,8 +121,8 @@ static void describe(const struct media *media, unsigned side, const struct sdp_
 	out->off = m->port == 0;
 	out->direction = (uint8_t)m->direction;
 	out->mux = m->rtcp_mux;
-	out->remote = family == out->family ? m->rtp : (union address){ 0 };
-	out->rtcp = family_of(&m->rtcp) == out->family ? m->rtcp : (union address){ 0 };
+	out->remote = usable(&m->rtp, out->family);
+	out->rtcp = usable(&m->rtcp, out->family);
 }
 
 /* --- requests to the dataplane --------------------------------------------------------------------------------------- */
@@ -142,8 +160,7 @@ static bool may_be_behind_nat(const struct media_party *party, const struct medi
 static bool receives_nothing(const struct media_side *side)
 {
 	return !side->known || side->off || !address_is_set(&side->remote) ||
-	       address_is_unspecified(&side->remote) || side->direction == SDP_SENDONLY ||
-	       side->direction == SDP_INACTIVE;
+	       side->direction == SDP_SENDONLY || side->direction == SDP_INACTIVE;
 }
 
 static bool sends_nothing(const struct media_stream *stream, unsigned side)
