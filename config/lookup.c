@@ -16,15 +16,45 @@ struct config_setting *config_setting_find(const struct config_object *object, c
 	return NULL;
 }
 
-const struct config_object *config_object_find(
-	const struct config_private *private, const struct config_section *section, const char *name)
+/* FNV-1a; the number of objects is bounded, so that a file made to collide costs time in bounds too. */
+static size_t bucket(const struct config_section *section, const char *name)
+{
+	uint32_t hash = 2166136261U;
+	const char *const parts[] = { section->name, name ? name : "" };
+
+	for (size_t i = 0; i < 2; i++)
+		for (const char *p = parts[i]; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * 16777619U;
+	return hash % CONFIG_BUCKETS;
+}
+
+void config_object_add(struct config_private *private, struct config_object *object)
+{
+	struct config_object **alike = &private->alike[bucket(object->section, object->name)];
+
+	object->next_alike = *alike;
+	*alike = object;
+	*private->objects_tail = object;
+	private->objects_tail = &object->next;
+}
+
+const struct config_object *config_object_find_in(const struct config_private *private,
+	const struct config_section *section, const struct config_object *parent, const char *name)
 {
 	const struct config_object *o;
 
-	for (o = private->objects; o; o = o->next)
-		if (o->section == section && (!section->named || (name && !strcmp(o->name, name))))
+	if (section->named != (name != NULL))
+		return NULL;
+	for (o = private->alike[bucket(section, name)]; o; o = o->next_alike)
+		if (o->section == section && o->parent == parent && (!name || !strcmp(o->name, name)))
 			return o;
 	return NULL;
+}
+
+const struct config_object *config_object_find(
+	const struct config_private *private, const struct config_section *section, const char *name)
+{
+	return config_object_find_in(private, section, NULL, section->named ? name : NULL);
 }
 
 static unsigned object_line(const struct config_object *object, const char *setting)

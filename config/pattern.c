@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Regular expressions of the configuration: POSIX extended, without what costs unbounded time or memory.
  * They are matched against text from the network, so back references (exponential to match) are refused, and so are
- * intervals that multiply: the matcher unrolls "(a{99}){99}" into its whole product. */
+ * intervals that multiply: the matcher writes "(a{99}){99}" out, in memory that grows with the square of the result. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "config/source.h"
-
-enum { INTERVAL_PRODUCT_MAX = 1000 };
 
 /* The larger bound of the interval whose digits begin at *p, which is moved behind them. */
 static unsigned interval_bound(const char **p)
@@ -18,7 +17,7 @@ static unsigned interval_bound(const char **p)
 	while (isdigit((unsigned char)**p) || **p == ',') {
 		if (**p == ',')
 			value = 0;
-		else if (value <= INTERVAL_PRODUCT_MAX)
+		else if (value <= CONFIG_ATOMS_MAX)
 			value = value * 10 + (unsigned)(**p - '0');
 		largest = value > largest ? value : largest;
 		(*p)++;
@@ -48,38 +47,86 @@ static const char *skip_bracket(const char *p)
 	return *p ? p + 1 : p;
 }
 
-static const char *refusal(const char *p)
+/* Atoms of a pattern when its intervals are written out, group by group. */
+struct expansion {
+	struct {
+		size_t atoms, last; /* so far; those an interval would repeat */
+	} group[CONFIG_PATTERN_LENGTH_MAX + 1];
+	size_t depth, most;
+};
+
+static void expansion_add(struct expansion *e, size_t atoms)
 {
-	unsigned product = 1;
+	e->group[e->depth].last = atoms;
+	e->group[e->depth].atoms += atoms;
+	if (e->group[e->depth].atoms > e->most)
+		e->most = e->group[e->depth].atoms;
+}
 
-	while (*p) {
-		if (*p == '\\' && p[1]) {
-			if (p[1] >= '1' && p[1] <= '9')
-				return "back references are not supported";
-			p += 2;
-		} else if (*p == '[') {
+static void expansion_open(struct expansion *e)
+{
+	e->depth++;
+	e->group[e->depth].atoms = e->group[e->depth].last = 0;
+}
+
+static void expansion_close(struct expansion *e)
+{
+	if (!e->depth)
+		return; /* the compiler will say so */
+	e->depth--;
+	expansion_add(e, e->group[e->depth + 1].atoms + 1);
+}
+
+static void expansion_repeat(struct expansion *e, size_t times)
+{
+	size_t last = e->group[e->depth].last;
+
+	if (times < 2)
+		return;
+	expansion_add(e, last * (times - 1));
+	e->group[e->depth].last = last * times;
+}
+
+/* Why it is refused, or NULL and its atoms. */
+static const char *refusal(const char *p, size_t *atoms)
+{
+	struct expansion e = { .depth = 0 };
+
+	while (*p && e.most <= CONFIG_ATOMS_MAX) {
+		if (*p == '\\' && p[1] >= '1' && p[1] <= '9')
+			return "back references are not supported";
+		if (*p == '[') {
 			p = skip_bracket(p);
+			expansion_add(&e, 1);
 		} else if (*p == '{') {
-			unsigned bound;
-
 			p++;
-			bound = interval_bound(&p);
-			product *= bound > 1 ? bound : 1;
-			if (product > INTERVAL_PRODUCT_MAX)
-				return "its intervals multiply to more than 1000";
+			expansion_repeat(&e, interval_bound(&p));
 		} else {
-			p++;
+			if (*p == '(')
+				expansion_open(&e);
+			else if (*p == ')')
+				expansion_close(&e);
+			else if (!strchr("*+?}", *p))
+				expansion_add(&e, 1);
+			p += *p == '\\' && p[1] ? 2 : 1;
 		}
 	}
-	return NULL;
+	*atoms = e.most;
+	return e.most > CONFIG_ATOMS_MAX ? "its intervals make it too large" : NULL;
 }
 
 int config_pattern_compile(struct config_load *load, const char *text, regex_t *regex, char *why, size_t size)
 {
-	const char *refused = refusal(text);
+	size_t atoms = 0;
+	const char *refused = refusal(text, &atoms);
 	struct config_pattern *pattern;
 	int error;
 
+	if (!refused) {
+		load->pattern_cost += atoms * atoms;
+		if (load->pattern_cost > CONFIG_PATTERNS_MAX)
+			refused = "the patterns of the file are too large together";
+	}
 	if (refused) {
 		(void)snprintf(why, size, "%s", refused);
 		return -EINVAL;

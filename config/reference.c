@@ -27,9 +27,8 @@ static const char *const introduction =
 	"- A secret may be `\"file:/path\"`: the first line of that file.\n"
 	"- Nothing is expanded or included. A setting is written once; a name is given once per kind of "
 	"section.\n"
-	"- Patterns are POSIX extended regular expressions without back references; their intervals "
-	"(`{2,9}`) multiply to at most "
-	"1000.\n";
+	"- Patterns are POSIX extended regular expressions without back references; with its intervals\n"
+	"  (`{2,9}`) written out, a pattern has at most 1000 atoms.\n";
 
 static void write_limits(FILE *out)
 {

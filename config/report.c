@@ -57,22 +57,23 @@ static int by_line(const void *a, const void *b)
 
 void config_report_all(struct config_load *load)
 {
-	static const char format[] = "%.512s: %u more %s not shown";
+	const struct {
+		bool is_error, is_beyond;
+		const char *what;
+	} beyond[] = { { true, load->errors > CONFIG_MESSAGES_MAX, "errors" },
+		{ false, load->warnings > CONFIG_MESSAGES_MAX, "warnings" } };
 	char text[640];
-	unsigned max = CONFIG_MESSAGES_MAX;
 
 	qsort(load->messages, load->message_count, sizeof(load->messages[0]), by_line);
 	for (unsigned i = 0; i < load->message_count; i++)
 		load->reporter->report(
 			load->reporter->arg, load->messages[i].is_error, load->messages[i].text);
-	if (load->errors > max) {
-		(void)snprintf(text, sizeof(text), format, load->private->file, load->errors - max, "errors");
-		load->reporter->report(load->reporter->arg, true, text);
-	}
-	if (load->warnings > max) {
-		(void)snprintf(
-			text, sizeof(text), format, load->private->file, load->warnings - max, "warnings");
-		load->reporter->report(load->reporter->arg, false, text);
+	for (size_t i = 0; i < 2; i++) {
+		if (!beyond[i].is_beyond)
+			continue;
+		(void)snprintf(text, sizeof(text), "%.512s: more %s are not shown", load->private->file,
+			beyond[i].what);
+		load->reporter->report(load->reporter->arg, beyond[i].is_error, text);
 	}
 	load->message_count = 0;
 }

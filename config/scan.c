@@ -39,7 +39,7 @@ static void skip_braces(struct scan *s)
 	} while (depth && s->t.kind != TOKEN_END);
 }
 
-/* The rest of a statement that is refused, its name being taken; and blanks it. */
+/* The rest of a statement that is refused, its name being taken; and drops it. */
 static void skip_statement(struct scan *s, size_t mark)
 {
 	while (is_value(s))
@@ -51,7 +51,7 @@ static void skip_statement(struct scan *s, size_t mark)
 	}
 	if (s->t.kind == TOKEN_OPEN)
 		skip_braces(s);
-	tokens_blank(&s->t, mark);
+	tokens_drop(&s->t, mark);
 }
 
 static int stop(struct scan *s, const struct config_object *object, const struct config_row *row,
@@ -197,7 +197,8 @@ static int add_lines(struct scan *s, struct config_setting *setting)
 			memcpy(lines, setting->lines, setting->count * sizeof(*lines));
 		setting->lines = lines;
 	}
-	memcpy(setting->lines + setting->count, s->lines, s->line_count * sizeof(*lines));
+	if (s->line_count) /* an empty list has no array to point into */
+		memcpy(setting->lines + setting->count, s->lines, s->line_count * sizeof(*lines));
 	setting->count = count;
 	return 0;
 }
@@ -255,7 +256,7 @@ static int scan_values(struct scan *s, struct config_object *object, const struc
 	if (!error)
 		error = note_setting(s, object, row, line, adds, &good);
 	if (!good)
-		tokens_blank(&s->t, mark);
+		tokens_drop(&s->t, mark);
 	return error;
 }
 
@@ -295,6 +296,12 @@ static int scan_statement(struct scan *s, struct config_object *object, bool ref
 	return error;
 }
 
+/* Beyond what is shown nobody reads on, and a hostile file could make much work of it. */
+static int enough(const struct scan *s)
+{
+	return s->t.load->errors > CONFIG_MESSAGES_MAX ? -EINVAL : 0;
+}
+
 static int scan_body(struct scan *s, struct config_object *object, bool refused)
 {
 	int error = 0;
@@ -311,6 +318,8 @@ static int scan_body(struct scan *s, struct config_object *object, bool refused)
 			return -EINVAL;
 		}
 		error = scan_statement(s, object, refused);
+		if (!error)
+			error = enough(s);
 	}
 	if (!error)
 		tokens_take(&s->t);
@@ -333,17 +342,6 @@ static bool name_is_allowed(
 			section->name_characters ? section->name_characters
 						 : "letters, digits, \".\", \"_\", \"-\"");
 	return good;
-}
-
-static const struct config_object *same_object(const struct scan *s, const struct config_section *section,
-	const struct config_object *parent, const char *name)
-{
-	const struct config_object *o;
-
-	for (o = s->t.load->private->objects; o; o = o->next)
-		if (o->section == section && o->parent == parent && (!name || !strcmp(o->name, name)))
-			return o;
-	return NULL;
 }
 
 static struct config_object *new_object(struct scan *s, const struct config_section *section,
@@ -411,7 +409,7 @@ static int open_section(struct scan *s, const struct config_section *section, st
 		skip_statement(s, mark);
 		return s->t.load->out_of_memory ? -ENOMEM : 0;
 	}
-	same = same_object(s, section, parent, name);
+	same = config_object_find_in(s->t.load->private, section, parent, name);
 	object = new_object(s, section, parent, name, line);
 	if (!object)
 		return -ENOMEM;
@@ -422,14 +420,12 @@ static int open_section(struct scan *s, const struct config_section *section, st
 	}
 	if (++s->objects > CONFIG_OBJECTS_MAX)
 		return stop(s, object, NULL, line, "is one section too many; allowed: 10000 in a file");
-	if (!refused) {
-		*s->t.load->private->objects_tail = object;
-		s->t.load->private->objects_tail = &object->next;
-	}
+	if (!refused)
+		config_object_add(s->t.load->private, object);
 	tokens_take(&s->t);
 	error = scan_body(s, object, refused);
 	if (refused)
-		tokens_blank(&s->t, mark);
+		tokens_drop(&s->t, mark);
 	return error;
 }
 
@@ -463,6 +459,8 @@ int config_scan(struct config_load *load, const char *text, size_t length, char 
 	while (!error && s->t.kind != TOKEN_END) {
 		if (s->t.kind == TOKEN_WORD) {
 			error = scan_section(s, NULL, false);
+			if (!error)
+				error = enough(s);
 		} else {
 			config_report(load, true, s->t.token_line, "%s where a section must begin",
 				token_name(s->t.kind));

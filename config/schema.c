@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The rows of the schema: sections and settings with type, default, range, help and who uses them. */
 #include "config/schema.h"
+#include "config/source.h"
 
 /* clang-format off */
 #define FIELD(s, f)        .offset = offsetof(struct s, f)
@@ -266,9 +267,9 @@ static const struct config_row session_group_rows[] = {
 static const struct config_row local_policy_rows[] = {
 	{ .name = "from-realm", T(REFERENCE), FIELD(config_local_policy, from_realm), .target = "realm", USED(CP, CP),
 	  HELP("Only calls that come from there; not written: from anywhere.") },
-	{ .name = "from", T(REGEX), PAIR(config_local_policy, from, from_regex), RANGE(0, 256), USED(CP, CP),
+	{ .name = "from", T(REGEX), PAIR(config_local_policy, from, from_regex), RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, CP),
 	  HELP("Pattern for the user part of From; empty: any.") },
-	{ .name = "to", T(REGEX), PAIR(config_local_policy, to, to_regex), .fallback = ".*", RANGE(0, 256), USED(CP, CP),
+	{ .name = "to", T(REGEX), PAIR(config_local_policy, to, to_regex), .fallback = ".*", RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, CP),
 	  HELP("Pattern for the user part of the Request-URI.") },
 	{ .name = "next-hop", T(NEXT_HOP), REQUIRED, FIELD(config_local_policy, next_hop), USED(CP, CP), .works = "agent:*",
 	  HELP("Where the call goes: a session-agent, a session-group, or the registered phone.") },
@@ -281,7 +282,7 @@ static const struct config_row local_policy_rows[] = {
 };
 
 static const struct config_row translation_rows[] = {
-	{ .name = "match", T(REGEX), REQUIRED, PAIR(config_translation, match, match_regex), RANGE(1, 256), USED(CP, NOT_YET),
+	{ .name = "match", T(REGEX), REQUIRED, PAIR(config_translation, match, match_regex), RANGE(1, CONFIG_PATTERN_LENGTH_MAX), USED(CP, NOT_YET),
 	  HELP("Pattern for the number.") },
 	{ .name = "replace", T(STRING), FIELD(config_translation, replace), RANGE(0, 255), USED(CP, NOT_YET),
 	  HELP("What it becomes; `\\\\1` to `\\\\9` are the pattern's groups.") },
@@ -295,7 +296,7 @@ static const struct config_row rule_rows[] = {
 	  { "replace", CONFIG_MANIPULATION_REPLACE }), HELP("What is done.") },
 	{ .name = "header", T(STRING), REQUIRED, FIELD(config_manipulation_rule, header), RANGE(1, 64), USED(CP, NOT_YET),
 	  HELP("The header's name.") },
-	{ .name = "match", T(REGEX), PAIR(config_manipulation_rule, match, match_regex), RANGE(0, 256), USED(CP, NOT_YET),
+	{ .name = "match", T(REGEX), PAIR(config_manipulation_rule, match, match_regex), RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, NOT_YET),
 	  HELP("Only where the value matches this pattern; empty: always.") },
 	{ .name = "value", T(STRING), FIELD(config_manipulation_rule, value), RANGE(0, 255), USED(CP, NOT_YET),
 	  HELP("What is added or put in place; `\\\\1` to `\\\\9` are the pattern's groups.") },
@@ -304,7 +305,7 @@ static const struct config_row rule_rows[] = {
 static const struct config_row admission_rows[] = {
 	{ .name = "local-policy", T(REFERENCE), REQUIRED, FIELD(config_admission, local_policy), .target = "local-policy", USED(CP, NOT_YET),
 	  HELP("The policy whose calls are limited.") },
-	{ .name = "match", T(REGEX), PAIR(config_admission, match, match_regex), RANGE(0, 256), USED(CP, NOT_YET),
+	{ .name = "match", T(REGEX), PAIR(config_admission, match, match_regex), RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, NOT_YET),
 	  HELP("Pattern for the called number; empty: any.") },
 	{ .name = "max-sessions", T(UINT), FIELD(config_admission, max_sessions), .fallback = "0", RANGE(0, 1000000), USED(CP, NOT_YET),
 	  HELP("Calls at one time; 0: no limit.") },

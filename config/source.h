@@ -14,8 +14,12 @@
 enum {
 	CONFIG_TEXT_MAX = 4 << 20, /* bytes of a file */
 	CONFIG_OBJECTS_MAX = 10000, /* sections in a file: what libConfuse compares titles of is quadratic */
+	CONFIG_BUCKETS = 4096, /* of the index of objects */
 	CONFIG_VALUES_MAX = 1000, /* values in one list */
 	CONFIG_VALUE_LENGTH_MAX = 4096, /* bytes of one value as written */
+	CONFIG_PATTERN_LENGTH_MAX = 256,
+	CONFIG_ATOMS_MAX = 1000, /* of a pattern with its intervals written out */
+	CONFIG_PATTERNS_MAX = 8000000, /* sum of all patterns' squared atoms: about 100 MB when compiled */
 	CONFIG_MESSAGES_MAX = 100, /* errors shown, and as many warnings; more are counted */
 };
 
@@ -39,6 +43,7 @@ struct config_object {
 	struct config_setting *settings, **settings_tail;
 	void *typed; /* its struct in the model */
 	struct config_object *next; /* in the order of the file, children after their parent */
+	struct config_object *next_alike; /* of the same hash */
 };
 
 struct config_pattern { /* a compiled regular expression that config_free must release */
@@ -50,6 +55,7 @@ struct config_private {
 	struct arena arena;
 	char *file;
 	struct config_object *objects, **objects_tail;
+	struct config_object *alike[CONFIG_BUCKETS]; /* objects by section and name */
 	struct config_pattern *patterns;
 	struct config_ip_profile default_profile;
 };
@@ -69,6 +75,7 @@ struct config_load {
 	unsigned errors, warnings;
 	struct config_message messages[2 * CONFIG_MESSAGES_MAX];
 	unsigned message_count;
+	size_t pattern_cost;
 	bool out_of_memory;
 };
 
@@ -111,7 +118,10 @@ bool config_value_is_late(enum config_type type);
 /* How many values a list has that is not written. */
 size_t config_default_count(const struct config_row *row);
 
-/* lookup.c */
+/* lookup.c: objects by section, parent and name. Adding does not look for a same one. */
+void config_object_add(struct config_private *private, struct config_object *object);
+const struct config_object *config_object_find_in(const struct config_private *private,
+	const struct config_section *section, const struct config_object *parent, const char *name);
 const struct config_object *config_object_find(
 	const struct config_private *private, const struct config_section *section, const char *name);
 struct config_setting *config_setting_find(const struct config_object *object, const char *name);

@@ -249,11 +249,15 @@ void tokens_take(struct tokens *t)
 		read_token(t);
 }
 
-void tokens_blank(struct tokens *t, size_t mark)
+void tokens_drop(struct tokens *t, size_t mark)
 {
+	size_t kept = mark;
+
 	for (size_t i = mark; i < t->out_length; i++)
-		if (t->out[i] != '\n')
-			t->out[i] = ' ';
+		if (t->out[i] == '\n')
+			t->out[kept++] = '\n';
+	memmove(t->out + kept, t->out + t->out_length, t->clean_length);
+	t->out_length = kept;
 }
 
 const char *token_name(enum token_kind kind)

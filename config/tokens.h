@@ -37,8 +37,9 @@ struct tokens {
 int tokens_init(struct tokens *tokens, struct config_load *load, const char *text, size_t length);
 /* Takes the token that is next and reads up to the one after it. */
 void tokens_take(struct tokens *tokens);
-/* Blanks what was taken since tokens->out_length was `mark`; lines stay. */
-void tokens_blank(struct tokens *tokens, size_t mark);
+/* Drops from the clean copy what was taken since tokens->out_length was `mark`, but for the ends of lines.
+ * (Blanks in its place would be one long token to libConfuse, whose time grows with the square of its length.) */
+void tokens_drop(struct tokens *tokens, size_t mark);
 /* Length of the UTF-8 sequence at p, 0 when it is none. */
 size_t config_utf8_length(const char *p, const char *end);
 /* What the next token is, for messages: "{" or "end of file". */

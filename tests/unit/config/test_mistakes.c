@@ -381,7 +381,7 @@ static const struct mistake mistakes[] = {
 		"E: f:1: translation t.match: \"(a)\\1\" is no pattern: back references are not supported; allowed: POSIX extended regular expression\n" },
 	{ "a pattern whose intervals multiply",
 		"translation t { match = \"((a{99}){99}){99}\" }\n",
-		"E: f:1: translation t.match: \"((a{99}){99}){99}\" is no pattern: its intervals multiply to more than 1000; allowed: POSIX extended regular expression\n" },
+		"E: f:1: translation t.match: \"((a{99}){99}){99}\" is no pattern: its intervals make it too large; allowed: POSIX extended regular expression\n" },
 	{ "a replacement for a group the pattern has not",
 		"translation t { match = \"(a)b\"\n"
 		" replace = \"\\\\2\" }\n",
