@@ -16,20 +16,22 @@ enum { SDP_MEDIA_MAX = 16, SDP_LINES_MAX = 256 };
 enum sdp_direction { SDP_SENDRECV, SDP_SENDONLY, SDP_RECVONLY, SDP_INACTIVE };
 
 struct sdp_media {
-	struct span type;     /* "audio" */
+	struct span type; /* "audio" */
 	struct span protocol; /* "RTP/AVP", "udptl" */
-	struct span formats;  /* the rest of the m= line */
-	uint16_t port;        /* 0: rejected or switched off */
-	unsigned port_count;  /* "m=audio 49170/2": 2 */
-	union address rtp;    /* c= of the media, else of the session, with `port`; unset if none or a host name */
-	union address rtcp;   /* a=rtcp (RFC 3605), else unset */
-	enum sdp_direction direction; /* own a= line, else the session's; c=0.0.0.0 (RFC 2543 hold) counts as sendonly */
+	struct span formats; /* the rest of the m= line */
+	uint16_t port; /* 0: rejected or switched off */
+	unsigned port_count; /* "m=audio 49170/2": 2 */
+	union address
+		rtp; /* c= of the media, else of the session, with `port`; unset if none or a host name */
+	union address rtcp; /* a=rtcp (RFC 3605), else unset */
+	enum sdp_direction
+		direction; /* own a= line, else the session's; c=0.0.0.0 (RFC 2543 hold) counts as sendonly */
 	bool rtcp_mux;
 	unsigned first_line, line_count; /* m= line and those that follow it */
 };
 
 struct sdp_line {
-	char type;         /* 'v', 'm', ... */
+	char type; /* 'v', 'm', ... */
 	struct span value; /* behind the '=' */
 };
 
@@ -48,9 +50,10 @@ int sdp_parse(struct sdp *sdp, struct span body, const struct config_sip *limits
 
 /* What the other side may learn of one media line. */
 struct sdp_rewrite_media {
-	union address local; /* our address and RTP port on that side; ignored when the media is off (port 0) */
-	bool reject;         /* write port 0 (nobody relays it) */
-	bool rtcp_mux;       /* both sides may put RTCP on the RTP port: a=rtcp-mux passes; else it is left out */
+	union address
+		local; /* our address and RTP port on that side; ignored when the media is off (port 0) */
+	bool reject; /* write port 0 (nobody relays it) */
+	bool rtcp_mux; /* both sides may put RTCP on the RTP port: a=rtcp-mux passes; else it is left out */
 };
 
 /* Our identity in o= on one leg: constant through a dialog but for the version (RFC 3264 section 8). */
@@ -63,6 +66,7 @@ struct sdp_origin {
  * far side (candidate, remote-candidates, rtcp's address, ice-*, fingerprint/setup/crypto unless relayed on purpose, cname in
  * ssrc, alt, X-*, tool, ...) dropped or rewritten; formats, rtpmap, fmtp, ptime, bandwidth and direction kept.
  * Allow-list of attributes, not a block-list. `media` has sdp->media_count entries. 0 or -ENOSPC. */
-int sdp_rewrite(const struct sdp *sdp, const struct sdp_origin *origin, const struct sdp_rewrite_media *media, struct writer *out);
+int sdp_rewrite(const struct sdp *sdp, const struct sdp_origin *origin, const struct sdp_rewrite_media *media,
+	struct writer *out);
 
 #endif

@@ -5,16 +5,17 @@
 
 #include "platforms/base/span.h"
 
-#define SIP_METHODS(X)                                                                                              \
-	X(INVITE) X(ACK) X(BYE) X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) \
-	X(NOTIFY) X(PUBLISH) X(REFER)
+#define SIP_METHODS(X)                                                                                    \
+	X(INVITE)                                                                                         \
+	X(ACK) X(BYE) X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) \
+		X(NOTIFY) X(PUBLISH) X(REFER)
 
 enum sip_method {
 	SIP_METHOD_UNKNOWN = 0,
 #define X(name) SIP_METHOD_##name,
 	SIP_METHODS(X)
 #undef X
-	SIP_METHOD_COUNT
+		SIP_METHOD_COUNT
 };
 
 /* Methods are case-sensitive (RFC 3261 section 7.1). */

@@ -16,13 +16,13 @@ struct timer { /* embedded in its user; zero-initialised = not armed */
 };
 
 struct timer_wheel *timer_wheel_new(uint64_t now_ms); /* NULL without memory */
-void timer_wheel_free(struct timer_wheel *wheel);     /* armed timers are forgotten, not run */
+void timer_wheel_free(struct timer_wheel *wheel); /* armed timers are forgotten, not run */
 /* Delays count from this clock (milliseconds, the one advance is given). Without one they count from the last advance, which
  * is early by the time the loop has slept since: a loop that arms timers from its input sets clock_now_ms. */
 void timer_wheel_set_clock(struct timer_wheel *wheel, uint64_t (*clock)(void));
 /* (Re)arms: never runs early, at most two ticks late. 0 means the next tick, also from within a callback. */
-void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t delay_ms, void (*expired)(struct timer *, void *),
-	void *arg);
+void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t delay_ms,
+	void (*expired)(struct timer *, void *), void *arg);
 void timer_cancel(struct timer *timer);
 bool timer_is_armed(const struct timer *timer);
 /* Runs what is due; a callback may arm and cancel any timer, its own included. */
