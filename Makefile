@@ -195,9 +195,19 @@ PYTEST_ARGS ?=
 integration: all
 	@$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) tests/integration
 
+# tests/bench/*.c: load generators and drivers on top of the dataplane's library
 BENCH ?=
-bench: all
-	@tests/bench/run $(BENCH)
+BENCH_SRC      := $(wildcard tests/bench/*.c)
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
+$(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
+$(BENCH_PROGRAMS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lpthread
+.PHONY: bench-build
+bench-build: $(BENCH_PROGRAMS)
+bench: all bench-build
+	@BUILD=$(OUT) tests/bench/run $(BENCH)
 
 fuzz:
 	@$(MAKE) --no-print-directory -j2 SAN=fuzz fuzz-build

@@ -51,8 +51,10 @@ static union host address(unsigned side, unsigned host)
 	if (family[side] == 4)
 		h.word[0] = htonl(0x0a000000U + (side << 16) + host);
 	else
-		h = (union host){ .byte = { 0x20, 1, 0x0d, 0xb8, (uint8_t)side, [14] = (uint8_t)(host >> 8),
-					 [15] = (uint8_t)host } };
+		h = (union host){
+			.byte = { 0x20, 1, 0x0d, 0xb8,
+				(uint8_t)side, [14] = (uint8_t)(host >> 8), [15] = (uint8_t)host }
+		};
 	return h;
 }
 
@@ -82,8 +84,10 @@ static void open_devices(void)
 			tx_ring[i] = tx;
 			shared.ports[i].device = (uint16_t)device;
 			memset(shared.ports[i].interface, (int)i, VLANS);
-			shared.interface[i] = (struct worker_interface){ .device = (uint16_t)device, .mtu = 1500,
-				.mac = { 2, 0, 0, 0, 0, (uint8_t)i }, .port = (uint8_t)i };
+			shared.interface[i] = (struct worker_interface){ .device = (uint16_t)device,
+				.mtu = 1500,
+				.mac = { 2, 0, 0, 0, 0, (uint8_t)i },
+				.port = (uint8_t)i };
 		} else {
 			shared.interface[i - 2].mirror = (uint16_t)device;
 		}
@@ -94,12 +98,23 @@ static void open_devices(void)
 static void make_rule(struct flow_rule *r, struct flow *f, struct flow *peer, unsigned side, unsigned in_host,
 	unsigned out_host)
 {
-	*r = (struct flow_rule){ .peer = peer, .out_ip = address(1 - side, 1 + out_host), .out_port = htons(peer->port),
-		.epoch_in = 1, .epoch_out = 1, .session = 1, .flags = RULE_MEASURED, .latching = DP_LATCHING_FIXED,
-		.out_family = family[1 - side], .out_interface = (uint8_t)(1 - side), .dscp = 46 << 2 };
-	r->accept[0] = (struct flow_endpoint){ .ip = address(side, 1000 + in_host), .port = htons(f->port), .next_hop = 1 };
-	r->dest[0] = (struct flow_endpoint){ .ip = address(1 - side, 1000 + out_host), .port = htons(peer->port),
-		.next_hop = 1 };
+	*r = (struct flow_rule){ .peer = peer,
+		.out_ip = address(1 - side, 1 + out_host),
+		.out_port = htons(peer->port),
+		.epoch_in = 1,
+		.epoch_out = 1,
+		.session = 1,
+		.flags = RULE_MEASURED,
+		.latching = DP_LATCHING_FIXED,
+		.out_family = family[1 - side],
+		.out_interface = (uint8_t)(1 - side),
+		.dscp = 46 << 2 };
+	r->accept[0] = (struct flow_endpoint){
+		.ip = address(side, 1000 + in_host), .port = htons(f->port), .next_hop = 1
+	};
+	r->dest[0] = (struct flow_endpoint){
+		.ip = address(1 - side, 1000 + out_host), .port = htons(peer->port), .next_hop = 1
+	};
 	atomic_store(&f->rule, r);
 }
 
@@ -114,7 +129,8 @@ static void make_flows(uint32_t flows)
 	for (unsigned side = 0; side < 2; side++)
 		for (unsigned h = 0; h < hosts; h++) {
 			union host a = address(side, 1 + h);
-			if (flow_table_add(&shared.flows, &a, family[side], (uint8_t)side, PORT_FIRST, PORT_LAST) != 0)
+			if (flow_table_add(&shared.flows, &a, family[side], (uint8_t)side, PORT_FIRST,
+				    PORT_LAST) != 0)
 				die("address");
 		}
 	rules = aligned_alloc(64, (size_t)calls * 2 * sizeof(*rules));
@@ -153,7 +169,8 @@ static void write_packet(struct rte_mbuf *m, struct source *s, unsigned side)
 	size_t ip_header = family[side] == 4 ? IPV4_HEADER : IPV6_HEADER;
 
 	rte_pktmbuf_reset(m);
-	uint8_t *frame = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(ETHER_HEADER + ip_header + UDP_HEADER + RTP_BYTES));
+	uint8_t *frame = (uint8_t *)rte_pktmbuf_append(
+		m, (uint16_t)(ETHER_HEADER + ip_header + UDP_HEADER + RTP_BYTES));
 	uint8_t *ip = frame + ETHER_HEADER, *udp = ip + ip_header;
 	memset(frame, 2, 12);
 	store_u16(frame + 12, htons(family[side] == 4 ? 0x0800 : 0x86dd));
@@ -183,12 +200,18 @@ int main(int argc, char **argv)
 {
 	uint32_t flows = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 100;
 	double seconds = argc > 2 ? strtod(argv[2], NULL) : 3;
-	char *eal[] = { argv[0], "--no-huge", "--no-pci", "--no-shconf", "-m", "128", "--lcores", "0@0", "--log-level",
-		"*:error", "--no-telemetry", "--iova-mode=va" };
+	const char *cpu = getenv("BENCH_CPU");
+	char lcores[16] = "0@0";
+	char *eal[] = { argv[0], (char[]){ "--no-huge" }, (char[]){ "--no-pci" }, (char[]){ "--no-shconf" },
+		(char[]){ "-m" }, (char[]){ "128" }, (char[]){ "--lcores" }, lcores,
+		(char[]){ "--log-level" }, (char[]){ "*:error" }, (char[]){ "--no-telemetry" },
+		(char[]){ "--iova-mode=va" } };
 	struct rte_mbuf *batch[BATCH];
 	uint64_t cycles = 0, packets = 0, best = UINT64_MAX;
 	uint32_t at = 0;
 
+	if (cpu != NULL)
+		snprintf(lcores, sizeof(lcores), "0@%.8s", cpu);
 	if (argc > 4) {
 		family[0] = (uint8_t)strtoul(argv[3], NULL, 10);
 		family[1] = (uint8_t)strtoul(argv[4], NULL, 10);
@@ -231,7 +254,8 @@ int main(int argc, char **argv)
 			spent += t;
 		}
 		for (unsigned side = 0; side < 2; side++)
-			got += rte_ring_sc_dequeue_burst(tx_ring[side], (void **)&batch[got], BATCH - got, NULL);
+			got += rte_ring_sc_dequeue_burst(
+				tx_ring[side], (void **)&batch[got], BATCH - got, NULL);
 		if (got != BATCH)
 			die("packets were lost");
 		total += got;
@@ -244,7 +268,8 @@ int main(int argc, char **argv)
 	}
 	if (w->counter[DP_COUNTER_MEDIA_RELAYED] != total)
 		die("not everything was relayed");
-	printf("{\"flows\": %u, \"in\": %u, \"out\": %u, \"packets\": %" PRIu64 ", \"cycles_per_packet\": %.1f, "
+	printf("{\"flows\": %u, \"in\": %u, \"out\": %u, \"packets\": %" PRIu64
+	       ", \"cycles_per_packet\": %.1f, "
 	       "\"best_cycles_per_packet\": %.1f, \"packets_per_second\": %.0f}\n",
 		flows, family[0], family[1], packets, (double)cycles / (double)packets, (double)best / BATCH,
 		(double)rte_get_tsc_hz() / ((double)cycles / (double)packets));
