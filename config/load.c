@@ -71,36 +71,39 @@ int config_load_text(const char *name, const char *text, size_t length, bool com
 	return error;
 }
 
-/* The whole file into a heap buffer, at most one byte more than is allowed. */
-static int read_file(const char *file, char **text, size_t *length)
+/* At most one byte more than is allowed, so that a file that is too large is seen to be. */
+static int read_all(int fd, char *buffer, size_t *length)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC), error = 0;
-	char *buffer = malloc(CONFIG_TEXT_MAX + 1);
 	size_t have = 0;
 	ssize_t n = 1;
 
-	if (fd < 0)
-		error = -errno;
-	else if (!buffer)
-		error = -ENOMEM;
-	while (!error && n > 0 && have <= CONFIG_TEXT_MAX) {
+	while (n != 0 && have <= CONFIG_TEXT_MAX) {
 		n = read(fd, buffer + have, CONFIG_TEXT_MAX + 1 - have);
-		if (n < 0 && errno != EINTR)
-			error = -errno;
-		else if (n < 0)
-			n = 1;
-		else
+		if (n > 0)
 			have += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			return -errno;
 	}
-	if (fd >= 0)
-		(void)close(fd);
-	if (error) {
-		free(buffer);
-		return error;
-	}
-	*text = buffer;
 	*length = have;
 	return 0;
+}
+
+/* The whole file into a heap buffer that becomes the caller's. */
+static int read_file(const char *file, char **text, size_t *length)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), error;
+	char *buffer;
+
+	if (fd < 0)
+		return -errno;
+	buffer = malloc(CONFIG_TEXT_MAX + 1);
+	error = buffer ? read_all(fd, buffer, length) : -ENOMEM;
+	(void)close(fd);
+	if (error)
+		free(buffer);
+	else
+		*text = buffer;
+	return error;
 }
 
 static void report_unreadable(const char *file, int error, const struct config_reporter *reporter)

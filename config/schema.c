@@ -182,11 +182,11 @@ static const struct config_row ip_profile_rows[] = {
 	  CHOICES({ "relay", 0 }, { "apply", 0 }, { "remove", 0 }),
 	  HELP("P-Asserted-Identity and Privacy (RFC 3323, 3325) towards this side: passed as they are, the wish for privacy carried "
 	       "out here, or all identity headers removed.") },
-	{ .name = "rtcp-mux", T(BOOL), FIELD(config_ip_profile, rtcp_mux), .fallback = "no", USED(DP | CP, NOT_YET), .works = "no",
+	{ .name = "rtcp-mux", T(BOOL), FIELD(config_ip_profile, rtcp_mux), .fallback = "no", USED(DP | CP, DP | CP),
 	  HELP("RTP and RTCP on one port (RFC 5761).") },
 	{ .name = "max-call-duration", T(SECONDS), FIELD(config_ip_profile, max_call_duration), .fallback = "0", RANGE(0, 30 * DAY),
-	  USED(CP, NOT_YET), .works = "0", HELP("Longer calls are hung up; 0: no limit.") },
-	{ .name = "headers-pass", T(STRINGS), FIELD(config_ip_profile, headers_pass), RANGE(1, 64), USED(CP, NOT_YET),
+	  USED(CP, CP), HELP("Longer calls are hung up; 0: no limit.") },
+	{ .name = "headers-pass", T(STRINGS), FIELD(config_ip_profile, headers_pass), RANGE(1, 64), USED(CP, CP),
 	  HELP("Headers passed to the other side beyond the built-in allow-list.") },
 };
 
@@ -202,7 +202,8 @@ static const struct config_row sip_interface_rows[] = {
 	{ .name = "registration", T(ENUM), FIELD(config_sip_interface, registration), .fallback = "off", USED(CP, NOT_YET), .works = "off",
 	  CHOICES({ "off", CONFIG_REGISTRATION_OFF }, { "relay", CONFIG_REGISTRATION_RELAY }, { "cache", CONFIG_REGISTRATION_CACHE }),
 	  HELP("REGISTER: refused, passed on, or answered from cache where possible.") },
-	{ .name = "allow-anonymous", T(ENUM), FIELD(config_sip_interface, allow_anonymous), .fallback = "registered", USED(CP, NOT_YET),
+	{ .name = "allow-anonymous", T(ENUM), FIELD(config_sip_interface, allow_anonymous), .fallback = "registered", USED(CP, CP),
+	  .works = "all agents",
 	  CHOICES({ "all", CONFIG_ANONYMOUS_ALL }, { "registered", CONFIG_ANONYMOUS_REGISTERED }, { "agents", CONFIG_ANONYMOUS_AGENTS }),
 	  HELP("Who may send requests here: anybody, registered phones and agents, or agents alone.") },
 	{ .name = "manipulation-in", T(REFERENCE), FIELD(config_sip_interface, manipulation_in), .target = "sip-manipulation",
