@@ -28,8 +28,8 @@ enum config_transport {
 struct config_endpoint { /* "udp:10.0.0.5:5060", "tls:sip.itsp.example" */
 	enum config_transport transport;
 	union address address; /* not set when `host` is a name to be resolved */
-	char *host;            /* as written, without brackets */
-	uint16_t port;         /* 0 = the transport's default or SRV */
+	char *host; /* as written, without brackets */
+	uint16_t port; /* 0 = the transport's default or SRV */
 };
 
 struct config_system {
@@ -99,8 +99,16 @@ struct config_tls_profile {
 
 enum config_nat { CONFIG_NAT_AUTO, CONFIG_NAT_ALWAYS, CONFIG_NAT_NEVER };
 enum config_latching { CONFIG_LATCHING_FIXED, CONFIG_LATCHING_LATCH, CONFIG_LATCHING_RELATCH };
-enum config_media_security { CONFIG_MEDIA_SECURITY_NONE, CONFIG_MEDIA_SECURITY_PREFER, CONFIG_MEDIA_SECURITY_REQUIRE };
-enum config_session_timer_mode { CONFIG_SESSION_TIMER_OFF, CONFIG_SESSION_TIMER_SUPPORTED, CONFIG_SESSION_TIMER_REQUIRE };
+enum config_media_security {
+	CONFIG_MEDIA_SECURITY_NONE,
+	CONFIG_MEDIA_SECURITY_PREFER,
+	CONFIG_MEDIA_SECURITY_REQUIRE
+};
+enum config_session_timer_mode {
+	CONFIG_SESSION_TIMER_OFF,
+	CONFIG_SESSION_TIMER_SUPPORTED,
+	CONFIG_SESSION_TIMER_REQUIRE
+};
 enum config_relay { CONFIG_RELAY, CONFIG_TERMINATE };
 
 struct config_ip_profile {
@@ -117,7 +125,11 @@ struct config_ip_profile {
 	unsigned max_call_duration; /* seconds; 0 = no limit */
 };
 
-enum config_registration_mode { CONFIG_REGISTRATION_OFF, CONFIG_REGISTRATION_RELAY, CONFIG_REGISTRATION_CACHE };
+enum config_registration_mode {
+	CONFIG_REGISTRATION_OFF,
+	CONFIG_REGISTRATION_RELAY,
+	CONFIG_REGISTRATION_CACHE
+};
 enum config_anonymous { CONFIG_ANONYMOUS_ALL, CONFIG_ANONYMOUS_REGISTERED, CONFIG_ANONYMOUS_AGENTS };
 
 struct config_sip_interface {
@@ -126,7 +138,8 @@ struct config_sip_interface {
 	struct config_endpoint *listen;
 	size_t listen_count;
 	const struct config_tls_profile *tls_profile; /* or NULL */
-	const struct config_ip_profile *ip_profile;   /* never NULL: the built-in default profile if none is named */
+	const struct config_ip_profile
+		*ip_profile; /* never NULL: the built-in default profile if none is named */
 	enum config_registration_mode registration;
 	enum config_anonymous allow_anonymous;
 	const struct config_sip_manipulation *manipulation_in, *manipulation_out; /* or NULL */
@@ -134,7 +147,12 @@ struct config_sip_interface {
 
 struct config_registration {
 	unsigned phone_expires_udp, phone_expires_stream, upstream_expires;
-	enum { CONFIG_KEEP_ALIVE_OFF, CONFIG_KEEP_ALIVE_CRLF, CONFIG_KEEP_ALIVE_OPTIONS, CONFIG_KEEP_ALIVE_ADAPTIVE } keep_alive;
+	enum {
+		CONFIG_KEEP_ALIVE_OFF,
+		CONFIG_KEEP_ALIVE_CRLF,
+		CONFIG_KEEP_ALIVE_OPTIONS,
+		CONFIG_KEEP_ALIVE_ADAPTIVE
+	} keep_alive;
 	unsigned keep_alive_interval, per_source_rate, per_aor_rate, upstream_rate, max_contacts;
 };
 
@@ -180,7 +198,7 @@ struct config_sip_manipulation {
 struct config_local_policy {
 	char *name;
 	const struct config_realm *from_realm; /* or NULL: any */
-	char *from, *to;                       /* regular expressions on the user part */
+	char *from, *to; /* regular expressions on the user part */
 	regex_t from_regex, to_regex;
 	bool has_from;
 	enum { CONFIG_NEXT_HOP_AGENT, CONFIG_NEXT_HOP_GROUP, CONFIG_NEXT_HOP_REGISTRATION } next_hop;
@@ -244,7 +262,9 @@ struct config_user {
 };
 
 /* Arrays are in the order of the file; local_policies additionally sorted by priority (stable). */
-#define CONFIG_LIST(type, name) struct type *name; size_t name##_count
+#define CONFIG_LIST(type, name) \
+	struct type *name;      \
+	size_t name##_count
 /* clang-format off */
 struct config {
 	struct config_system system;
@@ -286,8 +306,8 @@ struct config_reporter {
  * `commit`: files that settings name must exist (errors), else their absence is a warning. */
 int config_load(const char *file, bool commit, const struct config_reporter *reporter, struct config **out);
 /* The same for text in memory (`name` stands for the file in messages; relative "file:" secrets as is). */
-int config_load_text(const char *name, const char *text, size_t length, bool commit, const struct config_reporter *reporter,
-	struct config **out);
+int config_load_text(const char *name, const char *text, size_t length, bool commit,
+	const struct config_reporter *reporter, struct config **out);
 void config_free(struct config *config);
 
 /* Line of a setting: ("network-interface", "outside", "port"); `name` NULL for unnamed sections, `setting` NULL for the
@@ -304,6 +324,7 @@ enum config_daemon { CONFIG_DATAPLANE = 1, CONFIG_CONTROLPLANE = 2, CONFIG_MGMT 
 void config_log_unimplemented(const struct config *config, enum config_daemon daemon);
 
 const struct config_realm *config_find_realm(const struct config *config, const char *name);
-const struct config_network_interface *config_find_network_interface(const struct config *config, const char *name);
+const struct config_network_interface *config_find_network_interface(
+	const struct config *config, const char *name);
 
 #endif
