@@ -166,12 +166,21 @@ static void jitter_measure(struct rtp_stats *s, uint32_t timestamp, uint64_t now
 		counter_set32(&s->jitter_max, jitter);
 }
 
+/* Within an eighth, or unknown. */
 static uint8_t clock_nearest(uint64_t hz)
 {
-	for (uint8_t i = 1; i < CLOCK_COUNT; i++)
-		if (hz * 8 > (uint64_t)clocks[i].hz * 7 && hz * 8 < (uint64_t)clocks[i].hz * 9)
-			return i;
-	return CLOCK_UNKNOWN;
+	uint64_t best = hz / 8;
+	uint8_t found = CLOCK_UNKNOWN;
+
+	for (uint8_t i = 1; i < CLOCK_COUNT; i++) {
+		uint64_t off = hz > clocks[i].hz ? hz - clocks[i].hz : clocks[i].hz - hz;
+
+		if (off < best) {
+			best = off;
+			found = i;
+		}
+	}
+	return found;
 }
 
 static void clock_measure(struct rtp_stats *s, uint32_t timestamp, uint64_t now_us)

@@ -134,7 +134,7 @@ static void jitter_agrees_with_rfc_3550_in_floating_point(void **state)
 		if (i != 0)
 			jitter += (fabs(transit - last) - jitter) / 16;
 		last = transit;
-		worst = fmax(worst, jitter);
+		worst = jitter > worst ? jitter : worst;
 		arrive(&s, (uint16_t)i, 160 * i, 8, 7, at);
 	}
 	assert_true(fabs((double)s.jitter / 16 - jitter) < 2);
