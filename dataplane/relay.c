@@ -84,7 +84,7 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	enum dp_counter drop;
 	union next_hop_link link;
 
-	if (c == FLOW_RTCP && latch_outdated(l, r))
+	if (unlikely(latch_outdated(l, r))) /* it leaves by another component than it came by */
 		latch_arm(f, c, r);
 	if ((r->flags & RULE_MUTED) != 0 || l->dest_port == 0) {
 		drop = DP_COUNTER_DROP_MUTED;
