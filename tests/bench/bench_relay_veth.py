@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""relay-veth: RTP packets per second that the real sallyport-dataplane relays from one veth pair to another with one worker on
+one core, over AF_XDP and AF_PACKET ports, against dpdk-testpmd's 5tswap on the same ports. More is offered than either
+can take; what arrives at the far end is counted there.
+
+BENCH_VETH_KINDS (xdp packet), BENCH_VETH_FLOWS, BENCH_VETH_SECONDS (of one measurement), BENCH_VETH_ROUNDS (the median is
+taken)."""
+
+import os
+import statistics
+import subprocess
+import time
+
+import stage
+from testpmd import Testpmd
+
+NEAR, OUTSIDE, INSIDE, FAR = "203.0.113.2", "203.0.113.10", "10.0.0.1", "10.0.0.5"
+DEVICES = {
+    # As the dataplane opens them (dataplane/port.c).
+    "xdp": "net_af_xdp{n},iface={interface},start_queue=0,queue_count=1",
+    "packet": "net_af_packet{n},iface={interface},blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1,qpairs=1",
+}
+CONFIGURATION = """
+system {{ name = "bench"  user = "nobody"  log-level = warning  run-directory = "{directory}/run"  data-directory = "{directory}/data" }}
+media-manager {{ workers = {{{cpu}}}  poll = busy  max-sessions = 20000 }}
+network-interface outside {{ port = "{kind}:eth1"  addresses = {{"{outside}/24"}} }}
+network-interface inside  {{ port = "{kind}:eth2"  addresses = {{"{inside}/24"}} }}
+realm access {{ network-interface = outside }}
+realm core   {{ network-interface = inside }}
+steering-pool access {{ realm = access  address = "{outside}"  ports = "1024-65535" }}
+steering-pool core   {{ realm = core    address = "{inside}"   ports = "1024-65535" }}
+"""
+
+
+def build(s):
+    for node in ("near", "sbc", "far"):
+        s.namespace(node)
+    s.cable("near", "eth0", "sbc", "eth1")
+    s.cable("far", "eth0", "sbc", "eth2")
+    s.address("near", "eth0", f"{NEAR}/24")
+    s.address("far", "eth0", f"{FAR}/24")
+    # Whatever arrives has been counted; no need for the far end's kernel to say that nobody wants it.
+    rules = "table netdev bench { chain in { type filter hook ingress device eth0 priority 0; meta l4proto udp drop; }; }"
+    if s.run("far", "nft", rules).returncode != 0:
+        raise stage.Refused("nft does not work here")
+
+
+def mac(s, node, interface):
+    return s.run(node, "cat", f"/sys/class/net/{interface}/address").stdout.strip()
+
+
+def arrived(s):
+    return int(s.run("far", "cat", "/sys/class/net/eth0/statistics/rx_packets").stdout), time.monotonic()
+
+
+def offer(s, flows, seconds, *where):
+    """Packets per second that arrive while the generator runs, its first second left out."""
+    generator = s.start(
+        "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", int(seconds) + 2, *where,
+        cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
+    line = generator.stdout.readline()
+    if line.strip() != "ready":
+        raise stage.Refused(f"generator: {line.strip() or generator.wait()}")
+    time.sleep(1)
+    first, began = arrived(s)
+    time.sleep(seconds)
+    last, ended = arrived(s)
+    text = generator.communicate()[0]
+    rate = (last - first) / (ended - began)
+    stage.note(f"{rate:,.0f}/s arrive; {text.strip()}")
+    s.end(generator)
+    return rate
+
+
+def ours(kind, flows, seconds):
+    with stage.Stage("ours") as s:
+        build(s)
+        config = s.directory / "sallyport.conf"
+        config.write_text(CONFIGURATION.format(directory=s.directory, cpu=stage.CPU, kind=kind, outside=OUTSIDE, inside=INSIDE))
+        # Everything but the worker stays off the core under test.
+        process = s.start("sbc", stage.binary("sallyport-dataplane"), "-c", config, log="dataplane.log")
+        path = s.directory / "run" / "dataplane.sock"
+
+        def serves():
+            if process.poll() is not None:
+                raise stage.Refused(f"sallyport-dataplane: {s.log('dataplane.log')}")
+            return path.exists()
+
+        stage.wait_for("sallyport-dataplane", serves)
+        # The mirror answers ARP and learns both ends.
+        s.run("near", "ping", "-c", "1", "-W", "2", OUTSIDE)
+        s.run("far", "ping", "-c", "1", "-W", "2", INSIDE)
+        return offer(s, flows, seconds, "-m", mac(s, "sbc", "sp-outside"), "-s", path, "-A", "access", "-B", "core", "-f", FAR)
+
+
+def peer(kind, flows, seconds):
+    with stage.Stage("peer") as s:
+        build(s)
+        devices = [DEVICES[kind].format(n=n, interface=f"eth{n + 1}") for n in range(2)]
+        if kind == "packet":
+            # Without it the kernel answers every packet a second time, as it would beside the dataplane.
+            for n in (1, 2):
+                s.run("sbc", "nft", f"table netdev bench{n} {{ chain in {{ type filter hook ingress device eth{n} priority 0; policy drop; }}; }}")
+        pmd = Testpmd(s, "sbc", devices, "--forward-mode=5tswap", "--port-topology=paired")
+        pmd.command("start")
+        time.sleep(0.5)
+        rate = offer(s, flows, seconds, "-m", mac(s, "sbc", "eth1"), "-d", OUTSIDE)
+        pmd.end()
+        return rate
+
+
+def measure():
+    seconds, rounds = stage.setting("BENCH_VETH_SECONDS", 3.0), stage.setting("BENCH_VETH_ROUNDS", 3)
+    kinds = os.environ.get("BENCH_VETH_KINDS", "xdp packet").split()
+    for kind in kinds:
+        if kind not in DEVICES:
+            raise stage.Refused(f"BENCH_VETH_KINDS: {kind}: xdp or packet")
+    for kind in kinds:
+        for flows in stage.settings("BENCH_VETH_FLOWS", (100, 5000)):
+            pairs = [(ours(kind, flows, seconds), peer(kind, flows, seconds)) for _ in range(rounds)]
+            mine, theirs = (round(statistics.median(rates)) for rates in zip(*pairs))
+            stage.result("relay-veth", f"{kind}-{flows}-flows", mine, theirs, "packets/s")
