@@ -49,6 +49,8 @@ static int load_text(struct config_load *load, const char *text, size_t length)
 		return error;
 	error = config_read_files(load);
 	config_validate(load);
+	if (load->out_of_memory)
+		error = -ENOMEM;
 	return error ? error : load->errors ? -EINVAL : 0;
 }
 

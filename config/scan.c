@@ -73,15 +73,20 @@ static char *name_copy(struct scan *s, struct span name)
 static void report_unknown_section(struct scan *s, const char *name, unsigned line)
 {
 	struct config_nearest nearest = { .name = name };
+	char known[600];
+	struct writer w;
 
-	for (size_t i = 0; i < config_section_count; i++)
+	writer_init(&w, known, sizeof(known));
+	for (size_t i = 0; i < config_section_count; i++) {
 		config_nearest_try(&nearest, config_sections[i].name);
+		writer_format(&w, "%s%s", i ? ", " : "", config_sections[i].name);
+	}
 	if (nearest.best)
 		config_report(s->t.load, true, line, "\"%.40s\" is no section; did you mean \"%s\"?", name,
 			nearest.best);
 	else
-		config_report(s->t.load, true, line,
-			"\"%.40s\" is no section; docs/configuration.md lists them", name);
+		config_report(s->t.load, true, line, "\"%.40s\" is no section; allowed: %.*s", name,
+			SPAN_FMT(writer_result(&w)));
 }
 
 static struct config_setting *new_setting(
