@@ -20,12 +20,13 @@ static void check_workers(struct config_load *load)
 			"is empty; at least one value is needed");
 }
 
+/* Loopback addresses are let through: a bench without a network needs them. */
 static bool is_usable_v4(const struct prefix *p)
 {
 	uint32_t host = ntohl(p->address.in4.sin_addr.s_addr);
 	uint32_t mask = p->length ? UINT32_MAX << (32 - p->length) : 0;
 
-	if (host >> 28 >= 0xe || host >> 24 == 127 || host >> 24 == 0)
+	if (host >> 28 >= 0xe || host >> 24 == 0)
 		return false;
 	return p->length >= 31 || ((host & ~mask) && (host & ~mask) != ~mask);
 }
@@ -34,8 +35,7 @@ static bool is_usable_v6(const struct prefix *p)
 {
 	const struct in6_addr *a = &p->address.in6.sin6_addr;
 
-	return !IN6_IS_ADDR_MULTICAST(a) && !IN6_IS_ADDR_LOOPBACK(a) && !IN6_IS_ADDR_UNSPECIFIED(a) &&
-	       !IN6_IS_ADDR_V4MAPPED(a);
+	return !IN6_IS_ADDR_MULTICAST(a) && !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_V4MAPPED(a);
 }
 
 static void check_addresses(struct config_load *load, const struct config_network_interface *ni)
@@ -51,7 +51,7 @@ static void check_addresses(struct config_load *load, const struct config_networ
 			continue;
 		config_blame(load, true, "network-interface", ni->name, "addresses", i,
 			"%s/%u cannot be an interface's address; allowed: a host's address, not that of a "
-			"network, broadcast, multicast or loopback",
+			"network, broadcast or multicast",
 			address_print_host(&p->address, host), p->length);
 	}
 }

@@ -375,6 +375,46 @@ static void files_that_are_missing_warn_in_a_check_and_fail_a_commit(void **stat
 		"E: f:5: session-agent a.password: file /nonexistent/secret: No such file or directory\n");
 }
 
+static void doubtful_settings_are_warned_about(void **state)
+{
+	static struct capture c;
+	struct config *config;
+
+	(void)state;
+	assert_int_equal(
+		capture_load(&c,
+			BASE
+			"network-interface in { port = \"xdp:eth2\"\n addresses = {\"192.0.2.129/25\"} }\n"
+			"sip-interface s { realm = r listen = {\"udp:192.0.2.1\"} }\n"
+			"session-agent a { realm = r address = \"tcp:sip.example\" }\n"
+			"local-policy p { next-hop = registration }\n"
+			"user u { role = monitor }\n",
+			false, &config),
+		0);
+	assert_string_equal(c.text,
+		"W: f:4: network-interface in.addresses: its network is also that of network-interface out "
+		"(line 1): what is "
+		"sent there may leave by either\n"
+		"W: f:6: session-agent a.address: no sip-interface of realm r speaks tcp\n"
+		"W: f:7: local-policy p.next-hop: no sip-interface takes registrations: nobody can be "
+		"reached this way\n"
+		"W: f:8: user u: has neither keys nor password-hash and cannot log in\n");
+	config_free(config);
+}
+
+static void certificates_that_are_missing_fail_a_commit(void **state)
+{
+	static struct capture c;
+	struct config *config;
+	const char *text = "tls-profile t { certificate = \"/nonexistent/c\"\n key = \"/dev\" }\n";
+
+	(void)state;
+	assert_int_equal(capture_load(&c, text, true, &config), -EINVAL);
+	assert_string_equal(c.text,
+		"E: f:1: tls-profile t.certificate: file /nonexistent/c: No such file or directory\n"
+		"E: f:2: tls-profile t.key: file /dev: is no plain file\n");
+}
+
 static void a_secret_in_a_file_is_its_first_line(void **state)
 {
 	char path[] = "/tmp/sallyport-test-XXXXXX", text[512];
@@ -409,6 +449,8 @@ int main(void)
 		cmocka_unit_test(what_a_daemon_refuses_is_logged_with_its_line),
 		cmocka_unit_test(a_file_that_is_not_there_is_reported),
 		cmocka_unit_test(files_that_are_missing_warn_in_a_check_and_fail_a_commit),
+		cmocka_unit_test(doubtful_settings_are_warned_about),
+		cmocka_unit_test(certificates_that_are_missing_fail_a_commit),
 		cmocka_unit_test(a_secret_in_a_file_is_its_first_line),
 	};
 

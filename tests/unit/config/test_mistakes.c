@@ -214,10 +214,10 @@ static const struct mistake mistakes[] = {
 		"E: f:1: network-interface a.addresses: \"10.0.0.1/33\" is no address with prefix length; allowed: ADDRESS/LENGTH\n" },
 	{ "the address of a network",
 		"network-interface a { port = \"xdp:e\" addresses = {\"10.0.0.0/24\"} }\n",
-		"E: f:1: network-interface a.addresses: 10.0.0.0/24 cannot be an interface's address; allowed: a host's address, not that of a network, broadcast, multicast or loopback\n" },
+		"E: f:1: network-interface a.addresses: 10.0.0.0/24 cannot be an interface's address; allowed: a host's address, not that of a network, broadcast or multicast\n" },
 	{ "a multicast address",
 		"network-interface a { port = \"xdp:e\" addresses = {\"ff02::1/64\"} }\n",
-		"E: f:1: network-interface a.addresses: ff02::1/64 cannot be an interface's address; allowed: a host's address, not that of a network, broadcast, multicast or loopback\n" },
+		"E: f:1: network-interface a.addresses: ff02::1/64 cannot be an interface's address; allowed: a host's address, not that of a network, broadcast or multicast\n" },
 	{ "an address on two interfaces",
 		BASE "network-interface in { port = \"xdp:eth2\"\n"
 		" addresses = {\"192.0.2.1/25\"} }\n",
