@@ -9,20 +9,22 @@
 
 #include "config/source.h"
 
-/* The larger bound of the interval whose digits begin at *p, which is moved behind them. */
-static unsigned interval_bound(const char **p)
+/* Copies the compiler makes for the interval whose digits begin at *p, which is moved behind them. */
+static unsigned interval_copies(const char **p)
 {
 	unsigned value = 0, largest = 0;
+	bool open_ended = false;
 
 	while (isdigit((unsigned char)**p) || **p == ',') {
-		if (**p == ',')
+		open_ended = **p == ',';
+		if (open_ended)
 			value = 0;
 		else if (value <= CONFIG_ATOMS_MAX)
 			value = value * 10 + (unsigned)(**p - '0');
 		largest = value > largest ? value : largest;
 		(*p)++;
 	}
-	return largest;
+	return largest + open_ended; /* "a{2,}" is compiled as "aaa*" */
 }
 
 static const char *skip_bracket(const char *p)
@@ -100,13 +102,15 @@ static const char *refusal(const char *p, size_t *atoms)
 			expansion_add(&e, 1);
 		} else if (*p == '{') {
 			p++;
-			expansion_repeat(&e, interval_bound(&p));
+			expansion_repeat(&e, interval_copies(&p));
 		} else {
 			if (*p == '(')
 				expansion_open(&e);
 			else if (*p == ')')
 				expansion_close(&e);
-			else if (!strchr("*+?}", *p))
+			else if (*p == '+')
+				expansion_repeat(&e, 2); /* "a+" is compiled as "aa*", "a++" as twice that */
+			else if (!strchr("*?}", *p))
 				expansion_add(&e, 1);
 			p += *p == '\\' && p[1] ? 2 : 1;
 		}

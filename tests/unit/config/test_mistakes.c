@@ -382,6 +382,9 @@ static const struct mistake mistakes[] = {
 	{ "a pattern whose intervals multiply",
 		"translation t { match = \"((a{99}){99}){99}\" }\n",
 		"E: f:1: translation t.match: \"((a{99}){99}){99}\" is no pattern: its intervals make it too large; allowed: POSIX extended regular expression\n" },
+	{ "a pattern whose repetitions double it each time",
+		"translation t { match = \"(a)+++++++++++++++++++++++++++++++\" }\n",
+		"E: f:1: translation t.match: \"(a)+++++++++++++++++++++++++++++++\" is no pattern: its intervals make it too large; allowed: POSIX extended regular expression\n" },
 	{ "a replacement for a group the pattern has not",
 		"translation t { match = \"(a)b\"\n"
 		" replace = \"\\\\2\" }\n",
