@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Offer and answer against a dataplane that answers when told: what is leased, what each side is told, what is undone. */
+#include "tests/unit/controlplane/sip_fixture.h"
+
+#include "controlplane/media.h"
+#include "tests/unit/controlplane/dataplane_fixture.h"
+
+static void on_request(struct shard *shard, struct transaction *tr, const struct message *request)
+{
+	(void)shard;
+	(void)request;
+	transaction_reply(tr, 500, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
+}
+
+static const struct transaction_core core = { on_request };
+
+static struct config_realm realms[2];
+static struct config_ip_profile profiles[2];
+static struct config_steering_pool pools[3];
+
+static struct {
+	unsigned ready, lost, closed;
+	int status;
+} seen;
+
+static void on_ready(void *arg, int status)
+{
+	assert_ptr_equal(arg, &seen);
+	seen.ready++;
+	seen.status = status;
+}
+
+static void on_lost(void *arg)
+{
+	assert_ptr_equal(arg, &seen);
+	seen.lost++;
+}
+
+static void on_closed(void *arg, const struct dp_session_info *final)
+{
+	(void) final;
+	assert_ptr_equal(arg, &seen);
+	seen.closed++;
+}
+
+static const struct media_events events = { on_ready, on_lost };
+static struct media *media;
+
+static int setup(void **state)
+{
+	static char names[2][8] = { "outside", "inside" };
+	static const char *const sources[2] = { "203.0.113.9:5060", "10.0.0.5:5060" };
+	static const char *const addresses[3] = { "198.51.100.1", "10.0.0.1", "2001:db8::1" };
+	struct fixture *f = fixture_new(&core);
+
+	fake_reset();
+	memset(&seen, 0, sizeof(seen));
+	for (unsigned i = 0; i < 3; i++) {
+		pools[i].realm = &realms[i % 2];
+		assert_int_equal(address_parse_host(span_from(addresses[i]), &pools[i].address), 0);
+	}
+	f->config.steering_pools = pools;
+	f->config.steering_pools_count = 3;
+	assert_int_equal(media_new(&f->shard, &events, &seen, &media), 0);
+	for (unsigned side = 0; side < 2; side++) {
+		struct media_party party = { &realms[side], &profiles[side], { { 0 } } };
+
+		realms[side].name = names[side];
+		profiles[side] = (struct config_ip_profile){ .nat = side ? CONFIG_NAT_NEVER : CONFIG_NAT_AUTO,
+			.latching = side ? CONFIG_LATCHING_FIXED : CONFIG_LATCHING_LATCH };
+		assert_int_equal(address_parse(span_from(sources[side]), 0, &party.signalling), 0);
+		media_set_party(media, side, &party);
+	}
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fake.down = false;
+	if (media)
+		media_close(media, on_closed, &seen);
+	media = NULL;
+	fake_answer_all();
+	fixture_free(*state);
+	return 0;
+}
+
+#define SDP(address, lines) "v=0\r\no=x 1 1 IN IP4 192.168.1.2\r\ns=-\r\nc=IN " address "\r\nt=0 0\r\n" lines
+#define AUDIO(port)         "m=audio " port " RTP/AVP 0\r\n"
+#define PHONE               SDP("IP4 192.168.1.2", AUDIO("4000"))
+#define PBX                 SDP("IP4 10.0.0.5", AUDIO("6000"))
+
+static const char *write_for(unsigned side, const char *body)
+{
+	static char text[2048];
+	struct writer out;
+
+	writer_init(&out, text, sizeof(text) - 1);
+	assert_int_equal(media_write(media, side, span_from(body), &out), 0);
+	text[out.len] = '\0';
+	return text;
+}
+
+static void establish(void)
+{
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	fake_answer(0);
+	write_for(1, PHONE);
+	assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
+	write_for(0, PBX);
+	fake_answer_all();
+}
+
+static const struct dp_side_request *last_side(unsigned stream, unsigned side)
+{
+	return &fake_last(DP_SESSION_UPDATE)->session.stream[stream].side[side];
+}
+
+static void test_an_offer_leases_ports_and_its_answer_opens_both_sides(void **state)
+{
+	const struct dp_session_request *create;
+
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	create = &fake_last(DP_SESSION_CREATE)->session;
+	assert_int_equal(create->streams, 1);
+	assert_int_equal(create->stream[0].kind, DP_MEDIA_RTP);
+	assert_string_equal(create->stream[0].side[0].realm, "outside");
+	assert_string_equal(create->stream[0].side[1].realm, "inside");
+	assert_int_equal(create->stream[0].side[0].rtp.port, 4000);
+	assert_int_equal(create->stream[0].side[0].latching, DP_LATCHING_LATCH);
+	assert_int_equal(create->stream[0].side[0].signalling.family, 4); /* private address: behind a NAT */
+	assert_int_equal(create->stream[0].side[1].rtp.family, 0);
+	assert_int_equal(create->stream[0].side[1].flags, DP_SIDE_MUTED | DP_SIDE_QUIET);
+	assert_int_equal(seen.ready, 0);
+	fake_answer(0);
+	assert_int_equal(seen.ready, 1);
+	assert_non_null(strstr(write_for(1, PHONE), "c=IN IP4 10.0.0.1\r\n"));
+	assert_non_null(strstr(write_for(1, PHONE), "m=audio 10010 RTP/AVP 0\r\n"));
+
+	assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
+	assert_int_equal(last_side(0, 0)->flags, 0);
+	assert_int_equal(last_side(0, 1)->flags, 0);
+	assert_int_equal(last_side(0, 1)->rtp.port, 6000);
+	assert_int_equal(last_side(0, 1)->signalling.family, 0);
+	assert_non_null(strstr(write_for(0, PBX), "c=IN IP4 198.51.100.1\r\n"));
+}
+
+static void test_early_media_flows_but_its_silence_is_no_alarm(void **state)
+{
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	fake_answer(0);
+	assert_int_equal(media_answer(media, 1, span_from(PBX), false), 0);
+	assert_int_equal(last_side(0, 0)->flags, DP_SIDE_QUIET);
+	assert_int_equal(last_side(0, 1)->flags, DP_SIDE_QUIET);
+	assert_true(media_offer_is_pending(media));
+	/* The 2xx repeats nothing: the early answer stands. */
+	assert_int_equal(media_confirm(media), 0);
+	assert_int_equal(last_side(0, 0)->flags, 0);
+	assert_false(media_offer_is_pending(media));
+}
+
+static void test_a_2xx_without_any_answer_confirms_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	assert_int_equal(media_confirm(media), -EPROTO);
+	fake_answer(0);
+	assert_int_equal(media_confirm(media), -EPROTO);
+}
+
+static void test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held(void **state)
+{
+	static const struct {
+		const char *offer;
+		uint8_t holder, held;
+		unsigned bits;
+	} cases[] = {
+		{ SDP("IP4 192.168.1.2", AUDIO("4000") "a=sendonly\r\n"), DP_SIDE_MUTED, DP_SIDE_QUIET, 1 },
+		{ SDP("IP4 192.168.1.2", AUDIO("4000") "a=inactive\r\n"), DP_SIDE_MUTED | DP_SIDE_QUIET,
+			DP_SIDE_QUIET, 1 },
+		{ SDP("IP4 0.0.0.0", AUDIO("4000")), DP_SIDE_MUTED, DP_SIDE_QUIET, 1 },
+		{ PHONE, 0, 0, 0 },
+	};
+
+	(void)state;
+	establish();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(media_offer(media, 0, span_from(cases[i].offer)), 0);
+		assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
+		assert_int_equal(last_side(0, 0)->flags, cases[i].holder);
+		assert_int_equal(last_side(0, 1)->flags, cases[i].held);
+		assert_int_equal(media_held(media), cases[i].bits);
+		fake_answer_all();
+	}
+}
+
+static void test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	establish();
+	before = fake.count;
+	assert_int_equal(media_offer(media, 0, span_from(SDP("IP4 192.168.1.3", AUDIO("4100")))), 0);
+	assert_int_equal(media_offer(media, 1, span_from(PBX)), -EBUSY);
+	media_reject(media);
+	assert_int_equal(fake.count, before);
+	/* With a stream more, ports were asked for: they are given back. */
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.3", AUDIO("4100") AUDIO("4102")))), 1);
+	assert_int_equal(fake_last(DP_SESSION_UPDATE)->session.streams, 2);
+	assert_int_equal(last_side(0, 0)->rtp.port, 4000); /* not moved yet */
+	assert_int_equal(last_side(1, 0)->rtp.port, 4102);
+	fake_answer_all();
+	assert_int_equal(seen.ready, 2);
+	media_reject(media);
+	assert_int_equal(fake_last(DP_SESSION_UPDATE)->session.streams, 1);
+	assert_int_equal(last_side(0, 0)->rtp.port, 4000);
+}
+
+static void test_a_moved_address_reaches_the_dataplane_with_the_answer(void **state)
+{
+	(void)state;
+	establish();
+	assert_int_equal(media_offer(media, 1, span_from(SDP("IP4 10.0.0.6", AUDIO("6100")))), 0);
+	assert_int_equal(media_answer(media, 0, span_from(PHONE), true), 0);
+	assert_int_equal(last_side(0, 1)->rtp.port, 6100);
+	assert_int_equal(last_side(0, 0)->rtp.port, 4000);
+}
+
+static void test_streams_of_other_kinds_are_refused_one_by_one(void **state)
+{
+	const char *const offer = SDP(
+		"IP4 192.168.1.2", "m=audio 4000 RTP/SAVP 0\r\n" AUDIO(
+					   "4002") "m=image 4004 udptl t38\r\nm=message 9 TCP/MSRP *\r\n");
+	const char *text;
+
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(offer)), 1);
+	assert_int_equal(fake_last(DP_SESSION_CREATE)->session.stream[0].kind, DP_MEDIA_NONE);
+	assert_int_equal(fake_last(DP_SESSION_CREATE)->session.stream[1].kind, DP_MEDIA_RTP);
+	assert_int_equal(fake_last(DP_SESSION_CREATE)->session.stream[2].kind, DP_MEDIA_OTHER);
+	fake_answer(0);
+	text = write_for(1, offer);
+	assert_non_null(strstr(text, "m=audio 0 RTP/SAVP 0\r\n"));
+	assert_non_null(strstr(text, "m=audio 10110 RTP/AVP 0\r\n"));
+	assert_non_null(strstr(text, "m=message 0 TCP/MSRP *\r\n"));
+}
+
+static void test_an_offer_of_nothing_that_can_be_relayed_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.2", "m=audio 4000 RTP/SAVP 0\r\n"))),
+		-EPROTONOSUPPORT);
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.2", AUDIO("0")))), -EPROTONOSUPPORT);
+	assert_int_equal(media_offer(media, 0, span_from("nonsense")), -EINVAL);
+	assert_int_equal(fake.count, 0);
+}
+
+static void test_a_stream_refused_by_the_answer_is_given_back(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.2", AUDIO("4000") AUDIO("4002")))), 1);
+	fake_answer(0);
+	assert_int_equal(
+		media_answer(media, 1, span_from(SDP("IP4 10.0.0.5", AUDIO("6000") AUDIO("0"))), true), 0);
+	assert_int_equal(fake_last(DP_SESSION_UPDATE)->session.streams, 1);
+}
+
+static void test_addresses_nobody_can_be_at_are_not_signalled(void **state)
+{
+	static const char *const addresses[] = { "IP4 127.0.0.1", "IP4 224.0.0.1", "IP4 255.255.255.255",
+		"IP6 ff02::1", "IP6 ::1", "IP4 host.example" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		char offer[256];
+
+		snprintf(offer, sizeof(offer),
+			"v=0\r\no=x 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN %s\r\nt=0 0\r\n" AUDIO("4000"),
+			addresses[i]);
+		if (media_offer(media, 0, span_from(offer)) != 1)
+			continue;
+		assert_int_equal(fake.request[fake.count - 1].session.stream[0].side[0].rtp.family, 0);
+		assert_true(fake.request[fake.count - 1].session.stream[0].side[0].flags & DP_SIDE_MUTED);
+		fake_answer(0);
+		media_reject(media);
+		fake_answer_all();
+	}
+	assert_true(fake.count > 0);
+}
+
+static void test_each_side_has_the_family_of_its_realm(void **state)
+{
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(SDP("IP6 2001:db8:2::9", AUDIO("4000")))), 1);
+	assert_int_equal(fake_last(DP_SESSION_CREATE)->session.stream[0].side[0].family, 6);
+	assert_int_equal(fake_last(DP_SESSION_CREATE)->session.stream[0].side[1].family, 4);
+	fake_answer(0);
+	assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
+	assert_non_null(strstr(write_for(0, PBX), "c=IN IP6 2001:db8::1\r\n"));
+}
+
+static void test_the_origins_version_counts_only_when_the_description_changes(void **state)
+{
+	char first[2048];
+
+	(void)state;
+	establish();
+	snprintf(first, sizeof(first), "%s", write_for(1, PHONE));
+	assert_string_equal(write_for(1, PHONE), first);
+	assert_non_null(strstr(first, " 1 IN IP4 10.0.0.1\r\n"));
+	assert_non_null(strstr(write_for(1, SDP("IP4 192.168.1.2", AUDIO("4000") "a=sendonly\r\n")),
+		" 2 IN IP4 10.0.0.1\r\n"));
+	assert_int_equal(strncmp(first, media_written(media, 1).p, 20), 0); /* the same session id */
+}
+
+static void test_no_ports_is_reported_and_leaves_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	fake_answer(-ENOSPC);
+	assert_int_equal(seen.ready, 1);
+	assert_int_equal(seen.status, -ENOSPC);
+	assert_false(media_offer_is_pending(media));
+	fake.down = true;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), -ENOTCONN);
+}
+
+static void test_a_lease_that_comes_after_the_end_is_given_back(void **state)
+{
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	media_close(media, on_closed, &seen);
+	media = NULL;
+	assert_int_equal(seen.closed, 0);
+	fake_answer(0);
+	assert_int_equal(fake_last(DP_SESSION_DELETE)->id, 1);
+	fake_answer(0);
+	assert_int_equal(seen.closed, 1);
+	assert_int_equal(seen.ready, 0);
+}
+
+static void test_what_was_missed_while_the_dataplane_was_away_is_said_again(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	establish();
+	fake.down = true;
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.2", AUDIO("4000") "a=inactive\r\n"))), 0);
+	assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
+	before = fake.count;
+	fake.down = false;
+	media_resync(media);
+	assert_int_equal(fake.count, before + 1);
+	assert_true(last_side(0, 0)->flags & DP_SIDE_MUTED);
+	fake_answer_all();
+	media_resync(media);
+	assert_int_equal(fake.count, before + 1);
+}
+
+static void test_a_session_the_dataplane_does_not_know_is_lost(void **state)
+{
+	(void)state;
+	establish();
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 0);
+	assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
+	fake_answer(-ENOENT);
+	assert_int_equal(seen.lost, 1);
+}
+
+static void test_a_side_is_silent_when_all_its_streams_are(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.2", AUDIO("4000") AUDIO("4002")))), 1);
+	fake_answer(0);
+	assert_int_equal(
+		media_answer(media, 1, span_from(SDP("IP4 10.0.0.5", AUDIO("6000") AUDIO("6002"))), true), 0);
+	assert_false(media_silent(media, 0, 0));
+	assert_false(media_silent(media, 1, 1));
+	assert_false(media_silent(media, 9, 0));
+	assert_true(media_silent(media, 1, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_an_offer_leases_ports_and_its_answer_opens_both_sides),
+		TEST(test_early_media_flows_but_its_silence_is_no_alarm),
+		TEST(test_a_2xx_without_any_answer_confirms_nothing),
+		TEST(test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held),
+		TEST(test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal),
+		TEST(test_a_moved_address_reaches_the_dataplane_with_the_answer),
+		TEST(test_streams_of_other_kinds_are_refused_one_by_one),
+		TEST(test_an_offer_of_nothing_that_can_be_relayed_is_refused),
+		TEST(test_a_stream_refused_by_the_answer_is_given_back),
+		TEST(test_addresses_nobody_can_be_at_are_not_signalled),
+		TEST(test_each_side_has_the_family_of_its_realm),
+		TEST(test_the_origins_version_counts_only_when_the_description_changes),
+		TEST(test_no_ports_is_reported_and_leaves_nothing),
+		TEST(test_a_lease_that_comes_after_the_end_is_given_back),
+		TEST(test_what_was_missed_while_the_dataplane_was_away_is_said_again),
+		TEST(test_a_session_the_dataplane_does_not_know_is_lost),
+		TEST(test_a_side_is_silent_when_all_its_streams_are),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
