@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -17,9 +18,9 @@ sip_listen {listen}
 audio_source {source}
 audio_player aubridge,nowhere
 audio_alert aubridge,nowhere
-ausrc_srate 8000
+ausrc_srate {rate}
 auplay_srate 8000
-ausrc_channels 1
+ausrc_channels {channels}
 auplay_channels 1
 audio_buffer 20-160
 rtp_stats yes
@@ -49,7 +50,11 @@ class Baresip:
         self.log_path = self.directory / "baresip.log"
         host = f"[{address}]" if ":" in address else address
         (self.directory / "config").write_text(
-            CONFIG.format(listen=f"{host}:5060", source=source, control=CONTROL_PORT, directory=self.directory)
+            CONFIG.format(
+                listen=f"{host}:5060", source=source, control=CONTROL_PORT, directory=self.directory,
+                rate=48000 if source.startswith("ausine") else 8000,  # ausine has no other
+                channels=2 if source.startswith("ausine") else 1,
+            )
         )
         (self.directory / "accounts").write_text(f"<sip:{user}@{host}>;regint=0;answermode={answer}{options}\n")
         (self.directory / "contacts").write_text("")
@@ -114,9 +119,9 @@ class Baresip:
         return pathlib.Path(files[-1]) if files else None
 
     def log(self):
-        # -v redraws its bit rate many times a second: not of interest
-        text = self.log_path.read_text(errors="replace")
-        return "\n".join(line for line in text.splitlines() if "(bit/s)" not in line)
+        # The bit rate is redrawn many times a second: not of interest.
+        text = re.sub(r"\[\d+:\d+:\d+\] audio=\S+ \(bit/s\)\s*", "", self.log_path.read_text(errors="replace"))
+        return re.sub(r"[\r\n]+", "\n", text)
 
     def detach(self):
         self.control.close()

@@ -68,6 +68,11 @@ class Stack:
             self.sbc.wait_ready()
         return self.sbc
 
+    def is_fresh(self):
+        """All daemons run, and no call of an earlier test is left."""
+        daemons = all(d in self.sbc.processes and self.sbc.alive(d) for d in sbc_module.DAEMONS)
+        return daemons and self.sbc.command("show", "calls", "--json").stdout.split() == '{"calls": []}'.split()
+
     def down(self):
         self.end_test()
         try:
@@ -153,10 +158,8 @@ def module_stack(request):
 @pytest.fixture
 def stack(module_stack):
     """The module's lab with a running SBC; peers are closed at the end, and the SBC must have survived the test."""
-    for daemon in sbc_module.DAEMONS:
-        if not module_stack.sbc or daemon not in module_stack.sbc.processes or not module_stack.sbc.alive(daemon):
-            module_stack.start(module_stack.kind)
-            break
+    if not module_stack.is_fresh():
+        module_stack.start(module_stack.kind)
     yield module_stack
     module_stack.end_test()
     dead = [d for d in module_stack.sbc.processes if not module_stack.sbc.alive(d)]

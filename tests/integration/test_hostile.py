@@ -5,7 +5,7 @@ import pytest
 
 import sip
 import torture
-from conftest import SBC_IN4, SBC_OUT4, Call
+from conftest import SBC_IN4, SBC_OUT4, SBC_OUT6, Call
 from sip import sdp, token
 
 TO_SBC = (SBC_OUT4, 5060)
@@ -39,6 +39,27 @@ def test_a_tortuous_message(stack, name, raw, allowed):
     elif allowed == "silent":
         assert answers == [], name
     assert pbx.received == []  # nothing of it went through
+
+
+@pytest.mark.parametrize("kind", ["packet", "xdp"])
+def test_a_long_message_in_fragments_is_answered(stack, kind):
+    """SIP longer than the link's MTU comes in fragments; IPv4 and IPv6."""
+    if stack.kind != kind:
+        stack.start(kind)
+    for version, to in ((4, TO_SBC), (6, (SBC_OUT6, 5060))):
+        carrier = stack.carrier(version)
+        for size in (1400, 1500, 1800, 3000, 6000, 12000):
+            mark = f"long-{token()}"
+            host = sip.bracket(carrier.host)
+            carrier.send(sip.compose(
+                f"OPTIONS sip:{sip.bracket(to[0])} SIP/2.0",
+                [("Via", f"SIP/2.0/UDP {host}:5060;branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
+                 ("From", f"<sip:long@{host}>;tag={token()}"), ("To", f"<sip:{sip.bracket(to[0])}>"), ("Call-ID", mark), ("CSeq", "1 OPTIONS")],
+                b"x" * size, "text/plain",
+            ), to)
+            carrier.expect(200, call_id=mark)
+        carrier.close()
+        stack.closing.remove(carrier)
 
 
 def test_after_all_of_it_a_call_is_fine(stack):
