@@ -154,7 +154,7 @@ static void resync_call(struct call *call, void *arg)
 }
 
 /* Re-creating the media of established calls would need a re-INVITE to both peers (their ports are new): until that exists the
- * calls are ended in order, rather than left mute (docs/decisions/0004-media-policy.md). */
+ * calls are ended in order, rather than left mute (docs/decisions/0021-media-of-a-call.md). */
 void call_dataplane_up(struct shard *shard, bool fresh)
 {
 	call_dataplane_note(shard, true);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Topology hiding: what of one side's message the other side may see. An allow-list: a header that has no row in the table
- * (hide.c) does not cross, and a row says which part of its value does. docs/decisions/0003-topology-hiding.md. */
+ * (hide.c) does not cross, and a row says which part of its value does. docs/decisions/0020-topology-hiding.md. */
 #ifndef CONTROLPLANE_HIDE_H
 #define CONTROLPLANE_HIDE_H
 

@@ -53,7 +53,7 @@ struct media {
 /* --- what a description says --------------------------------------------------------------------------------------- */
 
 /* Keys of SRTP are not relayed between sides that must not know each other, and there is no SRTP of our own yet: such streams are
- * refused (docs/decisions/0004-media-policy.md). */
+ * refused (docs/decisions/0021-media-of-a-call.md). */
 static enum dp_media_kind kind_of(const struct sdp_media *m)
 {
 	if (m->port == 0)
