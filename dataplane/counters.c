@@ -57,7 +57,7 @@ void counters_interface(const struct dataplane *dp, unsigned index, struct dp_in
 		out->rx_errors = port.ierrors + port.rx_nombuf;
 		out->tx_errors = port.oerrors;
 	}
-	for (unsigned w = 0; w < dp->shared.worker_count; w++) {
+	for (unsigned w = 0; dp->shared.workers != NULL && w < dp->shared.worker_count; w++) {
 		const struct worker_interface_counters *c = &dp->shared.workers[w].interface[index];
 
 		out->rx_packets += counter_read(&c->rx_packets);

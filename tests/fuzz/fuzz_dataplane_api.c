@@ -23,6 +23,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	rte_log_set_global_level(RTE_LOG_EMERG);
+	dp = bed_new(2);
+	server = server_new(dp);
+	if (server == NULL)
+		abort();
 	return 0;
 }
 
@@ -89,10 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint64_t used, total;
 
-	dp = bed_new(2);
-	server = server_new(dp);
-	if (server == NULL)
-		abort();
 	if (size > 8 && data[0] == 0xff) {
 		framing(data + 1, size - 1);
 	} else {
@@ -113,7 +113,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t i = 1; i < dp->next_hops.used; i++)
 		if (dp->next_hops.entry[i].references != 0)
 			abort();
-	server_free(server);
-	bed_free(dp);
 	return 0;
 }
