@@ -9,7 +9,6 @@ BENCH_RELAY_FLOWS, BENCH_RELAY_SECONDS (of one measurement), BENCH_RELAY_ROUNDS 
 import json
 import os
 import statistics
-import subprocess
 
 import stage
 from testpmd import Testpmd
@@ -17,7 +16,8 @@ from testpmd import Testpmd
 
 def ours(flows, seconds):
     command = [stage.binary("bench/relay_worker"), str(flows), str(seconds)]
-    done = subprocess.run(command, text=True, capture_output=True, env={**os.environ, "BENCH_CPU": str(stage.CPU)})
+    with stage.Stage("worker") as s:
+        done = s.run(None, *command, env={**os.environ, "BENCH_CPU": str(stage.CPU)})
     if done.returncode != 0:
         raise stage.Refused(f"relay_worker {flows}: {done.stderr.strip() or done.returncode}")
     return json.loads(done.stdout)["packets_per_second"]

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """relay-veth: RTP packets per second that the real sallyport-dataplane relays from one veth pair to another with one worker on
-one core, over AF_XDP and AF_PACKET ports, against dpdk-testpmd's 5tswap on the same ports. More is offered than either
-can take; what arrives at the far end is counted there.
+one core, over AF_XDP and AF_PACKET ports, against dpdk-testpmd's 5tswap on the same ports. One other core offers all it
+can; what arrives at the far end is counted there. Where that is all that was offered (offered_ours, offered_peer), the
+generator was the limit and not the relay.
 
 BENCH_VETH_KINDS (xdp packet), BENCH_VETH_FLOWS, BENCH_VETH_SECONDS (of one measurement), BENCH_VETH_ROUNDS (the median is
 taken)."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -54,7 +56,7 @@ def arrived(s):
 
 
 def offer(s, flows, seconds, *where):
-    """Packets per second that arrive while the generator runs, its first second left out."""
+    """(Packets per second that arrive while the generator runs, its first second left out; those it offered.)"""
     generator = s.start(
         "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", int(seconds) + 2, *where,
         cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
@@ -65,11 +67,11 @@ def offer(s, flows, seconds, *where):
     first, began = arrived(s)
     time.sleep(seconds)
     last, ended = arrived(s)
-    text = generator.communicate()[0]
-    rate = (last - first) / (ended - began)
-    stage.note(f"{rate:,.0f}/s arrive; {text.strip()}")
+    sent = json.loads(generator.communicate()[0])
     s.end(generator)
-    return rate
+    rate, offered = (last - first) / (ended - began), sent["sent"] / sent["seconds"]
+    stage.note(f"{rate:,.0f}/s arrive of {offered:,.0f}/s offered")
+    return rate, offered
 
 
 def ours(kind, flows, seconds):
@@ -117,6 +119,7 @@ def measure():
             raise stage.Refused(f"BENCH_VETH_KINDS: {kind}: xdp or packet")
     for kind in kinds:
         for flows in stage.settings("BENCH_VETH_FLOWS", (100, 5000)):
-            pairs = [(ours(kind, flows, seconds), peer(kind, flows, seconds)) for _ in range(rounds)]
-            mine, theirs = (round(statistics.median(rates)) for rates in zip(*pairs))
-            stage.result("relay-veth", f"{kind}-{flows}-flows", mine, theirs, "packets/s")
+            runs = [(*ours(kind, flows, seconds), *peer(kind, flows, seconds)) for _ in range(rounds)]
+            mine, mine_offered, theirs, theirs_offered = (round(statistics.median(rates)) for rates in zip(*runs))
+            stage.result("relay-veth", f"{kind}-{flows}-flows", mine, theirs, "packets/s",
+                         offered_ours=mine_offered, offered_peer=theirs_offered)
