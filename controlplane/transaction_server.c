@@ -294,6 +294,8 @@ int transaction_reply(struct transaction *server, unsigned status, struct span t
 	struct transaction_layer *layer = server->shard->transactions;
 	struct writer out;
 
+	if (!server->request)
+		return -EINVAL;
 	writer_init(&out, layer->text, sizeof(layer->text));
 	transaction_response_begin(server, status, none, to_tag, &out);
 	writer_span(&out, extra);
