@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <string.h>
 
-enum { NAMES_MAX = 2 + 1 + SDP_MEDIA_MAX, NAME_LENGTH_MIN = 4 };
+/* Bound the search for names: a body that names more hosts, or a longer value, has that value left out. */
+enum { NAMES_MAX = 4, NAME_LENGTH_MIN = 4, VALUE_MAX = 1024 };
 
 /* Names of the far side that are no IP literals: user and host of o=, hosts of c=. */
 struct far_names {
 	unsigned count;
+	bool overflow; /* more than can be looked for: no free text passes */
 	struct span name[NAMES_MAX];
 };
 
@@ -119,7 +121,8 @@ static bool has_address(struct span text)
 
 static bool reveals_host(struct span text, const struct far_names *names)
 {
-	if (has_address(text) || memchr(text.p, '@', text.n) || memmem(text.p, text.n, "://", 3))
+	if (names->overflow || text.n > VALUE_MAX || has_address(text) || memchr(text.p, '@', text.n) ||
+		memmem(text.p, text.n, "://", 3))
 		return true;
 	for (unsigned i = 0; i < names->count; i++)
 		if (memmem(text.p, text.n, names->name[i].p, names->name[i].n))
@@ -225,10 +228,17 @@ static void name_add(struct far_names *names, struct span name)
 	struct span digits = name;
 
 	/* Short ones and numbers would be found in harmless values; literals are found by shape. */
-	if (name.n < NAME_LENGTH_MIN || names->count == NAMES_MAX || has_address(name))
+	if (name.n < NAME_LENGTH_MIN || has_address(name))
 		return;
 	run_take(&digits, is_digit);
-	if (digits.n)
+	if (digits.n == 0)
+		return;
+	for (unsigned i = 0; i < names->count; i++)
+		if (span_equal(names->name[i], name))
+			return;
+	if (names->count == NAMES_MAX)
+		names->overflow = true;
+	else
 		names->name[names->count++] = name;
 }
 
@@ -247,7 +257,7 @@ static void names_collect(const struct sdp *sdp, struct far_names *names)
 {
 	struct span rest = sdp->origin;
 
-	names->count = 0;
+	*names = (struct far_names){ .count = 0 };
 	name_add(names, span_cut(&rest, ' '));
 	name_add(names, word_last(rest));
 	for (unsigned i = 0; i < sdp->line_count; i++)
