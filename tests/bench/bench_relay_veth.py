@@ -55,11 +55,11 @@ def arrived(s):
     return int(s.run("far", "cat", "/sys/class/net/eth0/statistics/rx_packets").stdout), time.monotonic()
 
 
-def offer(s, flows, seconds, *where):
+def offer(s, flows, seconds, *where, rate=0):
     """(Packets per second that arrive while the generator runs, its first second left out; those it offered.)"""
     generator = s.start(
-        "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", int(seconds) + 2, *where,
-        cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
+        "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", int(seconds) + 2, "-d", OUTSIDE,
+        *(["-r", rate] if rate else []), *where, cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
     line = generator.stdout.readline()
     if line.strip() != "ready":
         raise stage.Refused(f"generator: {line.strip() or generator.wait()}")
@@ -69,30 +69,40 @@ def offer(s, flows, seconds, *where):
     last, ended = arrived(s)
     sent = json.loads(generator.communicate()[0])
     s.end(generator)
-    rate, offered = (last - first) / (ended - began), sent["sent"] / sent["seconds"]
-    stage.note(f"{rate:,.0f}/s arrive of {offered:,.0f}/s offered")
-    return rate, offered
+    arrive, offered = (last - first) / (ended - began), sent["sent"] / sent["seconds"]
+    stage.note(f"{arrive:,.0f}/s arrive of {offered:,.0f}/s offered")
+    return arrive, offered
+
+
+def start_dataplane(s, kind, flows):
+    """Runs the dataplane with a session for each flow; returns the generator's options for them."""
+    config = s.directory / "sallyport.conf"
+    config.write_text(CONFIGURATION.format(directory=s.directory, cpu=stage.CPU, kind=kind, outside=OUTSIDE, inside=INSIDE))
+    # It pins its worker itself; everything else of it stays where the kernel puts it.
+    process = s.start("sbc", stage.binary("sallyport-dataplane"), "-c", config, log="dataplane.log")
+    path = s.directory / "run" / "dataplane.sock"
+
+    def serves():
+        if process.poll() is not None:
+            raise stage.Refused(f"sallyport-dataplane: {s.log('dataplane.log')}")
+        return path.exists()
+
+    stage.wait_for("sallyport-dataplane", serves)
+    # The mirrors answer ARP and learn both ends.
+    s.run("near", "ping", "-c", "1", "-W", "2", OUTSIDE)
+    s.run("far", "ping", "-c", "1", "-W", "2", INSIDE)
+    made = s.run("near", stage.binary("bench/generator"), "-a", NEAR, "-n", flows, "-s", path, "-A", "access", "-B", "core", "-f", FAR)
+    if made.returncode != 0:
+        raise stage.Refused(f"generator: {made.stderr.strip()}")
+    ports = s.directory / "ports"
+    ports.write_text(made.stdout)
+    return "-m", mac(s, "sbc", "sp-outside"), "-P", ports
 
 
 def ours(kind, flows, seconds):
     with stage.Stage("ours") as s:
         build(s)
-        config = s.directory / "sallyport.conf"
-        config.write_text(CONFIGURATION.format(directory=s.directory, cpu=stage.CPU, kind=kind, outside=OUTSIDE, inside=INSIDE))
-        # Everything but the worker stays off the core under test.
-        process = s.start("sbc", stage.binary("sallyport-dataplane"), "-c", config, log="dataplane.log")
-        path = s.directory / "run" / "dataplane.sock"
-
-        def serves():
-            if process.poll() is not None:
-                raise stage.Refused(f"sallyport-dataplane: {s.log('dataplane.log')}")
-            return path.exists()
-
-        stage.wait_for("sallyport-dataplane", serves)
-        # The mirror answers ARP and learns both ends.
-        s.run("near", "ping", "-c", "1", "-W", "2", OUTSIDE)
-        s.run("far", "ping", "-c", "1", "-W", "2", INSIDE)
-        return offer(s, flows, seconds, "-m", mac(s, "sbc", "sp-outside"), "-s", path, "-A", "access", "-B", "core", "-f", FAR)
+        return offer(s, flows, seconds, *start_dataplane(s, kind, flows))
 
 
 def peer(kind, flows, seconds):
@@ -106,9 +116,9 @@ def peer(kind, flows, seconds):
         pmd = Testpmd(s, "sbc", devices, "--forward-mode=5tswap", "--port-topology=paired")
         pmd.command("start")
         time.sleep(0.5)
-        rate = offer(s, flows, seconds, "-m", mac(s, "sbc", "eth1"), "-d", OUTSIDE)
+        rates = offer(s, flows, seconds, "-m", mac(s, "sbc", "eth1"))
         pmd.end()
-        return rate
+        return rates
 
 
 def measure():

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Makes RTP flows for the relay benchmarks: many calls' audio out of one interface, as fast as the kernel takes it.
  *
- * usage: generator -i INTERFACE -m DESTINATION-MAC -a OUR-ADDRESS -n FLOWS -t SECONDS
- *                  -d DESTINATION-ADDRESS                              all flows there, port after port
- *                | -s DATAPLANE-SOCKET -A REALM -B REALM -f FAR-ADDRESS  or: each through a session of the dataplane
+ * usage: generator -i INTERFACE -m DESTINATION-MAC -a OUR-ADDRESS -n FLOWS -t SECONDS [-r PACKETS-PER-SECOND]
+ *                  -d DESTINATION-ADDRESS [-P FILE]   all flows there: to the ports in the file, or to ours
+ *        generator -a OUR-ADDRESS -n FLOWS -s DATAPLANE-SOCKET -A REALM -B REALM -f FAR-ADDRESS
+ *                                                     makes a session of the dataplane for each flow, prints their ports
  *
- * A session is set up by the dataplane's own API: we are its side in realm A, FAR-ADDRESS its side in realm B. Prints
- * "ready" when all are, then sends, then prints {"sent": N, "seconds": T}. IPv4; RTP of 20 ms G.711 with right checksums
- * and running sequence numbers. */
+ * A session is set up by the dataplane's own API: we are its side in realm A, FAR-ADDRESS its side in realm B. Otherwise
+ * prints "ready", sends, and prints {"sent": N, "seconds": T}. IPv4; RTP of 20 ms G.711 with right checksums and running
+ * sequence numbers. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -37,6 +38,7 @@ enum {
 		(sizeof(struct tpacket2_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT,
 	SLOTS = 4096,
 	BATCH = 64,
+	BATCH_PACED = 8,
 	PORT_FIRST = 1024, /* of us and of the far side */
 	FLOWS_MAX = 32000,
 	SESSIONS_AT_ONCE = 32
@@ -50,9 +52,10 @@ struct flow {
 
 static struct {
 	const char *interface, *socket, *realm[2];
+	const char *ports;
 	union address ours, destination, far;
 	uint8_t mac[6];
-	unsigned flows, seconds;
+	unsigned flows, seconds, rate;
 } options;
 
 static struct flow *flows;
@@ -115,6 +118,7 @@ struct sessions {
 		struct sessions *all;
 		unsigned flow;
 	} asking[FLOWS_MAX];
+	uint16_t port[FLOWS_MAX]; /* the dataplane's, toward us */
 	unsigned asked, answered;
 };
 
@@ -152,13 +156,11 @@ static void session_answered(void *arg, int status, const void *body, size_t len
 	struct asking *asking = arg;
 	struct sessions *sessions = asking->all;
 	const struct dp_session_reply *reply = body;
-	union address local;
 
 	(void)length;
 	if (status != 0)
 		die("the dataplane refuses a session", status);
-	dp_address_to(&reply->local[0][0], &local);
-	flow_write(asking->flow, &local);
+	sessions->port[asking->flow] = reply->local[0][0].port;
 	sessions->answered++;
 	if (sessions->asked < options.flows)
 		session_ask(sessions);
@@ -204,16 +206,27 @@ static void make_sessions(void)
 	dp_client_free(sessions.client);
 	uv_run(&sessions.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&sessions.loop);
+	for (unsigned i = 0; i < options.flows; i++)
+		printf("%u\n", sessions.port[i]);
 }
 
 static void make_flows(void)
 {
+	FILE *ports = options.ports != NULL ? fopen(options.ports, "r") : NULL;
+
+	if (options.ports != NULL && ports == NULL)
+		die(options.ports, errno);
 	for (unsigned i = 0; i < options.flows; i++) {
 		union address to = options.destination;
+		unsigned port = PORT_FIRST + 2 * i;
 
-		address_set_port(&to, (uint16_t)(PORT_FIRST + 2 * i));
+		if (ports != NULL && fscanf(ports, "%u", &port) != 1)
+			die("not enough ports in the file", 0);
+		address_set_port(&to, (uint16_t)port);
 		flow_write(i, &to);
 	}
+	if (ports != NULL)
+		fclose(ports);
 }
 
 /* A packet socket whose ring is mapped at *ring. */
@@ -240,15 +253,18 @@ static int open_ring(uint8_t **ring)
 	return fd;
 }
 
+/* At a given rate small batches leave evenly; without one, as many as the kernel takes. */
 static uint64_t send_for(uint64_t duration_ns)
 {
 	uint8_t *ring;
 	int fd = open_ring(&ring);
-	uint64_t sent = 0, end = clock_now_ns() + duration_ns;
+	uint64_t sent = 0, began = clock_now_ns(), now = began;
 	unsigned slot = 0, flow = 0;
 
-	while (clock_now_ns() < end) {
-		for (unsigned i = 0; i < BATCH; i++) {
+	for (; now < began + duration_ns; now = clock_now_ns()) {
+		if (options.rate != 0 && sent > (now - began) / 1000 * options.rate / 1000000)
+			continue;
+		for (unsigned i = 0; i < (options.rate != 0 ? BATCH_PACED : BATCH); i++) {
 			struct tpacket2_hdr *header = (struct tpacket2_hdr *)(ring + (size_t)slot * SLOT);
 
 			if (__atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE) != TP_STATUS_AVAILABLE)
@@ -286,7 +302,7 @@ static void parse_options(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "i:m:a:n:t:d:s:A:B:f:")) != -1) {
+	while ((option = getopt(argc, argv, "i:m:a:n:t:r:d:P:s:A:B:f:")) != -1) {
 		uint8_t *m = options.mac;
 
 		switch (option) {
@@ -307,6 +323,12 @@ static void parse_options(int argc, char **argv)
 		case 't':
 			options.seconds = parse_count(optarg, 3600);
 			break;
+		case 'r':
+			options.rate = parse_count(optarg, 100000000);
+			break;
+		case 'P':
+			options.ports = optarg;
+			break;
 		case 'd':
 			parse_host(optarg, &options.destination);
 			break;
@@ -326,9 +348,12 @@ static void parse_options(int argc, char **argv)
 			exit(2);
 		}
 	}
-	if (options.interface == NULL || options.flows == 0 || options.seconds == 0 ||
-		(options.socket != NULL ? options.realm[0] == NULL || options.realm[1] == NULL
-					: !address_is_set(&options.destination)))
+	bool makes_sessions = options.socket != NULL && options.realm[0] != NULL &&
+			      options.realm[1] != NULL && address_is_set(&options.far);
+	bool sends =
+		options.interface != NULL && options.seconds != 0 && address_is_set(&options.destination);
+
+	if (options.flows == 0 || !address_is_set(&options.ours) || makes_sessions == sends)
 		die("options are missing: see the top of generator.c", 0);
 }
 
@@ -336,13 +361,14 @@ int main(int argc, char **argv)
 {
 	log_open("generator", LOG_LEVEL_WARNING);
 	parse_options(argc, argv);
+	if (options.socket != NULL) {
+		make_sessions();
+		return 0;
+	}
 	flows = calloc(options.flows, sizeof(*flows));
 	if (flows == NULL)
 		die("no memory", 0);
-	if (options.socket != NULL)
-		make_sessions();
-	else
-		make_flows();
+	make_flows();
 	puts("ready");
 	fflush(stdout);
 

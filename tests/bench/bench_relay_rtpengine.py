@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""relay-rtpengine: RTP packets per second relayed between two veth pairs on one core without losing more than one in a thousand,
+by the real sallyport-dataplane over AF_XDP, against rtpengine in userspace with a call for each flow.
+
+BENCH_RTPENGINE_CALLS, BENCH_RTPENGINE_SECONDS (of one rate), BENCH_RTPENGINE_KIND (xdp, packet)."""
+
+import os
+import resource
+import sys
+
+import stage
+from bench_relay_veth import FAR, INSIDE, NEAR, OUTSIDE, build, mac, offer, start_dataplane
+
+sys.path.insert(0, str(stage.REPOSITORY / "platforms" / "lab"))
+
+import netns  # noqa: E402
+
+PORT_FIRST = 1024  # as in generator.c
+
+
+def bencode(value):
+    if isinstance(value, dict):
+        return b"d" + b"".join(bencode(k) + bencode(v) for k, v in sorted(value.items())) + b"e"
+    if isinstance(value, list):
+        return b"l" + b"".join(map(bencode, value)) + b"e"
+    return str(len(value.encode())).encode() + b":" + value.encode()
+
+
+def ask(sock, number, **message):
+    """One command of rtpengine's control protocol; returns the SDP of its answer."""
+    sock.send(str(number).encode() + b" " + bencode({key.replace("_", "-"): value for key, value in message.items()}))
+    answer = sock.recv(65536).decode(errors="replace")
+    if "6:result2:ok" not in answer:
+        raise stage.Refused(f"rtpengine: {answer}")
+    return answer[answer.index("v=0"):]
+
+
+def sdp(address, port):
+    return f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+
+
+def start_rtpengine(s, calls):
+    """Runs rtpengine with a call for each flow; returns the generator's options for them."""
+    s.address("sbc", "eth1", f"{OUTSIDE}/24")
+    s.address("sbc", "eth2", f"{INSIDE}/24")
+    process = s.start(
+        "sbc", stage.program("prlimit"), f"--nofile={resource.getrlimit(resource.RLIMIT_NOFILE)[1]}", stage.program("rtpengine"), "--config-file=none",
+        f"--interface=outside/{OUTSIDE}", f"--interface=inside/{INSIDE}", "--listen-ng=127.0.0.1:2223", "--table=-1", "--foreground",
+        "--log-stderr", "--log-level=2", "--num-threads=1", "--port-min=1024", "--port-max=65535", cpu=stage.CPU, log="rtpengine.log")
+
+    def answers():
+        if process.poll() is not None:
+            raise stage.Refused(f"rtpengine: {s.log('rtpengine.log')}")
+        return "127.0.0.1:2223" in s.run("sbc", "ss", "-Hlun").stdout
+
+    stage.wait_for("rtpengine", answers)
+    s.run("near", "ping", "-c", "1", "-W", "2", OUTSIDE)
+    s.run("far", "ping", "-c", "1", "-W", "2", INSIDE)
+    sock = netns.udp_socket(f"{s.prefix}-sbc", "127.0.0.1")
+    sock.connect(("127.0.0.1", 2223))
+    sock.settimeout(5)
+    ports = []
+    for i in range(calls):
+        port = PORT_FIRST + 2 * i
+        call = {"call_id": str(i), "from_tag": "a", "ICE": "remove", "replace": ["origin", "session-connection"]}
+        ask(sock, 2 * i, command="offer", sdp=sdp(NEAR, port), direction=["outside", "inside"], **call)
+        answer = ask(sock, 2 * i + 1, command="answer", to_tag="b", sdp=sdp(FAR, port), direction=["inside", "outside"], **call)
+        ports.append(answer.split("m=audio ")[1].split()[0])
+    sock.close()
+    path = s.directory / "ports"
+    path.write_text("\n".join(ports))
+    return "-m", mac(s, "sbc", "eth1"), "-P", path
+
+
+def highest(calls, seconds, start):
+    """(The highest rate that arrives whole, to about 5 %; whether the generator could offer no more.)"""
+    with stage.Stage("relay") as s:
+        build(s)
+        where = start(s, calls)
+        low, high, rate = 0, None, 25000
+        offer(s, calls, 1.0, *where, rate=rate)  # everybody learns who is where
+        while rate >= 1000 and (high is None or high - low > low // 20):
+            arrive, offered = offer(s, calls, seconds, *where, rate=rate)
+            whole = arrive >= 0.999 * offered
+            if whole and offered < 0.97 * rate:
+                return arrive, True
+            low, high = (rate, high) if whole else (low, rate)
+            rate = low * 2 if high is None else (low + high) // 2
+        return low, False
+
+
+def measure():
+    seconds = stage.setting("BENCH_RTPENGINE_SECONDS", 2.0)
+    kind = os.environ.get("BENCH_RTPENGINE_KIND", "xdp")
+    for calls in stage.settings("BENCH_RTPENGINE_CALLS", (1000, 4900)):
+        theirs, _ = highest(calls, seconds, start_rtpengine)
+        mine, limited = highest(calls, seconds, lambda s, n: start_dataplane(s, kind, n))
+        stage.result("relay-rtpengine", f"{kind}-{calls}-calls", round(mine), round(theirs), "packets/s", limited_by_generator=limited)
