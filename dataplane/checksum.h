@@ -47,7 +47,8 @@ static inline uint64_t checksum_host(const union host *a)
  * (both below 2^40). Never 0, which would mean "no checksum". */
 static inline uint16_t checksum_update(uint16_t checksum, uint64_t old, uint64_t fresh)
 {
-	const uint64_t zero = 0xffffULL << 32; /* any multiple of 0xffff is zero; this one keeps the difference positive */
+	const uint64_t zero =
+		0xffffULL << 32; /* any multiple of 0xffff is zero; this one keeps the difference positive */
 	uint16_t r = (uint16_t)~checksum_fold((uint16_t)~checksum + fresh + zero - old);
 
 	return r == 0 ? 0xffff : r;

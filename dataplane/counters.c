@@ -67,7 +67,7 @@ void counters_interface(const struct dataplane *dp, unsigned index, struct dp_in
 		out->mirror_in += counter_read(&c->mirror_in);
 		out->mirror_out += counter_read(&c->mirror_out);
 	}
-	for (uint32_t i = 1; i < dp->next_hops.used; i++) {
+	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < dp->next_hops.used; i++) {
 		union next_hop_link l;
 
 		if (dp->next_hops.entry[i].interface != index || dp->next_hops.entry[i].references == 0)

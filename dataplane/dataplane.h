@@ -22,7 +22,7 @@ enum { MIRROR_NAME_MAX = 16 };
 /* A NIC or kernel interface; one or (by VLAN) several network-interfaces use it. */
 struct port {
 	const struct config_network_interface *config; /* the first that names it: for messages */
-	uint16_t device;                                /* DPDK port number */
+	uint16_t device; /* DPDK port number */
 	bool open;
 	unsigned queues;
 	unsigned mtu;

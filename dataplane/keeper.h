@@ -6,13 +6,13 @@
 #define DATAPLANE_KEEPER_H
 
 enum keeper_action {
-	KEEPER_NFT_TABLE,  /* subject: the table of family netdev */
-	KEEPER_SYSCTL,     /* subject: path under /proc/sys; value: what it was */
-	KEEPER_LINK_DOWN,  /* subject: interface that was down */
+	KEEPER_NFT_TABLE, /* subject: the table of family netdev */
+	KEEPER_SYSCTL, /* subject: path under /proc/sys; value: what it was */
+	KEEPER_LINK_DOWN, /* subject: interface that was down */
 	KEEPER_LINK_QUIET, /* subject: interface that was not ALLMULTI */
-	KEEPER_XDP,        /* subject: interface */
-	KEEPER_FILE,       /* subject: path to unlink */
-	KEEPER_DIRECTORY,  /* subject: path; its plain files and sockets go too */
+	KEEPER_XDP, /* subject: interface */
+	KEEPER_FILE, /* subject: path to unlink */
+	KEEPER_DIRECTORY, /* subject: path; its plain files and sockets go too */
 };
 
 /* Forks it. Before threads are started. 0 or -errno. */

@@ -177,10 +177,11 @@ static void tick(uv_timer_t *timer)
 	uint64_t now = clock_now_us();
 	unsigned asked = 0;
 
-	for (uint32_t k = 1; k < t->used && asked < ASKS_PER_TICK; k++) {
+	for (uint32_t k = NEXT_HOP_LOCAL + 1; k < t->used && asked < ASKS_PER_TICK; k++) {
 		union next_hop_link link;
 
-		n->scan = n->scan + 1 < t->used ? n->scan + 1 : 1;
+		n->scan =
+			n->scan > NEXT_HOP_LOCAL && n->scan + 1 < t->used ? n->scan + 1 : NEXT_HOP_LOCAL + 1;
 		struct next_hop *hop = &t->entry[n->scan];
 		if (hop->references == 0)
 			continue;

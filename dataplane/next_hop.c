@@ -9,13 +9,17 @@
 
 int next_hops_init(struct next_hops *t, uint32_t capacity)
 {
-	*t = (struct next_hops){ .capacity = capacity + 1, .used = 1, .seed = random_u64() | 1 };
+	*t = (struct next_hops){ .capacity = capacity + NEXT_HOP_LOCAL + 1,
+		.used = NEXT_HOP_LOCAL + 1,
+		.seed = random_u64() | 1 };
 	t->links = calloc(t->capacity, sizeof(*t->links));
 	t->entry = calloc(t->capacity, sizeof(*t->entry));
 	if (t->links == NULL || t->entry == NULL) {
 		next_hops_fini(t);
 		return -ENOMEM;
 	}
+	union next_hop_link local = { .byte = { [6] = LINK_LOCAL } };
+	t->links[NEXT_HOP_LOCAL] = local.word;
 	return 0;
 }
 
@@ -142,7 +146,7 @@ uint32_t next_hop_get(struct next_hops *t, uint8_t interface, const union host *
 
 void next_hop_put(struct next_hops *t, uint32_t index)
 {
-	if (index != NEXT_HOP_NONE && --t->entry[index].references == 0)
+	if (index > NEXT_HOP_LOCAL && --t->entry[index].references == 0)
 		list_push(t, index);
 }
 
@@ -152,7 +156,7 @@ void next_hop_learn(struct next_hops *t, uint32_t index, const uint8_t *mac, boo
 
 	if (mac != NULL) {
 		memcpy(link.byte, mac, 6);
-		link.byte[6] = 1;
+		link.byte[6] = LINK_KNOWN;
 	}
 	t->entry[index].stale = stale;
 	__atomic_store_n(&t->links[index], link.word, __ATOMIC_RELAXED);

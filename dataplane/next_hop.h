@@ -11,11 +11,14 @@
 
 enum {
 	NEXT_HOP_NONE = 0, /* index of an entry that is never valid */
+	NEXT_HOP_LOCAL = 1, /* one of our own media addresses: the packet stays in the worker */
 	NEXT_HOP_BUCKETS = 4096,
 	NEXT_HOP_ROUTES_MAX = 256,
 };
 
-/* Bytes 0 to 5: MAC address; byte 6: 1 when valid. Read and written as one word. */
+enum next_hop_link_state { LINK_UNKNOWN, LINK_KNOWN, LINK_LOCAL };
+
+/* Bytes 0 to 5: MAC address; byte 6: enum next_hop_link_state. Read and written as one word. */
 union next_hop_link {
 	uint64_t word;
 	uint8_t byte[8];
@@ -24,11 +27,11 @@ union next_hop_link {
 struct next_hop {
 	union host ip;
 	uint8_t family, interface;
-	bool stale;             /* the kernel has not heard of it for a while */
-	uint32_t references;    /* of sessions and gateways; 0 = kept as long as there is room */
-	uint32_t next;          /* in its bucket */
-	uint32_t newer, older;  /* unreferenced ones in order of last use */
-	uint64_t asked_us;      /* when the kernel was last made to ask for it */
+	bool stale; /* the kernel has not heard of it for a while */
+	uint32_t references; /* of sessions and gateways; 0 = kept as long as there is room */
+	uint32_t next; /* in its bucket */
+	uint32_t newer, older; /* unreferenced ones in order of last use */
+	uint64_t asked_us; /* when the kernel was last made to ask for it */
 };
 
 struct next_hop_route { /* a connected prefix, or a gateway when `length` is 0 and `gateway` set */
@@ -60,8 +63,8 @@ int next_hops_add_route(struct next_hops *t, const struct next_hop_route *route)
 
 /* Longest prefix of the interface. The neighbour to send to for `ip`: itself when it is connected, else the gateway.
  * false: no route. */
-bool next_hops_resolve(const struct next_hops *t, uint8_t interface, const union host *ip, uint8_t family,
-	union host *via);
+bool next_hops_resolve(
+	const struct next_hops *t, uint8_t interface, const union host *ip, uint8_t family, union host *via);
 /* A reference to the entry that packets for `ip` go to. NEXT_HOP_NONE: no route, or the table is full of referenced ones.
  * Caller: next_hop_put. */
 uint32_t next_hop_get(struct next_hops *t, uint8_t interface, const union host *ip, uint8_t family);

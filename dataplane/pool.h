@@ -27,7 +27,7 @@ struct pool {
 	struct {
 		uint64_t token; /* workers have forgotten the pair once this has passed */
 		uint32_t pair;
-	} *free;
+	} * free;
 };
 
 /* owner: main thread */
@@ -43,8 +43,8 @@ struct pools {
 int pools_init(struct pools *p, struct rte_rcu_qsbr *rcu, uint16_t realms, uint16_t pools);
 void pools_fini(struct pools *p);
 /* Ports first..last of an address that the (allocated) flow table has. 0, -ENOMEM, -EINVAL. */
-int pools_add(struct pools *p, struct flow_table *t, uint16_t realm, const union host *ip, uint8_t family, uint16_t first,
-	uint16_t last);
+int pools_add(struct pools *p, struct flow_table *t, uint16_t realm, const union host *ip, uint8_t family,
+	uint16_t first, uint16_t last);
 /* Index, or -ENOENT. */
 int pools_find_realm(const struct pools *p, const char *name);
 

@@ -74,6 +74,16 @@ static bool source_learn(struct worker *w, struct item *it, enum flow_component 
 	return false;
 }
 
+static void local_send(struct worker *w, struct rte_mbuf *m, const struct worker_interface *out)
+{
+	if (w->local_count == LOCAL_MAX) {
+		worker_drop(w, m, DP_COUNTER_DROP_TX_FULL);
+		return;
+	}
+	m->port = out->device;
+	w->local[w->local_count++] = m;
+}
+
 /* `c`: by which of the other side's components it leaves. */
 static void relay_send(struct worker *w, struct item *it, enum flow_component c, bool rtcp)
 {
@@ -128,7 +138,10 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	worker_count(w, DP_COUNTER_MEDIA_RELAYED, 1);
 	counter_add(&w->interface[r->out_interface].tx_packets, 1);
 	counter_add(&w->interface[r->out_interface].tx_octets, length);
-	transmit_packet(w, out->device, it->m, DP_COUNTER_DROP_TX_FULL);
+	if (unlikely(link.byte[6] == LINK_LOCAL))
+		local_send(w, it->m, out);
+	else
+		transmit_packet(w, out->device, it->m, DP_COUNTER_DROP_TX_FULL);
 	return;
 drop:
 	if (!rtcp)
@@ -294,4 +307,22 @@ void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n)
 				PACKET_MALFORMED; /* cannot be: it was classified by the worker that sent it */
 	}
 	run_stages(w, items, n);
+}
+
+void relay_local(struct worker *w)
+{
+	struct rte_mbuf *packets[LOCAL_MAX];
+
+	while (w->local_count != 0) {
+		unsigned n = w->local_count;
+
+		memcpy(packets, w->local, n * sizeof(packets[0]));
+		w->local_count = 0;
+		for (unsigned i = 0; i < n; i++)
+			for (unsigned k = 0; k < w->shared->port_count; k++)
+				if (w->shared->ports[k].device == packets[i]->port) {
+					relay_burst(w, &w->shared->ports[k], &packets[i], 1);
+					break;
+				}
+	}
 }

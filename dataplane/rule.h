@@ -20,7 +20,7 @@ struct rule_store {
 	struct {
 		uint64_t token;
 		uint32_t rule;
-	} *retired; /* a ring in order of retirement */
+	} * retired; /* a ring in order of retirement */
 	uint32_t retired_first, retired_count;
 };
 

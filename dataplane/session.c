@@ -71,10 +71,26 @@ static bool endpoint_equal(const struct session_endpoint *a, const struct sessio
 	return a->port == b->port && host_equal(&a->ip, &b->ip);
 }
 
+/* Peers behind a proxy that does not touch media name each other's address: ours. */
+static bool is_local(const struct sessions *t, const union host *ip, uint8_t interface, uint8_t family)
+{
+	for (uint16_t i = 0; i < t->pools->pool_count; i++) {
+		const struct pool *p = &t->pools->pool[i];
+
+		if (p->family == family && host_equal(&p->ip, ip) &&
+			t->pools->realm[p->realm].interface == interface)
+			return true;
+	}
+	return false;
+}
+
 static void endpoint_link(struct sessions *t, struct session_endpoint *e, uint8_t interface, uint8_t family)
 {
-	if (e->port != 0)
-		e->next_hop = next_hop_get(t->next_hops, interface, &e->ip, family);
+	if (e->port == 0)
+		return;
+	e->next_hop = is_local(t, &e->ip, interface, family)
+			      ? NEXT_HOP_LOCAL
+			      : next_hop_get(t->next_hops, interface, &e->ip, family);
 }
 
 static void side_unlink(struct sessions *t, struct session_side *s)

@@ -23,7 +23,7 @@ struct session_side {
 	struct flow *flow;
 	uint16_t realm, epoch;
 	uint8_t family, latching, flags;
-	bool silent;         /* has been reported */
+	bool silent; /* has been reported */
 	uint64_t waiting_us; /* since when media is expected */
 	struct session_endpoint rtp, rtcp, signalling;
 };
@@ -57,14 +57,15 @@ struct sessions {
 };
 
 /* 0 or -ENOMEM. */
-int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops, struct rule_store *rules,
-	uint32_t max, uint16_t workers);
+int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops,
+	struct rule_store *rules, uint32_t max, uint16_t workers);
 void sessions_fini(struct sessions *t);
 
 /* As the API says (api.h): whole states, all or nothing. `blob` has request->blob_length bytes. Create: *id is set. */
-int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us,
-	uint64_t *id);
-int session_update(struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us);
+int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob,
+	uint64_t now_us, uint64_t *id);
+int session_update(
+	struct sessions *t, const struct dp_session_request *request, const void *blob, uint64_t now_us);
 /* -ENOENT. Ports, next hops and rules go back. */
 int session_delete(struct sessions *t, uint64_t id);
 /* length <= DP_BLOB_MAX. 0, -ENOENT, -ENOMEM, -EINVAL. */

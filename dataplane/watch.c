@@ -68,8 +68,10 @@ static void side_check(struct watch *w, struct session *s, unsigned stream, unsi
 {
 	struct session_side *side = &s->stream[stream].side[k];
 	bool silent = has_fallen_silent(w, side, now_us);
+	bool expected =
+		(side->flags & DP_SIDE_QUIET) == 0 && (side->rtp.port != 0 || side->signalling.port != 0);
 
-	if (!silent || side->silent || (side->flags & DP_SIDE_QUIET) != 0) {
+	if (!silent || side->silent || !expected) {
 		side->silent = side->silent && silent;
 		return;
 	}

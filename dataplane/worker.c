@@ -111,6 +111,8 @@ unsigned worker_poll(struct worker *w)
 			relay_handover(w, packets, n);
 		total += n;
 	}
+	if (unlikely(w->local_count != 0))
+		relay_local(w);
 	transmit_flush(w);
 	return total;
 }

@@ -20,6 +20,7 @@ enum {
 	PORTS_MAX = 16,
 	DEVICES_MAX = RTE_MAX_ETHPORTS, /* ports and mirrors */
 	BURST = 32,
+	LOCAL_MAX = 8 * BURST,
 	HANDOVER_RING = 1024,
 	EVENT_RING = 4096,
 	VLANS = 4096,
@@ -85,6 +86,10 @@ struct worker {
 	uint64_t counter[DP_COUNTER_COUNT] __attribute__((aligned(64)));
 	struct worker_interface_counters interface[INTERFACES_MAX];
 
+	/* Packets to our own media addresses: they come in again in the same round. */
+	unsigned local_count;
+	struct rte_mbuf *local[LOCAL_MAX];
+
 	uint32_t pending[DEVICES_MAX]; /* devices with packets in their buffer */
 	unsigned pending_count;
 	struct transmit_buffer transmit[DEVICES_MAX];
@@ -102,6 +107,9 @@ unsigned worker_poll(struct worker *w);
 void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mbuf **packets, unsigned n);
 /* Packets that another worker received but whose flows are ours. */
 void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n);
+
+/* Packets that the last bursts sent to ourselves; their TTL ends what would go round for ever. */
+void relay_local(struct worker *w);
 
 /* transmit.c: queues one packet; sends when the buffer is full. Takes it over. */
 void transmit_packet(struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full);

@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pools_count(&dp->pools, &used, &total);
 	if (used != 0 || dp->sessions.used != 0)
 		abort();
-	for (uint32_t i = 1; i < dp->next_hops.used; i++)
+	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < dp->next_hops.used; i++)
 		if (dp->next_hops.entry[i].references != 0)
 			abort();
 	return 0;

@@ -121,7 +121,7 @@ static inline void bed_free(struct dataplane *dp)
 /* Every next hop the sessions refer to answers ARP and NDP with its interface's peer MAC. */
 static inline void bed_learn(struct dataplane *dp)
 {
-	for (uint32_t i = 1; i < dp->next_hops.used; i++)
+	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < dp->next_hops.used; i++)
 		next_hop_learn(&dp->next_hops, i, bed_peer_mac[dp->next_hops.entry[i].interface], false);
 }
 

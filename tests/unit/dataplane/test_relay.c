@@ -292,7 +292,7 @@ static void what_cannot_be_relayed_is_dropped_by_name(void **state)
 	assert_dropped(&c, DP_COUNTER_DROP_FRAGMENT);
 	wire_receive(c.dp, 0, 0, wire_frame(0, f, 20));
 	assert_dropped(&c, DP_COUNTER_DROP_MALFORMED);
-	for (uint32_t i = 1; i < c.dp->next_hops.used; i++)
+	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < c.dp->next_hops.used; i++)
 		next_hop_learn(&c.dp->next_hops, i, NULL, false);
 	arrive(&c, 0, "10.0.1.5", 4000, 0, rtp, sizeof(rtp));
 	assert_dropped(&c, DP_COUNTER_DROP_NO_NEXT_HOP);
@@ -377,6 +377,59 @@ static void a_packet_on_another_worker_is_handed_to_the_flows_owner(void **state
 	wire_bed_free(c.dp);
 }
 
+/* Phone to phone through a proxy that leaves SDP alone: each of two sessions has the other's address as its remote. */
+static void two_sessions_that_point_at_each_other_are_joined_inside(void **state)
+{
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	struct call c;
+
+	(void)state;
+	call_open(&c, &q, 1);
+	struct dp_session_request back = bed_request("10.0.1.6", 6000, c.local[1], c.port[1]);
+	uint64_t id = bed_create(c.dp, &back);
+	struct dp_session_reply r;
+	session_reply(session_find(&c.dp->sessions, id), &r);
+	c.q.stream[0].side[1].rtp = r.local[0][1];
+	call_update(&c);
+	uint8_t f[256];
+	size_t n = wire_udp(f, "10.0.1.5", 4000, c.local[0], c.port[0], rtp, sizeof(rtp));
+	struct worker *w = &c.dp->shared.workers[0];
+	struct rte_mbuf *m = wire_frame(0, f, n);
+	relay_burst(w, &c.dp->shared.ports[0], &m, 1);
+	relay_local(w);
+	transmit_flush(w);
+	assert_int_equal(w->counter[DP_COUNTER_MEDIA_RELAYED], 2);
+	c.port[0] = r.local[0][0].port;
+	assert_sent(&c, 0, 0, "10.0.1.6", 6000, rtp, sizeof(rtp));
+	wire_bed_free(c.dp);
+}
+
+/* A session whose two remotes are its own ports: the TTL ends it. */
+static void a_session_that_points_at_itself_does_not_run_for_ever(void **state)
+{
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	struct call c;
+	uint8_t f[256];
+
+	(void)state;
+	memcpy(q.stream[0].side[1].realm, "access", 7);
+	call_open(&c, &q, 1);
+	c.local[1] = c.local[0];
+	c.q.stream[0].side[0].rtp = bed_address(c.local[0], c.port[1]);
+	c.q.stream[0].side[1].rtp = bed_address(c.local[0], c.port[0]);
+	c.q.session = c.id;
+	assert_int_equal(session_update(&c.dp->sessions, &c.q, NULL, 2), 0);
+	size_t n = wire_udp(f, c.local[0], c.port[1], c.local[0], c.port[0], rtp, sizeof(rtp));
+	struct worker *w = &c.dp->shared.workers[0];
+	struct rte_mbuf *m = wire_frame(0, f, n);
+	relay_burst(w, &c.dp->shared.ports[0], &m, 1);
+	relay_local(w);
+	transmit_flush(w);
+	assert_in_range(w->counter[DP_COUNTER_MEDIA_RELAYED], 1, 64);
+	assert_dropped(&c, DP_COUNTER_DROP_TTL);
+	wire_bed_free(c.dp);
+}
+
 static void a_deleted_session_relays_nothing_more(void **state)
 {
 	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
@@ -403,6 +456,8 @@ int main(void)
 		cmocka_unit_test(all_else_goes_to_the_kernels_mirror_of_its_interface),
 		cmocka_unit_test(vlans_are_interfaces_of_their_own),
 		cmocka_unit_test(a_packet_on_another_worker_is_handed_to_the_flows_owner),
+		cmocka_unit_test(two_sessions_that_point_at_each_other_are_joined_inside),
+		cmocka_unit_test(a_session_that_points_at_itself_does_not_run_for_ever),
 		cmocka_unit_test(a_deleted_session_relays_nothing_more),
 	};
 

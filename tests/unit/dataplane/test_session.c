@@ -23,7 +23,7 @@ static uint32_t hops_referenced(const struct dataplane *dp)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 1; i < dp->next_hops.used; i++)
+	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < dp->next_hops.used; i++)
 		n += dp->next_hops.entry[i].references;
 	return n;
 }
