@@ -2,6 +2,7 @@
 /* The state machine of a call, and the hooks by which the shard drives it. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/call_state.h"
@@ -108,6 +109,19 @@ void call_happens(struct call *call, const struct call_event *event)
 void call_breaks(struct call *call, const char *cause)
 {
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BROKEN, .status = 503, .cause = cause });
+}
+
+struct span call_sdp(const struct message *message)
+{
+	return message_body_is(message, SPAN("application/sdp")) ? message_body(message)
+								 : (struct span){ NULL, 0 };
+}
+
+void call_put_aside(struct call *call, struct span offer)
+{
+	free(call->offer);
+	call->offer = span_dup(offer);
+	call->offer_length = call->offer ? offer.n : 0;
 }
 
 /* --- media ----------------------------------------------------------------------------------------------------------- */

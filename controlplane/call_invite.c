@@ -12,11 +12,6 @@
 static const struct span no_body = { NULL, 0 };
 static const char retry_after[] = "Retry-After: 5\r\n";
 
-static struct span sdp_of(const struct message *message)
-{
-	return message_body_is(message, SPAN("application/sdp")) ? message_body(message) : no_body;
-}
-
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
 static void copy_record_route(const struct message *request, struct writer *out)
@@ -345,12 +340,12 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 		refuse(call, 503, "no dataplane");
 		return;
 	}
-	if (sdp_of(invite).n == 0) {
+	if (call_sdp(invite).n == 0) {
 		call->offerless = true;
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
 		return;
 	}
-	result = media_offer(call->media, LEG_CALLER, sdp_of(invite));
+	result = media_offer(call->media, LEG_CALLER, call_sdp(invite));
 	if (result < 0)
 		refuse(call, offer_status(result), "offer not acceptable");
 	else if (result == 0)
@@ -386,7 +381,7 @@ void invite_send(struct call *call, const struct call_event *event)
 	(void)event;
 	writer_init(&body, text, sizeof(text));
 	if (!call->offerless)
-		error = media_write(call->media, LEG_CALLED, sdp_of(invite), &body);
+		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);
 	if (!error)
 		error = invite_request(&call->leg[LEG_CALLED], invite,
 			hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0), writer_result(&body),
@@ -435,7 +430,7 @@ static const char *fork_tag(struct call *call, struct span remote)
 void invite_relay_provisional(struct call *call, const struct call_event *event)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
-	struct span sdp = sdp_of(event->message);
+	struct span sdp = call_sdp(event->message);
 	const char *tag = fork_tag(call, message_scan(event->message)->to_tag);
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
@@ -481,17 +476,10 @@ static void confirm_fork(struct call *call, struct span remote_tag)
 	}
 }
 
-static void put_aside(struct call *call, struct span offer)
-{
-	free(call->offer);
-	call->offer = span_dup(offer);
-	call->offer_length = call->offer ? offer.n : 0;
-}
-
 void invite_answer(struct call *call, const struct call_event *event)
 {
 	struct leg *callee = &call->leg[LEG_CALLED];
-	struct span tag = message_scan(event->message)->to_tag, sdp = sdp_of(event->message);
+	struct span tag = message_scan(event->message)->to_tag, sdp = call_sdp(event->message);
 	struct call_event next = { .type = CALL_EVENT_LEASED,
 		.side = LEG_CALLED,
 		.status = 502,
@@ -504,7 +492,7 @@ void invite_answer(struct call *call, const struct call_event *event)
 	result = leg_take_response(callee, event->message);
 	confirm_fork(call, tag);
 	if (result == 0 && call->offerless) {
-		put_aside(call, sdp);
+		call_put_aside(call, sdp);
 		result = call->offer ? media_offer(call->media, LEG_CALLED, sdp) : -ENOMEM;
 		if (result == 1)
 			return;
@@ -523,7 +511,7 @@ void invite_answer_leased(struct call *call, const struct call_event *event)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
 	struct span sdp =
-		event->message ? sdp_of(event->message) : (struct span){ call->offer, call->offer_length };
+		event->message ? call_sdp(event->message) : (struct span){ call->offer, call->offer_length };
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
 	struct span written;
@@ -661,7 +649,7 @@ void invite_acked(struct call *call, const struct call_event *event)
 	free(call->offer);
 	call->offer = NULL;
 	if (call->ack_due) {
-		struct span sdp = sdp_of(event->message);
+		struct span sdp = call_sdp(event->message);
 
 		writer_init(&body, text, sizeof(text));
 		failed = media_answer(call->media, LEG_CALLER, sdp, true) ||

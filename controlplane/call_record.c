@@ -13,6 +13,7 @@ struct call_record {
 	unsigned status;
 	const char *cause;
 	uint64_t duration_ms;
+	bool tried; /* the callee was asked */
 };
 
 struct direction_sum {
@@ -42,7 +43,9 @@ static void write_record(const struct call_record *record, const struct dp_sessi
 			     callee = sum_direction(final, LEG_CALLED);
 	const struct cp_call *call = &record->call;
 
-	log_info("record", "call ended", LOG_UINT("call", call->call), LOG_UINT("status", record->status),
+	/* What never left this SBC is of interest only when somebody looks for it: scanners make thousands of those. */
+	LOG_AT(record->tried ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "record", "call ended",
+		LOG_UINT("call", call->call), LOG_UINT("status", record->status),
 		LOG_TEXT("cause", record->cause ? record->cause : "unknown"),
 		LOG_TEXT("policy", call->policy), LOG_TEXT("from", call->leg[0].user),
 		LOG_TEXT("from-realm", call->leg[0].realm), LOG_TEXT("from-address", call->leg[0].remote),
@@ -75,6 +78,7 @@ void call_record_end(struct call *call)
 		call_fill(call, &record->call);
 		record->status = call->status;
 		record->cause = call->cause;
+		record->tried = call->leg[LEG_CALLED].local_cseq > 0;
 		record->duration_ms = call->answered_ms ? clock_now_ms() - call->answered_ms : 0;
 	}
 	call_session_remove(call);

@@ -93,11 +93,6 @@ static struct leg *asked(struct call *call)
 	return &call->leg[1 - call->reinvite.from];
 }
 
-static struct span sdp_of(const struct message *message)
-{
-	return message_body_is(message, SPAN("application/sdp")) ? message_body(message) : no_body;
-}
-
 /* --- what the transactions report ------------------------------------------------------------------------------------- */
 
 static void on_response(void *arg, struct transaction *transaction, const struct message *response)
@@ -167,7 +162,7 @@ static unsigned admit(const struct call *call, const struct leg *leg, const stru
 		return call->state < CALL_ESTABLISHED ? 491 : 481;
 	if (call->reinvite.state != REINVITE_NONE)
 		return call->reinvite.from == leg->side ? 500 : 491;
-	if (message_body(invite).n && sdp_of(invite).n == 0)
+	if (message_body(invite).n && call_sdp(invite).n == 0)
 		return 415;
 	return 0;
 }
@@ -215,13 +210,13 @@ void reinvite_received(struct leg *leg, struct transaction *transaction, const s
 	transaction_reply(transaction, 100, no_body, no_body);
 	call->reinvite.from = leg->side;
 	call->reinvite.state = REINVITE_LEASING;
-	call->reinvite.offerless = sdp_of(invite).n == 0;
+	call->reinvite.offerless = call_sdp(invite).n == 0;
 	if (leg_refresh_target(leg, invite))
 		log_info("call", "unusable Contact in re-INVITE", LOG_UINT("call", call->id));
 	media_set_party(
 		call->media, leg->side, &(struct media_party){ leg->realm, leg->profile, leg->flow.remote });
 	if (!call->reinvite.offerless)
-		result = media_offer(call->media, leg->side, sdp_of(invite));
+		result = media_offer(call->media, leg->side, call_sdp(invite));
 	if (result == 1)
 		return;
 	if (result < 0) {
@@ -264,7 +259,7 @@ static void send_on(struct call *call, const struct reinvite_event *event)
 	detach_last(leg);
 	writer_init(&body, text, sizeof(text));
 	if (!call->reinvite.offerless)
-		error = media_write(call->media, leg->side, sdp_of(invite), &body);
+		error = media_write(call->media, leg->side, call_sdp(invite), &body);
 	if (!error)
 		error = invite_request(leg, invite,
 			hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0), writer_result(&body),
@@ -321,17 +316,10 @@ static void fail(struct call *call, const struct reinvite_event *event)
 	call_breaks(call, "no response to a re-INVITE");
 }
 
-static void put_aside(struct call *call, struct span offer)
-{
-	free(call->offer);
-	call->offer = span_dup(offer);
-	call->offer_length = call->offer ? offer.n : 0;
-}
-
 static void take_answer(struct call *call, const struct reinvite_event *event)
 {
 	struct leg *leg = asked(call);
-	struct span sdp = sdp_of(event->message);
+	struct span sdp = call_sdp(event->message);
 	struct reinvite_event next = { .type = REINVITE_LEASED, .status = 500, .message = event->message };
 	int result;
 
@@ -339,7 +327,7 @@ static void take_answer(struct call *call, const struct reinvite_event *event)
 	leg_refresh_target(leg, event->message);
 	if (call->reinvite.offerless) {
 		call->ack_due = true;
-		put_aside(call, sdp);
+		call_put_aside(call, sdp);
 		result = call->offer ? media_offer(call->media, leg->side, sdp) : -ENOMEM;
 		if (result == 1)
 			return;
@@ -355,7 +343,7 @@ static void take_answer(struct call *call, const struct reinvite_event *event)
 static void relay_answer(struct call *call, const struct reinvite_event *event)
 {
 	struct span sdp =
-		event->message ? sdp_of(event->message) : (struct span){ call->offer, call->offer_length };
+		event->message ? call_sdp(event->message) : (struct span){ call->offer, call->offer_length };
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
 
@@ -388,7 +376,7 @@ static void finish(struct call *call, const struct reinvite_event *event)
 	free(call->offer);
 	call->offer = NULL;
 	if (call->ack_due) {
-		struct span sdp = sdp_of(event->message);
+		struct span sdp = call_sdp(event->message);
 
 		writer_init(&body, text, sizeof(text));
 		failed = media_answer(call->media, call->reinvite.from, sdp, true) ||

@@ -138,6 +138,10 @@ void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
 void call_happens(struct call *call, const struct call_event *event);
 void call_breaks(struct call *call, const char *cause);
 extern const struct media_events call_media_events;
+/* The session description in a message; empty if it has none. */
+struct span call_sdp(const struct message *message);
+/* Keeps an offer until its ports are there (call->offer; NULL without memory). */
+void call_put_aside(struct call *call, struct span offer);
 void call_fill(const struct call *call, struct cp_call *out); /* for the API */
 
 /* call_invite.c: events of the call's first INVITE and the actions they lead to */
