@@ -2,8 +2,6 @@
 /* The worker's loop: receive, relay, transmit; and rest when there is nothing to do. */
 #include "dataplane/worker.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -13,8 +11,6 @@
 #include <rte_lcore.h>
 #include <rte_pause.h>
 
-#include "platforms/base/clock.h"
-
 /* How an idle worker backs off (poll = adaptive): it spins for about a millisecond, then sleeps, longer each time. The
  * longest sleep is what a first packet after silence waits at most. */
 enum {
@@ -22,40 +18,6 @@ enum {
 	SLEEP_FIRST_NS = 20000,
 	SLEEP_LONGEST_NS = 1000000,
 };
-
-int worker_init(struct worker *w, struct worker_shared *shared, uint16_t index, unsigned cpu)
-{
-	char name[RTE_RING_NAMESIZE];
-
-	w->shared = shared;
-	w->index = index;
-	w->cpu = cpu;
-	w->tsc_base = rte_rdtsc();
-	w->us_base = clock_now_us();
-	w->us_scale = (uint64_t)(((unsigned __int128)1000000 << 32) / rte_get_tsc_hz());
-	w->now_us = w->us_base;
-	snprintf(name, sizeof(name), "events%u", index);
-	w->events = rte_ring_create_elem(
-		name, sizeof(struct worker_event), EVENT_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	snprintf(name, sizeof(name), "handover%u", index);
-	w->handover = rte_ring_create(name, HANDOVER_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	if (w->events == NULL || w->handover == NULL) {
-		worker_fini(w);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-void worker_fini(struct worker *w)
-{
-	struct rte_mbuf *m;
-
-	while (w->handover != NULL && rte_ring_sc_dequeue(w->handover, (void **)&m) == 0)
-		rte_pktmbuf_free(m);
-	rte_ring_free(w->events);
-	rte_ring_free(w->handover);
-	w->events = w->handover = NULL;
-}
 
 static void clock_update(struct worker *w)
 {

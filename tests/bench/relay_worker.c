@@ -155,8 +155,9 @@ static void make_flows(uint32_t flows)
 		sources[2 * i].flow = fa;
 		sources[2 * i + 1].flow = fb;
 	}
+	uint32_t shuffle = 1;
 	for (uint32_t i = 0; i < calls * 2; i++) {
-		uint32_t k = (uint32_t)rand() % (i + 1);
+		uint32_t k = (shuffle = shuffle * 1664525 + 1013904223) / 256 % (i + 1);
 		order[i] = order[k];
 		order[k] = i;
 	}
@@ -207,8 +208,8 @@ int main(int argc, char **argv)
 		(char[]){ "--log-level" }, (char[]){ "*:error" }, (char[]){ "--no-telemetry" },
 		(char[]){ "--iova-mode=va" } };
 	struct rte_mbuf *batch[BATCH];
-	static uint64_t
-		costs[COSTS]; /* batches by cycles per packet: the median does not mind other processes */
+	/* Batches by cycles per packet: the median does not mind other processes. */
+	static uint64_t costs[COSTS];
 	uint64_t packets = 0, best = UINT64_MAX;
 	uint32_t at = 0;
 
