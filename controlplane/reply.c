@@ -41,6 +41,10 @@ static bool is_ours_to_set(struct span parameter)
 static void write_unfolded(struct writer *out, struct span text)
 {
 	text = span_trim(text);
+	if (!text.n || !memchr(text.p, '\n', text.n)) {
+		writer_span(out, text);
+		return;
+	}
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] == '\r' || text.p[i] == '\n')
 			writer_char(out, ' ');

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "platforms/base/clock.h"
+#include "platforms/base/log.h"
 
 struct world {
 	struct config config;
@@ -59,6 +60,7 @@ static int setup(void **state)
 	assert_non_null(w);
 	alarm(60); /* what never comes must not be waited for */
 	requests = 0;
+	log_set_level(LOG_LEVEL_ERROR);
 	w->config.sip = (struct config_sip){ .shards = 1,
 		.t1_ms = 500,
 		.t2_ms = 4000,
