@@ -31,18 +31,18 @@ def state(stack):
     return {
         "links": links, "addresses": netns.run(sbc, ["ip", "-br", "address", "show"]).stdout,
         "nftables": netns.run(sbc, ["nft", "list", "ruleset"]).stdout,
-        "namespaces": sorted(p.name for p in pathlib.Path("/run/netns").iterdir()),
+        "namespaces": sorted(p.name for p in pathlib.Path("/run/netns").glob(f"{stack.lab.name}*")),
         "run": sorted(p.name for p in run.iterdir()) if run.exists() else [],
         "xdp": netns.run(sbc, ["ip", "link", "show"]).stdout.count("xdp"),
     }
 
 
-def refuse(stack, daemon, text, prefix=()):
+def refuse(stack, daemon, text, prefix=(), timeout=30):
     """Starts a daemon with this configuration, which has to end with status 2; returns the file and the log's errors."""
     config = stack.lab.directory / "wrong.conf"
     config.write_text(text)
     before = state(stack)
-    result = netns.run(stack.lab.namespace("sbc"), [*prefix, str(sbc_module.BUILD / f"sallyport-{daemon}"), "-c", str(config)], timeout=30)
+    result = netns.run(stack.lab.namespace("sbc"), [*prefix, str(sbc_module.BUILD / f"sallyport-{daemon}"), "-c", str(config)], timeout=timeout)
     assert result.returncode == 2, result.stderr
     assert state(stack) == before
     errors = [line for line in result.stderr.splitlines() if "ERROR" in line]

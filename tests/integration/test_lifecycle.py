@@ -144,7 +144,7 @@ def test_a_second_instance_is_refused_and_does_not_disturb_the_first(stack):
     for daemon in sbc_module.DAEMONS:
         second = netns.run(stack.lab.namespace("sbc"), [str(sbc_module.BUILD / f"sallyport-{daemon}"), "-c", str(stack.sbc.config_path)], timeout=20)
         assert second.returncode == 2, daemon
-        assert f"another {daemon} runs" in second.stderr and len(second.stderr.splitlines()) == 1, second.stderr
+        assert "runs" in second.stderr and str(stack.sbc.config_path) in second.stderr and len(second.stderr.splitlines()) == 1, second.stderr
     exchange([(call.near, call.far)], 10)
     check_exactly_once(call.near, call.far)
     check_exactly_once(call.far, call.near)
