@@ -124,6 +124,21 @@ void call_put_aside(struct call *call, struct span offer)
 	call->offer_length = call->offer ? offer.n : 0;
 }
 
+static void timer_expired(struct timer *timer, void *arg)
+{
+	struct call *call = arg;
+
+	(void)timer;
+	call_happens(call, &(struct call_event){ .type = CALL_EVENT_TIMER,
+				   .status = 408,
+				   .cause = call->caller_answered ? "max-call-duration" : "no answer" });
+}
+
+void call_timer_arm(struct call *call, uint64_t delay_ms)
+{
+	timer_arm(call->shard->timers, &call->timer, delay_ms, timer_expired, call);
+}
+
 /* --- media ----------------------------------------------------------------------------------------------------------- */
 
 static void on_media_ready(void *arg, int status)

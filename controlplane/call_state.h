@@ -140,14 +140,18 @@ void call_breaks(struct call *call, const char *cause);
 extern const struct media_events call_media_events;
 /* The session description in a message; empty if it has none. */
 struct span call_sdp(const struct message *message);
+/* Timer C, or max-call-duration: CALL_EVENT_TIMER. */
+void call_timer_arm(struct call *call, uint64_t delay_ms);
 /* Keeps an offer until its ports are there (call->offer; NULL without memory). */
 void call_put_aside(struct call *call, struct span offer);
 void call_fill(const struct call *call, struct cp_call *out); /* for the API */
 
-/* call_invite.c: events of the call's first INVITE and the actions they lead to */
+/* call_invite.c: the way of the first INVITE in and out */
 void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source);
 void invite_send(struct call *call, const struct call_event *event);
+
+/* call_answer.c: what becomes of it */
 void invite_relay_provisional(struct call *call, const struct call_event *event);
 void invite_answer(struct call *call, const struct call_event *event);
 void invite_answer_leased(struct call *call, const struct call_event *event);
@@ -158,6 +162,8 @@ void invite_cancel(struct call *call, const struct call_event *event);
 void invite_no_answer(struct call *call, const struct call_event *event);
 void invite_answer_late(struct call *call, const struct call_event *event);
 void invite_acked(struct call *call, const struct call_event *event);
+
+/* call_message.c */
 /* Contact, Allow, Server, Record-Route of the request and what of `from` may cross, then body; sends it to the server
  * transaction of the leg. `from` may be NULL. */
 void invite_respond(

@@ -1,54 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Offer and answer of one call, and its session in the dataplane. */
-#include "controlplane/media.h"
-
+/* Offer and answer (RFC 3264) of one call. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "platforms/base/random.h"
-
-struct media_side {
-	union address remote, rtcp; /* as signalled; unset = not known */
-	union address local; /* ours on that side */
-	uint8_t family; /* 4 or 6 */
-	uint8_t direction; /* enum sdp_direction */
-	bool known; /* it has described this stream */
-	bool off; /* it answered with port 0 */
-	bool mux; /* it said a=rtcp-mux */
-};
-
-struct media_stream {
-	enum dp_media_kind kind;
-	struct media_side side[2];
-};
-
-struct media_state {
-	unsigned count;
-	struct media_stream stream[];
-};
-
-struct media {
-	struct shard *shard;
-	const struct media_events *events;
-	void *arg;
-	struct media_party party[2];
-	struct media_state *committed; /* NULL before the first answer */
-	struct media_state *next; /* the offer under way, with answers that are not final */
-	uint64_t session;
-	struct sdp_origin origin[2];
-	char *written[2];
-	size_t written_length[2];
-	unsigned requests; /* under way at the dataplane, each holds this struct */
-	unsigned allocations; /* of these: those an offer waits for */
-	bool waiting; /* an offer waits for its ports */
-	bool touched; /* the dataplane has seen something of `next` */
-	bool missed; /* an update could not be sent */
-	bool closing;
-	media_closed closed;
-	void *closed_arg;
-	uint8_t silent[2]; /* bit per stream */
-};
+#include "controlplane/media_state.h"
 
 /* --- what a description says --------------------------------------------------------------------------------------- */
 
@@ -65,18 +20,13 @@ static enum dp_media_kind kind_of(const struct sdp_media *m)
 	return DP_MEDIA_NONE;
 }
 
-static uint8_t family_of(const union address *a)
-{
-	return a->sa.sa_family == AF_INET6 ? 6 : a->sa.sa_family == AF_INET ? 4 : 0;
-}
-
 static bool has_pool(const struct media *media, unsigned side, uint8_t family)
 {
 	const struct config *config = media->shard->config;
 
 	for (size_t i = 0; i < config->steering_pools_count; i++)
 		if (config->steering_pools[i].realm == media->party[side].realm &&
-			family_of(&config->steering_pools[i].address) == family)
+			media_family(&config->steering_pools[i].address) == family)
 			return true;
 	return false;
 }
@@ -84,7 +34,7 @@ static bool has_pool(const struct media *media, unsigned side, uint8_t family)
 /* The family we offer on a side: that of its signalling where there is a pool, else the other. */
 static uint8_t own_family(const struct media *media, unsigned side)
 {
-	uint8_t family = family_of(&media->party[side].signalling);
+	uint8_t family = media_family(&media->party[side].signalling);
 
 	if (family == 0)
 		family = 4;
@@ -106,13 +56,13 @@ static bool is_unicast(const union address *a)
 
 static union address usable(const union address *a, uint8_t family)
 {
-	return family_of(a) == family && is_unicast(a) && address_port(a) ? *a : (union address){ 0 };
+	return media_family(a) == family && is_unicast(a) && address_port(a) ? *a : (union address){ 0 };
 }
 
 static void describe(const struct media *media, unsigned side, const struct sdp_media *m, bool is_offer,
 	struct media_side *out)
 {
-	uint8_t family = family_of(&m->rtp);
+	uint8_t family = media_family(&m->rtp);
 
 	/* An offer may come with another family than its signalling: then ours on that side follows it. */
 	if (is_offer && family && has_pool(media, side, family))
@@ -123,276 +73,6 @@ static void describe(const struct media *media, unsigned side, const struct sdp_
 	out->mux = m->rtcp_mux;
 	out->remote = usable(&m->rtp, out->family);
 	out->rtcp = usable(&m->rtcp, out->family);
-}
-
-/* --- requests to the dataplane --------------------------------------------------------------------------------------- */
-
-static bool is_private(const union address *a)
-{
-	static const struct {
-		uint32_t network, mask;
-	} v4[] = {
-		{ 0x0a000000, 0xff000000 }, { 0xac100000, 0xfff00000 },
-		{ 0xc0a80000, 0xffff0000 }, /* RFC 1918 */
-		{ 0x64400000, 0xffc00000 }, /* RFC 6598 */
-		{ 0xa9fe0000, 0xffff0000 }, /* RFC 3927 */
-	};
-
-	if (a->sa.sa_family == AF_INET6)
-		return (a->in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc; /* RFC 4193 */
-	for (size_t i = 0; i < sizeof(v4) / sizeof(v4[0]); i++)
-		if ((ntohl(a->in4.sin_addr.s_addr) & v4[i].mask) == v4[i].network)
-			return true;
-	return false;
-}
-
-/* Whether media may also come from where the signalling came from (RFC 7362 section 4.1). */
-static bool may_be_behind_nat(const struct media_party *party, const struct media_side *side)
-{
-	if (party->profile->nat == CONFIG_NAT_NEVER || family_of(&party->signalling) != side->family)
-		return false;
-	if (party->profile->nat == CONFIG_NAT_ALWAYS)
-		return true;
-	return address_is_set(&side->remote) &&
-	       (is_private(&side->remote) || !address_equal_host(&side->remote, &party->signalling));
-}
-
-static bool receives_nothing(const struct media_side *side)
-{
-	return !side->known || side->off || !address_is_set(&side->remote) ||
-	       side->direction == SDP_SENDONLY || side->direction == SDP_INACTIVE;
-}
-
-static bool sends_nothing(const struct media_stream *stream, unsigned side)
-{
-	const struct media_side *own = &stream->side[side], *other = &stream->side[1 - side];
-
-	return !own->known || own->off || other->off || own->direction == SDP_RECVONLY ||
-	       own->direction == SDP_INACTIVE || other->direction == SDP_SENDONLY ||
-	       other->direction == SDP_INACTIVE;
-}
-
-static uint8_t latching_of(const struct config_ip_profile *profile)
-{
-	switch (profile->latching) {
-	case CONFIG_LATCHING_FIXED:
-		return DP_LATCHING_FIXED;
-	case CONFIG_LATCHING_RELATCH:
-		return DP_LATCHING_RELATCH;
-	case CONFIG_LATCHING_LATCH:
-		break;
-	}
-	return DP_LATCHING_LATCH;
-}
-
-static void build_side(const struct media *media, const struct media_stream *stream, unsigned side,
-	struct dp_side_request *out)
-{
-	const struct media_party *party = &media->party[side];
-	const struct media_side *own = &stream->side[side];
-	struct writer name;
-
-	writer_init(&name, out->realm, sizeof(out->realm) - 1);
-	writer_text(&name, party->realm->name);
-	out->family = own->family;
-	out->latching = latching_of(party->profile);
-	if (own->mux && stream->side[1 - side].mux && party->profile->rtcp_mux)
-		out->flags |= DP_SIDE_RTCP_MUX;
-	if (receives_nothing(own))
-		out->flags |= DP_SIDE_MUTED;
-	/* A call that rings may do so for longer than the dataplane waits for media. */
-	if (!media->committed || sends_nothing(stream, side))
-		out->flags |= DP_SIDE_QUIET;
-	dp_address_from(&out->rtp, &own->remote);
-	dp_address_from(&out->rtcp, &own->rtcp);
-	if (may_be_behind_nat(party, own))
-		dp_address_from(&out->signalling, &party->signalling);
-}
-
-/* The stream at an index while an offer waits for ports: what is committed goes on, what is added or changes its kind or family
- * is asked for already. */
-static const struct media_stream *allocation_stream(const struct media *media, unsigned i)
-{
-	const struct media_stream *now = NULL, *then = NULL;
-
-	if (media->committed && i < media->committed->count &&
-		media->committed->stream[i].kind != DP_MEDIA_NONE)
-		now = &media->committed->stream[i];
-	if (media->next && i < media->next->count)
-		then = &media->next->stream[i];
-	if (!now || !then || then->kind == DP_MEDIA_NONE)
-		return now ? now : then;
-	return now->kind == then->kind && now->side[0].family == then->side[0].family &&
-			       now->side[1].family == then->side[1].family
-		       ? now
-		       : then;
-}
-
-static void build_request(
-	const struct media *media, const struct media_state *state, struct dp_session_request *out)
-{
-	unsigned count = state ? state->count : DP_STREAMS_MAX;
-
-	memset(out, 0, sizeof(*out));
-	out->session = media->session;
-	out->owner = media->shard->index;
-	for (unsigned i = 0; i < count; i++) {
-		const struct media_stream *stream = state ? &state->stream[i] : allocation_stream(media, i);
-
-		if (!stream || stream->kind == DP_MEDIA_NONE)
-			continue;
-		out->streams = (uint8_t)(i + 1);
-		out->stream[i].kind = (uint8_t)stream->kind;
-		for (unsigned side = 0; side < 2; side++)
-			build_side(media, stream, side, &out->stream[i].side[side]);
-	}
-}
-
-static void release(struct media *media)
-{
-	free(media->committed);
-	free(media->next);
-	free(media->written[0]);
-	free(media->written[1]);
-	free(media);
-}
-
-static void finish_close(struct media *media, const struct dp_session_info *final)
-{
-	media_closed closed = media->closed;
-
-	media->closed = NULL;
-	if (closed)
-		closed(media->closed_arg, final);
-	if (media->requests == 0)
-		release(media);
-}
-
-static void on_deleted(void *arg, int status, const void *body, size_t length)
-{
-	struct media *media = arg;
-
-	media->requests--;
-	finish_close(media, status == 0 && length >= sizeof(struct dp_session_info) ? body : NULL);
-}
-
-static void start_delete(struct media *media)
-{
-	struct dp_session_id id = { .session = media->session };
-
-	media->requests++;
-	if (dp_client_request(
-		    media->shard->dataplane, DP_SESSION_DELETE, &id, sizeof(id), on_deleted, media)) {
-		media->requests--;
-		finish_close(media, NULL);
-	}
-}
-
-/* A reply to a media that is closing: true when nothing else is to be done with it. */
-static bool reply_is_late(struct media *media)
-{
-	media->requests--;
-	if (!media->closing)
-		return false;
-	if (media->requests == 0 && !media->closed)
-		release(media);
-	return true;
-}
-
-static void take_locals(struct media *media, const struct dp_session_reply *reply)
-{
-	for (unsigned i = 0; i < media->next->count; i++)
-		for (unsigned side = 0; side < 2; side++)
-			dp_address_to(&reply->local[i][side], &media->next->stream[i].side[side].local);
-}
-
-static void drop_next(struct media *media)
-{
-	free(media->next);
-	media->next = NULL;
-	media->waiting = false;
-	media->touched = false;
-}
-
-static void on_allocated(void *arg, int status, const void *body, size_t length)
-{
-	struct media *media = arg;
-	const struct dp_session_reply *reply = body;
-	bool last = --media->allocations == 0;
-
-	(void)length;
-	if (status == 0 && media->session == 0) {
-		media->session = reply->session;
-		if (media->closing) {
-			media->requests--;
-			start_delete(media);
-			return;
-		}
-	} else if (media->closing && media->session == 0) {
-		media->requests--;
-		finish_close(media, NULL);
-		return;
-	}
-	if (reply_is_late(media) || !last || !media->waiting)
-		return;
-	media->waiting = false;
-	if (status == 0)
-		take_locals(media, reply);
-	else
-		drop_next(media);
-	media->events->ready(media->arg, status);
-}
-
-static void on_updated(void *arg, int status, const void *body, size_t length)
-{
-	struct media *media = arg;
-
-	(void)body;
-	(void)length;
-	if (reply_is_late(media))
-		return;
-	if (status == -ENOTCONN || status == -ETIMEDOUT)
-		media->missed = true;
-	else if (status)
-		log_warning("media", "the dataplane refused an update", LOG_UINT("session", media->session),
-			LOG_ERRNO("error", status));
-	if (status == -ENOENT)
-		media->events->lost(media->arg);
-}
-
-static void start_update(struct media *media, const struct media_state *state)
-{
-	struct dp_session_request request;
-
-	if (!media->session)
-		return;
-	build_request(media, state, &request);
-	media->requests++;
-	if (dp_client_session(
-		    media->shard->dataplane, DP_SESSION_UPDATE, &request, NULL, on_updated, media)) {
-		media->requests--;
-		media->missed = true;
-	}
-}
-
-static int start_allocation(struct media *media)
-{
-	enum dp_message type = media->session ? DP_SESSION_UPDATE : DP_SESSION_CREATE;
-	struct dp_session_request request;
-	int error;
-
-	build_request(media, NULL, &request);
-	media->requests++;
-	media->allocations++;
-	error = dp_client_session(media->shard->dataplane, type, &request, NULL, on_allocated, media);
-	if (error) {
-		media->requests--;
-		media->allocations--;
-		return error;
-	}
-	media->waiting = true;
-	media->touched = true;
-	return 1;
 }
 
 /* --- offer and answer -------------------------------------------------------------------------------------------------- */
@@ -429,7 +109,7 @@ static bool needs_ports(const struct media *media)
 	for (unsigned i = 0; i < media->next->count; i++)
 		if (media->next->stream[i].kind != DP_MEDIA_NONE &&
 			(!media->committed || i >= media->committed->count ||
-				allocation_stream(media, i) != &media->committed->stream[i]))
+				media_allocation_stream(media, i) != &media->committed->stream[i]))
 			return true;
 	return false;
 }
@@ -457,9 +137,9 @@ int media_offer(struct media *media, unsigned side, struct span body)
 		return -ENOMEM;
 	for (unsigned i = 0; i < media->next->count; i++)
 		propose(media, side, i, &sdp.media[i]);
-	result = needs_ports(media) ? start_allocation(media) : 0;
+	result = needs_ports(media) ? media_allocate(media) : 0;
 	if (result < 0)
-		drop_next(media);
+		media_drop_next(media);
 	return result;
 }
 
@@ -468,7 +148,7 @@ static void commit(struct media *media)
 	free(media->committed);
 	media->committed = media->next;
 	media->next = NULL;
-	drop_next(media);
+	media_drop_next(media);
 	for (unsigned i = 0; i < media->committed->count; i++) {
 		struct media_stream *stream = &media->committed->stream[i];
 
@@ -501,7 +181,7 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 		commit(media);
 	else
 		media->touched = true;
-	start_update(media, final ? media->committed : media->next);
+	media_update(media, final ? media->committed : media->next);
 	return 0;
 }
 
@@ -518,7 +198,7 @@ int media_confirm(struct media *media)
 	if (!answered)
 		return -EPROTO;
 	commit(media);
-	start_update(media, media->committed);
+	media_update(media, media->committed);
 	return 0;
 }
 
@@ -528,9 +208,9 @@ void media_reject(struct media *media)
 
 	if (!media->next)
 		return;
-	drop_next(media);
+	media_drop_next(media);
 	if (touched && media->committed)
-		start_update(media, media->committed);
+		media_update(media, media->committed);
 }
 
 bool media_offer_is_pending(const struct media *media)
@@ -596,83 +276,6 @@ struct span media_written(const struct media *media, unsigned to)
 	return (struct span){ media->written[to], media->written_length[to] };
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------------- */
-
-int media_new(struct shard *shard, const struct media_events *events, void *arg, struct media **out)
-{
-	struct media *media = calloc(1, sizeof(*media));
-
-	if (!media)
-		return -ENOMEM;
-	media->shard = shard;
-	media->events = events;
-	media->arg = arg;
-	for (unsigned side = 0; side < 2; side++) {
-		/* Below 2^62: there are parsers that keep it in a signed number. */
-		media->origin[side].session_id = random_u64() >> 2;
-		media->origin[side].version = 1;
-	}
-	*out = media;
-	return 0;
-}
-
-void media_set_party(struct media *media, unsigned side, const struct media_party *party)
-{
-	media->party[side] = *party;
-}
-
-void media_close(struct media *media, media_closed closed, void *arg)
-{
-	media->closing = true;
-	media->closed = closed;
-	media->closed_arg = arg;
-	if (media->session)
-		start_delete(media);
-	else if (media->allocations == 0)
-		finish_close(media, NULL);
-}
-
-void media_abandon(struct media *media)
-{
-	media->closing = true;
-	if (media->requests == 0)
-		release(media);
-}
-
-static void on_stored(void *arg, int status, const void *body, size_t length)
-{
-	(void)status;
-	(void)body;
-	(void)length;
-	reply_is_late(arg);
-}
-
-void media_store(struct media *media, const void *blob, size_t length)
-{
-	unsigned char body[sizeof(struct dp_session_id) + DP_BLOB_MAX];
-	struct dp_session_id id = { .session = media->session };
-
-	if (!media->session || length > DP_BLOB_MAX)
-		return;
-	memcpy(body, &id, sizeof(id));
-	memcpy(body + sizeof(id), blob, length);
-	media->requests++;
-	if (dp_client_request(
-		    media->shard->dataplane, DP_BLOB_SET, body, sizeof(id) + length, on_stored, media))
-		media->requests--;
-}
-
-void media_resync(struct media *media)
-{
-	if (!media->missed || media->waiting)
-		return;
-	media->missed = false;
-	if (media->next && media->touched)
-		start_update(media, media->next);
-	else if (media->committed)
-		start_update(media, media->committed);
-}
-
 bool media_silent(struct media *media, unsigned stream, unsigned side)
 {
 	unsigned expected = 0;
@@ -681,7 +284,7 @@ bool media_silent(struct media *media, unsigned stream, unsigned side)
 		return false;
 	for (unsigned i = 0; i < media->committed->count; i++)
 		if (media->committed->stream[i].kind != DP_MEDIA_NONE &&
-			!sends_nothing(&media->committed->stream[i], side))
+			!media_sends_nothing(&media->committed->stream[i], side))
 			expected |= 1u << i;
 	media->silent[side] = (uint8_t)(media->silent[side] | 1u << stream);
 	return expected != 0 && (expected & ~(unsigned)media->silent[side]) == 0;
