@@ -98,6 +98,8 @@ void server_event(struct server *server, uint32_t owner, enum dp_message type, c
 /* watch.c: events of the workers and silent media. */
 int watch_start(struct dataplane *dp);
 void watch_stop(struct dataplane *dp);
+/* Reports the sides whose media has stayed away too long, each silence once. Returns how many. */
+unsigned watch_session(struct dataplane *dp, struct session *s, uint64_t now_us);
 /* There is a session now: events are looked for more often. */
 void watch_wake(struct watch *watch);
 

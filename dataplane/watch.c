@@ -22,7 +22,7 @@ struct watch {
 	uint32_t slot; /* where the scan goes on */
 };
 
-static void send_event(struct watch *w, const struct session *s, enum dp_message type, unsigned stream,
+static void send_event(struct dataplane *dp, const struct session *s, enum dp_message type, unsigned stream,
 	unsigned side, const struct worker_event *from)
 {
 	struct dp_event e = { .session = s->id, .stream = (uint8_t)stream, .side = (uint8_t)side };
@@ -31,7 +31,7 @@ static void send_event(struct watch *w, const struct session *s, enum dp_message
 		e.source = (struct dp_address){ .family = from->family, .port = ntohs(from->port) };
 		memcpy(e.source.ip, from->ip.byte, sizeof(e.source.ip));
 	}
-	server_event(w->dp->server, s->owner, type, &e);
+	server_event(dp->server, s->owner, type, &e);
 }
 
 static void drain(struct watch *w, struct worker *worker)
@@ -46,7 +46,7 @@ static void drain(struct watch *w, struct worker *worker)
 			const struct session *s = session_find(&w->dp->sessions, events[i].session);
 
 			if (s != NULL)
-				send_event(w, s,
+				send_event(w->dp, s,
 					(enum dp_message)(DP_EVENT_LATCHED & 0xff00) | events[i].type,
 					events[i].stream, events[i].side, &events[i]);
 		}
@@ -54,9 +54,9 @@ static void drain(struct watch *w, struct worker *worker)
 }
 
 /* Silent since when? Media counts from its last packet, but not from before it was (again) expected. */
-static bool has_fallen_silent(const struct watch *w, const struct session_side *side, uint64_t now_us)
+static bool has_fallen_silent(const struct dataplane *dp, const struct session_side *side, uint64_t now_us)
 {
-	const struct config_media_manager *m = &w->dp->config->media_manager;
+	const struct config_media_manager *m = &dp->config->media_manager;
 	uint64_t last = counter_read(&side->flow->stats.last_us);
 	uint64_t limit = last == 0 ? m->initial_timeout : m->idle_timeout;
 	uint64_t since = last > side->waiting_us ? last : side->waiting_us;
@@ -64,21 +64,32 @@ static bool has_fallen_silent(const struct watch *w, const struct session_side *
 	return limit != 0 && now_us > since && now_us - since > limit * SECOND_US;
 }
 
-static void side_check(struct watch *w, struct session *s, unsigned stream, unsigned k, uint64_t now_us)
+static bool side_check(struct dataplane *dp, struct session *s, unsigned stream, unsigned k, uint64_t now_us)
 {
 	struct session_side *side = &s->stream[stream].side[k];
-	bool silent = has_fallen_silent(w, side, now_us);
+	bool silent = has_fallen_silent(dp, side, now_us);
 	bool expected =
 		(side->flags & DP_SIDE_QUIET) == 0 && (side->rtp.port != 0 || side->signalling.port != 0);
 
 	if (!silent || side->silent || !expected) {
 		side->silent = side->silent && silent;
-		return;
+		return false;
 	}
 	side->silent = true;
-	send_event(w, s, DP_EVENT_MEDIA_SILENT, stream, k, NULL);
+	send_event(dp, s, DP_EVENT_MEDIA_SILENT, stream, k, NULL);
 	if (side->latching == DP_LATCHING_RELATCH)
-		(void)session_rearm(&w->dp->sessions, s, stream, k, side->waiting_us);
+		(void)session_rearm(&dp->sessions, s, stream, k, side->waiting_us);
+	return true;
+}
+
+unsigned watch_session(struct dataplane *dp, struct session *s, uint64_t now_us)
+{
+	unsigned fallen = 0;
+
+	for (unsigned i = 0; i < s->streams; i++)
+		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++)
+			fallen += side_check(dp, s, i, k, now_us);
+	return fallen;
 }
 
 static void scan(struct watch *w)
@@ -90,12 +101,8 @@ static void scan(struct watch *w)
 	for (uint32_t i = 0; i < part && t->high != 0; i++) {
 		w->slot = w->slot + 1 < t->high ? w->slot + 1 : 0;
 		struct session *s = &t->slot[w->slot];
-		for (unsigned k = 0; s->id != 0 && k < s->streams; k++) {
-			if (s->stream[k].kind == DP_MEDIA_NONE)
-				continue;
-			side_check(w, s, k, 0, now_us);
-			side_check(w, s, k, 1, now_us);
-		}
+		if (s->id != 0)
+			(void)watch_session(w->dp, s, now_us);
 	}
 }
 
