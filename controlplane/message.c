@@ -21,11 +21,22 @@ struct message {
 };
 
 /* The fields of struct scan that borrow the message. A new one there belongs into this list. */
-#define SCAN_SPANS(X)                                                                          \
-	X(method_name)                                                                         \
-	X(request_uri)                                                                         \
-	X(call_id) X(from_tag) X(to_tag) X(branch) X(sent_by) X(from) X(to) X(cseq) X(contact) \
-		X(header_block) X(body) X(content_type)
+static const size_t borrowing[] = {
+	offsetof(struct scan, method_name),
+	offsetof(struct scan, request_uri),
+	offsetof(struct scan, call_id),
+	offsetof(struct scan, from_tag),
+	offsetof(struct scan, to_tag),
+	offsetof(struct scan, branch),
+	offsetof(struct scan, sent_by),
+	offsetof(struct scan, from),
+	offsetof(struct scan, to),
+	offsetof(struct scan, cseq),
+	offsetof(struct scan, contact),
+	offsetof(struct scan, header_block),
+	offsetof(struct scan, body),
+	offsetof(struct scan, content_type),
+};
 
 static struct span moved(struct span s, struct span from, const char *to)
 {
@@ -38,9 +49,11 @@ static struct span moved(struct span s, struct span from, const char *to)
 static void scan_copy(struct scan *out, const struct scan *scan, struct span from, const char *to)
 {
 	memcpy(out, scan, offsetof(struct scan, header));
-#define X(field) out->field = moved(scan->field, from, to);
-	SCAN_SPANS(X)
-#undef X
+	for (size_t i = 0; i < sizeof(borrowing) / sizeof(borrowing[0]); i++) {
+		struct span *span = (struct span *)(void *)((char *)out + borrowing[i]);
+
+		*span = moved(*span, from, to);
+	}
 	for (unsigned i = 0; i < scan->headers; i++) {
 		out->header[i].name = moved(scan->header[i].name, from, to);
 		out->header[i].value = moved(scan->header[i].value, from, to);

@@ -14,29 +14,30 @@ struct message; /* owns its bytes; all spans live as long as it does */
 
 struct sip_uri {
 	struct span scheme, user, password, host; /* as on the wire (escapes kept), host without brackets */
-	uint16_t port;                            /* 0 = none */
-	struct span parameters;                   /* ";transport=udp;user=phone" without the leading ';' */
+	uint16_t port; /* 0 = none */
+	struct span parameters; /* ";transport=udp;user=phone" without the leading ';' */
 	struct span headers;
 };
 
 struct name_addr {
 	struct span display; /* without quotes */
-	struct span uri;     /* between < and > */
-	struct span tag;     /* From, To */
+	struct span uri; /* between < and > */
+	struct span tag; /* From, To */
 	struct span parameters; /* of the header, without the leading ';' */
 };
 
 /* Parses `scan` (of `text`). Checks (RFC 3261 section 16.3 and LIBOSIP2's list): From, To, Call-ID, CSeq, Via present once
  * where single, CSeq method, version, Max-Forwards, URI scheme, status range, Via transport.
  * 0; or -EINVAL with *status = the response a request deserves (400, 416, 505, 483 ...; 0 = drop silently). */
-int message_parse(const struct scan *scan, struct span text, const struct sip_flow *flow, struct message **out,
-	unsigned *status);
+int message_parse(const struct scan *scan, struct span text, const struct sip_flow *flow,
+	struct message **out, unsigned *status);
 void message_free(struct message *message);
 
 const struct scan *message_scan(const struct message *message);
 const struct sip_flow *message_flow(const struct message *message);
 struct span message_body(const struct message *message);
-bool message_body_is(const struct message *message, struct span type); /* Content-Type without parameters, any case */
+bool message_body_is(
+	const struct message *message, struct span type); /* Content-Type without parameters, any case */
 /* The n-th header of that name (compact form known by name); false if there is none. */
 bool message_header(const struct message *message, struct span name, unsigned n, struct span *value);
 /* True if a comma-separated list header (Supported, Require, Allow) has the token. */
@@ -44,7 +45,8 @@ bool message_has_token(const struct message *message, struct span name, struct s
 int message_request_uri(const struct message *message, struct sip_uri *out); /* 0 or -EINVAL */
 int message_from(const struct message *message, struct name_addr *out);
 int message_to(const struct message *message, struct name_addr *out);
-int message_contact(const struct message *message, struct name_addr *out); /* the first; -ENOENT if there is none */
+int message_contact(
+	const struct message *message, struct name_addr *out); /* the first; -ENOENT if there is none */
 int sip_uri_parse(struct span text, struct sip_uri *out);
 int name_addr_parse(struct span text, struct name_addr *out);
 

@@ -21,10 +21,10 @@ struct call_table;
 
 struct shard {
 	unsigned index, count;
-	const struct config *config;  /* immutable */
-	struct hash_key shard_key;    /* the same in all shards: picks the shard of a Call-ID */
-	struct hash_key table_key;    /* this shard's tables */
-	uint64_t generation;          /* of the process */
+	const struct config *config; /* immutable */
+	struct hash_key shard_key; /* the same in all shards: picks the shard of a Call-ID */
+	struct hash_key table_key; /* this shard's tables */
+	uint64_t generation; /* of the process */
 	uv_loop_t loop;
 	struct timer_wheel *timers;
 	struct transport *transport;
@@ -32,12 +32,13 @@ struct shard {
 	struct call_table *calls;
 	struct dp_client *dataplane;
 	uint64_t counter[CP_COUNTER_COUNT]; /* owner: this shard; others read relaxed */
-	struct shard **all;                 /* count entries */
+	struct shard **all; /* count entries */
 	struct shard_private *private;
 };
 
 #define shard_count(shard, id) \
-	__atomic_store_n(&(shard)->counter[CP_COUNTER_##id], (shard)->counter[CP_COUNTER_##id] + 1, __ATOMIC_RELAXED)
+	__atomic_store_n(      \
+		&(shard)->counter[CP_COUNTER_##id], (shard)->counter[CP_COUNTER_##id] + 1, __ATOMIC_RELAXED)
 
 struct daemon;
 /* Starts sip-config.shards threads; each opens transport, transactions, calls and its dataplane client on its own loop.

@@ -15,8 +15,8 @@
 struct transaction;
 
 enum transaction_end {
-	TRANSACTION_DONE,            /* over in the ordinary way */
-	TRANSACTION_TIMEOUT,         /* client: Timer B or F; server INVITE: no ACK to our final response within 64*T1 */
+	TRANSACTION_DONE, /* over in the ordinary way */
+	TRANSACTION_TIMEOUT, /* client: Timer B or F; server INVITE: no ACK to our final response within 64*T1 */
 	TRANSACTION_TRANSPORT_ERROR, /* could not be sent */
 	TRANSACTION_SHUTDOWN,
 };
@@ -59,29 +59,31 @@ const char *transaction_branch(struct shard *shard, char buffer[TRANSACTION_BRAN
 
 /* Sends a new request (any method but ACK; CANCEL is transaction_cancel) that the caller has written in full, top Via with
  * a transaction_branch included. Bytes are copied. 0 or -errno: then nothing was sent and no event will come. */
-int transaction_request(struct shard *shard, const struct sip_flow *to, struct span text, const struct transaction_events *events,
-	void *arg, struct transaction **out);
+int transaction_request(struct shard *shard, const struct sip_flow *to, struct span text,
+	const struct transaction_events *events, void *arg, struct transaction **out);
 /* Timer C (RFC 3261 section 16.6) is kept here: an INVITE that rings too long is cancelled and its 487 delivered as usual. */
 /* Client INVITE: CANCEL (RFC 3261 section 9.1), now or as soon as a provisional response has come; after 64*T1 without
  * a final response the INVITE ends with TRANSACTION_TIMEOUT. `reason` = value of a Reason header or empty. 0 or -errno. */
 int transaction_cancel(struct transaction *invite, struct span reason);
 /* Client INVITE after a 2xx: sends this ACK (caller wrote it: dialog's route set, own Via branch), keeps it and repeats it for every
  * repetition of the 2xx with the same To tag until 64*T1 have passed. 0 or -errno. */
-int transaction_ack(struct transaction *invite, const struct sip_flow *to, struct span to_tag, struct span text);
+int transaction_ack(
+	struct transaction *invite, const struct sip_flow *to, struct span to_tag, struct span text);
 
 /* Server: sends a response that the caller has written in full (Via etc. by transaction_response_begin). 1xx any number; one
  * final one (-EALREADY after it). An INVITE's 2xx is repeated T1..T2 until its ACK. Bytes are copied. 0 or -errno. */
 int transaction_respond(struct transaction *server, unsigned status, struct span text);
 /* Writes status line, Via lines (received/rport of RFC 3581 set by us, a peer's own forged ones removed), From, To (with
  * `to_tag` unless it has one or it is empty), Call-ID, CSeq. The caller adds headers, then message_end. */
-void transaction_response_begin(const struct transaction *server, unsigned status, struct span reason, struct span to_tag,
-	struct writer *out);
+void transaction_response_begin(const struct transaction *server, unsigned status, struct span reason,
+	struct span to_tag, struct writer *out);
 /* Writes Content-Type if `body` is not empty, Content-Length, the empty line and the body. */
 void message_end(struct writer *out, struct span content_type, struct span body);
 /* The simple case: a response without headers of its own; `extra` = complete header lines or empty. */
 int transaction_reply(struct transaction *server, unsigned status, struct span to_tag, struct span extra);
 
-const struct message *transaction_message(const struct transaction *transaction); /* server: the request. client: NULL */
+const struct message *transaction_message(
+	const struct transaction *transaction); /* server: the request. client: NULL */
 struct shard *transaction_shard(const struct transaction *transaction);
 const struct sip_flow *transaction_flow(const struct transaction *transaction);
 

@@ -28,7 +28,7 @@ int transport_send(const struct sip_flow *flow, struct span message);
 const struct config_sip_interface *listener_interface(const struct listener *listener);
 const union address *listener_address(const struct listener *listener); /* ours, for Via, Contact */
 /* The listener of a realm to reach `remote` with (transport and family must fit; first in file order); NULL if there is none. */
-struct listener *transport_find(struct shard *shard, const struct config_realm *realm, enum config_transport transport,
-	const union address *remote);
+struct listener *transport_find(struct shard *shard, const struct config_realm *realm,
+	enum config_transport transport, const union address *remote);
 
 #endif
