@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/model.h"
+#include "config/process.h"
 #include "controlplane/api_server.h"
 #include "controlplane/shard.h"
 #include "platforms/base/daemon.h"
@@ -16,27 +16,11 @@ struct controlplane {
 	struct api_server *api;
 };
 
-static void report(void *arg, bool is_error, const char *line)
-{
-	(void)arg;
-	if (is_error)
-		log_error("config", line);
-	else
-		log_warning("config", line);
-}
-
 static int config_init(struct daemon *d)
 {
-	static const struct config_reporter reporter = { .report = report };
 	struct controlplane *cp = d->context;
-	int error = config_load(d->config_file, true, &reporter, &cp->config);
 
-	if (error)
-		return error;
-	log_set_level(cp->config->system.log_level);
-	if (!d->check_only)
-		config_log_unimplemented(cp->config, CONFIG_CONTROLPLANE);
-	return 0;
+	return config_process_load(d, CONFIG_CONTROLPLANE, &cp->config);
 }
 
 static void config_fini(struct daemon *d)
@@ -48,24 +32,9 @@ static void config_fini(struct daemon *d)
 
 static int directory_init(struct daemon *d)
 {
-	const struct config *config = ((struct controlplane *)d->context)->config;
-	const char *directory = config->system.run_directory;
-	int error = daemon_directory(directory, config->system.user);
+	const struct controlplane *cp = d->context;
 
-	if (error == -ENOENT)
-		return config_refuse(
-			config, "system", NULL, "user", "there is no user \"%s\"", config->system.user);
-	if (error)
-		return config_refuse(
-			config, "system", NULL, "run-directory", "%s: %s", directory, strerror(-error));
-	error = daemon_pid_open(directory, "controlplane");
-	if (error == -EEXIST)
-		return config_refuse(config, "system", NULL, "run-directory",
-			"%s: sallyport-controlplane runs there already", directory);
-	if (error)
-		return config_refuse(config, "system", NULL, "run-directory", "%s/controlplane.pid: %s",
-			directory, strerror(-error));
-	return 0;
+	return config_process_directory(cp->config, "controlplane");
 }
 
 static void directory_fini(struct daemon *d)
@@ -77,13 +46,9 @@ static void directory_fini(struct daemon *d)
 /* Before any socket is opened: a socket that is not bound to a device yet may be bound by anybody. */
 static int privileges_init(struct daemon *d)
 {
-	const struct config *config = ((struct controlplane *)d->context)->config;
-	int error = daemon_drop_privileges(config->system.user);
+	const struct controlplane *cp = d->context;
 
-	if (error)
-		return config_refuse(config, "system", NULL, "user", "cannot become \"%s\": %s",
-			config->system.user, strerror(-error));
-	return 0;
+	return config_process_drop_privileges(cp->config);
 }
 
 static int shards_init(struct daemon *d)

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sallyport-dataplane: the packet workers and the one who looks after them. */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "config/process.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/keeper.h"
 #include "platforms/base/clock.h"
@@ -17,29 +16,13 @@
 
 enum { PATH_LONGEST = 256 };
 
-static void report(void *arg, bool is_error, const char *line)
-{
-	(void)arg;
-	if (is_error)
-		log_error("config", line);
-	else
-		log_warning("config", line);
-}
-
 static int config_init(struct daemon *d)
 {
 	struct dataplane *dp = d->context;
-	const struct config_reporter reporter = { .report = report };
-	int status = config_load(d->config_file, false, &reporter, &dp->config);
 
-	if (status != 0)
-		return status;
 	dp->daemon = d;
 	dp->started_us = clock_now_us();
-	log_set_level(dp->config->system.log_level);
-	if (!d->check_only)
-		config_log_unimplemented(dp->config, CONFIG_DATAPLANE);
-	return 0;
+	return config_process_load(d, CONFIG_DATAPLANE, &dp->config);
 }
 
 static void config_fini(struct daemon *d)
@@ -54,24 +37,16 @@ static int keeper_init(struct daemon *d)
 {
 	struct dataplane *dp = d->context;
 	char path[PATH_LONGEST];
-	int status;
+	int status = keeper_start();
 
-	if (geteuid() == 0 && getpwnam(dp->config->system.user) == NULL)
-		return config_refuse(dp->config, "system", NULL, "user",
-			"there is no user \"%s\"; `useradd --system %s` makes one", dp->config->system.user,
-			dp->config->system.user);
-	status = keeper_start();
 	if (status != 0) {
 		log_error("keeper", "cannot be started", LOG_ERRNO("error", status));
 		return status;
 	}
-	status = daemon_directory(dp->config->system.run_directory, dp->config->system.user);
-	if (status == 0)
-		status = daemon_pid_open(dp->config->system.run_directory, "dataplane");
+	status = config_process_directory(dp->config, "dataplane");
 	if (status != 0) {
 		keeper_finish();
-		return config_refuse(dp->config, "system", NULL, "run-directory", "cannot be used (%s)",
-			status == -EEXIST ? "another dataplane runs with it" : strerror(-status));
+		return status;
 	}
 	snprintf(path, sizeof(path), "%s/dataplane.pid", dp->config->system.run_directory);
 	status = keeper_tell(KEEPER_FILE, path, NULL);
@@ -126,13 +101,9 @@ static void ports_fini(struct daemon *d)
 
 static int privileges_init(struct daemon *d)
 {
-	struct dataplane *dp = d->context;
-	int status = daemon_drop_privileges(dp->config->system.user);
+	const struct dataplane *dp = d->context;
 
-	if (status != 0)
-		return config_refuse(dp->config, "system", NULL, "user", "cannot become \"%s\" (%s)",
-			dp->config->system.user, strerror(-status));
-	return 0;
+	return config_process_drop_privileges(dp->config);
 }
 
 static int neighbour_init(struct daemon *d)

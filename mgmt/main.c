@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/model.h"
+#include "config/process.h"
 #include "mgmt/neighbours.h"
 #include "mgmt/server.h"
 #include "platforms/base/daemon.h"
@@ -16,29 +16,16 @@ struct mgmt {
 	struct server *server;
 };
 
-static void report(void *arg, bool is_error, const char *line)
-{
-	(void)arg;
-	if (is_error)
-		log_error("config", line);
-	else
-		log_warning("config", line);
-}
-
 static int config_init(struct daemon *d)
 {
-	static const struct config_reporter reporter = { .report = report };
 	struct mgmt *mgmt = d->context;
-	int err = config_load(d->config_file, true, &reporter, &mgmt->config);
+	int err = config_process_load(d, CONFIG_MGMT, &mgmt->config);
 
 	if (err != 0)
 		return err;
-	log_set_level(mgmt->config->system.log_level);
 	mgmt->neighbours.name = mgmt->config->system.name;
 	mgmt->neighbours.location = mgmt->config->system.location;
 	mgmt->neighbours.contact = mgmt->config->system.contact;
-	if (!d->check_only)
-		config_log_unimplemented(mgmt->config, CONFIG_MGMT);
 	return 0;
 }
 
@@ -51,24 +38,9 @@ static void config_fini(struct daemon *d)
 
 static int directory_init(struct daemon *d)
 {
-	const struct config *config = ((struct mgmt *)d->context)->config;
-	const char *directory = config->system.run_directory;
-	int err = daemon_directory(directory, config->system.user);
+	const struct mgmt *mgmt = d->context;
 
-	if (err == -ENOENT)
-		return config_refuse(
-			config, "system", NULL, "user", "there is no user \"%s\"", config->system.user);
-	if (err != 0)
-		return config_refuse(
-			config, "system", NULL, "run-directory", "%s: %s", directory, strerror(-err));
-	err = daemon_pid_open(directory, "mgmt");
-	if (err == -EEXIST)
-		return config_refuse(config, "system", NULL, "run-directory",
-			"%s: sallyport-mgmt runs there already", directory);
-	if (err != 0)
-		return config_refuse(config, "system", NULL, "run-directory", "%s/mgmt.pid: %s", directory,
-			strerror(-err));
-	return 0;
+	return config_process_directory(mgmt->config, "mgmt");
 }
 
 static void directory_fini(struct daemon *d)
@@ -79,13 +51,9 @@ static void directory_fini(struct daemon *d)
 
 static int privileges_init(struct daemon *d)
 {
-	const struct config *config = ((struct mgmt *)d->context)->config;
-	int err = daemon_drop_privileges(config->system.user);
+	const struct mgmt *mgmt = d->context;
 
-	if (err != 0)
-		return config_refuse(config, "system", NULL, "user", "cannot become \"%s\": %s",
-			config->system.user, strerror(-err));
-	return 0;
+	return config_process_drop_privileges(mgmt->config);
 }
 
 static int neighbours_init(struct daemon *d)
