@@ -15,6 +15,7 @@ import stage
 
 CALLER, OUTSIDE, INSIDE, CALLEE = "203.0.113.2", "203.0.113.10", "10.0.0.1", "10.0.0.5"
 HERE = stage.HERE / "calls"
+DAEMONS = ("dataplane", "controlplane", "mgmt")
 
 
 def fill(template, target, **values):
@@ -42,7 +43,7 @@ def listens(s, path):
 def start_sallyport(s):
     kind = os.environ.get("BENCH_CALLS_KIND", "xdp")
     config = fill("sallyport.conf.in", s.directory / "sallyport.conf", DIRECTORY=s.directory, CPU=stage.CPU, KIND=kind)
-    for daemon in ("dataplane", "controlplane", "mgmt"):
+    for daemon in DAEMONS:
         process = s.start("sbc", stage.binary(f"sallyport-{daemon}"), "-c", config, cpu=stage.CPU, log=f"{daemon}.log")
 
         def serves():
@@ -165,6 +166,8 @@ class Server:
 def measure():
     seconds, first = stage.setting("BENCH_CALLS_SECONDS", 4.0), stage.setting("BENCH_CALLS_FIRST", 200)
     most = stage.setting("BENCH_CALLS_MOST", 6400)
+    for daemon in DAEMONS:
+        stage.binary(f"sallyport-{daemon}")
     with Server("kamailio", start_kamailio) as peer, Server("sallyport", start_sallyport) as ours:
         peers = peer.highest(seconds, first, most)
         mine = ours.highest(seconds, first, most)
