@@ -177,12 +177,15 @@ static void count_failure(struct call *call, enum call_event_type type)
 /* The callee's 2xx has made a dialog that must not be: acknowledge and hang up, tell the caller. */
 void invite_answer_given_up(struct call *call, const struct call_event *event)
 {
-	bool gave_up = event->type == CALL_EVENT_CANCEL || event->type == CALL_EVENT_BYE;
+	bool hung_up = event->type == CALL_EVENT_BYE;
+	unsigned status = event->status;
 
 	count_failure(call, event->type);
-	if (event->type == CALL_EVENT_BYE)
+	if (hung_up)
 		bye_accept(call, event);
-	respond_failure(call, gave_up ? 487 : event->status, event->cause, event->status == 503);
+	if (event->type == CALL_EVENT_CANCEL || hung_up)
+		status = event->side == LEG_CALLED ? 480 : 487;
+	respond_failure(call, status, event->cause, status == 503);
 	media_reject(call->media);
 	bye_send(&call->leg[LEG_CALLED], no_body);
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE });
