@@ -103,7 +103,7 @@ static const struct {
 	{ true, true, 416, scheme_is_known },
 	{ true, true, 400, request_uri_is_readable },
 	{ true, false, 400, addresses_are_readable },
-	{ true, false, 400, contact_is_readable },
+	{ true, true, 400, contact_is_readable },
 	{ true, true, 483, may_travel },
 	{ false, false, 400, is_complete },
 	{ false, false, 400, cseq_agrees },

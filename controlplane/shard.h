@@ -36,9 +36,10 @@ struct shard {
 	struct shard_private *private;
 };
 
-#define shard_count(shard, id) \
-	__atomic_store_n(      \
-		&(shard)->counter[CP_COUNTER_##id], (shard)->counter[CP_COUNTER_##id] + 1, __ATOMIC_RELAXED)
+#define shard_count(shard, id) shard_count_many(shard, id, 1)
+#define shard_count_many(shard, id, n)                                                                \
+	__atomic_store_n(&(shard)->counter[CP_COUNTER_##id], (shard)->counter[CP_COUNTER_##id] + (n), \
+		__ATOMIC_RELAXED)
 
 struct daemon;
 /* Starts sip-config.shards threads; each opens transport, transactions, calls and its dataplane client on its own loop.

@@ -32,6 +32,8 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 	struct transaction *tr;
 	int result = own_scan(shard, text);
 
+	if (result == 0 && layer->closing)
+		result = -ESHUTDOWN;
 	if (result < 0)
 		return result;
 	if (layer->live_count >= shard->config->sip.max_transactions) {

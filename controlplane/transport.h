@@ -25,6 +25,9 @@ void transport_close(struct shard *shard);
 /* Sends one datagram. 0 or -errno (-EMSGSIZE, -ENOTCONN, -EAGAIN: socket buffer full: SIP's own timers repeat). */
 int transport_send(const struct sip_flow *flow, struct span message);
 
+/* Sockets that could not be opened yet. For the API; from any thread. */
+uint32_t transport_listeners_down(const struct shard *shard);
+
 const struct config_sip_interface *listener_interface(const struct listener *listener);
 const union address *listener_address(const struct listener *listener); /* ours, for Via, Contact */
 /* The listener of a realm to reach `remote` with (transport and family must fit; first in file order); NULL if there is none. */

@@ -44,7 +44,6 @@ void udp_flush(struct listener *listener);
 
 /* Sends what transport_send has gathered; before the loop sleeps. */
 void transport_flush(struct shard *shard);
-uint32_t transport_listeners_down(const struct shard *shard); /* from any thread */
 size_t listener_index(const struct listener *listener);
 struct listener *transport_listener(struct shard *shard, size_t index);
 

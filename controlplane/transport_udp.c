@@ -89,8 +89,8 @@ static void drops_count(struct udp_socket *socket, struct msghdr *header)
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL)
 			continue;
 		memcpy(&total, CMSG_DATA(c), sizeof(total));
-		for (; socket->kernel_dropped != total; socket->kernel_dropped++)
-			shard_count(shard, RX_KERNEL_DROPPED);
+		shard_count_many(shard, RX_KERNEL_DROPPED, total - socket->kernel_dropped);
+		socket->kernel_dropped = total;
 	}
 }
 

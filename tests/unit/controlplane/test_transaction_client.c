@@ -490,6 +490,29 @@ static void test_full_table_refuses_to_send(void **state)
 	client = first;
 }
 
+static void on_ended_ask_again(void *arg, struct transaction *tr, enum transaction_end how)
+{
+	char text[FIXTURE_TEXT_MAX];
+
+	on_ended(arg, tr, how);
+	transaction_branch(&user.fixture->shard, branch);
+	assert_int_equal(transaction_request(&user.fixture->shard, &user.fixture->peer,
+				 write_request(text, "BYE", branch, NULL), &events, &user, &client),
+		-ESHUTDOWN);
+}
+
+static void test_shutdown_ends_all_and_takes_no_more(void **state)
+{
+	static const struct transaction_events asks = { on_response, NULL, NULL, on_ended_ask_again };
+	struct fixture *f = *state;
+
+	send_request(f, "INVITE");
+	transaction_attach(client, &asks, &user);
+	transaction_layer_close(&f->shard);
+	assert_int_equal(user.ended, 1);
+	assert_int_equal(user.how, TRANSACTION_SHUTDOWN);
+}
+
 static void test_detached_user_hears_nothing_and_the_protocol_goes_on(void **state)
 {
 	struct fixture *f = *state;
@@ -529,6 +552,7 @@ int main(void)
 		TEST(test_full_socket_buffer_is_what_repetition_is_for),
 		TEST(test_garbage_is_not_sent),
 		TEST(test_full_table_refuses_to_send),
+		TEST(test_shutdown_ends_all_and_takes_no_more),
 		TEST(test_detached_user_hears_nothing_and_the_protocol_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
