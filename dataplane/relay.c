@@ -169,9 +169,16 @@ static void relay_media(struct worker *w, struct item *it)
 		!measured || (rtcp ? rtcp_valid(payload, it->p.payload) : rtp_valid(payload, it->p.payload));
 	if (unlikely(latch_outdated(l, r)))
 		latch_arm(f, c, r);
-	if (unlikely(!latch_matches(l, &it->p.source, it->p.source_port)) && !source_learn(w, it, c, valid)) {
-		worker_drop(w, it->m, DP_COUNTER_DROP_WRONG_SOURCE);
-		return;
+	if (unlikely(!latch_matches(l, &it->p.source, it->p.source_port))) {
+		/* A callee's first packets overtake its answer: before it has said where they come from, none is wrong. */
+		if (r->accept[FLOW_RTP].port == 0 && r->signalling.port == 0) {
+			worker_drop(w, it->m, DP_COUNTER_DROP_MUTED);
+			return;
+		}
+		if (!source_learn(w, it, c, valid)) {
+			worker_drop(w, it->m, DP_COUNTER_DROP_WRONG_SOURCE);
+			return;
+		}
 	}
 	if (unlikely(!valid)) {
 		counter_add(&f->malformed, 1);

@@ -155,6 +155,26 @@ static void a_fixed_side_accepts_address_and_port_and_nothing_else(void **state)
 	wire_bed_free(c.dp);
 }
 
+static void media_that_overtakes_its_answer_is_no_wrong_source(void **state)
+{
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	struct dp_counters from[2];
+	struct worker_event e;
+	struct call c;
+
+	(void)state;
+	q.stream[0].side[1].rtp = (struct dp_address){ 0 };
+	q.stream[0].side[1].flags = DP_SIDE_MUTED | DP_SIDE_QUIET;
+	call_open(&c, &q, 1);
+	arrive(&c, 1, "10.0.2.5", 5000, 0, rtp, sizeof(rtp));
+	assert_dropped(&c, DP_COUNTER_DROP_MUTED);
+	counters_of(&c, from);
+	assert_int_equal(from[1].wrong_source, 0);
+	assert_int_equal(
+		rte_ring_sc_dequeue_burst_elem(c.dp->shared.workers[0].events, &e, sizeof(e), 1, NULL), 0);
+	wire_bed_free(c.dp);
+}
+
 static void a_nated_side_is_learnt_from_its_signalling_address_and_then_locked(void **state)
 {
 	struct dp_session_request q = bed_request("192.168.1.2", 4000, "10.0.2.5", 5000);
@@ -448,6 +468,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(media_and_rtcp_cross_in_all_four_family_pairs),
 		cmocka_unit_test(a_fixed_side_accepts_address_and_port_and_nothing_else),
+		cmocka_unit_test(media_that_overtakes_its_answer_is_no_wrong_source),
 		cmocka_unit_test(a_nated_side_is_learnt_from_its_signalling_address_and_then_locked),
 		cmocka_unit_test(an_update_without_change_keeps_the_latch_and_a_changed_remote_arms_it),
 		cmocka_unit_test(rtcp_is_converted_between_a_multiplexing_side_and_one_that_is_not),
