@@ -129,10 +129,10 @@ def check_exactly_once(near, far):
     """Every packet `near` sent came to `far` once, unchanged, from the address `far` sends to, and nothing else came."""
     got = [p for p, _ in far.arrived]
     sources = {s for _, s in far.arrived}
-    missing = len(set(near.sent) - set(got))
+    missing = [i for i, p in enumerate(near.sent) if p not in set(got)] if set(near.sent) - set(got) else []
     strange = len(set(got) - set(near.sent))
     assert not missing and not strange and len(got) == len(near.sent), (
-        f"{near.host} -> {far.host}: {len(near.sent)} sent, {len(got)} arrived, {missing} missing, {strange} never sent, "
+        f"{near.host} -> {far.host}: {len(near.sent)} sent, {len(got)} arrived, {len(missing)} missing (number {missing[:20]}), {strange} never sent, "
         f"{len(got) - len(set(got))} duplicates"
     )
     assert sources == {far.destination}, f"{far.host}: media from {sources}, signalled was {far.destination}"
