@@ -9,45 +9,46 @@
 enum { CP_API_VERSION = 1, CP_NAME_MAX = 64, CP_USER_MAX = 64, CP_ADDRESS_MAX = 56, CP_CALL_ID_MAX = 128 };
 
 enum cp_message {
-	CP_STATUS = 1,    /* empty -> cp_status */
+	CP_STATUS = 1, /* empty -> cp_status */
 	CP_COUNTERS_GET = 2, /* empty -> cp_counters */
 	CP_CALL_LIST = 3, /* cp_call_list -> cp_call_page + cp_call[] */
-	CP_CALL_GET = 4,  /* cp_call_id -> cp_call, or -ENOENT */
+	CP_CALL_GET = 4, /* cp_call_id -> cp_call, or -ENOENT */
 	CP_REPLY = 0x4000,
 };
 
 /* Counters of signalling: enum, name, help from one list. */
-#define CP_COUNTERS(X)                                                                                 \
-	X(RX_MESSAGES, "rx-messages", "SIP messages received")                                          \
-	X(TX_MESSAGES, "tx-messages", "SIP messages sent, repetitions included")                        \
-	X(RX_KEEP_ALIVE, "rx-keep-alive", "CRLF keep-alives")                                           \
-	X(RX_REPEATED, "rx-repeated", "repeated messages absorbed")                                     \
-	X(TX_REPEATED, "tx-repeated", "messages repeated by timer")                                     \
-	X(SCAN_REJECTED, "scan-rejected", "requests refused by the pre-scan with an answer")            \
-	X(SCAN_SILENT, "scan-silent", "bytes dropped by the pre-scan without an answer")                \
-	X(PARSE_FAILED, "parse-failed", "messages the parser or its checks refused")                    \
-	X(STRAY_RESPONSES, "stray-responses", "responses that match no transaction")                    \
-	X(STRAY_ACKS, "stray-acks", "ACKs that match no transaction")                                   \
-	X(SHARD_FORWARDED, "shard-forwarded", "messages passed on to another shard")                    \
-	X(REQUESTS_REFUSED, "requests-refused", "requests answered 405, 481, 403, 404, 482 or 483")     \
-	X(TRANSACTIONS, "transactions", "transactions created")                                         \
-	X(TRANSACTION_TIMEOUTS, "transaction-timeouts", "transactions that ended by Timer B, F or H")   \
-	X(TRANSACTION_LIMIT, "transaction-limit", "requests refused because the table was full")        \
-	X(CALLS, "calls", "calls attempted")                                                            \
-	X(CALLS_ANSWERED, "calls-answered", "calls answered")                                           \
-	X(CALLS_FAILED, "calls-failed", "calls refused, busy, not found or timed out")                  \
-	X(CALLS_CANCELLED, "calls-cancelled", "calls given up by the caller")                           \
-	X(CALLS_NO_ROUTE, "calls-no-route", "calls without a local-policy")                             \
-	X(CALLS_NO_MEDIA, "calls-no-media", "calls refused for want of a media lease")                  \
-	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")                \
-	X(RX_KERNEL_DROPPED, "rx-kernel-dropped", "datagrams the kernel dropped because a socket's buffer was full") \
+#define CP_COUNTERS(X)                                                                                \
+	X(RX_MESSAGES, "rx-messages", "SIP messages received")                                        \
+	X(TX_MESSAGES, "tx-messages", "SIP messages sent, repetitions included")                      \
+	X(RX_KEEP_ALIVE, "rx-keep-alive", "CRLF keep-alives")                                         \
+	X(RX_REPEATED, "rx-repeated", "repeated messages absorbed")                                   \
+	X(TX_REPEATED, "tx-repeated", "messages repeated by timer")                                   \
+	X(SCAN_REJECTED, "scan-rejected", "requests refused by the pre-scan with an answer")          \
+	X(SCAN_SILENT, "scan-silent", "bytes dropped by the pre-scan without an answer")              \
+	X(PARSE_FAILED, "parse-failed", "messages the parser or its checks refused")                  \
+	X(STRAY_RESPONSES, "stray-responses", "responses that match no transaction")                  \
+	X(STRAY_ACKS, "stray-acks", "ACKs that match no transaction")                                 \
+	X(SHARD_FORWARDED, "shard-forwarded", "messages passed on to another shard")                  \
+	X(REQUESTS_REFUSED, "requests-refused", "requests answered 405, 481, 403, 404, 482 or 483")   \
+	X(TRANSACTIONS, "transactions", "transactions created")                                       \
+	X(TRANSACTION_TIMEOUTS, "transaction-timeouts", "transactions that ended by Timer B, F or H") \
+	X(TRANSACTION_LIMIT, "transaction-limit", "requests refused because the table was full")      \
+	X(CALLS, "calls", "calls attempted")                                                          \
+	X(CALLS_ANSWERED, "calls-answered", "calls answered")                                         \
+	X(CALLS_FAILED, "calls-failed", "calls refused, busy, not found or timed out")                \
+	X(CALLS_CANCELLED, "calls-cancelled", "calls given up by the caller")                         \
+	X(CALLS_NO_ROUTE, "calls-no-route", "calls without a local-policy")                           \
+	X(CALLS_NO_MEDIA, "calls-no-media", "calls refused for want of a media lease")                \
+	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")              \
+	X(RX_KERNEL_DROPPED, "rx-kernel-dropped",                                                     \
+		"datagrams the kernel dropped because a socket's buffer was full")                    \
 	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")
 
 enum cp_counter {
 #define X(id, name, help) CP_COUNTER_##id,
 	CP_COUNTERS(X)
 #undef X
-	CP_COUNTER_COUNT
+		CP_COUNTER_COUNT
 };
 
 struct cp_status {
@@ -82,9 +83,9 @@ enum cp_call_state { CP_CALL_TRYING = 1, CP_CALL_RINGING, CP_CALL_ANSWERED, CP_C
 
 struct cp_leg {
 	char realm[CP_NAME_MAX], agent[CP_NAME_MAX]; /* agent "" if none */
-	char remote[CP_ADDRESS_MAX];                 /* signalling address of the peer */
+	char remote[CP_ADDRESS_MAX]; /* signalling address of the peer */
 	char local[CP_ADDRESS_MAX];
-	char user[CP_USER_MAX];                      /* leg 0: From's user; leg 1: request URI's user as sent */
+	char user[CP_USER_MAX]; /* leg 0: From's user; leg 1: request URI's user as sent */
 	char call_id[CP_CALL_ID_MAX];
 };
 
@@ -92,10 +93,10 @@ struct cp_call {
 	uint64_t call;
 	uint64_t session; /* the dataplane's number; 0 = no media */
 	uint64_t started_wall_ms;
-	uint64_t setup_ms;    /* INVITE to answer (or until now) */
+	uint64_t setup_ms; /* INVITE to answer (or until now) */
 	uint64_t answered_ms; /* since the answer; 0 = not answered */
-	uint32_t state;       /* enum cp_call_state */
-	uint32_t held;        /* bit 0: leg 0 has put the call on hold; bit 1: leg 1 */
+	uint32_t state; /* enum cp_call_state */
+	uint32_t held; /* bit 0: leg 0 has put the call on hold; bit 1: leg 1 */
 	char policy[CP_NAME_MAX];
 	struct cp_leg leg[2];
 };
