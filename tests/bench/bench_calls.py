@@ -2,10 +2,13 @@
 """calls: complete calls per second (INVITE 180 200 ACK BYE 200, with SDP and media ports leased) that one core carries
 without losing one, against Kamailio 5.6 with dialog, topoh and rtpengine on the same core, callers and network.
 
-BENCH_CALLS_SECONDS (of one rate), BENCH_CALLS_FIRST (rate), BENCH_CALLS_MOST (rate), BENCH_CALLS_KIND (xdp, packet),
+Two loads, both making and answering the calls on the one other core: sipload (tests/bench/sipload.c) and, slower itself, sipp.
+
+BENCH_CALLS_LOADS, BENCH_CALLS_SECONDS (of one rate), BENCH_CALLS_FIRST (rate), BENCH_CALLS_MOST (rate), BENCH_CALLS_KIND (xdp, packet),
 BENCH_KAMAILIO_CHILDREN, BENCH_KAMAILIO_MEMORY (tlsf, fm, qm)."""
 
 import csv
+import json
 import os
 import socket
 import subprocess
@@ -89,48 +92,52 @@ def start_kamailio(s):
     time.sleep(1)
 
 
-def sipp(scenario, address, *more):
-    return [stage.program("sipp"), "-sf", HERE / f"{scenario}.xml", "-i", address, "-p", "5060", "-nostdin", "-nd",
-            "-max_socket", "1024", "-buff_size", "4194304", *more]
+def with_sipload(s, rate, calls, in_time):
+    """(complete, failed, repeated, seconds) of so many calls; our own load, which takes a third of sipp's time."""
+    s.start("callee", stage.binary("bench/sipload"), "callee", CALLEE, cpu=stage.LOAD_CPU)
+    caller = s.start("caller", stage.binary("bench/sipload"), "caller", CALLER, OUTSIDE, rate, calls,
+                     cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
+    try:
+        done = json.loads(caller.communicate(timeout=in_time + 1)[0])
+    except subprocess.TimeoutExpired:
+        return 0, 0, 0, in_time + 1
+    return done["complete"], done["failed"], done["repeated"], done["seconds"]
 
 
-def carries(s, rate, seconds):
-    """Is every call of `seconds` at this rate complete, and in time?"""
-    calls = max(50, int(rate * seconds))
+def with_sipp(s, rate, calls, in_time):
     statistics = s.directory / "statistics.csv"
     statistics.unlink(missing_ok=True)
-    callee = s.start("callee", *sipp("callee", CALLEE), cpu=stage.LOAD_CPU, log="callee.log")
+
+    def sipp(scenario, address, *more):
+        return s.start(scenario, stage.program("sipp"), "-sf", HERE / f"{scenario}.xml", "-i", address, "-p", "5060", "-nostdin", "-nd",
+                       "-buff_size", "4194304", *more, cpu=stage.LOAD_CPU, log=f"{scenario}.log")
+
+    sipp("callee", CALLEE)
     time.sleep(0.3)
     began = time.monotonic()
-    caller = s.start(
-        "caller", *sipp("caller", CALLER, "-s", "200", "-r", rate, "-m", calls, "-l", rate * 10,
-                        "-trace_stat", "-stf", statistics, "-fd", "1", "-recv_timeout", "8000", f"{OUTSIDE}:5060"),
-        cpu=stage.LOAD_CPU, log="caller.log")
-    in_time = calls / rate * 1.1 + 0.7
+    caller = sipp("caller", CALLER, "-s", "200", "-r", rate, "-m", calls, "-l", rate * 10, "-trace_stat", "-stf", statistics,
+                  "-fd", "1", "-recv_timeout", "8000", f"{OUTSIDE}:5060")
     try:
         caller.wait(in_time + 1)
     except subprocess.TimeoutExpired:
         pass
-    took = time.monotonic() - began
+    seconds = time.monotonic() - began
     s.end(caller, 2)
-    s.end(callee, 2)
     rows = list(csv.DictReader(statistics.open(), delimiter=";")) if statistics.exists() else []
     if not rows:
         raise stage.Refused(f"sipp: {s.log('caller.log')}")
-    done, failed = int(rows[-1]["SuccessfulCall(C)"]), int(rows[-1]["FailedCall(C)"])
-    again = int(rows[-1]["Retransmissions(C)"])
-    if failed == 0 and again == 0 and took >= in_time:
-        stage.note("nothing was lost or repeated: it is sipp that does not keep up")
-    good = failed == 0 and done == calls and took < in_time
-    stage.note(f"{rate}/s: {done} of {calls} complete, {failed} failed, {again} repeated, in {took:.1f} s: {'yes' if good else 'no'}")
-    return good
+    return (*(int(rows[-1][key]) for key in ("SuccessfulCall(C)", "FailedCall(C)", "Retransmissions(C)")), seconds)
+
+
+LOADS = {"sipload": with_sipload, "sipp": with_sipp}
 
 
 class Server:
     """The server under test. After a rate it could not carry it is started anew: what it still repeats is no later rate's fault."""
 
-    def __init__(self, name, start):
-        self.name, self.start, self.stage = name, start, None
+    def __init__(self, name, start, load):
+        self.name, self.start, self.load, self.stage = name, start, load, None
+        self.limit = None  # what the last rate not carried failed of
 
     def __enter__(self):
         return self
@@ -141,18 +148,31 @@ class Server:
             self.stage = None
 
     def tried(self, rate, seconds):
+        """Is every call of `seconds` at this rate complete, and in time? What came near it is tried again."""
+        calls = max(50, int(rate * seconds))
+        in_time = calls / rate * 1.1 + 0.5
         for _ in range(2):
             if self.stage is None:
                 self.stage = stage.Stage(self.name).__enter__()
                 build(self.stage)
                 self.start(self.stage)
-            if carries(self.stage, rate, seconds):
+            settled = len(self.stage.processes)
+            complete, failed, repeated, took = self.load(self.stage, rate, calls, in_time)
+            for process in self.stage.processes[settled:]:
+                self.stage.end(process, 2)
+            good = complete == calls and took < in_time
+            stage.note(f"{self.name} {rate}/s: {complete} of {calls} complete, {failed} failed, {repeated} repeated, "
+                       f"in {took:.1f} s: {'yes' if good else 'no'}")
+            if good:
                 return True
+            self.limit = "load" if failed == 0 and repeated == 0 and complete else "server"
             self.__exit__()
+            if complete < calls * 0.9:
+                break
         return False
 
     def highest(self, seconds, first, most):
-        """The highest rate carried, to about 5 %: doubled until it fails (twice), then halved in."""
+        """The highest rate carried, to about 5 %: doubled until it fails, then halved in."""
         low, high = 0, first
         while high <= most and self.tried(high, seconds):
             low, high = high, high * 2
@@ -164,11 +184,16 @@ class Server:
 
 
 def measure():
-    seconds, first = stage.setting("BENCH_CALLS_SECONDS", 4.0), stage.setting("BENCH_CALLS_FIRST", 200)
-    most = stage.setting("BENCH_CALLS_MOST", 6400)
+    seconds, first = stage.setting("BENCH_CALLS_SECONDS", 3.0), stage.setting("BENCH_CALLS_FIRST", 400)
+    most = stage.setting("BENCH_CALLS_MOST", 25600)
     for daemon in DAEMONS:
         stage.binary(f"sallyport-{daemon}")
-    with Server("kamailio", start_kamailio) as peer, Server("sallyport", start_sallyport) as ours:
-        peers = peer.highest(seconds, first, most)
-        mine = ours.highest(seconds, first, most)
-    stage.result("calls", "udp-invite-bye", mine, peers, "calls/s", peer_name="kamailio dialog topoh rtpengine")
+    for name in os.environ.get("BENCH_CALLS_LOADS", "sipload sipp").split():
+        if name not in LOADS:
+            raise stage.Refused(f"BENCH_CALLS_LOADS: {name}: {' or '.join(LOADS)}")
+        with Server("kamailio", start_kamailio, LOADS[name]) as peer, Server("sallyport", start_sallyport, LOADS[name]) as ours:
+            theirs = peer.highest(seconds, first, most)
+            mine = ours.highest(seconds, first, most)
+        # limited_by: "load" where the callers lost and repeated nothing, but did not come to their rate.
+        stage.result("calls", f"udp-invite-bye-{name}", mine, theirs, "calls/s", peer_name="kamailio dialog topoh rtpengine",
+                     limited_by=ours.limit)
