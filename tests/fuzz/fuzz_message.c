@@ -13,6 +13,7 @@
 #include "controlplane/transaction.h"
 #include "controlplane/transaction_internal.h"
 #include "controlplane/transport_internal.h"
+#include "tests/unit/controlplane/sip_limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,22 +26,7 @@ enum {
 };
 
 static struct config config = {
-	.sip = { .shards = 1,
-		.t1_ms = 500,
-		.t2_ms = 4000,
-		.t4_ms = 5000,
-		.timer_b_ms = 32000,
-		.timer_c_ms = 180000,
-		.timer_d_ms = 32000,
-		.max_message_udp = 16384,
-		.max_header_block = 16384,
-		.max_body = 65536,
-		.max_header = 2048,
-		.max_identity_header = 8192,
-		.max_headers = 128,
-		.max_separators = 256,
-		.max_via = 70,
-		.max_transactions = LIMIT },
+	.sip = { SIP_TIMERS, SIP_MESSAGE_LIMITS, .shards = 1, .max_transactions = LIMIT },
 };
 static struct config_network_interface network = { .name = (char *)"fuzz" };
 static struct config_realm realm = { .name = (char *)"fuzz", .network_interface = &network };

@@ -5,19 +5,11 @@
 #include <string.h>
 
 #include "controlplane/scan.h"
+#include "tests/unit/controlplane/sip_limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct config_sip limits = {
-	.max_message_udp = 16384,
-	.max_header_block = 16384,
-	.max_body = 65536,
-	.max_header = 2048,
-	.max_identity_header = 8192,
-	.max_headers = 128,
-	.max_separators = 256,
-	.max_via = 70,
-};
+static const struct config_sip limits = { SIP_MESSAGE_LIMITS };
 
 static void require(bool truth)
 {

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "platforms/base/daemon.h"
+#include "tests/unit/base/child_fixture.h"
 
 static char base[64];
 static char path[128];
@@ -62,19 +63,6 @@ static void the_pid_file_names_us_and_goes_with_us(void **state)
 	daemon_pid_close();
 	assert_int_equal(pid_in("x.pid"), -1);
 	daemon_pid_close(); /* twice is once */
-}
-
-/* Runs `body` in a child; its result is the exit status. */
-static int in_child(int (*body)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	if (child == 0)
-		_exit(body());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
 }
 
 static int open_again(void)

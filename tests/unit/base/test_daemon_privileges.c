@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "platforms/base/daemon.h"
+#include "tests/unit/base/child_fixture.h"
 
 /* In the child: a failed expectation is printed and makes it fail. */
 #define EXPECT(condition)                                                       \
@@ -28,18 +29,6 @@
 			return 1;                                               \
 		}                                                               \
 	} while (0)
-
-static int in_child(int (*body)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	if (child == 0)
-		_exit(body());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 /* The value of a "Name:\tvalue" line of a status file. */
 static int status_line(const char *file, const char *name, char value[static 128])

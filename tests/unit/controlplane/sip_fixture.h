@@ -16,6 +16,7 @@
 #include "controlplane/transaction.h"
 #include "controlplane/transaction_internal.h"
 #include "controlplane/transport_internal.h"
+#include "tests/unit/controlplane/sip_limits.h"
 
 enum { FIXTURE_SENT_MAX = 256, FIXTURE_TEXT_MAX = 4096 };
 
@@ -69,25 +70,12 @@ static inline int fixture_capture(void *arg, const struct sip_flow *flow, struct
 static inline void fixture_config(struct fixture *f)
 {
 	f->config.sip = (struct config_sip){
+		SIP_TIMERS,
+		SIP_MESSAGE_LIMITS,
+		SIP_SDP_LIMITS,
 		.shards = 1,
-		.t1_ms = 500,
-		.t2_ms = 4000,
-		.t4_ms = 5000,
-		.timer_b_ms = 32000,
-		.timer_c_ms = 180000,
-		.timer_d_ms = 32000,
-		.max_message_udp = 16384,
-		.max_header_block = 16384,
-		.max_body = 65536,
-		.max_header = 2048,
-		.max_identity_header = 8192,
-		.max_headers = 128,
-		.max_separators = 256,
-		.max_via = 70,
 		.max_transactions = 1000,
 		.max_calls = 100,
-		.max_sdp_lines = 256,
-		.max_sdp_media = 16,
 	};
 	f->network.name = (char *)(uintptr_t) "test";
 	f->realm.name = (char *)(uintptr_t) "test";

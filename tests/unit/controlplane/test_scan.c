@@ -11,18 +11,11 @@
 #include <string.h>
 
 #include "controlplane/scan.h"
+#include "tests/unit/controlplane/exact.h"
 #include "tests/unit/controlplane/rfc4475.h"
+#include "tests/unit/controlplane/sip_limits.h"
 
-static const struct config_sip limits = {
-	.max_message_udp = 16384,
-	.max_header_block = 16384,
-	.max_body = 65536,
-	.max_header = 2048,
-	.max_identity_header = 8192,
-	.max_headers = 128,
-	.max_separators = 256,
-	.max_via = 70,
-};
+static const struct config_sip limits = { SIP_MESSAGE_LIMITS };
 
 #define START "INVITE sip:100@example.com SIP/2.0\r\n"
 #define VIA   "Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK776asdhds;rport\r\n"
@@ -35,36 +28,15 @@ static const struct config_sip limits = {
 
 static struct scan scan;
 
-/* The bytes are copied to their exact size so that a sanitizer sees any read beyond them. */
-static char *exact;
-
 static enum scan_verdict run(const char *bytes, size_t n, bool datagram, const struct config_sip *with)
 {
-	free(exact);
-	exact = malloc(n ? n : 1);
-	assert_non_null(exact);
-	memcpy(exact, bytes, n);
+	struct span text = exact_copy(bytes, n);
+
 	memset(&scan, 0xa5, sizeof(scan));
-	return scan_message(&scan, (struct span){ exact, n }, datagram, with);
+	return scan_message(&scan, text, datagram, with);
 }
 
 #define SCAN(literal) run((literal), sizeof(literal) - 1, true, &limits)
-
-static int teardown(void **state)
-{
-	(void)state;
-	free(exact);
-	exact = NULL;
-	return 0;
-}
-
-static void assert_span(struct span span, const char *text)
-{
-	struct span expected = span_from(text);
-
-	if (!span_equal(span, expected))
-		fail_msg("got '%.*s', want '%s'", SPAN_FMT(span), text);
-}
 
 static void assert_refused(enum scan_verdict verdict, enum scan_verdict expected, const char *problem)
 {
@@ -717,36 +689,37 @@ static void damaged_messages_never_leak_line_ends_into_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(an_ordinary_request_gives_all_its_keys, teardown),
-		cmocka_unit_test_teardown(a_response_takes_its_method_from_cseq, teardown),
-		cmocka_unit_test_teardown(compact_names_are_known, teardown),
-		cmocka_unit_test_teardown(unknown_methods_pass, teardown),
-		cmocka_unit_test_teardown(crlfs_before_a_message_are_skipped_and_alone_keep_alive, teardown),
-		cmocka_unit_test_teardown(what_is_not_sip_gets_no_word, teardown),
-		cmocka_unit_test_teardown(status_lines_are_strict, teardown),
-		cmocka_unit_test_teardown(request_lines_are_strict, teardown),
-		cmocka_unit_test_teardown(another_version_is_answered_505, teardown),
-		cmocka_unit_test_teardown(without_the_five_fields_there_is_no_answer, teardown),
-		cmocka_unit_test_teardown(broken_acks_and_responses_get_no_answer, teardown),
-		cmocka_unit_test_teardown(forbidden_octets_are_refused_and_never_repeated, teardown),
-		cmocka_unit_test_teardown(escaped_nul_cr_and_lf_are_refused, teardown),
-		cmocka_unit_test_teardown(the_body_is_not_looked_at, teardown),
-		cmocka_unit_test_teardown(content_length_is_digits_and_bounds_the_body, teardown),
-		cmocka_unit_test_teardown(on_a_stream_content_length_is_mandatory, teardown),
-		cmocka_unit_test_teardown(single_fields_must_not_be_repeated, teardown),
-		cmocka_unit_test_teardown(a_tag_is_only_what_stands_behind_the_address, teardown),
-		cmocka_unit_test_teardown(the_top_via_is_understood, teardown),
-		cmocka_unit_test_teardown(cseq_and_max_forwards_have_ranges, teardown),
-		cmocka_unit_test_teardown(header_field_names_are_tokens, teardown),
-		cmocka_unit_test_teardown(folded_lines_are_kept_and_counted, teardown),
-		cmocka_unit_test_teardown(an_unfinished_header_block_is_refused, teardown),
-		cmocka_unit_test_teardown(caps_hold_exactly, teardown),
-		cmocka_unit_test_teardown(long_messages_are_refused, teardown),
-		cmocka_unit_test_teardown(a_limit_above_the_array_does_not_overrun_it, teardown),
-		cmocka_unit_test_teardown(torture_messages_get_their_verdicts, teardown),
-		cmocka_unit_test_teardown(the_tortuous_invite_is_understood, teardown),
-		cmocka_unit_test_teardown(of_two_requests_in_one_datagram_the_first_counts, teardown),
-		cmocka_unit_test_teardown(damaged_messages_never_leak_line_ends_into_keys, teardown),
+		cmocka_unit_test_teardown(an_ordinary_request_gives_all_its_keys, exact_teardown),
+		cmocka_unit_test_teardown(a_response_takes_its_method_from_cseq, exact_teardown),
+		cmocka_unit_test_teardown(compact_names_are_known, exact_teardown),
+		cmocka_unit_test_teardown(unknown_methods_pass, exact_teardown),
+		cmocka_unit_test_teardown(
+			crlfs_before_a_message_are_skipped_and_alone_keep_alive, exact_teardown),
+		cmocka_unit_test_teardown(what_is_not_sip_gets_no_word, exact_teardown),
+		cmocka_unit_test_teardown(status_lines_are_strict, exact_teardown),
+		cmocka_unit_test_teardown(request_lines_are_strict, exact_teardown),
+		cmocka_unit_test_teardown(another_version_is_answered_505, exact_teardown),
+		cmocka_unit_test_teardown(without_the_five_fields_there_is_no_answer, exact_teardown),
+		cmocka_unit_test_teardown(broken_acks_and_responses_get_no_answer, exact_teardown),
+		cmocka_unit_test_teardown(forbidden_octets_are_refused_and_never_repeated, exact_teardown),
+		cmocka_unit_test_teardown(escaped_nul_cr_and_lf_are_refused, exact_teardown),
+		cmocka_unit_test_teardown(the_body_is_not_looked_at, exact_teardown),
+		cmocka_unit_test_teardown(content_length_is_digits_and_bounds_the_body, exact_teardown),
+		cmocka_unit_test_teardown(on_a_stream_content_length_is_mandatory, exact_teardown),
+		cmocka_unit_test_teardown(single_fields_must_not_be_repeated, exact_teardown),
+		cmocka_unit_test_teardown(a_tag_is_only_what_stands_behind_the_address, exact_teardown),
+		cmocka_unit_test_teardown(the_top_via_is_understood, exact_teardown),
+		cmocka_unit_test_teardown(cseq_and_max_forwards_have_ranges, exact_teardown),
+		cmocka_unit_test_teardown(header_field_names_are_tokens, exact_teardown),
+		cmocka_unit_test_teardown(folded_lines_are_kept_and_counted, exact_teardown),
+		cmocka_unit_test_teardown(an_unfinished_header_block_is_refused, exact_teardown),
+		cmocka_unit_test_teardown(caps_hold_exactly, exact_teardown),
+		cmocka_unit_test_teardown(long_messages_are_refused, exact_teardown),
+		cmocka_unit_test_teardown(a_limit_above_the_array_does_not_overrun_it, exact_teardown),
+		cmocka_unit_test_teardown(torture_messages_get_their_verdicts, exact_teardown),
+		cmocka_unit_test_teardown(the_tortuous_invite_is_understood, exact_teardown),
+		cmocka_unit_test_teardown(of_two_requests_in_one_datagram_the_first_counts, exact_teardown),
+		cmocka_unit_test_teardown(damaged_messages_never_leak_line_ends_into_keys, exact_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

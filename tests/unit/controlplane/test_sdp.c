@@ -12,38 +12,22 @@
 #include <string.h>
 
 #include "controlplane/sdp.h"
+#include "tests/unit/controlplane/exact.h"
+#include "tests/unit/controlplane/sip_limits.h"
 
-static const struct config_sip limits = { .max_sdp_lines = 256, .max_sdp_media = 16 };
+static const struct config_sip limits = { SIP_SDP_LIMITS };
 
 static struct sdp sdp;
-static char *exact;
 
-/* Copied to its exact size so that a sanitizer sees any read beyond it. */
 static int parse_bytes(const char *bytes, size_t n)
 {
-	free(exact);
-	exact = malloc(n ? n : 1);
-	assert_non_null(exact);
-	memcpy(exact, bytes, n);
+	struct span text = exact_copy(bytes, n);
+
 	memset(&sdp, 0xa5, sizeof(sdp));
-	return sdp_parse(&sdp, (struct span){ exact, n }, &limits);
+	return sdp_parse(&sdp, text, &limits);
 }
 
 #define PARSE(literal) parse_bytes((literal), sizeof(literal) - 1)
-
-static int teardown(void **state)
-{
-	(void)state;
-	free(exact);
-	exact = NULL;
-	return 0;
-}
-
-static void assert_span(struct span span, const char *text)
-{
-	if (!span_equal(span, span_from(text)))
-		fail_msg("got '%.*s', want '%s'", SPAN_FMT(span), text);
-}
 
 static void assert_address(const union address *address, const char *text)
 {
@@ -548,7 +532,7 @@ static void a_buffer_too_small_is_told(void **state)
 	assert_int_equal(sdp_rewrite(&sdp, &origin, ours, &w), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, exact_teardown)
 
 int main(void)
 {

@@ -12,6 +12,7 @@
 #include "controlplane/shard.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/daemon.h"
+#include "tests/unit/controlplane/sip_limits.h"
 
 enum { SHARDS = 3, POSTS = 1000 };
 
@@ -36,25 +37,8 @@ static int setup(void **state)
 	alarm(60);
 	log_set_level(LOG_LEVEL_ERROR);
 	memset(&seen, 0, sizeof(seen));
-	config.sip = (struct config_sip){ .shards = SHARDS,
-		.t1_ms = 500,
-		.t2_ms = 4000,
-		.t4_ms = 5000,
-		.timer_b_ms = 32000,
-		.timer_c_ms = 180000,
-		.timer_d_ms = 32000,
-		.max_message_udp = 16384,
-		.max_header_block = 16384,
-		.max_body = 65536,
-		.max_header = 2048,
-		.max_identity_header = 8192,
-		.max_headers = 128,
-		.max_separators = 256,
-		.max_via = 70,
-		.max_transactions = 1000,
-		.max_calls = 100,
-		.max_sdp_lines = 256,
-		.max_sdp_media = 16 };
+	config.sip = (struct config_sip){ SIP_TIMERS, SIP_MESSAGE_LIMITS, SIP_SDP_LIMITS, .shards = SHARDS,
+		.max_transactions = 1000, .max_calls = 100 };
 	config.system.run_directory = (char *)(uintptr_t) "/nonexistent";
 	config.sip_interfaces = &interface;
 	config.sip_interfaces_count = 1;

@@ -61,13 +61,9 @@ static int setup(void **state)
 	alarm(60); /* what never comes must not be waited for */
 	requests = 0;
 	log_set_level(LOG_LEVEL_ERROR);
-	w->config.sip = (struct config_sip){ .shards = 1,
-		.t1_ms = 500,
-		.t2_ms = 4000,
-		.t4_ms = 5000,
-		.timer_b_ms = 32000,
-		.timer_c_ms = 180000,
-		.timer_d_ms = 32000,
+	w->config.sip = (struct config_sip){
+		SIP_TIMERS,
+		.shards = 1,
 		.max_message_udp = 2000,
 		.max_header_block = 2000,
 		.max_body = 2000,
@@ -76,7 +72,8 @@ static int setup(void **state)
 		.max_headers = 64,
 		.max_separators = 64,
 		.max_via = 10,
-		.max_transactions = 1000 };
+		.max_transactions = 1000,
+	};
 	w->network.name = (char *)(uintptr_t) "no-such";
 	w->network.dscp_signalling = 24;
 	w->realm.network_interface = &w->network;
