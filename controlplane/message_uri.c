@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/message.h"
+#include "controlplane/sip.h"
 
 static const struct span none = { NULL, 0 };
 
@@ -110,18 +111,6 @@ int sip_uri_parse(struct span text, struct sip_uri *out)
 	return host_port(before, out);
 }
 
-/* Length of the quoted-string at the start, quotes included; 0 if it does not end. */
-static size_t quoted_length(struct span text)
-{
-	for (size_t i = 1; i < text.n; i++) {
-		if (text.p[i] == '\\')
-			i++;
-		else if (text.p[i] == '"')
-			return i + 1;
-	}
-	return 0;
-}
-
 /* Cuts *rest at its first `;` outside of quotes; *rest is what follows. */
 static struct span parameter_cut(struct span *rest)
 {
@@ -129,7 +118,7 @@ static struct span parameter_cut(struct span *rest)
 	size_t n = 0;
 
 	while (n < text.n && text.p[n] != ';' && text.p[n] != ',') {
-		size_t quoted = text.p[n] == '"' ? quoted_length(skip(text, n)) : 1;
+		size_t quoted = text.p[n] == '"' ? sip_quoted_length(skip(text, n)) : 1;
 
 		n += quoted ? quoted : 1;
 	}
@@ -194,7 +183,7 @@ int name_addr_parse(struct span text, struct name_addr *out)
 	memset(out, 0, sizeof(*out));
 	text = span_trim(text);
 	if (text.n && text.p[0] == '"') {
-		n = quoted_length(text);
+		n = sip_quoted_length(text);
 		if (n == 0)
 			return -EINVAL;
 		out->display = (struct span){ text.p + 1, n - 2 };

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/sip.h"
+
 enum { CSEQ_MAX = 0x7fffffff, MAX_FORWARDS_MAX = 255 };
 
 /* --- parameters of a header value -------------------------------------------------------------------------------- */
@@ -24,18 +26,6 @@ static struct span take(struct span *rest, size_t n)
 	rest->p += n;
 	rest->n -= n;
 	return head;
-}
-
-/* Length of the quoted-string that `text` starts with, quotes included; 0 if it does not end. */
-static size_t quoted_length(struct span text)
-{
-	for (size_t i = 1; i < text.n; i++) {
-		if (text.p[i] == '\\')
-			i++;
-		else if (text.p[i] == '"')
-			return i + 1;
-	}
-	return 0;
 }
 
 /* Octets up to white space, a separator of RFC 3261 or `stop`. Wider than a token: real tags hold '@', ':' and '='. */
@@ -70,7 +60,7 @@ static int parameter_next(struct span *rest, struct span *name, struct span *val
 		return 1;
 	take(rest, 1);
 	skip_white(rest);
-	n = rest->n && rest->p[0] == '"' ? quoted_length(*rest) : run_length(*rest, '"');
+	n = rest->n && rest->p[0] == '"' ? sip_quoted_length(*rest) : run_length(*rest, '"');
 	*value = take(rest, n);
 	return n ? 1 : -EINVAL;
 }
@@ -136,7 +126,7 @@ static unsigned list_count(struct span list)
 		if (list.p[0] == ',')
 			count++;
 		else if (list.p[0] == '"')
-			n = quoted_length(list);
+			n = sip_quoted_length(list);
 		if (n == 0)
 			break;
 		take(&list, n);
@@ -166,7 +156,7 @@ static int name_addr_tag(struct span value, struct span *tag)
 		const char *close;
 
 		if (rest.p[0] == '"') {
-			n = quoted_length(rest);
+			n = sip_quoted_length(rest);
 		} else if (rest.p[0] == '<') {
 			close = memchr(rest.p, '>', rest.n);
 			if (!close)

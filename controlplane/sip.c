@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tables of method names and reason phrases. */
+/* Tables of method names and reason phrases; where a quoted string ends. */
 #include "controlplane/sip.h"
 
 #include <stddef.h>
@@ -134,4 +134,15 @@ const char *sip_reason(unsigned status)
 	if (!phrase)
 		phrase = reason_find(status / 100 * 100);
 	return phrase ? phrase : "Unknown";
+}
+
+size_t sip_quoted_length(struct span text)
+{
+	for (size_t i = 1; i < text.n; i++) {
+		if (text.p[i] == '\\')
+			i++;
+		else if (text.p[i] == '"')
+			return i + 1;
+	}
+	return 0;
 }

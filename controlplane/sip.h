@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names of SIP (RFC 3261 and extensions) as numbers: methods, status codes and their default reason phrases. */
+/* Words of SIP (RFC 3261 and extensions): methods, status codes and their default reason phrases, quoted strings. */
 #ifndef CONTROLPLANE_SIP_H
 #define CONTROLPLANE_SIP_H
 
 #include "platforms/base/span.h"
 
-#define SIP_METHODS(X)                                                                                       \
-	X(INVITE)                                                                                            \
-	X(ACK)                                                                                               \
-	X(BYE) X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) X(NOTIFY) \
+#define SIP_METHODS(X)                                                                                \
+	X(INVITE)                                                                                     \
+	X(ACK)                                                                                        \
+	X(BYE)                                                                                        \
+	X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) X(NOTIFY) \
 		X(PUBLISH) X(REFER)
 
 enum sip_method {
@@ -24,5 +25,7 @@ enum sip_method sip_method_parse(struct span name);
 const char *sip_method_name(enum sip_method method); /* "" for unknown */
 /* Default reason phrase of a status code; that of its class's x00 when the code is not known (RFC 3261 section 8.1.3.2). */
 const char *sip_reason(unsigned status);
+/* Length of the quoted-string (RFC 3261 section 25.1) that `text` starts with, both quotes included; 0 if it does not end. */
+size_t sip_quoted_length(struct span text);
 
 #endif

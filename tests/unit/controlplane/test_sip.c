@@ -50,12 +50,28 @@ static void every_status_has_a_reason(void **state)
 	assert_string_equal(sip_reason(700), "Unknown");
 }
 
+static void a_quoted_string_ends_at_its_own_quote(void **state)
+{
+	(void)state;
+	assert_int_equal(sip_quoted_length(SPAN("\"a\" <sip:b>")), 3);
+	assert_int_equal(sip_quoted_length(SPAN("\"\"")), 2);
+	assert_int_equal(sip_quoted_length(SPAN("\"a\\\"b\"c")), 6);
+	assert_int_equal(sip_quoted_length(SPAN("\"a\\\\\"b\"")), 5);
+	/* It does not end. */
+	assert_int_equal(sip_quoted_length(SPAN("\"abc")), 0);
+	assert_int_equal(sip_quoted_length(SPAN("\"abc\\\"")), 0);
+	assert_int_equal(sip_quoted_length(SPAN("\"abc\\")), 0);
+	assert_int_equal(sip_quoted_length(SPAN("\"")), 0);
+	assert_int_equal(sip_quoted_length(SPAN("")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_method_is_found_by_its_name),
 		cmocka_unit_test(method_names_are_case_sensitive_and_whole),
 		cmocka_unit_test(every_status_has_a_reason),
+		cmocka_unit_test(a_quoted_string_ends_at_its_own_quote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
