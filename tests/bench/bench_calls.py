@@ -2,13 +2,12 @@
 """calls: complete calls per second (INVITE 180 200 ACK BYE 200, with SDP and media ports leased) that one core carries
 without losing one, against Kamailio 5.6 with dialog, topoh and rtpengine on the same core, callers and network.
 
-Two loads, both making and answering the calls on the one other core: sipload (tests/bench/sipload.c) and, slower itself, sipp.
+sipp makes and answers the calls on one other core; where that comes to its end first, the result says limited_by "load".
 
-BENCH_CALLS_LOADS, BENCH_CALLS_SECONDS (of one rate), BENCH_CALLS_FIRST (rate), BENCH_CALLS_MOST (rate), BENCH_CALLS_KIND (xdp, packet),
+BENCH_CALLS_SECONDS (of one rate), BENCH_CALLS_FIRST (rate), BENCH_CALLS_MOST (rate), BENCH_CALLS_KIND (xdp, packet),
 BENCH_KAMAILIO_CHILDREN, BENCH_KAMAILIO_MEMORY (tlsf, fm, qm)."""
 
 import csv
-import json
 import os
 import socket
 import subprocess
@@ -92,19 +91,8 @@ def start_kamailio(s):
     time.sleep(1)
 
 
-def with_sipload(s, rate, calls, in_time):
-    """(complete, failed, repeated, seconds) of so many calls; our own load, which takes a third of sipp's time."""
-    s.start("callee", stage.binary("bench/sipload"), "callee", CALLEE, cpu=stage.LOAD_CPU)
-    caller = s.start("caller", stage.binary("bench/sipload"), "caller", CALLER, OUTSIDE, rate, calls,
-                     cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
-    try:
-        done = json.loads(caller.communicate(timeout=in_time + 1)[0])
-    except subprocess.TimeoutExpired:
-        return 0, 0, 0, in_time + 1
-    return done["complete"], done["failed"], done["repeated"], done["seconds"]
-
-
-def with_sipp(s, rate, calls, in_time):
+def offer(s, rate, calls, in_time):
+    """(complete, failed, repeated, seconds) of so many calls, given up soon after the time they may take."""
     statistics = s.directory / "statistics.csv"
     statistics.unlink(missing_ok=True)
 
@@ -129,14 +117,11 @@ def with_sipp(s, rate, calls, in_time):
     return (*(int(rows[-1][key]) for key in ("SuccessfulCall(C)", "FailedCall(C)", "Retransmissions(C)")), seconds)
 
 
-LOADS = {"sipload": with_sipload, "sipp": with_sipp}
-
-
 class Server:
     """The server under test. After a rate it could not carry it is started anew: what it still repeats is no later rate's fault."""
 
-    def __init__(self, name, start, load):
-        self.name, self.start, self.load, self.stage = name, start, load, None
+    def __init__(self, name, start):
+        self.name, self.start, self.stage = name, start, None
         self.limit = None  # what the last rate not carried failed of
 
     def __enter__(self):
@@ -157,7 +142,7 @@ class Server:
                 build(self.stage)
                 self.start(self.stage)
             settled = len(self.stage.processes)
-            complete, failed, repeated, took = self.load(self.stage, rate, calls, in_time)
+            complete, failed, repeated, took = offer(self.stage, rate, calls, in_time)
             for process in self.stage.processes[settled:]:
                 self.stage.end(process, 2)
             good = complete == calls and took < in_time
@@ -184,16 +169,12 @@ class Server:
 
 
 def measure():
-    seconds, first = stage.setting("BENCH_CALLS_SECONDS", 3.0), stage.setting("BENCH_CALLS_FIRST", 400)
+    seconds, first = stage.setting("BENCH_CALLS_SECONDS", 4.0), stage.setting("BENCH_CALLS_FIRST", 400)
     most = stage.setting("BENCH_CALLS_MOST", 25600)
     for daemon in DAEMONS:
         stage.binary(f"sallyport-{daemon}")
-    for name in os.environ.get("BENCH_CALLS_LOADS", "sipload sipp").split():
-        if name not in LOADS:
-            raise stage.Refused(f"BENCH_CALLS_LOADS: {name}: {' or '.join(LOADS)}")
-        with Server("kamailio", start_kamailio, LOADS[name]) as peer, Server("sallyport", start_sallyport, LOADS[name]) as ours:
-            theirs = peer.highest(seconds, first, most)
-            mine = ours.highest(seconds, first, most)
-        # limited_by: "load" where the callers lost and repeated nothing, but did not come to their rate.
-        stage.result("calls", f"udp-invite-bye-{name}", mine, theirs, "calls/s", peer_name="kamailio dialog topoh rtpengine",
-                     limited_by=ours.limit)
+    with Server("kamailio", start_kamailio) as peer, Server("sallyport", start_sallyport) as ours:
+        theirs = peer.highest(seconds, first, most)
+        mine = ours.highest(seconds, first, most)
+    # limited_by: "load" where the callers lost and repeated nothing, but did not come to their rate.
+    stage.result("calls", "udp-invite-bye", mine, theirs, "calls/s", peer_name="kamailio dialog topoh rtpengine", limited_by=ours.limit)
