@@ -97,7 +97,7 @@ unsigned config_line(const struct config *config, const char *section, const cha
 	if (!object)
 		return 0;
 	line = object_line(object, setting);
-	return line || !row->child ? line : child_line(config, object, setting);
+	return line || !setting || !row->child ? line : child_line(config, object, setting);
 }
 
 const char *config_file(const struct config *config)

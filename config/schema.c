@@ -19,7 +19,7 @@
 #define HELP(text)         .help = text
 #define CHOICES(...)       .choices = (const struct config_choice[]){ __VA_ARGS__, { NULL, 0 } }
 
-enum { DAY = 86400 };
+#define DAY UINT64_C(86400)
 
 static const struct config_row system_rows[] = {
 	{ .name = "name", T(STRING), FIELD(config_system, name), .fallback = "sallyport", RANGE(1, 64), USED(ALL, ALL), RESTART,

@@ -5,12 +5,11 @@
 
 #include "platforms/base/span.h"
 
-#define SIP_METHODS(X)                                                                                \
-	X(INVITE)                                                                                     \
-	X(ACK)                                                                                        \
-	X(BYE)                                                                                        \
-	X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) X(NOTIFY) \
-		X(PUBLISH) X(REFER)
+/* clang-format off */
+#define SIP_METHODS(X) \
+	X(INVITE) X(ACK) X(BYE) X(CANCEL) X(OPTIONS) X(REGISTER) X(PRACK) X(UPDATE) X(INFO) X(MESSAGE) X(SUBSCRIBE) \
+	X(NOTIFY) X(PUBLISH) X(REFER)
+/* clang-format on */
 
 enum sip_method {
 	SIP_METHOD_UNKNOWN = 0,

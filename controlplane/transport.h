@@ -32,6 +32,6 @@ const struct config_sip_interface *listener_interface(const struct listener *lis
 const union address *listener_address(const struct listener *listener); /* ours, for Via, Contact */
 /* The listener of a realm to reach `remote` with (transport and family must fit; first in file order); NULL if there is none. */
 struct listener *transport_find(struct shard *shard, const struct config_realm *realm,
-	enum config_transport transport, const union address *remote);
+	enum config_transport kind, const union address *remote);
 
 #endif

@@ -36,8 +36,6 @@ static struct {
 	pid_t pid;
 } keeper = { .fd = -1 };
 
-extern char **environ;
-
 static void undo_nft_table(const struct task *t)
 {
 	const char *argv[] = { "nft", "delete", "table", "netdev", t->subject, NULL };

@@ -29,8 +29,6 @@ enum {
 	PROBE_TTL = 1,
 };
 
-extern char **environ;
-
 static int file_read(const char *path, char *out, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

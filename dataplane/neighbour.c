@@ -128,10 +128,11 @@ static int event(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type == RTM_DELNEIGH ||
 		(m->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)) == 0)
 		e.mac = NULL;
-	for (uint8_t i = 0; i < n->dp->config->network_interfaces_count; i++) {
+	for (size_t i = 0; i < n->dp->config->network_interfaces_count; i++) {
 		if (n->dp->mirror[i].ifindex != (unsigned)m->ndm_ifindex)
 			continue;
-		uint32_t index = next_hop_find(&n->dp->next_hops, i, &e.ip, m->ndm_family == AF_INET ? 4 : 6);
+		uint32_t index =
+			next_hop_find(&n->dp->next_hops, (uint8_t)i, &e.ip, m->ndm_family == AF_INET ? 4 : 6);
 		if (index != NEXT_HOP_NONE)
 			next_hop_learn(&n->dp->next_hops, index, e.mac, (m->ndm_state & NUD_STALE) != 0);
 	}

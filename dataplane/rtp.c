@@ -172,12 +172,12 @@ static uint8_t clock_nearest(uint64_t hz)
 	uint64_t best = hz / 8;
 	uint8_t found = CLOCK_UNKNOWN;
 
-	for (uint8_t i = 1; i < CLOCK_COUNT; i++) {
+	for (unsigned i = 1; i < CLOCK_COUNT; i++) {
 		uint64_t off = hz > clocks[i].hz ? hz - clocks[i].hz : clocks[i].hz - hz;
 
 		if (off < best) {
 			best = off;
-			found = i;
+			found = (uint8_t)i;
 		}
 	}
 	return found;

@@ -305,7 +305,7 @@ static int session_apply(struct sessions *t, struct session *s, const struct dp_
 		stream = calloc(request->streams + 1U, sizeof(*stream));
 		if (stream == NULL)
 			goto no_memory;
-		if (s->streams != 0)
+		if (s->stream != NULL)
 			memcpy(stream, s->stream, s->streams * sizeof(*stream));
 		free(s->stream);
 		s->stream = stream;

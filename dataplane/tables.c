@@ -63,18 +63,19 @@ static int routes_build(struct dataplane *dp)
 {
 	int status = 0;
 
-	for (uint8_t i = 0; i < dp->config->network_interfaces_count; i++) {
+	for (size_t i = 0; i < dp->config->network_interfaces_count; i++) {
 		const struct config_network_interface *n = &dp->config->network_interfaces[i];
 		const union address *gateways[] = { &n->gateway, &n->gateway6 };
 
 		for (size_t k = 0; status == 0 && k < n->address_count; k++) {
-			struct next_hop_route r = { .interface = i, .length = n->addresses[k].length };
+			struct next_hop_route r = { .interface = (uint8_t)i,
+				.length = n->addresses[k].length };
 
 			r.family = host_from(&r.ip, &n->addresses[k].address);
 			status = next_hops_add_route(&dp->next_hops, &r);
 		}
 		for (size_t k = 0; status == 0 && k < 2; k++) {
-			struct next_hop_route r = { .interface = i, .has_gateway = true };
+			struct next_hop_route r = { .interface = (uint8_t)i, .has_gateway = true };
 
 			if (!address_is_set(gateways[k]))
 				continue;
