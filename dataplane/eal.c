@@ -87,14 +87,32 @@ static int log_redirect(void)
 static unsigned long free_huge_kib(void)
 {
 	unsigned long pages = 0;
+	char line[32];
 	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
 
 	if (f == NULL)
 		return 0;
-	if (fscanf(f, "%lu", &pages) != 1)
-		pages = 0;
+	if (fgets(line, sizeof(line), f) != NULL)
+		pages = strtoul(line, NULL, 10);
 	fclose(f);
 	return pages * HUGE_PAGE_KIB;
+}
+
+/* What the kernel could give now without swapping. */
+static unsigned long available_kib(void)
+{
+	static const char key[] = "MemAvailable:";
+	unsigned long kib = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	if (f == NULL)
+		return 0;
+	while (kib == 0 && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, key, sizeof(key) - 1) == 0)
+			kib = strtoul(line + sizeof(key) - 1, NULL, 10);
+	fclose(f);
+	return kib;
 }
 
 static int check_cpus(struct dataplane *dp, cpu_set_t *allowed)
@@ -147,7 +165,7 @@ static unsigned choose_main_cpu(const struct dataplane *dp, const cpu_set_t *all
 	return dp->cpus[0];
 }
 
-static void memory_arguments(struct dataplane *dp, struct arguments *a)
+static int memory_arguments(struct dataplane *dp, struct arguments *a)
 {
 	const struct config_media_manager *m = &dp->config->media_manager;
 	unsigned need = m->memory_auto
@@ -156,12 +174,19 @@ static void memory_arguments(struct dataplane *dp, struct arguments *a)
 							    (unsigned)m->worker_count
 				: m->memory_mib;
 
+	unsigned long available = available_kib() / 1024;
+
 	dp->hugepages = free_huge_kib() / 1024 >= need;
+	if (!dp->hugepages && available < need)
+		return config_refuse(dp->config, "media-manager", NULL, "memory",
+			"%u MiB are needed, %lu MiB are available; give less, or the machine more", need,
+			available);
 	argument(a, "-m");
 	argument(a, "%u", need);
 	argument(a, dp->hugepages ? "--in-memory" : "--no-huge");
 	log_info("eal", "packet memory", LOG_UINT("mib", need),
 		LOG_TEXT("hugepages", dp->hugepages ? "yes" : "no"));
+	return 0;
 }
 
 static void port_arguments(const struct dataplane *dp, struct arguments *a)
@@ -237,7 +262,9 @@ int eal_start(struct dataplane *dp)
 	argument(a, "sallyport-dataplane");
 	argument(a, "--file-prefix=sallyport");
 	argument(a, "--no-shconf");
-	memory_arguments(dp, a);
+	status = memory_arguments(dp, a);
+	if (status != 0)
+		goto out;
 	port_arguments(dp, a);
 	char lcores[ARGUMENT_MAX];
 	int at = snprintf(lcores, sizeof(lcores), "0@%u", dp->main_cpu);

@@ -15,6 +15,7 @@
 #include <rte_ethdev.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/fanout.h"
 #include "dataplane/keeper.h"
 #include "platforms/base/log.h"
 
@@ -37,6 +38,9 @@ struct port_kind {
 /* Ring geometry: the driver's default stalls at a few thousand packets a second; this one gave 450,000. */
 static void packet_devargs(char *out, size_t size, const char *name, unsigned queues)
 {
+	if (!fanout_keeps_fragments())
+		log_warning("port", "fragments come reassembled by the kernel: long SIP messages are lost",
+			LOG_TEXT("interface", name));
 	snprintf(out, size, "iface=%s,blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1,qpairs=%u",
 		name, queues);
 }
