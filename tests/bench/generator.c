@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,9 +219,12 @@ static void make_flows(void)
 		die(options.ports, errno);
 	for (unsigned i = 0; i < options.flows; i++) {
 		union address to = options.destination;
-		unsigned port = PORT_FIRST + 2 * i;
+		uint64_t port = PORT_FIRST + 2 * i;
+		char line[16];
 
-		if (ports != NULL && fscanf(ports, "%u", &port) != 1)
+		if (ports != NULL &&
+			(fgets(line, sizeof(line), ports) == NULL ||
+				span_to_uint(span_trim(span_from(line)), UINT16_MAX, &port) != 0))
 			die("not enough ports in the file", 0);
 		address_set_port(&to, (uint16_t)port);
 		flow_write(i, &to);
@@ -303,16 +307,16 @@ static void parse_options(int argc, char **argv)
 	int option;
 
 	while ((option = getopt(argc, argv, "i:m:a:n:t:r:d:P:s:A:B:f:")) != -1) {
-		uint8_t *m = options.mac;
+		struct ether_addr mac;
 
 		switch (option) {
 		case 'i':
 			options.interface = optarg;
 			break;
 		case 'm':
-			if (sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3, m + 4,
-				    m + 5) != 6)
+			if (ether_aton_r(optarg, &mac) == NULL)
 				die(optarg, EINVAL);
+			memcpy(options.mac, &mac, sizeof(options.mac));
 			break;
 		case 'a':
 			parse_host(optarg, &options.ours);
