@@ -270,11 +270,13 @@ void invite_acked(struct call *call, const struct call_event *event)
 		struct span sdp = call_sdp(event->message);
 
 		writer_init(&body, text, sizeof(text));
-		failed = media_answer(call->media, LEG_CALLER, sdp, true) ||
+		/* So late that the callee's 2xx is forgotten: it has given up, too. */
+		failed = !callee->client_invite || media_answer(call->media, LEG_CALLER, sdp, true) ||
 			 media_write(call->media, LEG_CALLED, sdp, &body);
 		call->ack_due = false;
-		invite_ack(callee, callee->client_invite, span_from(callee->remote_tag),
-			failed ? no_body : writer_result(&body));
+		if (callee->client_invite)
+			invite_ack(callee, callee->client_invite, span_from(callee->remote_tag),
+				failed ? no_body : writer_result(&body));
 	}
 	if (failed)
 		call_breaks(call, "no usable answer in the ACK");

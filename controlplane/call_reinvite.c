@@ -379,7 +379,7 @@ static void finish(struct call *call, const struct reinvite_event *event)
 		struct span sdp = call_sdp(event->message);
 
 		writer_init(&body, text, sizeof(text));
-		failed = media_answer(call->media, call->reinvite.from, sdp, true) ||
+		failed = !leg->client_invite || media_answer(call->media, call->reinvite.from, sdp, true) ||
 			 media_write(call->media, leg->side, sdp, &body);
 		call->ack_due = false;
 		if (leg->client_invite)

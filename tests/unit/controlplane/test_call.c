@@ -130,6 +130,23 @@ static void test_an_offer_in_the_answer_is_answered_in_the_ack(void **state)
 	assert_contains(take(w, &w->f->other, "ACK "), "m=audio 10010 ");
 }
 
+static void test_an_ack_that_comes_when_the_callees_answer_is_forgotten_ends_the_call(void **state)
+{
+	struct call_world *w = *state;
+
+	start_call(w, NO_SDP, invite);
+	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+	fixture_pass(w->f, 1000);
+	fake_answer_all();
+	note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 "));
+	fixture_pass(w->f, 31500);
+	caller_sends(w, "ACK", 1, w->caller_tag, "", PHONE_SDP);
+	take(w, &w->f->peer, "BYE ");
+	take(w, &w->f->other, "BYE ");
+	fixture_pass(w->f, 40000);
+	assert_over(w);
+}
+
 static void test_an_answer_that_is_no_sdp_ends_the_call_on_both_sides(void **state)
 {
 	struct call_world *w = *state;
@@ -539,6 +556,7 @@ int main(void)
 		TEST(test_the_callees_bye_before_the_ack_waits_for_it),
 		TEST(test_a_caller_that_never_acknowledges_is_hung_up_with_the_callee),
 		TEST(test_an_offer_in_the_answer_is_answered_in_the_ack),
+		TEST(test_an_ack_that_comes_when_the_callees_answer_is_forgotten_ends_the_call),
 		TEST(test_an_answer_that_is_no_sdp_ends_the_call_on_both_sides),
 		TEST(test_early_media_is_described_with_our_ports_and_kept_by_the_answer),
 		TEST(test_each_early_dialog_has_its_own_tag_and_the_first_answer_wins),
