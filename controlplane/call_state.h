@@ -130,7 +130,7 @@ void call_session_insert(struct call *call);
 void call_session_remove(struct call *call);
 struct call *call_find_session(struct shard *shard, uint64_t session);
 /* The leg whose dialog a request belongs to: our tag, Call-ID, the peer's tag all as they must be. NULL: 481. */
-struct leg *call_find_leg(struct shard *shard, const struct message *request);
+struct leg *call_find_leg(struct shard *shard, const struct scan *request);
 void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
 	void *arg); /* `each` may end the call */
 

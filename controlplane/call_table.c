@@ -134,17 +134,15 @@ struct call *call_find_session(struct shard *shard, uint64_t session)
 	return call;
 }
 
-struct leg *call_find_leg(struct shard *shard, const struct message *request)
+struct leg *call_find_leg(struct shard *shard, const struct scan *request)
 {
-	const struct scan *scan = message_scan(request);
-
-	for (struct call_tag *tag = *tag_slot(shard, scan->to_tag); tag; tag = tag->next) {
+	for (struct call_tag *tag = *tag_slot(shard, request->to_tag); tag; tag = tag->next) {
 		const struct leg *leg = tag->leg;
 
-		if (!span_equal(span_from(tag->text), scan->to_tag) ||
-			!span_equal(span_from(leg->call_id), scan->call_id))
+		if (!span_equal(span_from(tag->text), request->to_tag) ||
+			!span_equal(span_from(leg->call_id), request->call_id))
 			continue;
-		if (leg->remote_tag && span_equal(span_from(leg->remote_tag), scan->from_tag))
+		if (leg->remote_tag && span_equal(span_from(leg->remote_tag), request->from_tag))
 			return tag->leg;
 	}
 	return NULL;

@@ -80,12 +80,24 @@ static void refuse_method(const struct core_request *request)
 }
 
 /* Registered phones are none yet: `registered` lets configured agents in only. */
-static bool source_may_ask(const struct core_request *request)
+static bool source_may_ask(const struct shard *shard, const struct sip_flow *flow)
 {
-	const struct config_sip_interface *interface =
-		listener_interface(message_flow(request->message)->listener);
+	const struct config_sip_interface *interface = listener_interface(flow->listener);
 
-	return interface->allow_anonymous == CONFIG_ANONYMOUS_ALL || request->agent != NULL;
+	return interface->allow_anonymous == CONFIG_ANONYMOUS_ALL ||
+	       route_agent_by_source(shard->config, interface->realm, &flow->remote) != NULL;
+}
+
+/* A dialog admits its own requests, wherever they come from: a telephone's address may have changed. */
+static unsigned screen(struct shard *shard, const struct sip_flow *flow, const struct scan *request)
+{
+	if (request->to_tag.n)
+		return call_find_leg(shard, request) ? 0 : 481;
+	if (source_may_ask(shard, flow))
+		return 0;
+	log_debug("core", "request from an unknown source refused", LOG_SPAN("method", request->method_name),
+		LOG_ADDRESS("source", &flow->remote));
+	return 403;
 }
 
 /* No option tag is supported: each one required is named in Unsupported (RFC 3261 section 8.2.2.3). True if it was answered. */
@@ -120,14 +132,8 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 
 	request.agent = route_agent_by_source(
 		shard->config, listener_interface(flow->listener)->realm, &flow->remote);
-	if (scan->to_tag.n) {
-		request.leg = call_find_leg(shard, message);
-	} else if (!source_may_ask(&request)) {
-		log_debug("core", "request from an unknown source refused",
-			LOG_SPAN("method", scan->method_name), LOG_ADDRESS("source", &flow->remote));
-		core_reply(transaction, 403, nothing);
-		return;
-	}
+	if (scan->to_tag.n)
+		request.leg = call_find_leg(shard, scan);
 	if (scan->method >= SIP_METHOD_COUNT || !methods[scan->method].take) {
 		refuse_method(&request);
 		return;
@@ -145,4 +151,4 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 	methods[scan->method].take(&request);
 }
 
-const struct transaction_core call_core = { take_request };
+const struct transaction_core call_core = { .request = take_request, .screen = screen };

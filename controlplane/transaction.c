@@ -256,6 +256,16 @@ void transaction_leave(struct transaction_layer *layer)
 	layer->depth--;
 }
 
+/* Only what the scan's own arrays bound: the peer's message passed the configured caps, what we make of it may be longer. */
+static void own_limits_set(struct config_sip *limits, const struct config_sip *sip)
+{
+	*limits = *sip;
+	limits->max_message_udp = limits->max_header_block = limits->max_body = TRANSACTION_TEXT_MAX;
+	limits->max_header = limits->max_identity_header = TRANSACTION_TEXT_MAX;
+	limits->max_separators = limits->max_via = TRANSACTION_TEXT_MAX;
+	limits->max_headers = SCAN_HEADERS_MAX;
+}
+
 /* --- layer ------------------------------------------------------------------------------------------------------- */
 
 int transaction_layer_open(struct shard *shard, const struct transaction_core *core)
@@ -271,6 +281,7 @@ int transaction_layer_open(struct shard *shard, const struct transaction_core *c
 	layer->newest = &layer->oldest;
 	layer->reaper.expired = reaper_expired;
 	hash_key_random(&layer->tag_key);
+	own_limits_set(&layer->own_limits, sip);
 	reply_budget_init(layer);
 	result = table_init(&layer->table, 2 * (size_t)sip->max_transactions);
 	if (result == 0)

@@ -38,6 +38,10 @@ struct transaction_events {
  * state needs it: until `ended`. */
 struct transaction_core {
 	void (*request)(struct shard *shard, struct transaction *transaction, const struct message *request);
+	/* Asked about each new request before anything is kept of it: 0, or the status to refuse it with statelessly (RFC 3261
+	 * section 8.2.7), so that strangers can neither fill the tables nor have an answer repeated to an address that is not
+	 * theirs. NULL: all are welcome. */
+	unsigned (*screen)(struct shard *shard, const struct sip_flow *flow, const struct scan *request);
 };
 
 /* One table per shard. 0 or -ENOMEM. */

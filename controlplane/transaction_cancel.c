@@ -20,7 +20,7 @@ struct span companion_write(struct transaction *invite, struct span method, stru
 	struct writer out;
 
 	/* Our own text, which passed once already. */
-	if (scan_message(own, sent_span(invite->sent), true, &invite->shard->config->sip) != SCAN_OK ||
+	if (scan_message(own, sent_span(invite->sent), true, &layer->own_limits) != SCAN_OK ||
 		!scan_header_find(own, SPAN("Via"), 'v', 0, &value))
 		return (struct span){ NULL, 0 };
 	writer_init(&out, layer->text, sizeof(layer->text));

@@ -17,7 +17,7 @@ static int own_scan(struct shard *shard, struct span text)
 
 	if (text.n > shard->config->sip.max_message_udp)
 		return -EMSGSIZE;
-	if (scan_message(own, text, true, &shard->config->sip) != SCAN_OK || !own->is_request ||
+	if (scan_message(own, text, true, &shard->transactions->own_limits) != SCAN_OK || !own->is_request ||
 		own->branch.n == 0 || own->method == SIP_METHOD_ACK)
 		return -EINVAL;
 	return 0;
@@ -36,7 +36,8 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 		result = -ESHUTDOWN;
 	if (result < 0)
 		return result;
-	if (layer->live_count >= shard->config->sip.max_transactions) {
+	/* BYE and CANCEL are no more than there are calls, and must go out however full it is. */
+	if (layer->live_count >= shard->config->sip.max_transactions && own->method == SIP_METHOD_INVITE) {
 		shard_count(shard, TRANSACTION_LIMIT);
 		return -ENOBUFS;
 	}

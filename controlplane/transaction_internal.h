@@ -84,6 +84,8 @@ struct transaction_layer {
 	bool closing;
 	uint32_t live_count, tombstone_count; /* others read relaxed */
 	struct tombstone *oldest, **newest;
+	struct config_sip
+		own_limits; /* of what we write ourselves: an answer repeats a peer's text and adds to it */
 	struct token_bucket stateless; /* answers without a transaction */
 	struct hash_key tag_key; /* makes their To tags */
 	struct scan received, own; /* scratch: a received message; one of our own */

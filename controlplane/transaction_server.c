@@ -100,6 +100,11 @@ void server_request(struct transaction_layer *layer, const struct sip_flow *flow
 		absorb(layer, node);
 		return;
 	}
+	status = layer->core->screen ? layer->core->screen(layer->shard, flow, scan) : 0;
+	if (status) {
+		refuse(layer, flow, status);
+		return;
+	}
 	if (!in_dialog) {
 		merged = table_key_merged(&layer->table, scan);
 		if (table_find(&layer->table, &merged)) {
@@ -107,7 +112,9 @@ void server_request(struct transaction_layer *layer, const struct sip_flow *flow
 			return;
 		}
 	}
-	if (layer->live_count >= layer->shard->config->sip.max_transactions) {
+	/* Those who are full must still be able to hang up. */
+	if (layer->live_count >= layer->shard->config->sip.max_transactions &&
+		(!in_dialog || scan->method == SIP_METHOD_INVITE)) {
 		refuse_full(layer, flow);
 		return;
 	}
@@ -252,7 +259,8 @@ static int respond_check(
 	/* Only a 2xx to an INVITE makes a key: that of its ACK. */
 	if (server->kind != MACHINE_IST || status / 100 != 2)
 		return 0;
-	if (scan_message(scan, text, true, &server->shard->config->sip) != SCAN_OK || scan->to_tag.n == 0)
+	if (scan_message(scan, text, true, &server->shard->transactions->own_limits) != SCAN_OK ||
+		scan->to_tag.n == 0)
 		return -EINVAL;
 	return 0;
 }

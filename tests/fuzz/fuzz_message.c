@@ -164,7 +164,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 	}
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static void send_own(struct shard *shard, bool invite)
 {

@@ -10,7 +10,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 	transaction_reply(tr, 500, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static struct config_ip_profile plain, passing;
 static struct config_realm trusted = { .trust = CONFIG_TRUST_TRUSTED },

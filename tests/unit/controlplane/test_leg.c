@@ -10,7 +10,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 	transaction_reply(tr, 500, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static struct config_ip_profile never = { .nat = CONFIG_NAT_NEVER }, automatic = { .nat = CONFIG_NAT_AUTO },
 				always = { .nat = CONFIG_NAT_ALWAYS };

@@ -12,7 +12,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 	transaction_reply(tr, 500, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static struct config_realm realms[2];
 static struct config_ip_profile profiles[2];

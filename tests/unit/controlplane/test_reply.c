@@ -10,7 +10,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 	fail();
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static int setup(void **state)
 {

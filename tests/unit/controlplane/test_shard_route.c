@@ -16,7 +16,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 	assert_int_equal(transaction_reply(tr, 200, SPAN("t"), (struct span){ NULL, 0 }), 0);
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static int setup(void **state)
 {

@@ -49,7 +49,7 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 			transaction_reply(tr, user.answer, SPAN("ours"), (struct span){ NULL, 0 }), 0);
 }
 
-static const struct transaction_core core = { on_request };
+static const struct transaction_core core = { .request = on_request };
 
 static int setup(void **state)
 {
