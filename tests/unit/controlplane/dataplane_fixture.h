@@ -7,7 +7,7 @@
 
 #include "dataplane/client.h"
 
-enum { FAKE_REQUESTS_MAX = 64 };
+enum { FAKE_REQUESTS_MAX = 256 };
 
 struct fake_request {
 	enum dp_message type;
