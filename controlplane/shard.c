@@ -18,13 +18,16 @@ enum { MAILBOX_ENTRIES = 4096 };
 
 /* --- dataplane client -------------------------------------------------------------------------------------------- */
 
+/* The mirrors come and go with the dataplane: sockets first, so that what the calls send finds its way. */
 static void dataplane_up(void *arg, bool fresh)
 {
+	transport_check(arg);
 	call_dataplane_up(arg, fresh);
 }
 
 static void dataplane_down(void *arg)
 {
+	transport_check(arg);
 	call_dataplane_down(arg);
 }
 

@@ -34,6 +34,12 @@ static void watch_expired(struct timer *timer, void *arg)
 	watch_arm(transport);
 }
 
+void transport_check(struct shard *shard)
+{
+	if (shard->transport && !shard->private->capture)
+		watch_expired(&shard->transport->watch, shard->transport);
+}
+
 static size_t count_udp(const struct config *config)
 {
 	size_t count = 0;
@@ -85,8 +91,7 @@ int transport_open(struct shard *shard)
 		transport_close(shard);
 		return result;
 	}
-	if (!shard->private->capture)
-		watch_expired(&transport->watch, transport);
+	transport_check(shard);
 	return 0;
 }
 

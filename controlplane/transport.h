@@ -25,6 +25,9 @@ void transport_close(struct shard *shard);
 /* Sends one datagram. 0 or -errno (-EMSGSIZE, -ENOTCONN, -EAGAIN: socket buffer full: SIP's own timers repeat). */
 int transport_send(const struct sip_flow *flow, struct span message);
 
+/* Looks at all listeners now instead of at the next tick of the watch: opens what can be opened, closes what hangs on a mirror
+ * that has gone. For whoever has news of the mirrors. */
+void transport_check(struct shard *shard);
 /* Sockets that could not be opened yet. For the API; from any thread. */
 uint32_t transport_listeners_down(const struct shard *shard);
 
