@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Labs, SBCs and peers for the tests. Logs of a failed test are kept in BUILD/test-logs."""
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -27,6 +28,23 @@ def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_suite_at_a_time():
+    """The labs' names belong to one run of the tests; a second run waits. At the end nothing of any lab is left."""
+    if os.geteuid() != 0:
+        yield
+        return
+    with open("/run/sallyport-test.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        left = [p.name for p in pathlib.Path("/run/netns").glob(f"{LAB}*")] if os.path.isdir("/run/netns") else []
+        left += [str(p) for p in pathlib.Path("/run/sallyport-lab").glob(f"{LAB}*")]
+        for name in {n.rsplit("-", 1)[0] for n in left if "/" not in n}:
+            sbc_module.Lab(name).down()
+        os.unlink(lock.name)
+        assert not left, f"the tests left {left}"
 
 
 @pytest.hookimpl(hookwrapper=True)
