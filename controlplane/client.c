@@ -1,28 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Client of the control plane's API: requests under way in order of asking, each with the same time to live. */
+/* Client of the control plane's API: which replies a request has, names of counters. */
 #include "controlplane/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "platforms/base/clock.h"
+#include "platforms/base/ipc_request.h"
 
 enum { TIMEOUT_MS = 2000, REQUESTS_MAX = 1024 };
-
-struct cp_request {
-	struct cp_request *next;
-	uint64_t sequence, deadline_ms;
-	enum cp_message type;
-	cp_reply reply;
-	void *arg;
-};
+static_assert((int)CP_REPLY == (int)IPC_REPLY, "the base matches replies to requests");
 
 struct cp_client {
 	struct ipc_peer *peer;
-	uv_timer_t timer;
-	uint64_t sequence;
-	struct cp_request *first, **last; /* oldest first */
-	unsigned count;
+	struct ipc_requests *requests;
 	bool up;
 };
 
@@ -43,62 +34,6 @@ static size_t reply_size(enum cp_message type)
 	return 0;
 }
 
-/* Takes the request with that sequence out of the list; NULL if there is none. */
-static struct cp_request *take(struct cp_client *client, uint64_t sequence)
-{
-	struct cp_request **at = &client->first;
-	struct cp_request *request;
-
-	while (*at && (*at)->sequence != sequence)
-		at = &(*at)->next;
-	request = *at;
-	if (!request)
-		return NULL;
-	*at = request->next;
-	if (!request->next)
-		client->last = at;
-	client->count--;
-	return request;
-}
-
-static void finish(struct cp_request *request, int status, const void *body, size_t length)
-{
-	if (status == 0 && length < reply_size(request->type))
-		status = -EBADMSG;
-	request->reply(request->arg, status, status ? NULL : body, status ? 0 : length);
-	free(request);
-}
-
-static void fail_all(struct cp_client *client)
-{
-	while (client->first)
-		finish(take(client, client->first->sequence), -ENOTCONN, NULL, 0);
-}
-
-static void on_timer(uv_timer_t *timer);
-
-static void arm(struct cp_client *client)
-{
-	uint64_t now = clock_now_ms();
-
-	if (!client->first) {
-		uv_timer_stop(&client->timer);
-		return;
-	}
-	uv_timer_start(&client->timer, on_timer,
-		client->first->deadline_ms > now ? client->first->deadline_ms - now : 0, 0);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct cp_client *client = timer->data;
-	uint64_t now = clock_now_ms();
-
-	while (client->first && client->first->deadline_ms <= now)
-		finish(take(client, client->first->sequence), -ETIMEDOUT, NULL, 0);
-	arm(client);
-}
-
 static void on_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hello, bool fresh)
 {
 	struct cp_client *client = arg;
@@ -115,23 +50,15 @@ static void on_down(void *arg, struct ipc_peer *peer)
 
 	(void)peer;
 	client->up = false;
-	fail_all(client);
-	uv_timer_stop(&client->timer);
+	ipc_requests_fail(client->requests, -ENOTCONN);
 }
 
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
 	struct cp_client *client = arg;
-	struct cp_request *request = take(client, frame->sequence);
 
 	(void)peer;
-	/* Late, or not of this version. */
-	if (!request)
-		return;
-	if (frame->type != (unsigned)request->type + CP_REPLY)
-		finish(request, -EBADMSG, NULL, 0);
-	else
-		finish(request, frame->status, body, frame->length);
+	ipc_requests_answer(client->requests, frame, body);
 }
 
 int cp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation,
@@ -144,22 +71,19 @@ int cp_client_new(uv_loop_t *loop, const char *socket_path, const char *process,
 
 	if (!client)
 		return -ENOMEM;
-	client->last = &client->first;
-	ipc_hello_fill(&self, process, CP_API_VERSION, generation);
-	error = ipc_connect(loop, socket_path, &self, &handlers, client, &client->peer);
+	error = ipc_requests_new(loop, REQUESTS_MAX, TIMEOUT_MS, &client->requests);
 	if (error) {
 		free(client);
 		return error;
 	}
-	uv_timer_init(loop, &client->timer);
-	client->timer.data = client;
+	ipc_hello_fill(&self, process, CP_API_VERSION, generation);
+	error = ipc_connect(loop, socket_path, &self, &handlers, client, &client->peer);
+	if (error) {
+		ipc_requests_free(client->requests, free, client);
+		return error;
+	}
 	*out = client;
 	return 0;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle->data);
 }
 
 void cp_client_free(struct cp_client *client)
@@ -167,10 +91,8 @@ void cp_client_free(struct cp_client *client)
 	if (!client)
 		return;
 	client->up = false;
-	fail_all(client);
 	ipc_peer_free(client->peer);
-	client->peer = NULL;
-	uv_close((uv_handle_t *)&client->timer, on_closed);
+	ipc_requests_free(client->requests, free, client);
 }
 
 bool cp_client_is_up(const struct cp_client *client)
@@ -186,31 +108,10 @@ const struct ipc_hello *cp_client_hello(const struct cp_client *client)
 int cp_client_request(struct cp_client *client, enum cp_message type, const void *body, size_t length,
 	cp_reply reply, void *arg)
 {
-	struct cp_request *request;
-	int error;
-
 	if (!client->up)
 		return -ENOTCONN;
-	if (client->count >= REQUESTS_MAX)
-		return -ENOBUFS;
-	request = malloc(sizeof(*request));
-	if (!request)
-		return -ENOMEM;
-	*request = (struct cp_request){ .sequence = ++client->sequence,
-		.deadline_ms = clock_now_ms() + TIMEOUT_MS,
-		.type = type,
-		.reply = reply,
-		.arg = arg };
-	error = ipc_send(client->peer, (uint16_t)type, 0, request->sequence, body, length);
-	if (error) {
-		free(request);
-		return error;
-	}
-	*client->last = request;
-	client->last = &request->next;
-	if (client->count++ == 0)
-		arm(client);
-	return 0;
+	return ipc_request(
+		client->requests, client->peer, (uint16_t)type, body, length, reply_size(type), reply, arg);
 }
 
 static const struct {
