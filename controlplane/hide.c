@@ -41,6 +41,22 @@ static void copy_verbatim(struct span name, struct span value, const struct leg 
 	writer_text(out, "\r\n");
 }
 
+/* Dots are for "0.8", "Q.850" and "wps.0": more than one, or one before a letter, is what host names and addresses have. */
+static bool names_a_host(struct span value)
+{
+	unsigned dots = 0;
+
+	for (size_t i = 0; i < value.n; i++) {
+		char c = value.p[i], next = i + 1 < value.n ? value.p[i + 1] : '\0';
+
+		if (strchr(",;= ", c))
+			dots = 0;
+		else if (c == '.' && (++dots > 1 || next < '0' || next > '9'))
+			return true;
+	}
+	return false;
+}
+
 /* Lists of tokens and numbers: nothing a host or address could be written with. */
 static void copy_tokens(struct span name, struct span value, const struct leg *to, struct writer *out)
 {
@@ -48,7 +64,7 @@ static void copy_tokens(struct span name, struct span value, const struct leg *t
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_;,=*. ";
 
 	(void)to;
-	if (value.n > HIDE_TOKENS_MAX)
+	if (value.n > HIDE_TOKENS_MAX || names_a_host(value))
 		return;
 	for (size_t i = 0; i < value.n; i++)
 		if (!memchr(allowed, value.p[i], sizeof(allowed) - 1))
@@ -191,9 +207,25 @@ struct span hide_user(const struct sip_uri *uri)
 {
 	bool tel = span_equal_case(uri->scheme, SPAN("tel"));
 	struct span user = tel && uri->user.n == 0 ? uri->host : uri->user;
+	union address address;
+	const char *escaped;
 
 	user = span_cut(&user, ';');
-	return user_is_clean(user) ? user : (struct span){ NULL, 0 };
+	escaped = user.n ? memmem(user.p, user.n, "%40", 3) : NULL;
+	if (escaped)
+		user.n = (size_t)(escaped - user.p);
+	/* Gateways without a number write their own address. */
+	if (!user_is_clean(user) || address_parse_host(user, &address) == 0 ||
+		(!tel && span_equal_case(user, uri->host)))
+		return (struct span){ NULL, 0 };
+	return user;
+}
+
+/* Telephones without a name show where they are. */
+static bool display_mentions(struct span display, struct span host)
+{
+	return host.n && (memchr(host.p, '.', host.n) || memchr(host.p, ':', host.n)) &&
+	       memmem(display.p, display.n, host.p, host.n);
 }
 
 static bool display_is_clean(struct span display)
@@ -220,12 +252,14 @@ void hide_name_addr(const struct name_addr *address, struct span host, struct wr
 	struct sip_uri uri = { 0 };
 	struct span user = { NULL, 0 };
 	bool parsed = sip_uri_parse(address->uri, &uri) == 0;
+	bool shown = address->display.n && display_is_clean(address->display) &&
+		     !display_mentions(address->display, uri.host);
 
 	if (parsed)
 		user = hide_user(&uri);
 	if (parsed && span_equal_case(uri.host, SPAN("anonymous.invalid")))
 		host = SPAN("anonymous.invalid");
-	if (address->display.n && display_is_clean(address->display)) {
+	if (shown) {
 		writer_char(out, '"');
 		writer_span(out, address->display);
 		writer_text(out, "\" ");
@@ -264,7 +298,7 @@ struct span hide_reason(struct span value, struct writer *out)
 	rest = first;
 	protocol = span_trim(span_cut(&rest, ';'));
 	/* Registered protocols only (SIP, Q.850, FreeSWITCH ...): letters, a dot, digits, never as long as a name of a host. */
-	if (!is_token(protocol) || protocol.n > 10)
+	if (!is_token(protocol) || protocol.n > 10 || names_a_host(protocol))
 		return (struct span){ NULL, 0 };
 	while (rest.n) {
 		struct span parameter = span_cut(&rest, ';');

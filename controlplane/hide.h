@@ -25,7 +25,7 @@ enum hide_kind { /* bits: what is being written */
 void hide_headers(const struct message *message, enum hide_kind kind, const struct leg *from,
 	const struct leg *to, struct writer *out);
 /* "display" <sip:USER@HOST>: display name and user of the peer's address, our `host`. Parameters, port, password and what
- * follows a ';' in the user part do not cross. Nobody's user gives sip:HOST; an anonymous address stays RFC 3323's. */
+ * follows a ';' or an escaped '@' in the user part do not cross. Nobody's user gives sip:HOST; an anonymous address stays RFC 3323's. */
 void hide_name_addr(const struct name_addr *address, struct span host, struct writer *out);
 /* The part of a URI's user that may cross: without parameters ("+1;phone-context=host"); empty if it has bytes that
  * a URI must not have. tel: URIs give their number. */

@@ -150,6 +150,9 @@ static int take_target(struct leg *leg, const struct message *message)
 		return error;
 	if (sip_uri_parse(contact.uri, &uri) || uri.host.n == 0)
 		return -EINVAL;
+	/* It becomes a Request-URI, which has no header fields (RFC 3261 section 19.1.5). */
+	if (uri.headers.p)
+		contact.uri.n = (size_t)(uri.headers.p - contact.uri.p) - 1;
 	return keep(&leg->target, contact.uri);
 }
 
@@ -383,7 +386,8 @@ static void write_tagged(const char *name, const char *value, const char *tag, s
 {
 	writer_text(out, name);
 	writer_text(out, value);
-	if (tag) {
+	/* A peer of RFC 2543 may have none. */
+	if (tag && tag[0] != '\0') {
 		writer_text(out, ";tag=");
 		writer_text(out, tag);
 	}

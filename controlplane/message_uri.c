@@ -194,9 +194,9 @@ int name_addr_parse(struct span text, struct name_addr *out)
 	if (open) {
 		n = (size_t)(open - text.p);
 		out->display = span_trim((struct span){ text.p, n });
-		/* A comma or quote would make it two values, or half of one. */
+		/* A comma or quote would make it two values, or half of one; a backslash would, where we write quotes around it. */
 		for (size_t i = 0; i < out->display.n; i++)
-			if (strchr(",\";>", out->display.p[i]))
+			if (strchr(",\";>\\", out->display.p[i]))
 				return -EINVAL;
 		return bracketed(text, n, out);
 	}

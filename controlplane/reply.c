@@ -89,7 +89,7 @@ static void write_line(struct writer *out, const char *name, struct span value)
 void reply_head(const struct scan *request, const struct sip_flow *flow, unsigned status, struct span reason,
 	struct span to_tag, struct writer *out)
 {
-	struct span via;
+	struct span via, timestamp;
 
 	writer_text(out, "SIP/2.0 ");
 	writer_uint(out, status);
@@ -115,6 +115,9 @@ void reply_head(const struct scan *request, const struct sip_flow *flow, unsigne
 	writer_text(out, "\r\n");
 	write_line(out, "Call-ID: ", request->call_id);
 	write_line(out, "CSeq: ", request->cseq);
+	/* RFC 3261 section 8.2.6.1. */
+	if (status == 100 && scan_header_find(request, SPAN("Timestamp"), 0, 0, &timestamp))
+		write_line(out, "Timestamp: ", timestamp);
 }
 
 /* The same for each repetition of a request, unlike for another, unforeseeable. */

@@ -207,6 +207,15 @@ static bool attribute_passes(struct span attribute, const struct far_names *name
 	return false;
 }
 
+/* The formats of an m= line: payload types, "t38", "*". */
+static bool formats_pass(struct span text, const struct far_names *names)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (!is_token(text.p[i]) && text.p[i] != ' ' && text.p[i] != '*')
+			return false;
+	return text.n > 0 && !reveals_host(text, names);
+}
+
 /* "AS:128" (RFC 8866 section 5.8) */
 static bool is_bandwidth(struct span text)
 {
@@ -342,7 +351,7 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 	writer_char(out, ' ');
 	writer_span(out, media->protocol);
 	writer_char(out, ' ');
-	writer_span(out, media->formats.n ? media->formats : SPAN("0"));
+	writer_span(out, formats_pass(media->formats, names) ? media->formats : SPAN("0"));
 	writer_text(out, "\r\n");
 	/* A stream that is off has nothing to describe (RFC 3264 section 6). */
 	if (!relayed)

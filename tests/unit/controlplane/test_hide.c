@@ -105,6 +105,11 @@ static void test_values_cross_only_in_their_shape(void **state)
 		"Expires: 180\r\nPriority: emergency\r\n");
 	assert_string_equal(
 		cross(*state, true, HIDE_INVITE, "Priority: at:10.0.0.1\r\nExpires: x180\r\n"), "");
+	assert_string_equal(
+		cross(*state, true, HIDE_INVITE,
+			"Priority: 10.0.0.1\r\nPrivacy: home.example\r\nAccept-Language: de;q=0.8, en\r\n"
+			"Resource-Priority: wps.0, q735.1\r\n"),
+		"Accept-Language: de;q=0.8, en\r\nResource-Priority: wps.0, q735.1\r\n");
 	assert_string_equal(cross(*state, true, HIDE_INVITE,
 				    "Alert-Info: <http://home.example/ring.wav>\r\n"
 				    "Alert-Info: <urn:alert:service:call-waiting>\r\n"),
@@ -171,6 +176,11 @@ static void test_only_display_name_and_user_of_an_address_cross(void **state)
 	assert_string_equal(address_of("<sip:+49;phone-context=home.example@home.example>", "[2001:db8::1]"),
 		"<sip:+49@[2001:db8::1]>");
 	assert_string_equal(address_of("<sip:10.0.0.1>", "192.0.2.1"), "<sip:192.0.2.1>");
+	assert_string_equal(address_of("\"home.example\" <sip:al%40home.example@home.example>", "192.0.2.1"),
+		"<sip:al@192.0.2.1>");
+	assert_string_equal(
+		address_of("\"10.0.0.1\" <sip:10.0.0.1@10.0.0.1:5062>", "192.0.2.1"), "<sip:192.0.2.1>");
+	assert_string_equal(address_of("<sip:10.0.0.1@home.example>", "192.0.2.1"), "<sip:192.0.2.1>");
 	assert_string_equal(address_of("\"Anonymous\" <sip:anonymous@anonymous.invalid>", "192.0.2.1"),
 		"\"Anonymous\" <sip:anonymous@anonymous.invalid>");
 }
@@ -182,6 +192,8 @@ static void test_reasons_lose_their_text(void **state)
 	assert_string_equal(reason_of("SIP ;text=\"x\" ; cause = 200 , Q.850;cause=1"), "SIP;cause=200");
 	assert_string_equal(reason_of("SIP;cause=9999"), "SIP");
 	assert_string_equal(reason_of("pbx7.corp.example;cause=1"), "");
+	assert_string_equal(reason_of("pbx7.lan;cause=1"), "");
+	assert_string_equal(reason_of("10.0.0.5;cause=1"), "");
 	assert_string_equal(reason_of(""), "");
 }
 

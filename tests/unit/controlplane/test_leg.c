@@ -260,6 +260,15 @@ static void test_a_request_must_count_up(void **state)
 	leg_fini(&leg);
 }
 
+static void test_header_fields_of_a_contact_are_not_for_a_request_uri(void **state)
+{
+	struct leg leg;
+
+	server_leg(*state, &leg, INVITE("<sip:al@192.0.2.7:5090;x=y?Subject=z>", ""));
+	assert_string_equal(leg.target, "sip:al@192.0.2.7:5090;x=y");
+	leg_fini(&leg);
+}
+
 static void test_text_over_the_limit_is_refused(void **state)
 {
 	static char invite[FIXTURE_TEXT_MAX], user[1200];
@@ -302,6 +311,7 @@ int main(void)
 		TEST(test_a_strict_router_gets_the_request_uri_and_the_target_becomes_the_last_route),
 		TEST(test_a_peer_behind_a_nat_is_reached_the_way_it_came),
 		TEST(test_a_request_must_count_up),
+		TEST(test_header_fields_of_a_contact_are_not_for_a_request_uri),
 		TEST(test_text_over_the_limit_is_refused),
 		TEST(test_an_invite_without_contact_makes_no_leg),
 	};

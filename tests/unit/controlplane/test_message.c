@@ -284,6 +284,7 @@ static void test_name_addr_parts(void **state)
 	assert_int_equal(name_addr_parse(SPAN(""), &a), -EINVAL);
 	assert_int_equal(name_addr_parse(SPAN("\"a <sip:a@h>"), &a), -EINVAL);
 	assert_int_equal(name_addr_parse(SPAN("<sip:a@h"), &a), -EINVAL);
+	assert_int_equal(name_addr_parse(SPAN("A\\ <sip:a@h>"), &a), -EINVAL);
 	assert_int_equal(name_addr_parse(SPAN("<sip:a@h> x"), &a), -EINVAL);
 	assert_int_equal(name_addr_parse(SPAN("sip:a@h x"), &a), -EINVAL);
 }

@@ -440,6 +440,22 @@ static void streams_that_are_off_or_rejected_get_port_zero(void **state)
 		     "m=text 0 RTP/AVP 98\r\nm=image 0 udptl 0\r\nm=audio 0 RTP/AVP 8\r\n");
 }
 
+static void formats_that_name_a_host_are_not_written(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		PARSE("v=0\r\no=- 1 1 IN IP4 pbx.corp.example\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP "
+		      "0\r\n"
+		      "m=application 9 TCP/X at 10.0.0.1\r\nm=application 9 TCP/X pbx.corp.example\r\n"
+		      "m=message 9 TCP/MSRP *\r\n"),
+		0);
+	for (unsigned i = 1; i < 4; i++)
+		ours[i].reject = true;
+	assert_string_equal(rewrite(),
+		HEAD "t=0 0\r\nm=audio 10000 RTP/AVP 0\r\na=sendrecv\r\nm=application 0 TCP/X 0\r\n"
+		     "m=application 0 TCP/X 0\r\nm=message 0 TCP/MSRP *\r\n");
+}
+
 static void families_and_addresses_may_differ_by_stream(void **state)
 {
 	(void)state;
@@ -548,6 +564,7 @@ int main(void)
 		TEST(unspecified_addresses_mean_hold),
 		TEST(a_broken_rtcp_attribute_is_as_if_it_were_not_there),
 		TEST(streams_that_are_off_or_rejected_get_port_zero),
+		TEST(formats_that_name_a_host_are_not_written),
 		TEST(families_and_addresses_may_differ_by_stream),
 		TEST(rtcp_mux_passes_only_when_allowed),
 		TEST(the_session_direction_is_written_into_each_stream),

@@ -158,6 +158,22 @@ static void test_detached_request_is_answered_500(void **state)
 
 /* --- INVITE ------------------------------------------------------------------------------------------------------ */
 
+static void test_a_100_returns_the_timestamp_and_other_responses_do_not(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_receive(f, &f->peer,
+		"INVITE sip:b@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKa\r\n"
+		"From: <sip:a@192.0.2.9>;tag=from1\r\nTo: <sip:b@192.0.2.1>\r\nCall-ID: call1\r\nCSeq: 1 "
+		"INVITE\r\n"
+		"Timestamp: 54.21\r\nContent-Length: 0\r\n\r\n");
+	fixture_pass(f, 250);
+	assert_true(fixture_sent_starts(f, 0, "SIP/2.0 100 "));
+	assert_true(fixture_sent_has(f, 0, "\r\nTimestamp: 54.21\r\n"));
+	reply(486);
+	assert_false(fixture_sent_has(f, 1, "Timestamp"));
+}
+
 static void test_silent_user_gets_a_100_sent_after_200_ms(void **state)
 {
 	struct fixture *f = *state;
@@ -505,6 +521,7 @@ int main(void)
 		TEST(test_unanswered_non_invite_ends_when_its_client_has_given_up),
 		TEST(test_detached_request_is_answered_500),
 		TEST(test_silent_user_gets_a_100_sent_after_200_ms),
+		TEST(test_a_100_returns_the_timestamp_and_other_responses_do_not),
 		TEST(test_failure_is_repeated_by_timer_g_up_to_t2_until_timer_h),
 		TEST(test_ack_of_a_failure_stops_it_and_is_absorbed_until_timer_i),
 		TEST(test_2xx_is_repeated_t1_to_t2_until_64_t1_and_then_times_out),
