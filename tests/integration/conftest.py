@@ -43,7 +43,6 @@ def one_suite_at_a_time():
         left += [str(p) for p in pathlib.Path("/run/sallyport-lab").glob(f"{LAB}*")]
         for name in {n.rsplit("-", 1)[0] for n in left if "/" not in n}:
             sbc_module.Lab(name).down()
-        os.unlink(lock.name)
         assert not left, f"the tests left {left}"
 
 
