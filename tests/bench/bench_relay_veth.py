@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """relay-veth: RTP packets per second that the real sallyport-dataplane relays from one veth pair to another with one worker on
 one core, over AF_XDP and AF_PACKET ports, against dpdk-testpmd's 5tswap on the same ports. One other core offers all it
-can; what arrives at the far end is counted there. Where that is all that was offered (offered_ours, offered_peer), the
-generator was the limit and not the relay.
+can; what arrives at the far end is counted there. Where that is nearly all that was offered (offered_ours, offered_peer), the
+generator was the limit and not the relay: in the cases "half-core" something else takes half of the core under test.
 
 BENCH_VETH_KINDS (xdp packet), BENCH_VETH_FLOWS, BENCH_VETH_SECONDS (of one measurement), BENCH_VETH_ROUNDS (the median is
 taken)."""
@@ -99,15 +99,23 @@ def start_dataplane(s, kind, flows):
     return "-m", mac(s, "sbc", "sp-outside"), "-P", ports
 
 
-def ours(kind, flows, seconds):
+def share(s, half):
+    """Whether a second program, of the same precedence, is to keep the core under test busy."""
+    if half:
+        s.start(None, "sh", "-c", "while :; do :; done", cpu=stage.CPU)
+
+
+def ours(kind, flows, seconds, half=False):
     with stage.Stage("ours") as s:
         build(s)
+        share(s, half)
         return offer(s, flows, seconds, *start_dataplane(s, kind, flows))
 
 
-def peer(kind, flows, seconds):
+def peer(kind, flows, seconds, half=False):
     with stage.Stage("peer") as s:
         build(s)
+        share(s, half)
         devices = [DEVICES[kind].format(n=n, interface=f"eth{n + 1}") for n in range(2)]
         if kind == "packet":
             # Without it the kernel answers every packet a second time, as it would beside the dataplane.
@@ -122,14 +130,15 @@ def peer(kind, flows, seconds):
 
 
 def measure():
-    seconds, rounds = stage.setting("BENCH_VETH_SECONDS", 3.0), stage.setting("BENCH_VETH_ROUNDS", 3)
+    seconds, rounds = stage.setting("BENCH_VETH_SECONDS", 2.0), stage.setting("BENCH_VETH_ROUNDS", 3)
     kinds = os.environ.get("BENCH_VETH_KINDS", "xdp packet").split()
     for kind in kinds:
         if kind not in DEVICES:
             raise stage.Refused(f"BENCH_VETH_KINDS: {kind}: xdp or packet")
+    flows = stage.settings("BENCH_VETH_FLOWS", (100, 5000))
     for kind in kinds:
-        for flows in stage.settings("BENCH_VETH_FLOWS", (100, 5000)):
-            runs = [(*ours(kind, flows, seconds), *peer(kind, flows, seconds)) for _ in range(rounds)]
+        for number, half in [(n, False) for n in flows] + [(flows[-1], True)]:
+            runs = [(*ours(kind, number, seconds, half), *peer(kind, number, seconds, half)) for _ in range(rounds)]
             mine, mine_offered, theirs, theirs_offered = (round(statistics.median(rates)) for rates in zip(*runs))
-            stage.result("relay-veth", f"{kind}-{flows}-flows", mine, theirs, "packets/s",
+            stage.result("relay-veth", f"{kind}-{number}-flows{'-half-core' if half else ''}", mine, theirs, "packets/s",
                          offered_ours=mine_offered, offered_peer=theirs_offered)
