@@ -20,7 +20,7 @@
 #include "platforms/base/log.h"
 
 enum {
-	DESCRIPTORS = 1024,
+	DESCRIPTORS = 2048, /* with half of them a worker that shares its core relays a fifth less */
 	BUFFERS_PER_QUEUE = 4096, /* AF_XDP keeps 2048 in its fill ring, TAP 1024 */
 	BUFFERS_BASE = 8192,
 	BUFFER_CACHE = 256,
