@@ -258,7 +258,7 @@ int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t genera
 	writer_text(&writer, "/controlplane.sock");
 	writer_char(&writer, '\0');
 	error = writer.overflow ? -ENAMETOOLONG
-				: mailbox_new(loop, server, (size_t)2 * API_JOBS_MAX, &server->mailbox);
+				: mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
 	if (error) {
 		free(server);
 		return error;

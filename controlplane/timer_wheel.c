@@ -44,6 +44,7 @@ static void push(struct timer **head, struct timer *timer)
 
 static void unlink_timer(struct timer *timer)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what stands in a slot was put there by push() */
 	*timer->link = timer->next;
 	if (timer->next)
 		timer->next->link = timer->link;

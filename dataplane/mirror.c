@@ -2,6 +2,7 @@
 /* The kernel's side of a network-interface: a TAP interface sp-NAME with the port's MAC, the configured addresses and
  * routes, where ARP, NDP and ICMP are answered and SIP daemons have their sockets; and a raw kernel interface that keeps
  * silent beside it. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -308,6 +309,7 @@ int mirror_open_all(struct dataplane *dp)
 			if (dp->port[k].config->port_kind == n->port_kind &&
 				strcmp(dp->port[k].config->port, n->port) == 0)
 				p = &dp->port[k];
+		assert(p != NULL); /* ports_open has made one for each interface, or refused */
 		int status = mirror_open(dp, i, p);
 		if (status != 0)
 			return status;

@@ -43,7 +43,7 @@ int daemon_account(const char *user, uid_t *uid, gid_t *gid)
 		error = (error == ENOMEM || error == EMFILE || error == ENFILE || error == EIO) ? error
 												: ENOENT;
 	free(buffer);
-	return -error;
+	return error > 0 ? -error : 0;
 }
 
 /* The bounding set: what an executed file could give back, were NoNewPrivileges ever lifted. */
@@ -78,6 +78,19 @@ static bool has_capabilities(void)
 	return false;
 }
 
+/* The real, effective, saved and file system user of a status line. */
+static bool none_is_root(const char *ids)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		char *end;
+
+		if (strtoul(ids, &end, 10) == 0) /* 0 is also what no number gives */
+			return false;
+		ids = end;
+	}
+	return true;
+}
+
 /* True when a thread's status file shows no uid 0 and no usable capability. */
 static bool thread_is_harmless(const char *tid)
 {
@@ -95,10 +108,8 @@ static bool thread_is_harmless(const char *tid)
 	if (!status)
 		return errno == ENOENT || errno == ESRCH;
 	while (harmless && fgets(line, sizeof(line), status)) {
-		unsigned long id[4];
-
-		if (sscanf(line, "Uid: %lu %lu %lu %lu", &id[0], &id[1], &id[2], &id[3]) == 4) {
-			harmless = id[0] && id[1] && id[2] && id[3];
+		if (!strncmp(line, "Uid:", 4)) {
+			harmless = none_is_root(line + 4);
 			seen++;
 		} else if (!strncmp(line, "CapPrm:", 7) || !strncmp(line, "CapEff:", 7)) {
 			harmless = strtoull(line + 7, NULL, 16) == 0;
@@ -150,11 +161,12 @@ static int become(const char *user, uid_t uid, gid_t gid)
 
 int daemon_drop_privileges(const char *user)
 {
-	uid_t uid;
-	gid_t gid;
-	int error = 0;
+	const bool root = geteuid() == 0;
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int error;
 
-	if (geteuid() == 0) {
+	if (root) {
 		error = daemon_account(user, &uid, &gid);
 		if (error < 0)
 			return error;
@@ -164,7 +176,7 @@ int daemon_drop_privileges(const char *user)
 	}
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (geteuid() != 0)
+	if (!root)
 		return 0;
 	error = become(user, uid, gid);
 	if (error < 0)
