@@ -54,11 +54,13 @@ struct config_media_manager {
 /* Limits and timers of SIP (RFC 3261 section 17 and table 4); milliseconds where the name says so. */
 struct config_sip {
 	unsigned shards;
-	unsigned t1_ms, t2_ms, t4_ms, timer_b_ms, timer_c_ms, timer_d_ms;
+	unsigned t1_ms, t2_ms, t4_ms, timer_b_ms, timer_c_ms, timer_d_ms, trying_delay_ms;
 	unsigned max_message_udp, max_header_block, max_body, max_header, max_identity_header;
 	unsigned max_headers, max_separators, max_via;
 	unsigned max_transactions, max_calls; /* per shard */
 	unsigned max_sdp_lines, max_sdp_media;
+	unsigned stateless_rate; /* answers per second and shard; 0 = no limit */
+	unsigned receive_buffer; /* bytes per socket */
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };
 

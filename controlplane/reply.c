@@ -10,7 +10,7 @@
 
 /* Per shard. A refusal costs 2 us and is no larger than what it answers plus our tag and its address; more than this per
  * second is a flood, and nobody waits for its answers. */
-enum { STATELESS_RATE = 2000, STATELESS_BURST = 2000, TAG_LENGTH = 13, BITS_PER_CHARACTER = 5 };
+enum { TAG_LENGTH = 13, BITS_PER_CHARACTER = 5 };
 
 /* End of the piece that starts at `p`: the next `;` or `,` outside of a quoted string. */
 static const char *piece_end(const char *p, const char *end)
@@ -141,7 +141,9 @@ static struct span stateless_tag(
 
 void reply_budget_init(struct transaction_layer *layer)
 {
-	token_bucket_init(&layer->stateless, STATELESS_RATE, STATELESS_BURST, clock_now_us());
+	unsigned rate = layer->shard->config->sip.stateless_rate;
+
+	token_bucket_init(&layer->stateless, rate, rate, clock_now_us());
 }
 
 struct span reply_write(struct transaction_layer *layer, const struct sip_flow *flow,

@@ -7,9 +7,6 @@
 #include "controlplane/reply.h"
 #include "controlplane/transaction_internal.h"
 
-/* RFC 3261 section 17.2.1: a 100 goes out if nothing else has by then. */
-enum { TRYING_AFTER_MS = 200 };
-
 static const struct span none = { NULL, 0 };
 
 /* --- repetitions ------------------------------------------------------------------------------------------------- */
@@ -80,7 +77,7 @@ static void create(struct transaction_layer *layer, const struct sip_flow *flow,
 		table_insert(&layer->table, &tr->dialog, merged, TABLE_TRANSACTION, tr);
 	transaction_run(tr, MACHINE_RECEIVE_REQUEST);
 	if (invite)
-		transaction_arm_retransmit(tr, TRYING_AFTER_MS);
+		transaction_arm_retransmit(tr, shard->config->sip.trying_delay_ms);
 	else /* The client has given up by then (Timer F): so may we, should the user have forgotten. */
 		transaction_arm_give_up(tr, 64 * shard->config->sip.t1_ms);
 	layer->core->request(shard, tr, message);

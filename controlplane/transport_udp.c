@@ -19,8 +19,6 @@ enum {
 	BATCHES_PER_WAKE = 4, /* then timers and the other sockets have their turn */
 	BATCH_BYTES = 128 * 1024,
 	DATAGRAM_MAX = 65507,
-	RECEIVE_BUFFER = 4 * 1024 *
-			 1024, /* asked for: a burst that comes while a timer pass runs; the kernel caps it */
 	DSCP_SHIFT = 2,
 };
 
@@ -194,7 +192,7 @@ static int options_set(int fd, const struct listener *listener)
 		result = v6 ? option_set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp)
 			    : option_set(fd, IPPROTO_IP, IP_TOS, dscp);
 	/* These are wishes. */
-	option_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	option_set(fd, SOL_SOCKET, SO_RCVBUF, (int)listener->shard->config->sip.receive_buffer);
 	option_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 	return result;
 }

@@ -12,7 +12,8 @@
 	.t4_ms = 5000, \
 	.timer_b_ms = 32000, \
 	.timer_c_ms = 180000, \
-	.timer_d_ms = 32000
+	.timer_d_ms = 32000, \
+	.trying_delay_ms = 200
 
 #define SIP_MESSAGE_LIMITS \
 	.max_message_udp = 16384, \
@@ -22,7 +23,9 @@
 	.max_identity_header = 8192, \
 	.max_headers = 128, \
 	.max_separators = 256, \
-	.max_via = 70
+	.max_via = 70, \
+	.stateless_rate = 2000, \
+	.receive_buffer = 4194304
 
 #define SIP_SDP_LIMITS \
 	.max_sdp_lines = 256, \
