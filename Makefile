@@ -164,7 +164,7 @@ help:
 	@echo "make bench    benchmarks; BENCH=name for one  make fuzz     fuzzers; FUZZ='scan sdp' FUZZ_SECONDS=600"
 	@echo "make asan     build with ASan and UBSan, run the unit tests so; tsan: the same with TSan; cov: coverage"
 	@echo "make lint     static checks                  make unit     unit tests; make integration: the others"
-	@echo "make install  into DESTDIR and PREFIX        make deb      a Debian package"
+	@echo "make install  into DESTDIR and PREFIX        make deb      no package yet: says so, fails"
 
 packages:
 	@ci/install
@@ -235,7 +235,7 @@ install: all
 	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(OUT)/sallyport-dataplane $(OUT)/sallyport-controlplane $(OUT)/sallyport-mgmt $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(OUT)/sallyport $(DESTDIR)$(PREFIX)/bin
-	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s; done
+	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; done
 
 deb:
 	@echo "make deb: no Debian package yet; use make install" >&2; exit 1
