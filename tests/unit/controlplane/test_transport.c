@@ -72,6 +72,7 @@ static int setup(void **state)
 		.max_headers = 64,
 		.max_separators = 64,
 		.max_via = 10,
+		.receive_buffer = 1 << 20,
 		.max_transactions = 1000,
 	};
 	w->network.name = (char *)(uintptr_t) "no-such";
