@@ -11,12 +11,13 @@
 #include <string.h>
 
 /* Bound the search for names: a body that names more hosts, or a longer value, has that value left out. */
-enum { NAMES_MAX = 4, NAME_LENGTH_MIN = 4, VALUE_MAX = 1024 };
+enum { NAMES_MAX = 4, NAME_LENGTH_MIN = 4, VALUE_MAX = 1024, SEARCHED_MAX = 8192 };
 
 /* Names of the far side that are no IP literals: user and host of o=, hosts of c=. */
 struct far_names {
 	unsigned count;
 	bool overflow; /* more than can be looked for: no free text passes */
+	size_t searched; /* octets, once for each name: from SEARCHED_MAX on no free text passes either (some 40 us) */
 	struct span name[NAMES_MAX];
 };
 
@@ -119,10 +120,13 @@ static bool has_address(struct span text)
 	return false;
 }
 
-static bool reveals_host(struct span text, const struct far_names *names)
+static bool reveals_host(struct span text, struct far_names *names)
 {
 	if (names->overflow || text.n > VALUE_MAX || has_address(text) || memchr(text.p, '@', text.n) ||
 		memmem(text.p, text.n, "://", 3))
+		return true;
+	names->searched += text.n * names->count;
+	if (names->searched > SEARCHED_MAX)
 		return true;
 	for (unsigned i = 0; i < names->count; i++)
 		if (memmem(text.p, text.n, names->name[i].p, names->name[i].n))
@@ -176,7 +180,7 @@ static bool is_rtpmap(struct span text)
 	return text.n == 0 || (octet_take(&text, '/') && run_take(&text, is_token) && text.n == 0);
 }
 
-static bool value_fits(enum shape shape, struct span value, const struct far_names *names)
+static bool value_fits(enum shape shape, struct span value, struct far_names *names)
 {
 	if (value.n == 0)
 		return shape == SHAPE_NONE || shape == SHAPE_TOKEN;
@@ -195,7 +199,7 @@ static bool value_fits(enum shape shape, struct span value, const struct far_nam
 	return false;
 }
 
-static bool attribute_passes(struct span attribute, const struct far_names *names)
+static bool attribute_passes(struct span attribute, struct far_names *names)
 {
 	struct span value = attribute;
 	struct span name = span_cut(&value, ':');
@@ -208,7 +212,7 @@ static bool attribute_passes(struct span attribute, const struct far_names *name
 }
 
 /* The formats of an m= line: payload types, "t38", "*". */
-static bool formats_pass(struct span text, const struct far_names *names)
+static bool formats_pass(struct span text, struct far_names *names)
 {
 	for (size_t i = 0; i < text.n; i++)
 		if (!is_token(text.p[i]) && text.p[i] != ' ' && text.p[i] != '*')
@@ -307,8 +311,8 @@ static void write_bandwidth(const struct sdp *sdp, unsigned first, unsigned end,
 			write_line(out, 'b', sdp->line[i].value);
 }
 
-static void write_attributes(const struct sdp *sdp, unsigned first, unsigned end,
-	const struct far_names *names, struct writer *out)
+static void write_attributes(
+	const struct sdp *sdp, unsigned first, unsigned end, struct far_names *names, struct writer *out)
 {
 	for (unsigned i = first; i < end; i++)
 		if (sdp->line[i].type == 'a' && attribute_passes(sdp->line[i].value, names))
@@ -337,7 +341,7 @@ static bool protocol_is_rtp(struct span protocol)
 }
 
 static void write_media(const struct sdp *sdp, const struct sdp_media *media,
-	const struct sdp_rewrite_media *ours, const union address *session, const struct far_names *names,
+	const struct sdp_rewrite_media *ours, const union address *session, struct far_names *names,
 	struct writer *out)
 {
 	const unsigned first = media->first_line + 1;

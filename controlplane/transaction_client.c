@@ -23,6 +23,13 @@ static int own_scan(struct shard *shard, struct span text)
 	return 0;
 }
 
+/* A full socket buffer empties itself, and Timer A or E tries again. A mirror comes back with the dataplane: what ends a call waits
+ * for that, a call that begins does not. */
+static bool is_lasting(const struct transaction *tr, int error)
+{
+	return error < 0 && error != -EAGAIN && !(error == -ENOTCONN && tr->method != SIP_METHOD_INVITE);
+}
+
 int client_start(struct shard *shard, const struct sip_flow *to, struct span text,
 	const struct transaction_events *events, void *arg, struct transaction **out)
 {
@@ -52,8 +59,7 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 		key = table_key_client(&layer->table, own->branch, own->method_name);
 		table_insert(&layer->table, &tr->node, &key, TABLE_TRANSACTION, tr);
 		transaction_run(tr, MACHINE_SEND_REQUEST);
-		/* A full socket buffer empties itself: Timer A or E tries again. */
-		result = tr->send_error == -EAGAIN ? 0 : tr->send_error;
+		result = is_lasting(tr, tr->send_error) ? tr->send_error : 0;
 	}
 	if (result < 0) {
 		transaction_free(tr);

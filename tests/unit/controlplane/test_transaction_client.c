@@ -464,6 +464,19 @@ static void test_full_socket_buffer_is_what_repetition_is_for(void **state)
 	assert_int_equal(f->sent_count, 1);
 }
 
+static void test_what_ends_a_call_waits_for_its_mirror_to_come_back(void **state)
+{
+	struct fixture *f = *state;
+
+	f->send_result = -ENOTCONN;
+	assert_int_equal(send_request(f, "BYE"), 0);
+	fixture_pass(f, 5000);
+	f->send_result = 0;
+	fixture_pass(f, 4100);
+	assert_int_equal(f->sent_count, 1);
+	assert_true(fixture_sent_starts(f, 0, "BYE "));
+}
+
 static void test_garbage_is_not_sent(void **state)
 {
 	struct fixture *f = *state;
@@ -552,6 +565,7 @@ int main(void)
 		TEST(test_response_to_another_method_or_branch_is_a_stray),
 		TEST(test_what_cannot_be_sent_is_told_at_once_and_leaves_nothing),
 		TEST(test_full_socket_buffer_is_what_repetition_is_for),
+		TEST(test_what_ends_a_call_waits_for_its_mirror_to_come_back),
 		TEST(test_garbage_is_not_sent),
 		TEST(test_full_table_refuses_an_invite_but_not_what_ends_a_call),
 		TEST(test_shutdown_ends_all_and_takes_no_more),
