@@ -52,24 +52,22 @@ def mac(s, node, interface):
 
 
 def arrived(s):
-    return int(s.run("far", "cat", "/sys/class/net/eth0/statistics/rx_packets").stdout), time.monotonic()
+    return int(s.run("far", "cat", "/sys/class/net/eth0/statistics/rx_packets").stdout)
 
 
 def offer(s, flows, seconds, *where, rate=0):
-    """(Packets per second that arrive while the generator runs, its first second left out; those it offered.)"""
+    """Packets per second that arrive, and that were offered, in a run of the generator."""
+    before = arrived(s)
     generator = s.start(
-        "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", int(seconds) + 2, "-d", OUTSIDE,
+        "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", max(1, round(seconds)), "-d", OUTSIDE,
         *(["-r", rate] if rate else []), *where, cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
-    line = generator.stdout.readline()
-    if line.strip() != "ready":
-        raise stage.Refused(f"generator: {line.strip() or generator.wait()}")
-    time.sleep(1)
-    first, began = arrived(s)
-    time.sleep(seconds)
-    last, ended = arrived(s)
-    sent = json.loads(generator.communicate()[0])
+    lines = generator.communicate()[0].splitlines()
     s.end(generator)
-    arrive, offered = (last - first) / (ended - began), sent["sent"] / sent["seconds"]
+    if generator.returncode != 0 or lines[:1] != ["ready"]:
+        raise stage.Refused(f"generator: {' '.join(lines)}")
+    sent = json.loads(lines[1])
+    time.sleep(0.2)  # what is still in the rings
+    arrive, offered = (arrived(s) - before) / sent["seconds"], sent["sent"] / sent["seconds"]
     stage.note(f"{arrive:,.0f}/s arrive of {offered:,.0f}/s offered")
     return arrive, offered
 
@@ -130,7 +128,7 @@ def peer(kind, flows, seconds, half=False):
 
 
 def measure():
-    seconds, rounds = stage.setting("BENCH_VETH_SECONDS", 2.0), stage.setting("BENCH_VETH_ROUNDS", 3)
+    seconds, rounds = stage.setting("BENCH_VETH_SECONDS", 3), stage.setting("BENCH_VETH_ROUNDS", 3)
     kinds = os.environ.get("BENCH_VETH_KINDS", "xdp packet").split()
     for kind in kinds:
         if kind not in DEVICES:
