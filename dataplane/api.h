@@ -80,7 +80,8 @@ struct dp_side_request {
 	struct dp_address rtp; /* where it wants its media; family 0 = not known yet */
 	struct dp_address rtcp; /* family 0 = RTP's address, port + 1 */
 	struct dp_address
-		signalling; /* source of its signalling: accepted for latching too; port ignored; family 0 = none */
+		signalling; /* source of its signalling: accepted for latching too; port ignored; family 0 = none. If it is
+			       another host than `rtp`, this side receives nothing before it has latched */
 };
 
 struct dp_stream_request {

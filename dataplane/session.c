@@ -208,6 +208,17 @@ static struct flow_endpoint rule_endpoint(const struct session_endpoint *e)
 	return (struct flow_endpoint){ .ip = e->ip, .port = htons(e->port), .next_hop = e->next_hop };
 }
 
+/* A side that says to be elsewhere than its signalling comes from must send first (RFC 7362 section 5): behind a NAT nothing would
+ * arrive there, and else anybody could have a stream sent to a third party. */
+static struct flow_endpoint rule_destination(
+	const struct session_side *side, const struct session_endpoint *stated)
+{
+	if (side->latching != DP_LATCHING_FIXED && side->signalling.port != 0 &&
+		!host_equal(&side->signalling.ip, &stated->ip))
+		return (struct flow_endpoint){ 0 };
+	return rule_endpoint(stated);
+}
+
 /* What arrives from side `k`. */
 static void rule_fill(const struct sessions *t, const struct session *s, const struct session_stream *stream,
 	unsigned i, unsigned k, struct flow_rule *r)
@@ -239,8 +250,8 @@ static void rule_fill(const struct sessions *t, const struct session *s, const s
 	r->accept[FLOW_RTP] = rule_endpoint(&in->rtp);
 	r->accept[FLOW_RTCP] = rule_endpoint(&in->rtcp);
 	r->signalling = rule_endpoint(&in->signalling);
-	r->dest[FLOW_RTP] = rule_endpoint(&out->rtp);
-	r->dest[FLOW_RTCP] = rule_endpoint(&out->rtcp);
+	r->dest[FLOW_RTP] = rule_destination(out, &out->rtp);
+	r->dest[FLOW_RTCP] = rule_destination(out, &out->rtcp);
 }
 
 /* A fresh flow has seen nothing: whatever epoch its first rule has must look newer to it. */

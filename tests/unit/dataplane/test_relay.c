@@ -190,6 +190,9 @@ static void a_nated_side_is_learnt_from_its_signalling_address_and_then_locked(v
 	assert_dropped(&c, DP_COUNTER_DROP_WRONG_SOURCE);
 	arrive(&c, 0, "10.0.1.99", 7000, 0, "not rtp at all", 14); /* invalid packets do not latch */
 	assert_dropped(&c, DP_COUNTER_DROP_WRONG_SOURCE);
+	arrive(&c, 1, "10.0.2.5", 5000, 0, rtp,
+		sizeof(rtp)); /* what it stated may be a third party's address */
+	assert_dropped(&c, DP_COUNTER_DROP_MUTED);
 	arrive(&c, 0, "10.0.1.99", 7123, 0, rtp, sizeof(rtp));
 	assert_sent(&c, 1, 0, "10.0.2.5", 5000, rtp, sizeof(rtp));
 	arrive(&c, 1, "10.0.2.5", 5000, 0, rtp, sizeof(rtp)); /* the way back follows */
