@@ -14,16 +14,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+int setsockopt(int fd, int level, int optname, const void *optval, socklen_t optlen)
 {
 	unsigned fanout; /* group number, then kind and flags in the upper half */
 
-	if (level == SOL_PACKET && option == PACKET_FANOUT && length == sizeof(fanout)) {
-		memcpy(&fanout, value, sizeof(fanout));
+	if (level == SOL_PACKET && optname == PACKET_FANOUT && optlen == sizeof(fanout)) {
+		memcpy(&fanout, optval, sizeof(fanout));
 		fanout &= ~((unsigned)PACKET_FANOUT_FLAG_DEFRAG << 16);
-		value = &fanout;
+		optval = &fanout;
 	}
-	return (int)syscall(SYS_setsockopt, fd, level, option, value, length);
+	return (int)syscall(SYS_setsockopt, fd, level, optname, optval, optlen);
 }
 
 bool fanout_keeps_fragments(void)
