@@ -217,4 +217,11 @@ struct dp_interface {
 	uint32_t next_hops, next_hops_incomplete;
 };
 
+union address;
+
+void dp_address_from(struct dp_address *out, const union address *a);
+void dp_address_to(const struct dp_address *a, union address *out);
+const char *dp_counter_name(enum dp_counter counter);
+const char *dp_counter_help(enum dp_counter counter);
+
 #endif

@@ -41,9 +41,4 @@ int dp_client_request(struct dp_client *client, enum dp_message type, const void
 int dp_client_session(struct dp_client *client, enum dp_message type,
 	const struct dp_session_request *request, const void *blob, dp_reply reply, void *arg);
 
-void dp_address_from(struct dp_address *out, const union address *a);
-void dp_address_to(const struct dp_address *a, union address *out);
-const char *dp_counter_name(enum dp_counter counter);
-const char *dp_counter_help(enum dp_counter counter);
-
 #endif

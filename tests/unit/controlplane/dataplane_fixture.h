@@ -32,34 +32,6 @@ static inline void fake_reset(void)
 	fake.next_port = 10000;
 }
 
-void dp_address_from(struct dp_address *out, const union address *a)
-{
-	*out = (struct dp_address){ 0 };
-	if (a->sa.sa_family == AF_INET) {
-		out->family = 4;
-		memcpy(out->ip, &a->in4.sin_addr, 4);
-	} else if (a->sa.sa_family == AF_INET6) {
-		out->family = 6;
-		memcpy(out->ip, &a->in6.sin6_addr, 16);
-	}
-	if (out->family)
-		out->port = address_port(a);
-}
-
-void dp_address_to(const struct dp_address *a, union address *out)
-{
-	*out = (union address){ 0 };
-	if (a->family == 4) {
-		out->sa.sa_family = AF_INET;
-		memcpy(&out->in4.sin_addr, a->ip, 4);
-	} else if (a->family == 6) {
-		out->sa.sa_family = AF_INET6;
-		memcpy(&out->in6.sin6_addr, a->ip, 16);
-	}
-	if (a->family)
-		address_set_port(out, a->port);
-}
-
 bool dp_client_is_up(const struct dp_client *client)
 {
 	(void)client;
@@ -90,13 +62,13 @@ int dp_client_request(struct dp_client *client, enum dp_message type, const void
 }
 
 int dp_client_session(struct dp_client *client, enum dp_message type,
-	const struct dp_session_request *session, const void *blob, dp_reply reply, void *arg)
+	const struct dp_session_request *request, const void *blob, dp_reply reply, void *arg)
 {
 	(void)client;
 	(void)blob;
 	if (fake.down)
 		return -ENOTCONN;
-	fake_take(type, reply, arg)->session = *session;
+	fake_take(type, reply, arg)->session = *request;
 	return 0;
 }
 
@@ -117,18 +89,6 @@ const struct ipc_hello *dp_client_hello(const struct dp_client *client)
 {
 	(void)client;
 	return NULL;
-}
-
-const char *dp_counter_name(enum dp_counter counter)
-{
-	(void)counter;
-	return "";
-}
-
-const char *dp_counter_help(enum dp_counter counter)
-{
-	(void)counter;
-	return "";
 }
 
 /* Local addresses: side 0 has 198.51.100.1 or 2001:db8::1, side 1 10.0.0.1 or fd00::1; a port per stream and side. */
