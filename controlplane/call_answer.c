@@ -60,7 +60,7 @@ void invite_relay_provisional(struct call *call, const struct call_event *event)
 	if (sdp.n && !call->offerless) {
 		if (media_answer(call->media, LEG_CALLED, sdp, false) ||
 			media_write(call->media, LEG_CALLER, sdp, &body)) {
-			log_info("call", "unusable early answer is not relayed", LOG_UINT("call", call->id));
+			log_debug("call", "unusable early answer is not relayed", LOG_UINT("call", call->id));
 			body.len = 0;
 		}
 	}

@@ -212,7 +212,7 @@ void reinvite_received(struct leg *leg, struct transaction *transaction, const s
 	call->reinvite.state = REINVITE_LEASING;
 	call->reinvite.offerless = call_sdp(invite).n == 0;
 	if (leg_refresh_target(leg, invite))
-		log_info("call", "unusable Contact in re-INVITE", LOG_UINT("call", call->id));
+		log_debug("call", "unusable Contact in re-INVITE", LOG_UINT("call", call->id));
 	media_set_party(
 		call->media, leg->side, &(struct media_party){ leg->realm, leg->profile, leg->flow.remote });
 	if (!call->reinvite.offerless)

@@ -6,6 +6,7 @@
 #include "platforms/base/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -309,4 +310,19 @@ void log_write(
 	else
 		to_stderr(level, component, message, fields);
 	errno = saved;
+}
+
+bool log_allowed(struct log_budget *budget, const char *component, const char *message)
+{
+	uint64_t now = clock_now_ms() / 1000 + 1; /* never the 0 it starts with */
+	uint64_t second = atomic_load_explicit(&budget->second, memory_order_relaxed);
+	uint32_t used;
+
+	if (second != now && atomic_compare_exchange_strong(&budget->second, &second, now)) {
+		used = atomic_exchange(&budget->used, 0);
+		if (used > LOG_BUDGET)
+			LOG_AT(LOG_LEVEL_NOTICE, "log", "lines left out", LOG_TEXT("component", component),
+				LOG_TEXT("message", message), LOG_UINT("count", used - LOG_BUDGET));
+	}
+	return atomic_fetch_add(&budget->used, 1) < LOG_BUDGET;
 }

@@ -4,6 +4,7 @@
 #ifndef PLATFORMS_BASE_LOG_H
 #define PLATFORMS_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "platforms/base/address.h"
@@ -50,6 +51,15 @@ void log_write(
 	enum log_level level, const char *component, const char *message, const struct log_field *fields);
 extern _Atomic enum log_level log_level_now; /* read by the macros; changed by log_set_level only */
 
+/* Warnings and notices are for people: what a peer can cause, it can cause a hundred thousand times a second. Each place in the code
+ * has a budget for one second; what is over it is counted, and told with the first line of a later second. */
+enum { LOG_BUDGET = 100 };
+struct log_budget { /* zero-initialised, static */
+	_Atomic uint64_t second;
+	_Atomic uint32_t used;
+};
+bool log_allowed(struct log_budget *budget, const char *component, const char *message);
+
 /* The first element is only there for the comma before a possibly empty list (__VA_OPT__, which would do without, is not
  * known to cppcheck 2.10). */
 /* clang-format off */
@@ -61,9 +71,16 @@ extern _Atomic enum log_level log_level_now; /* read by the macros; changed by l
 				{ NULL, LOG_FIELD_END, { .uint = 0 } } } + 1);                  \
 	} while (0)
 
+#define LOG_SPARING(level, component, message, ...)                                             \
+	do {                                                                                    \
+		static struct log_budget log_budget_here;                                       \
+		if ((level) <= log_level_now && log_allowed(&log_budget_here, (component), (message))) \
+			LOG_AT((level), (component), (message), ##__VA_ARGS__);                 \
+	} while (0)
+
 #define log_error(component, message, ...)   LOG_AT(LOG_LEVEL_ERROR, component, message, ##__VA_ARGS__)
-#define log_warning(component, message, ...) LOG_AT(LOG_LEVEL_WARNING, component, message, ##__VA_ARGS__)
-#define log_notice(component, message, ...)  LOG_AT(LOG_LEVEL_NOTICE, component, message, ##__VA_ARGS__)
+#define log_warning(component, message, ...) LOG_SPARING(LOG_LEVEL_WARNING, component, message, ##__VA_ARGS__)
+#define log_notice(component, message, ...)  LOG_SPARING(LOG_LEVEL_NOTICE, component, message, ##__VA_ARGS__)
 #define log_info(component, message, ...)    LOG_AT(LOG_LEVEL_INFO, component, message, ##__VA_ARGS__)
 #define log_debug(component, message, ...)   LOG_AT(LOG_LEVEL_DEBUG, component, message, ##__VA_ARGS__)
 /* clang-format on */

@@ -274,6 +274,42 @@ static void records_of_threads_do_not_mix(void **state)
 }
 
 /* A stream that is said to be the journal's but is another one must not silence us. */
+static unsigned lines_of(const char *text, const char *piece)
+{
+	unsigned count = 0;
+
+	for (; (text = strstr(text, piece)); text++)
+		count++;
+	return count;
+}
+
+static void warn_once(unsigned n)
+{
+	log_warning("call", "odd", LOG_UINT("n", n));
+}
+
+static void a_flood_of_warnings_is_cut_off_and_counted(void **state)
+{
+	static char text[1 << 17];
+	struct log_budget budget = { 0 };
+
+	(void)state;
+	capture_begin();
+	for (unsigned n = 0; n < 1000; n++)
+		warn_once(n);
+	log_warning("call", "another place is not concerned");
+	capture_end(text, sizeof(text));
+	/* Twice, should the second have turned in between. */
+	assert_in_range(lines_of(text, "call: odd"), LOG_BUDGET, 2 * LOG_BUDGET);
+	assert_int_equal(lines_of(text, "another place"), 1);
+
+	budget = (struct log_budget){ .second = 1, .used = LOG_BUDGET + 7 }; /* of long ago */
+	capture_begin();
+	assert_true(log_allowed(&budget, "call", "odd"));
+	capture_end(text, sizeof(text));
+	assert_record(text, "NOTICE sallyport-test log: lines left out component=call message=odd count=7\n");
+}
+
 static void a_foreign_journal_stream_is_not_believed(void **state)
 {
 	static const char *const foreign[] = { "1:2", "", "x", "1:", ":1", "1:2:3" };
@@ -390,6 +426,7 @@ int main(void)
 		cmocka_unit_test(logging_keeps_errno),
 		cmocka_unit_test(a_full_pipe_does_not_stop_us),
 		cmocka_unit_test(records_of_threads_do_not_mix),
+		cmocka_unit_test(a_flood_of_warnings_is_cut_off_and_counted),
 		cmocka_unit_test(a_foreign_journal_stream_is_not_believed),
 		cmocka_unit_test(our_own_journal_stream_gets_no_text_lines),
 		cmocka_unit_test(the_journal_gets_native_fields),
