@@ -76,7 +76,7 @@ def start_kamailio(s):
         return "127.0.0.1:2223" in s.run("sbc", "ss", "-Hlun").stdout
 
     stage.wait_for("rtpengine", answers)
-    config = fill("kamailio.cfg.in", s.directory / "kamailio.cfg", CHILDREN=stage.setting("BENCH_KAMAILIO_CHILDREN", 2))
+    config = fill("kamailio.cfg.in", s.directory / "kamailio.cfg", CHILDREN=stage.setting("BENCH_KAMAILIO_CHILDREN", 4))
     kamailio = s.start(
         "sbc", stage.program("kamailio"), "-f", config, "-DD", "-E", "-m", "1024", "-M", "32",
         "-x", os.environ.get("BENCH_KAMAILIO_MEMORY", "fm"), "-Y", s.directory,
