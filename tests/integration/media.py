@@ -33,6 +33,7 @@ class Media:
         self.timestamp = 0
         self.destination = None
         self.sent = []  # packets to be found at the other side
+        self.times = []  # when, in seconds
         self.arrived = []  # (packet, source)
 
     def packet(self):
@@ -43,6 +44,7 @@ class Media:
     def send(self, packet=None):
         packet = packet or self.packet()
         self.rtp.sendto(packet, self.destination)
+        self.times.append(time.monotonic())
         self.sent.append(packet)
         return packet
 
@@ -70,7 +72,15 @@ class Media:
     def forget(self):
         self.drain()
         self.sent.clear()
+        self.times.clear()
         self.arrived.clear()
+
+    def jitter_us(self):
+        """RFC 3550 section 6.4.1 of what was sent: the network adds next to nothing here."""
+        jitter = 0.0
+        for i in range(1, len(self.times)):
+            jitter += (abs(self.times[i] - self.times[i - 1] - PAYLOAD / 8000) - jitter) / 16
+        return jitter * 1e6
 
     def close(self):
         self.rtp.close()

@@ -4,6 +4,8 @@
 import json
 import time
 
+import pytest
+
 import netns
 from conftest import SBC_OUT4, Call
 from media import exchange, open_path
@@ -82,7 +84,7 @@ def test_jitter_and_the_longest_gap_are_those_of_the_sender(stack):
     open_path(call.near, call.far)
     exchange([(call.near, call.far)], 50)
     smooth = stack.sbc.directions()[0]["jitter-us"]
-    assert smooth < 10000
+    assert smooth == pytest.approx(call.near.jitter_us(), rel=0.3, abs=3000)
     for i in range(60):  # 40 ms and 0 ms by turns instead of 20 ms
         call.near.send()
         if i % 2:
@@ -93,7 +95,8 @@ def test_jitter_and_the_longest_gap_are_those_of_the_sender(stack):
     call.near.send()
     call.far.wait(50 + 61)
     shown = stack.sbc.directions()[0]
-    assert 12000 < shown["jitter-us"] < 45000
+    assert shown["jitter-us"] == pytest.approx(call.near.jitter_us(), rel=0.3, abs=3000)
+    assert shown["jitter-us"] > 12000
     assert 290 <= shown["longest-gap-ms"] <= 1000
     call.hang_up()
 
@@ -110,7 +113,7 @@ def test_counters_count(stack):
     grown = lambda plane, name: after[plane][name] - before[plane][name]
     assert grown("controlplane", "calls-answered") == 1
     assert grown("controlplane", "calls-no-route") == 1
-    assert grown("controlplane", "rx-messages") >= 8
+    assert grown("controlplane", "rx-messages") >= 7
     assert grown("dataplane", "media-relayed") >= 42
     assert grown("dataplane", "mirror-in") >= 8 and grown("dataplane", "mirror-out") >= 8
     assert grown("dataplane", "drop-wrong-source") == 0
