@@ -247,8 +247,10 @@ void invite_no_answer(struct call *call, const struct call_event *event)
 void invite_answer_late(struct call *call, const struct call_event *event)
 {
 	call->ack_due = true;
-	if (leg_take_response(&call->leg[LEG_CALLED], event->message) == 0)
-		bye_send(&call->leg[LEG_CALLED], no_body);
+	/* A Contact that is of no use leaves the agent's address: good enough to hang up. */
+	if (leg_take_response(&call->leg[LEG_CALLED], event->message))
+		log_debug("call", "unusable Contact in a late answer", LOG_UINT("call", call->id));
+	bye_send(&call->leg[LEG_CALLED], no_body);
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE });
 }
 

@@ -88,11 +88,19 @@ static bool source_may_ask(const struct shard *shard, const struct sip_flow *flo
 	       route_agent_by_source(shard->config, interface->realm, &flow->remote) != NULL;
 }
 
+/* The dialog of a request. What is known of it on one side is worth nothing on the other: each leg is asked in its own realm. */
+static struct leg *leg_of(struct shard *shard, const struct sip_flow *flow, const struct scan *request)
+{
+	struct leg *leg = request->to_tag.n ? call_find_leg(shard, request) : NULL;
+
+	return leg && leg->realm == listener_interface(flow->listener)->realm ? leg : NULL;
+}
+
 /* A dialog admits its own requests, wherever they come from: a telephone's address may have changed. */
 static unsigned screen(struct shard *shard, const struct sip_flow *flow, const struct scan *request)
 {
 	if (request->to_tag.n)
-		return call_find_leg(shard, request) ? 0 : 481;
+		return leg_of(shard, flow, request) ? 0 : 481;
 	if (source_may_ask(shard, flow))
 		return 0;
 	log_debug("core", "request from an unknown source refused", LOG_SPAN("method", request->method_name),
@@ -132,8 +140,7 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 
 	request.agent = route_agent_by_source(
 		shard->config, listener_interface(flow->listener)->realm, &flow->remote);
-	if (scan->to_tag.n)
-		request.leg = call_find_leg(shard, scan);
+	request.leg = leg_of(shard, flow, scan);
 	if (scan->method >= SIP_METHOD_COUNT || !methods[scan->method].take) {
 		refuse_method(&request);
 		return;

@@ -546,6 +546,19 @@ static void test_the_api_shows_calls_in_order_and_by_pages(void **state)
 	assert_int_equal(call_describe(&w->f->shard, 2, page), -ENOENT);
 }
 
+static void test_a_late_answer_with_an_unusable_contact_is_hung_up_all_the_same(void **state)
+{
+	struct call_world *w = *state;
+
+	start_call(w, PHONE_SDP, invite);
+	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+	caller_sends(w, "CANCEL", 1, NULL, "", NO_SDP);
+	respond(w, &w->f->other, invite, 200, "pbx1", "Contact: <tel:+4930123>\r\n", PBX_SDP);
+	take(w, &w->f->other, "ACK ");
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	assert_over(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -579,6 +592,7 @@ int main(void)
 		TEST(test_max_call_duration_hangs_up_both),
 		TEST(test_requests_are_refused_as_rfc_3261_section_8_2_says),
 		TEST(test_a_number_without_policy_is_404_and_a_source_that_is_no_agent_403),
+		TEST(test_a_late_answer_with_an_unusable_contact_is_hung_up_all_the_same),
 		TEST(test_a_request_that_does_not_count_up_is_refused),
 		TEST(test_an_offer_of_srtp_alone_is_488),
 		TEST(test_the_api_shows_calls_in_order_and_by_pages),

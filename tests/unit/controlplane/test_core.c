@@ -53,6 +53,19 @@ static void test_a_call_can_be_hung_up_when_there_is_no_room_for_transactions(vo
 	assert_over(w);
 }
 
+static void test_a_dialog_is_reached_from_its_own_realm_only(void **state)
+{
+	struct call_world *w = *state;
+	struct config_realm elsewhere = w->f->realm;
+
+	establish(w, invite);
+	w->f->interface.realm = &elsewhere;
+	caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 481 ");
+	assert_false(was_sent(w, &w->f->other, "BYE "));
+	w->f->interface.realm = &w->f->realm;
+}
+
 static void invite_with_via(struct call_world *w, const char *parameters)
 {
 	fixture_receive(w->f, &w->f->peer,
@@ -96,6 +109,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_nothing_is_kept_of_strangers_and_their_refusal_is_not_repeated),
 		TEST(test_a_call_can_be_hung_up_when_there_is_no_room_for_transactions),
+		TEST(test_a_dialog_is_reached_from_its_own_realm_only),
 		TEST(test_an_invite_at_the_caps_is_answered),
 #undef TEST
 	};
