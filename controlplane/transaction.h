@@ -54,7 +54,8 @@ void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes);
 
 void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
-/* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500. */
+/* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500,
+ * a 2xx of an INVITE is repeated no more. */
 void transaction_detach(struct transaction *transaction);
 
 enum { TRANSACTION_BRANCH_MAX = 40 };

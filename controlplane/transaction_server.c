@@ -335,6 +335,9 @@ void server_detached(struct transaction *tr)
 	struct transaction_layer *layer = tr->shard->transactions;
 	struct span answer;
 
+	/* The dialog of the 2xx has ended before its ACK came, by a BYE: there is nothing left to be acknowledged. */
+	if (tr->state == TRANSACTION_ACCEPTED)
+		timer_cancel(&tr->retransmit);
 	if (tr->state != TRANSACTION_TRYING && tr->state != TRANSACTION_PROCEEDING)
 		return;
 	answer = reply_write(layer, &tr->flow, message_scan(tr->request), 500, none);

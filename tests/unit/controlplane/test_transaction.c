@@ -174,6 +174,20 @@ static void test_a_100_returns_the_timestamp_and_other_responses_do_not(void **s
 	assert_false(fixture_sent_has(f, 1, "Timestamp"));
 }
 
+static void test_a_2xx_is_repeated_no_more_when_its_user_has_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	user.answer = 200;
+	fixture_request(f, &f->peer, "INVITE", "z9hG4bKa", 1, NULL);
+	fixture_pass(f, 600);
+	assert_int_equal(f->sent_count, 2);
+	transaction_detach(user.transaction);
+	fixture_pass(f, 40000);
+	assert_int_equal(f->sent_count, 2);
+	assert_int_equal(fixture_live(f), 0);
+}
+
 static void test_silent_user_gets_a_100_sent_after_200_ms(void **state)
 {
 	struct fixture *f = *state;
@@ -521,6 +535,7 @@ int main(void)
 		TEST(test_unanswered_non_invite_ends_when_its_client_has_given_up),
 		TEST(test_detached_request_is_answered_500),
 		TEST(test_silent_user_gets_a_100_sent_after_200_ms),
+		TEST(test_a_2xx_is_repeated_no_more_when_its_user_has_gone),
 		TEST(test_a_100_returns_the_timestamp_and_other_responses_do_not),
 		TEST(test_failure_is_repeated_by_timer_g_up_to_t2_until_timer_h),
 		TEST(test_ack_of_a_failure_stops_it_and_is_absorbed_until_timer_i),
