@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 #include "dataplane/netlink.h"
 #include "platforms/base/log.h"
 
-enum { KEEPER_TASKS_MAX = 256, SUBJECT_MAX = 256, VALUE_MAX = 64 };
+enum { KEEPER_TASKS_MAX = 256, SUBJECT_MAX = 256, VALUE_MAX = 64, SEAL = KEEPER_ACTIONS };
 
 struct task {
 	uint32_t action;
@@ -104,10 +105,16 @@ static void (*const undo[])(const struct task *) = {
 	[KEEPER_DIRECTORY] = undo_directory,
 };
 
+static void task_terminate(struct task *t)
+{
+	t->subject[SUBJECT_MAX - 1] = t->value[VALUE_MAX - 1] = '\0';
+}
+
 _Noreturn static void keeper_main(int fd)
 {
 	static struct task tasks[KEEPER_TASKS_MAX];
 	unsigned count = 0;
+	bool sealed = false;
 	char ok = 0;
 
 	/* A supervisor or a terminal signals the whole group: our time comes after the dataplane's. */
@@ -123,11 +130,14 @@ _Noreturn static void keeper_main(int fd)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != sizeof(tasks[count]) || tasks[count].action > KEEPER_DIRECTORY)
+		if (n != sizeof(tasks[count]) || sealed)
 			break;
-		tasks[count].subject[SUBJECT_MAX - 1] = tasks[count].value[VALUE_MAX - 1] = '\0';
-		if (count + 1 < KEEPER_TASKS_MAX)
-			count++;
+		if (tasks[count].action == SEAL)
+			sealed = true;
+		else if (tasks[count].action >= KEEPER_ACTIONS || count + 1 == KEEPER_TASKS_MAX)
+			break;
+		else
+			task_terminate(&tasks[count++]);
 		if (send(fd, &ok, 1, MSG_NOSIGNAL) != 1)
 			break;
 	}
@@ -158,19 +168,32 @@ int keeper_start(void)
 	return 0;
 }
 
+static int task_send(const struct task *t)
+{
+	char ok;
+
+	if (send(keeper.fd, t, sizeof(*t), MSG_NOSIGNAL) != sizeof(*t))
+		return -errno;
+	return recv(keeper.fd, &ok, 1, 0) == 1 ? 0 : -EPIPE;
+}
+
 int keeper_tell(enum keeper_action action, const char *subject, const char *value)
 {
 	struct task t = { .action = action };
-	char ok;
 
 	if (strlen(subject) >= SUBJECT_MAX || (value != NULL && strlen(value) >= VALUE_MAX))
 		return -ENAMETOOLONG;
 	memcpy(t.subject, subject, strlen(subject));
 	if (value != NULL)
 		memcpy(t.value, value, strlen(value));
-	if (send(keeper.fd, &t, sizeof(t), MSG_NOSIGNAL) != sizeof(t))
-		return -errno;
-	return recv(keeper.fd, &ok, 1, 0) == 1 ? 0 : -EPIPE;
+	return task_send(&t);
+}
+
+int keeper_seal(void)
+{
+	const struct task t = { .action = SEAL };
+
+	return task_send(&t);
 }
 
 void keeper_finish(void)

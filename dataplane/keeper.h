@@ -13,12 +13,16 @@ enum keeper_action {
 	KEEPER_XDP, /* subject: interface */
 	KEEPER_FILE, /* subject: path to unlink */
 	KEEPER_DIRECTORY, /* subject: path; its plain files and sockets go too */
+	KEEPER_ACTIONS
 };
 
 /* Forks it. Before threads are started. 0 or -errno. */
 int keeper_start(void);
 /* Undone in reverse order of telling. 0, -ENAMETOOLONG, or -errno when the keeper is gone. */
 int keeper_tell(enum keeper_action action, const char *subject, const char *value);
+/* Nothing can be told from now on: whoever takes over the dataplane, which has no rights any more, must not borrow the keeper's.
+ * A later keeper_tell has all undone at once. 0 or -errno. */
+int keeper_seal(void);
 /* Has everything undone and waits for that. */
 void keeper_finish(void);
 

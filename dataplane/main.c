@@ -102,7 +102,12 @@ static void ports_fini(struct daemon *d)
 static int privileges_init(struct daemon *d)
 {
 	const struct dataplane *dp = d->context;
+	int status = keeper_seal();
 
+	if (status != 0) {
+		log_error("keeper", "is gone", LOG_ERRNO("error", status));
+		return status;
+	}
 	return config_process_drop_privileges(dp->config);
 }
 
