@@ -150,6 +150,7 @@ class Call:
         self.near.destination = self.ok.media()[:2]
         self.a.ack(self.ok)
         self.ack = self.b.expect("ACK")
+        caller.ask(to)  # the SBC acknowledges on its own: now it has the caller's ACK too
 
     def hang_up(self, by="caller"):
         first, second = (self.a, self.b) if by == "caller" else (self.b, self.a)

@@ -195,6 +195,16 @@ class Endpoint:
         with self._changed:
             return [m for m in self.inbox if match(m)]
 
+    def ask(self, to, timeout=5.0):
+        """OPTIONS and its answer. What was sent to there before it has been dealt with by then (one socket, one shard)."""
+        mark, host, there = f"ask-{token()}", bracket(self.host), bracket(to[0])
+        self.send(compose(
+            f"OPTIONS sip:{there} SIP/2.0",
+            [("Via", f"SIP/2.0/UDP {host}:{self.port};branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
+             ("From", f"<sip:ask@{there}>;tag={token()}"), ("To", f"<sip:{there}>"), ("Call-ID", mark), ("CSeq", "1 OPTIONS")],
+        ), to)
+        return self.expect(200, call_id=mark, timeout=timeout)
+
     # --- calls ---
 
     def call(self, to, user, body=b"", caller="alice", headers=(), domain=None):

@@ -11,17 +11,6 @@ from sip import sdp, token
 TO_SBC = (SBC_OUT4, 5060)
 
 
-def ask_alive(endpoint, to=TO_SBC):
-    """OPTIONS and its answer. What was sent before it has been dealt with by then: one socket, one shard."""
-    mark = f"alive-{token()}"
-    endpoint.send(sip.compose(
-        f"OPTIONS sip:{sip.bracket(to[0])} SIP/2.0",
-        [("Via", f"SIP/2.0/UDP {sip.bracket(endpoint.host)}:{endpoint.port};branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
-         ("From", f"<sip:alive@{sip.bracket(to[0])}>;tag={token()}"), ("To", f"<sip:{sip.bracket(to[0])}>"), ("Call-ID", mark), ("CSeq", "1 OPTIONS")],
-    ), to)
-    endpoint.expect(200, call_id=mark)
-
-
 MESSAGES = list(torture.messages())
 
 
@@ -29,8 +18,8 @@ MESSAGES = list(torture.messages())
 def test_a_tortuous_message(stack, name, raw, allowed):
     attacker, pbx = stack.carrier(), stack.pbx()
     attacker.send(raw, TO_SBC)
-    ask_alive(attacker)
-    answers = [m.status for m in attacker.received if not m.call_id.startswith("alive-") and m.status != 100]
+    attacker.ask(TO_SBC)
+    answers = [m.status for m in attacker.received if not m.call_id.startswith("ask-") and m.status != 100]
     assert len(answers) <= 1, answers
     if allowed == "ok":
         assert answers == [200], name
@@ -66,7 +55,7 @@ def test_after_all_of_it_a_call_is_fine(stack):
     attacker = stack.carrier()
     for _, raw, _ in torture.messages():
         attacker.send(raw, TO_SBC)
-        ask_alive(attacker)
+        attacker.ask(TO_SBC)
     attacker.close()
     stack.closing.remove(attacker)
     Call(stack, stack.phone(), stack.pbx()).hang_up()
@@ -78,9 +67,9 @@ def test_500_damaged_invites(stack, seed):
     for i, raw in enumerate(torture.mutations(500, seed)):
         attacker.send(raw, TO_SBC)
         if i % 20 == 19:
-            ask_alive(attacker)
-    ask_alive(attacker)
-    assert not [m for m in attacker.received if m.status and 200 <= m.status < 300 and not m.call_id.startswith("alive-")]
+            attacker.ask(TO_SBC)
+    attacker.ask(TO_SBC)
+    assert not [m for m in attacker.received if m.status and 200 <= m.status < 300 and not m.call_id.startswith("ask-")]
     pbx.close()
     stack.closing.remove(pbx)
     Call(stack, stack.phone(), stack.pbx()).hang_up()
@@ -107,11 +96,11 @@ def test_a_hostile_offer_is_refused_or_passed_on_clean(stack, name, body):
         except AssertionError:
             if pbx.received:
                 raise
-            ask_alive(caller)  # silence is no answer to a well-formed INVITE: keep waiting only while it lives
+            caller.ask(TO_SBC)  # silence is no answer to a well-formed INVITE: keep waiting only while it lives
             final = a.expect(lambda m: m.status and m.status >= 200)
     assert 400 <= final.status < 600
     a.ack(final)
-    ask_alive(caller)
+    caller.ask(TO_SBC)
 
 
 @pytest.mark.parametrize("damage", [
@@ -142,10 +131,10 @@ def test_a_broken_response_harms_only_itself(stack, damage):
     }[damage]
     assert broken != raw
     pbx.send(broken, b.peer)
-    ask_alive(pbx, (SBC_IN4, 5060))
+    pbx.ask((SBC_IN4, 5060))
     b.reply(b.invite, 486, "Busy Here")
     final = a.expect(lambda m: m.status and m.status >= 200)
     a.ack(final)
     b.expect("ACK") if final.status == 486 else None
     assert final.status >= 400
-    ask_alive(phone)
+    phone.ask(TO_SBC)
