@@ -145,6 +145,7 @@ static int workers_init(struct daemon *d)
 	int status = 0;
 
 	s->busy_poll = dp->config->media_manager.poll == CONFIG_POLL_BUSY;
+	hash_key_random(&s->rtcp_key);
 	s->workers = aligned_alloc(RTE_CACHE_LINE_SIZE, s->worker_count * sizeof(*s->workers));
 	if (s->workers == NULL)
 		return -ENOMEM;

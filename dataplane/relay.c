@@ -10,6 +10,7 @@
 #include "dataplane/next_hop.h"
 #include "dataplane/packet.h"
 #include "dataplane/rewrite.h"
+#include "dataplane/rtcp.h"
 #include "dataplane/rtp.h"
 #include "dataplane/worker.h"
 
@@ -153,7 +154,8 @@ static void relay_media(struct worker *w, struct item *it)
 {
 	const struct flow_rule *r = it->rule;
 	struct flow *f = it->flow;
-	const uint8_t *payload = rte_pktmbuf_mtod(it->m, const uint8_t *) + it->p.udp + UDP_HEADER;
+	uint8_t *udp = rte_pktmbuf_mtod(it->m, uint8_t *) + it->p.udp;
+	const uint8_t *payload = udp + UDP_HEADER;
 	enum flow_component c = (it->p.dest_port & htons(1)) != 0 ? FLOW_RTCP : FLOW_RTP;
 	bool measured = (r->flags & RULE_MEASURED) != 0;
 	bool rtcp =
@@ -180,7 +182,7 @@ static void relay_media(struct worker *w, struct item *it)
 			return;
 		}
 	}
-	if (unlikely(!valid)) {
+	if (unlikely(!valid || (rtcp && !rtcp_hide(udp, it->p.payload, &w->shared->rtcp_key)))) {
 		counter_add(&f->malformed, 1);
 		worker_drop(w, it->m, DP_COUNTER_DROP_NOT_RTP);
 		return;

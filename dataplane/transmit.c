@@ -9,7 +9,8 @@ static void flush(struct worker *w, uint16_t device, enum dp_counter full)
 	struct transmit_buffer *b = &w->transmit[device];
 	uint16_t sent = rte_eth_tx_burst(device, w->index, b->packet, b->count);
 
-	worker_count(w, DP_COUNTER_TX_PACKETS, sent);
+	if (full != DP_COUNTER_DROP_MIRROR_FULL) /* a mirror is no port */
+		worker_count(w, DP_COUNTER_TX_PACKETS, sent);
 	if (unlikely(sent < b->count)) {
 		worker_count(w, full, (uint64_t)(b->count - sent));
 		rte_pktmbuf_free_bulk(&b->packet[sent], (unsigned)(b->count - sent));

@@ -14,6 +14,7 @@
 
 #include "dataplane/api.h"
 #include "dataplane/flow.h"
+#include "platforms/base/hash.h"
 
 enum {
 	WORKERS_MAX = 32,
@@ -51,6 +52,7 @@ struct worker_shared {
 	struct rte_rcu_qsbr *rcu;
 	struct worker *workers;
 	unsigned worker_count;
+	struct hash_key rtcp_key; /* of the names that replace CNAMEs; constant */
 	bool busy_poll;
 	atomic_bool stop;
 };

@@ -326,6 +326,25 @@ static void what_cannot_be_relayed_is_dropped_by_name(void **state)
 	wire_bed_free(c.dp);
 }
 
+static void what_rtcp_says_in_words_does_not_cross(void **state)
+{
+	static const uint8_t report[] = { 0x81, 202, 0, 4, 1, 2, 3, 4, 1, 9, 'b', 'o', 'b', '@', '1', '0',
+		'.', '1', '.', 0 };
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	struct call c;
+
+	(void)state;
+	call_open(&c, &q, 1);
+	arrive(&c, 0, "10.0.1.5", 4001, 1, report, sizeof(report));
+	assert_int_equal(wires[1].count, 1);
+	const struct rte_mbuf *m = wires[1].kept[0];
+	assert_null(memmem(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, "bob@", 4));
+	wire_clear();
+	arrive(&c, 0, "10.0.1.5", 4001, 1, report, sizeof(report) - 4); /* cut: what it hides is not known */
+	assert_dropped(&c, DP_COUNTER_DROP_NOT_RTP);
+	wire_bed_free(c.dp);
+}
+
 static void all_else_goes_to_the_kernels_mirror_of_its_interface(void **state)
 {
 	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
@@ -336,6 +355,8 @@ static void all_else_goes_to_the_kernels_mirror_of_its_interface(void **state)
 	call_open(&c, &q, 1);
 	wire_receive(c.dp, 0, 1, wire_frame(1, f, 60)); /* ARP */
 	assert_int_equal(wires[3].count, 1);
+	assert_int_equal(c.dp->shared.workers[0].counter[DP_COUNTER_MIRROR_IN], 1);
+	assert_int_equal(c.dp->shared.workers[0].counter[DP_COUNTER_TX_PACKETS], 0); /* a mirror is no port */
 	wire_clear();
 	size_t n = wire_udp(f, "10.0.1.5", 5060, "10.0.1.1", 5060, "OPTIONS", 7);
 	wire_receive(c.dp, 0, 0, wire_frame(0, f, n));
@@ -477,6 +498,7 @@ int main(void)
 		cmocka_unit_test(rtcp_is_converted_between_a_multiplexing_side_and_one_that_is_not),
 		cmocka_unit_test(other_media_passes_untouched_on_one_port),
 		cmocka_unit_test(what_cannot_be_relayed_is_dropped_by_name),
+		cmocka_unit_test(what_rtcp_says_in_words_does_not_cross),
 		cmocka_unit_test(all_else_goes_to_the_kernels_mirror_of_its_interface),
 		cmocka_unit_test(vlans_are_interfaces_of_their_own),
 		cmocka_unit_test(a_packet_on_another_worker_is_handed_to_the_flows_owner),
