@@ -56,7 +56,7 @@ void shard_timers_changed(struct shard *shard);
 enum { SHARD_TOKEN_MAX = 24 };
 /* A token for Call-IDs, tags and branches that names this shard: two base32 characters of shard, 16 random. Returns buffer. */
 const char *shard_token(struct shard *shard, char buffer[SHARD_TOKEN_MAX]);
-/* The shard that made the token at the start of `text` (behind "z9hG4bK" if there), or -1. */
+/* The shard that made the token `text` (behind "z9hG4bK" if there), or -1 if it is none. */
 int shard_of_token(struct span text, unsigned count);
 
 #endif
