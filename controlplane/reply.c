@@ -147,13 +147,15 @@ void reply_budget_init(struct transaction_layer *layer)
 }
 
 struct span reply_write(struct transaction_layer *layer, const struct sip_flow *flow,
-	const struct scan *request, unsigned status, struct span extra)
+	const struct scan *request, unsigned status, struct span to_tag, struct span extra)
 {
 	char tag[TAG_LENGTH];
 	struct writer out;
 
 	writer_init(&out, layer->text, sizeof(layer->text));
-	reply_head(request, flow, status, (struct span){ NULL, 0 }, stateless_tag(layer, request, tag), &out);
+	if (to_tag.n == 0)
+		to_tag = stateless_tag(layer, request, tag);
+	reply_head(request, flow, status, (struct span){ NULL, 0 }, to_tag, &out);
 	writer_span(&out, extra);
 	message_end(&out, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
 	return out.overflow ? (struct span){ NULL, 0 } : writer_result(&out);
@@ -166,7 +168,7 @@ void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flo
 
 	if (!token_bucket_take(&layer->stateless, 1, clock_now_us()))
 		return;
-	text = reply_write(layer, flow, request, status, extra);
+	text = reply_write(layer, flow, request, status, (struct span){ NULL, 0 }, extra);
 	if (text.n)
 		transport_send(flow, text);
 }

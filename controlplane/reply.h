@@ -13,10 +13,10 @@ struct transaction_layer;
  * it has one or the tag is empty), Call-ID, CSeq. */
 void reply_head(const struct scan *request, const struct sip_flow *flow, unsigned status, struct span reason,
 	struct span to_tag, struct writer *out);
-/* A whole response without headers of its own into the layer's scratch text, with a To tag that is a keyed hash of the request:
+/* A whole response without headers of its own into the layer's scratch text. `to_tag` empty: a keyed hash of the request, so that
  * repetitions get the same. Empty if it does not fit. */
 struct span reply_write(struct transaction_layer *layer, const struct sip_flow *flow,
-	const struct scan *request, unsigned status, struct span extra);
+	const struct scan *request, unsigned status, struct span to_tag, struct span extra);
 /* Sends an answer that leaves no state (RFC 3261 section 8.2.7). `extra` = complete header lines or empty. Bounded per second: above it, silence. */
 void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flow, const struct scan *request,
 	unsigned status, struct span extra);

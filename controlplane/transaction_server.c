@@ -195,6 +195,16 @@ static void cancel_deliver(struct transaction *tr, const struct sip_flow *flow, 
 	message_free(cancel);
 }
 
+/* The To tag of the last response; empty if it had none, or there is no response yet. */
+static struct span last_tag(const struct transaction *tr)
+{
+	struct transaction_layer *layer = tr->shard->transactions;
+
+	if (scan_message(&layer->own, sent_span(tr->sent), true, &layer->own_limits) != SCAN_OK)
+		return none;
+	return layer->own.to_tag;
+}
+
 void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes)
 {
 	const struct scan *scan = &layer->received;
@@ -214,7 +224,8 @@ void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow,
 		return;
 	}
 	/* RFC 3261 section 9.2: 200 in any case; it has an effect only while the INVITE is unanswered. */
-	answer = reply_write(layer, flow, scan, 200, none);
+	answer = reply_write(layer, flow, scan, 200,
+		invite->kind == TABLE_TRANSACTION ? last_tag(invite->owner) : none, none);
 	if (answer.n) {
 		transport_send(flow, answer);
 		tombstone_add(layer, &key, flow, answer, 64 * layer->shard->config->sip.t1_ms);
@@ -340,7 +351,7 @@ void server_detached(struct transaction *tr)
 		timer_cancel(&tr->retransmit);
 	if (tr->state != TRANSACTION_TRYING && tr->state != TRANSACTION_PROCEEDING)
 		return;
-	answer = reply_write(layer, &tr->flow, message_scan(tr->request), 500, none);
+	answer = reply_write(layer, &tr->flow, message_scan(tr->request), 500, none, none);
 	if (answer.n == 0 || transaction_respond(tr, 500, answer) < 0)
 		transaction_finish(tr, TRANSACTION_TRANSPORT_ERROR);
 }

@@ -349,6 +349,18 @@ static void test_cancel_is_answered_and_handed_up_once(void **state)
 	assert_string_equal(f->sent[3].text, f->sent[1].text);
 }
 
+static void test_the_200_of_a_cancel_has_the_to_tag_of_the_invites_responses(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_request(f, &f->peer, "INVITE", "z9hG4bKa", 1, NULL);
+	reply(180);
+	assert_true(fixture_sent_has(f, 0, ";tag=ours\r\n"));
+	fixture_request(f, &f->peer, "CANCEL", "z9hG4bKa", 1, NULL);
+	assert_true(fixture_sent_starts(f, 1, "SIP/2.0 200 "));
+	assert_true(fixture_sent_has(f, 1, ";tag=ours\r\n"));
+}
+
 static void test_cancel_after_the_final_response_is_answered_and_has_no_effect(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +557,7 @@ int main(void)
 		TEST(test_lost_ack_comes_with_the_next_2xx),
 		TEST(test_2xx_without_a_tag_is_not_sent),
 		TEST(test_cancel_is_answered_and_handed_up_once),
+		TEST(test_the_200_of_a_cancel_has_the_to_tag_of_the_invites_responses),
 		TEST(test_cancel_after_the_final_response_is_answered_and_has_no_effect),
 		TEST(test_stray_cancel_is_answered_481_with_the_same_tag_each_time),
 		TEST(test_cancel_needs_branch_and_sent_by),
