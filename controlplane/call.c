@@ -44,6 +44,7 @@ static const struct call_transition transitions[CALL_STATE_COUNT][CALL_EVENT_COU
 	[CALL_ANSWERED] = {
 		ROW(ACK)          = { invite_acked, CALL_ESTABLISHED },
 		ROW(NO_ACK)       = { bye_both, CALL_ENDING },
+		ROW(FAILED)       = { invite_answer_given_up, CALL_ENDING },
 		ROW(BYE)          = { bye_wait, CALL_HANGUP },
 		ROW(BROKEN)       = { bye_callee, CALL_HANGUP },
 	},

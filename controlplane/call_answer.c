@@ -105,6 +105,8 @@ void invite_answer(struct call *call, const struct call_event *event)
 	timer_cancel(&call->timer);
 	call->ack_due = true;
 	result = leg_take_response(callee, event->message);
+	if (!message_is_parsed(event->message))
+		result = -EINVAL;
 	confirm_fork(call, tag);
 	if (result == 0 && call->offerless) {
 		call_put_aside(call, sdp);
@@ -138,11 +140,17 @@ void invite_answer_leased(struct call *call, const struct call_event *event)
 	}
 	/* A 2xx without one: what its 18x said stands, but this response must say it again (RFC 3261 section 13.2.1). */
 	written = sdp.n ? writer_result(&body) : media_written(call->media, LEG_CALLER);
+	if (invite_respond(caller, 200, caller->local_tag, event->message, written)) {
+		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
+					   .side = LEG_CALLER,
+					   .status = 500,
+					   .cause = "answer cannot be sent" });
+		return;
+	}
 	call->caller_answered = true;
 	call->answered_ms = clock_now_ms();
 	call->status = 200;
 	shard_count(call->shard, CALLS_ANSWERED);
-	invite_respond(caller, 200, caller->local_tag, event->message, written);
 }
 
 static void respond_failure(struct call *call, unsigned status, const char *cause, bool retry)

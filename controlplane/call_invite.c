@@ -23,7 +23,11 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 		return;
 	if (scan->status < 200)
 		event.type = CALL_EVENT_PROVISIONAL;
-	else if (scan->status >= 300)
+	else if (scan->status >= 300 && !message_is_parsed(response)) {
+		event.type = CALL_EVENT_FAILED;
+		event.status = 502;
+		event.cause = "unreadable response from the callee";
+	} else if (scan->status >= 300)
 		event.type = CALL_EVENT_REJECT;
 	else if (leg->remote_tag) {
 		if (!span_equal(span_from(leg->remote_tag), scan->to_tag))

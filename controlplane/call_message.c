@@ -26,7 +26,7 @@ static enum hide_kind kind_of_status(unsigned status)
 					      : HIDE_FAILURE;
 }
 
-void invite_respond(
+int invite_respond(
 	struct leg *leg, unsigned status, const char *tag, const struct message *from, struct span body)
 {
 	char text[CALL_MESSAGE_MAX];
@@ -34,7 +34,7 @@ void invite_respond(
 	int error;
 
 	if (!leg->server_invite)
-		return;
+		return 0;
 	writer_init(&out, text, sizeof(text));
 	transaction_response_begin(
 		leg->server_invite, status, span_from(sip_reason(status)), span_from(tag), &out);
@@ -49,9 +49,14 @@ void invite_respond(
 	message_end(&out, SPAN("application/sdp"), body);
 	error = out.overflow ? -EMSGSIZE
 			     : transaction_respond(leg->server_invite, status, writer_result(&out));
-	if (error && error != -EALREADY)
-		log_warning("call", "response not sent", LOG_UINT("call", leg->call->id),
-			LOG_UINT("status", status), LOG_ERRNO("error", error));
+	if (!error || error == -EALREADY)
+		return 0;
+	log_warning("call", "response not sent", LOG_UINT("call", leg->call->id), LOG_UINT("status", status),
+		LOG_ERRNO("error", error));
+	/* Short, and without anything of the other side's: whoever waits for a final response gets one. */
+	if (status >= 200)
+		transaction_reply(leg->server_invite, 500, span_from(tag), (struct span){ NULL, 0 });
+	return error;
 }
 
 void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag, struct span body)

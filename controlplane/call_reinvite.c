@@ -99,7 +99,9 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 {
 	struct leg *leg = arg;
 	unsigned status = message_scan(response)->status;
-	struct reinvite_event event = { .status = status, .message = response };
+	/* A refusal that cannot be read is passed on by its code alone. */
+	bool readable = status < 300 || message_is_parsed(response);
+	struct reinvite_event event = { .status = status, .message = readable ? response : NULL };
 
 	if (status < 200)
 		return;
@@ -271,12 +273,12 @@ static void send_on(struct call *call, const struct reinvite_event *event)
 			timer_expired, call);
 }
 
-static void answer_asker(struct call *call, unsigned status, const struct message *from, struct span body)
+static int answer_asker(struct call *call, unsigned status, const struct message *from, struct span body)
 {
 	struct leg *leg = asker(call);
 
 	timer_cancel(&call->reinvite.timer);
-	invite_respond(leg, status, leg->local_tag, from, body);
+	return invite_respond(leg, status, leg->local_tag, from, body);
 }
 
 static void refuse(struct call *call, const struct reinvite_event *event)
@@ -325,7 +327,10 @@ static void take_answer(struct call *call, const struct reinvite_event *event)
 
 	timer_cancel(&call->reinvite.timer);
 	leg_refresh_target(leg, event->message);
-	if (call->reinvite.offerless) {
+	if (!message_is_parsed(event->message)) {
+		call->ack_due = true;
+		result = -EINVAL;
+	} else if (call->reinvite.offerless) {
 		call->ack_due = true;
 		call_put_aside(call, sdp);
 		result = call->offer ? media_offer(call->media, leg->side, sdp) : -ENOMEM;
@@ -350,7 +355,9 @@ static void relay_answer(struct call *call, const struct reinvite_event *event)
 	writer_init(&body, text, sizeof(text));
 	if (media_write(call->media, asker(call)->side, sdp, &body))
 		body.len = 0;
-	answer_asker(call, 200, event->message, writer_result(&body));
+	/* The other side speaks by the new description already, the asker never will. */
+	if (answer_asker(call, 200, event->message, writer_result(&body)))
+		call_breaks(call, "answer to a re-INVITE cannot be sent");
 }
 
 /* The asked side has changed its mind already; there is no common description any more. */

@@ -34,19 +34,19 @@ enum call_state {
 		CALL_STATE_COUNT
 };
 
-#define CALL_EVENTS(X)                                                 \
-	X(LEASED) /* the dataplane gave ports */                       \
-	X(LEASE_FAILED) /* status: what the caller gets */             \
-	X(PROVISIONAL) /* 101..199 from the callee: message */         \
-	X(ANSWER) /* 2xx from the callee: message */                   \
-	X(REJECT) /* 300..699 from the callee: message, status */      \
-	X(FAILED) /* no final response: status */                      \
-	X(CANCEL) /* by the caller: message or NULL */                 \
-	X(ACK) /* by the caller, of our 2xx: message */                \
-	X(NO_ACK) /* none within 64*T1 */                              \
-	X(BYE) /* from `side`: message, transaction */                 \
-	X(BYE_DONE) /* a BYE of ours was answered, or never will be */ \
-	X(TIMER) /* Timer C; max-call-duration */                      \
+#define CALL_EVENTS(X)                                                           \
+	X(LEASED) /* the dataplane gave ports */                                 \
+	X(LEASE_FAILED) /* status: what the caller gets */                       \
+	X(PROVISIONAL) /* 101..199 from the callee: message */                   \
+	X(ANSWER) /* 2xx from the callee: message */                             \
+	X(REJECT) /* 300..699 from the callee: message, status */                \
+	X(FAILED) /* no final response, or none that can be passed on: status */ \
+	X(CANCEL) /* by the caller: message or NULL */                           \
+	X(ACK) /* by the caller, of our 2xx: message */                          \
+	X(NO_ACK) /* none within 64*T1 */                                        \
+	X(BYE) /* from `side`: message, transaction */                           \
+	X(BYE_DONE) /* a BYE of ours was answered, or never will be */           \
+	X(TIMER) /* Timer C; max-call-duration */                                \
 	X(BROKEN) /* media or a dialog is gone: end it; cause */
 
 enum call_event_type {
@@ -165,8 +165,8 @@ void invite_acked(struct call *call, const struct call_event *event);
 
 /* call_message.c */
 /* Contact, Allow, Server, Record-Route of the request and what of `from` may cross, then body; sends it to the server
- * transaction of the leg. `from` may be NULL. */
-void invite_respond(
+ * transaction of the leg. `from` may be NULL. 0; or -errno, and what should have been a final response has become a 500. */
+int invite_respond(
 	struct leg *leg, unsigned status, const char *tag, const struct message *from, struct span body);
 /* ACK of a 2xx to our INVITE on that leg. `body` may be empty. */
 void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag, struct span body);

@@ -132,6 +132,16 @@ refused:
 	return -EINVAL;
 }
 
+struct message *message_unparsed(const struct scan *scan, struct span text, const struct sip_flow *flow)
+{
+	return message_new(scan, text, flow);
+}
+
+bool message_is_parsed(const struct message *message)
+{
+	return message->sip != NULL;
+}
+
 void message_free(struct message *message)
 {
 	if (!message)

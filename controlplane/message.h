@@ -31,6 +31,10 @@ struct name_addr {
  * 0; or -EINVAL with *status = the response a request deserves (400, 416, 505, 483 ...; 0 = drop silently). */
 int message_parse(const struct scan *scan, struct span text, const struct sip_flow *flow,
 	struct message **out, unsigned *status);
+/* A response that message_parse has refused, as far as the pre-scan's index goes: enough to end the dialog that it makes. NULL
+ * without memory. */
+struct message *message_unparsed(const struct scan *scan, struct span text, const struct sip_flow *flow);
+bool message_is_parsed(const struct message *message);
 void message_free(struct message *message);
 
 const struct scan *message_scan(const struct message *message);

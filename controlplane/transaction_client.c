@@ -271,7 +271,11 @@ void client_response(struct transaction_layer *layer, const struct sip_flow *flo
 	}
 	if (message_parse(scan, bytes, flow, &message, &status) < 0) {
 		shard_count(layer->shard, PARSE_FAILED);
-		return;
+		/* A final response to an INVITE comes again until its ACK, and the caller waits meanwhile: it is handed up as it is. */
+		message = tr->kind == MACHINE_ICT && scan->status >= 200 ? message_unparsed(scan, bytes, flow)
+									 : NULL;
+		if (!message)
+			return;
 	}
 	if (scan->status < 200)
 		provisional(tr, message, hash_bytes(&layer->tag_key, bytes.p, bytes.n));

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Calls from INVITE to BYE, between two peers and a dataplane that do what the test says. */
+#include "controlplane/call_state.h"
 #include "tests/unit/controlplane/call_fixture.h"
+
+/* Well-formed, but too short for libosip2. */
+#define UNREADABLE "Contact: <tel:1>\r\n"
 
 static char invite[FIXTURE_TEXT_MAX];
 
@@ -559,6 +563,110 @@ static void test_a_late_answer_with_an_unusable_contact_is_hung_up_all_the_same(
 	assert_over(w);
 }
 
+/* --- what cannot be read or written --------------------------------------------------------------------------------------- */
+
+static void test_an_answer_the_parser_refuses_ends_the_call_at_once_on_both_sides(void **state)
+{
+	struct call_world *w = *state;
+	char bye[FIXTURE_TEXT_MAX];
+
+	start_call(w, PHONE_SDP, invite);
+	respond(w, &w->f->other, invite, 200, "pbx1", UNREADABLE, PBX_SDP);
+	assert_int_equal(fixture_counter(w->f, CP_COUNTER_PARSE_FAILED), 1);
+	take(w, &w->f->peer, "SIP/2.0 502 ");
+	w->looked = 0;
+	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx1\r\n");
+	snprintf(bye, sizeof(bye), "%s", take(w, &w->f->other, "BYE "));
+	/* Its repetition gets the ACK again, and nobody else hears of it. */
+	respond(w, &w->f->other, invite, 200, "pbx1", UNREADABLE, PBX_SDP);
+	take(w, &w->f->other, "ACK ");
+	assert_int_equal(w->looked, w->f->sent_count);
+	respond(w, &w->f->other, bye, 200, NULL, "", NO_SDP);
+	assert_over(w);
+}
+
+static void test_a_refusal_the_parser_refuses_is_acknowledged_and_becomes_502(void **state)
+{
+	struct call_world *w = *state;
+
+	start_call(w, PHONE_SDP, invite);
+	respond(w, &w->f->other, invite, 302, "pbx1", UNREADABLE, NO_SDP);
+	assert_int_equal(fixture_counter(w->f, CP_COUNTER_PARSE_FAILED), 1);
+	take(w, &w->f->peer, "SIP/2.0 502 ");
+	w->looked = 0;
+	take(w, &w->f->other, "ACK ");
+	assert_over(w);
+}
+
+static void test_an_answer_to_a_reinvite_the_parser_refuses_ends_the_call(void **state)
+{
+	struct call_world *w = *state;
+
+	establish(w, invite);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "INVITE "), 200, NULL, UNREADABLE, PBX_SDP);
+	take(w, &w->f->other, "ACK ");
+	take(w, &w->f->peer, "SIP/2.0 500 ");
+	respond(w, &w->f->peer, take(w, &w->f->peer, "BYE "), 200, NULL, "", NO_SDP);
+	w->looked = 0;
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	assert_over(w);
+}
+
+static unsigned refusals;
+
+/* The fixture keeps no message so long as those. */
+static int capture_short(void *arg, const struct sip_flow *flow, struct span message)
+{
+	refusals += span_starts_case(message, SPAN("SIP/2.0 500 "));
+	return message.n < FIXTURE_TEXT_MAX ? fixture_capture(arg, flow, message) : 0;
+}
+
+/* An INVITE whose Via lines, which each response repeats, leave no room in CALL_MESSAGE_MAX. */
+static void start_call_with_long_vias(struct call_world *w)
+{
+	static char text[2 * 32768];
+	char end[2048];
+	struct config_sip *sip = &w->f->config.sip;
+	size_t length;
+
+	sip->max_message_udp = sip->max_header_block = sizeof(text);
+	write_body(end, sizeof(end), PHONE_SDP);
+	length = (size_t)snprintf(text, sizeof(text),
+		"INVITE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.0.2.9:5070;branch=z9hG4bKlong\r\n");
+	for (unsigned i = 0; i < 25; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length,
+			"Via: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bK%01400u\r\n", i);
+	length += (size_t)snprintf(text + length, sizeof(text) - length,
+		"Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.9>;tag=from1\r\nTo: <sip:1000@192.0.2.1>\r\n"
+		"Call-ID: call1@192.0.2.9\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.9:5070>\r\n%s",
+		end);
+	assert_in_range(length, CALL_MESSAGE_MAX, sizeof(text) - 1);
+	transaction_receive(&w->f->shard, &w->f->peer, (struct span){ text, length });
+	fake_answer_all();
+	snprintf(invite, sizeof(invite), "%s", take(w, &w->f->other, "INVITE "));
+}
+
+static void test_an_answer_that_cannot_be_sent_becomes_500_and_the_callee_is_hung_up(void **state)
+{
+	struct call_world *w = *state;
+
+	refusals = 0;
+	w->f->private.capture = capture_short;
+	start_call_with_long_vias(w);
+	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+	assert_int_equal(refusals, 1);
+	take(w, &w->f->other, "ACK ");
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	assert_over(w);
+	assert_int_equal(fixture_counter(w->f, CP_COUNTER_CALLS_ANSWERED), 0);
+	assert_int_equal(fixture_counter(w->f, CP_COUNTER_CALLS_FAILED), 1);
+	/* The 500 waits for its ACK no longer than Timer H: nothing is left behind. */
+	fixture_pass(w->f, 70000);
+	assert_int_equal(fixture_live(w->f), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -596,6 +704,10 @@ int main(void)
 		TEST(test_a_request_that_does_not_count_up_is_refused),
 		TEST(test_an_offer_of_srtp_alone_is_488),
 		TEST(test_the_api_shows_calls_in_order_and_by_pages),
+		TEST(test_an_answer_the_parser_refuses_ends_the_call_at_once_on_both_sides),
+		TEST(test_a_refusal_the_parser_refuses_is_acknowledged_and_becomes_502),
+		TEST(test_an_answer_to_a_reinvite_the_parser_refuses_ends_the_call),
+		TEST(test_an_answer_that_cannot_be_sent_becomes_500_and_the_callee_is_hung_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
