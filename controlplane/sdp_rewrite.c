@@ -330,9 +330,10 @@ static void write_timing(const struct sdp *sdp, struct writer *out)
 	write_line(out, 't', SPAN("0 0"));
 }
 
-static bool is_relayed(const struct sdp_media *media, const struct sdp_rewrite_media *ours)
+/* `known`: its formats may cross; without any there is nothing to offer and the stream is off. */
+static bool is_relayed(const struct sdp_media *media, const struct sdp_rewrite_media *ours, bool known)
 {
-	return media->port != 0 && !ours->reject && address_is_set(&ours->local);
+	return known && media->port != 0 && !ours->reject && address_is_set(&ours->local);
 }
 
 static bool protocol_is_rtp(struct span protocol)
@@ -341,12 +342,12 @@ static bool protocol_is_rtp(struct span protocol)
 }
 
 static void write_media(const struct sdp *sdp, const struct sdp_media *media,
-	const struct sdp_rewrite_media *ours, const union address *session, struct far_names *names,
-	struct writer *out)
+	const struct sdp_rewrite_media *ours, bool known, const union address *session,
+	struct far_names *names, struct writer *out)
 {
 	const unsigned first = media->first_line + 1;
 	const unsigned end = media->first_line + media->line_count;
-	bool relayed = is_relayed(media, ours);
+	bool relayed = is_relayed(media, ours, known);
 
 	writer_text(out, "m=");
 	writer_span(out, media->type);
@@ -355,7 +356,7 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 	writer_char(out, ' ');
 	writer_span(out, media->protocol);
 	writer_char(out, ' ');
-	writer_span(out, formats_pass(media->formats, names) ? media->formats : SPAN("0"));
+	writer_span(out, known ? media->formats : SPAN("0"));
 	writer_text(out, "\r\n");
 	/* A stream that is off has nothing to describe (RFC 3264 section 6). */
 	if (!relayed)
@@ -371,11 +372,11 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 }
 
 /* c= of the session: where its first stream goes. */
-static const union address *session_address(
-	const struct sdp *sdp, const struct sdp_origin *origin, const struct sdp_rewrite_media *media)
+static const union address *session_address(const struct sdp *sdp, const struct sdp_origin *origin,
+	const struct sdp_rewrite_media *media, const bool *known)
 {
 	for (unsigned i = 0; i < sdp->media_count; i++)
-		if (is_relayed(&sdp->media[i], &media[i]))
+		if (is_relayed(&sdp->media[i], &media[i], known[i]))
 			return &media[i].local;
 	return &origin->address;
 }
@@ -384,10 +385,14 @@ int sdp_rewrite(const struct sdp *sdp, const struct sdp_origin *origin, const st
 	struct writer *out)
 {
 	const unsigned session_end = sdp->media_count ? sdp->media[0].first_line : sdp->line_count;
-	const union address *session = session_address(sdp, origin, media);
+	const union address *session;
+	bool known[SDP_MEDIA_MAX];
 	struct far_names names;
 
 	names_collect(sdp, &names);
+	for (unsigned i = 0; i < sdp->media_count; i++)
+		known[i] = formats_pass(sdp->media[i].formats, &names);
+	session = session_address(sdp, origin, media, known);
 	writer_text(out, "v=0\r\no=- ");
 	writer_uint(out, origin->session_id);
 	writer_char(out, ' ');
@@ -400,6 +405,6 @@ int sdp_rewrite(const struct sdp *sdp, const struct sdp_origin *origin, const st
 	write_timing(sdp, out);
 	write_attributes(sdp, 0, session_end, &names, out);
 	for (unsigned i = 0; i < sdp->media_count; i++)
-		write_media(sdp, &sdp->media[i], &media[i], session, &names, out);
+		write_media(sdp, &sdp->media[i], &media[i], known[i], session, &names, out);
 	return out->overflow ? -ENOSPC : 0;
 }

@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(second.media_count == first.media_count);
 	for (unsigned i = 0; i < first.media_count; i++) {
 		require(span_equal(first.media[i].formats, second.media[i].formats) ||
-			first.media[i].formats.n == 0);
+			second.media[i].port == 0);
 		require(second.media[i].port == 0 || second.media[i].direction == first.media[i].direction);
 		require(second.media[i].port == 0 || address_equal(&second.media[i].rtp, &ours[i].local));
 	}

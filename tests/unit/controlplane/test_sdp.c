@@ -456,6 +456,18 @@ static void formats_that_name_a_host_are_not_written(void **state)
 		     "m=application 0 TCP/X 0\r\nm=message 0 TCP/MSRP *\r\n");
 }
 
+/* Found by fuzzing: the stream was offered with payload type 0, which nobody had named. */
+static void a_stream_whose_formats_do_not_cross_is_off(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP "
+			       "8 10.0.0.9\r\n"
+			       "a=rtpmap:8 PCMA/8000\r\nm=audio 4002 RTP/AVP 8\r\n"),
+		0);
+	assert_string_equal(
+		rewrite(), HEAD "t=0 0\r\nm=audio 0 RTP/AVP 0\r\nm=audio 10002 RTP/AVP 8\r\na=sendrecv\r\n");
+}
+
 /* Searching 16 KB for names that nearly occur everywhere took 200 us. */
 static void the_search_for_names_is_bounded(void **state)
 {
@@ -584,6 +596,7 @@ int main(void)
 		TEST(a_broken_rtcp_attribute_is_as_if_it_were_not_there),
 		TEST(streams_that_are_off_or_rejected_get_port_zero),
 		TEST(formats_that_name_a_host_are_not_written),
+		TEST(a_stream_whose_formats_do_not_cross_is_off),
 		TEST(the_search_for_names_is_bounded),
 		TEST(families_and_addresses_may_differ_by_stream),
 		TEST(rtcp_mux_passes_only_when_allowed),
