@@ -190,10 +190,11 @@ check-built:
 	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/clang CC=clang all
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory -j2 asan
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(CHECK_FUZZ_SECONDS)
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(CHECK_FUZZ_SECONDS) FUZZ_SEED=1
 	@$(MAKE) --no-print-directory integration
 
 CHECK_FUZZ_SECONDS ?= 10
+FUZZ_SEED ?=
 PYTEST_ARGS ?=
 integration: all
 	@$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) tests/integration
@@ -214,7 +215,7 @@ bench: all bench-build
 
 fuzz:
 	@$(MAKE) --no-print-directory -j2 SAN=fuzz fuzz-build
-	@BUILD=$(BUILD) tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+	@BUILD=$(BUILD) FUZZ_SEED=$(FUZZ_SEED) tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
 asan:
 	@$(MAKE) --no-print-directory SAN=asan all unit
