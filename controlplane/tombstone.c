@@ -5,9 +5,6 @@
 
 #include "controlplane/transaction_internal.h"
 
-/* Times `max-transactions`: at a steady rate a tombstone lives longer than its transaction did, and costs much less. */
-enum { TOMBSTONES_PER_TRANSACTION = 4 };
-
 static void count_set(struct transaction_layer *layer, uint32_t count)
 {
 	__atomic_store_n(&layer->tombstone_count, count, __ATOMIC_RELAXED);
@@ -38,7 +35,7 @@ static void deadline_passed(struct timer *timer, void *arg)
 static struct tombstone *tombstone_new(
 	struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes, unsigned linger_ms)
 {
-	uint64_t limit = (uint64_t)layer->shard->config->sip.max_transactions * TOMBSTONES_PER_TRANSACTION;
+	uint64_t limit = (uint64_t)layer->shard->config->sip.max_transactions * LINGERING_PER_TRANSACTION;
 	struct tombstone *stone = malloc(sizeof(*stone) + bytes.n);
 
 	/* Without memory a late repetition meets no one: it is a stray then, which is safe. */

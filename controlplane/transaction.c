@@ -149,6 +149,14 @@ static void live_count_set(struct transaction_layer *layer, uint32_t count)
 	__atomic_store_n(&layer->live_count, count, __ATOMIC_RELAXED);
 }
 
+bool transaction_layer_is_full(const struct transaction_layer *layer)
+{
+	uint64_t limit = layer->shard->config->sip.max_transactions;
+
+	return layer->live_count - layer->lingering_count >= limit ||
+	       layer->lingering_count >= limit * LINGERING_PER_TRANSACTION;
+}
+
 struct transaction *transaction_new(
 	struct transaction_layer *layer, enum machine_kind kind, const struct sip_flow *flow)
 {
@@ -179,6 +187,7 @@ void transaction_free(struct transaction *tr)
 	table_remove(&tr->dialog);
 	list_remove(tr);
 	live_count_set(layer, layer->live_count - 1);
+	layer->lingering_count -= tr->lingers;
 	osip_machine_free(tr->machine);
 	client_dialogs_free(tr);
 	message_free(tr->request);
@@ -283,7 +292,8 @@ int transaction_layer_open(struct shard *shard, const struct transaction_core *c
 	hash_key_random(&layer->tag_key);
 	own_limits_set(&layer->own_limits, sip);
 	reply_budget_init(layer);
-	result = table_init(&layer->table, 2 * (size_t)sip->max_transactions);
+	/* Most of what is in it lingers. */
+	result = table_init(&layer->table, (size_t)sip->max_transactions * LINGERING_PER_TRANSACTION / 2);
 	if (result == 0)
 		result = osip_engine_new(sip, machine_sends, &layer->engine);
 	if (result < 0) {

@@ -44,7 +44,7 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 	if (result < 0)
 		return result;
 	/* BYE and CANCEL are no more than there are calls, and must go out however full it is. */
-	if (layer->live_count >= shard->config->sip.max_transactions && own->method == SIP_METHOD_INVITE) {
+	if (own->method == SIP_METHOD_INVITE && transaction_layer_is_full(layer)) {
 		shard_count(shard, TRANSACTION_LIMIT);
 		return -ENOBUFS;
 	}
@@ -180,6 +180,8 @@ static void success(struct transaction *tr, const struct message *response)
 		osip_machine_free(tr->machine);
 		tr->machine = NULL;
 		tr->state = TRANSACTION_ACCEPTED;
+		tr->lingers = true;
+		tr->shard->transactions->lingering_count++;
 		free(tr->sent);
 		tr->sent = NULL;
 		timer_cancel(&tr->retransmit);

@@ -12,6 +12,9 @@
 enum {
 	TRANSACTION_TEXT_MAX = 65536, /* a datagram cannot be longer */
 	TRANSACTION_TAGS_MAX = 8, /* dialogs of one INVITE of ours: its answer and seven forks */
+	/* Times `max-transactions`: how many may linger, as tombstones and as answered INVITEs of ours that wait for forks. They stay
+	 * for 32 s each, much longer than what they were, and cost some hundred bytes where that costs 20 KB. */
+	LINGERING_PER_TRANSACTION = 16,
 };
 
 /* Bytes as they were sent. */
@@ -54,6 +57,7 @@ struct transaction {
 	int send_error;
 	bool cancel_wanted, cancel_sent; /* client INVITE */
 	bool cancelled; /* server INVITE: a CANCEL came */
+	bool lingers; /* client INVITE: in the layer's lingering_count */
 	struct sent *reason; /* of the CANCEL that waits for a provisional response */
 	unsigned dialogs;
 	struct accepted_dialog *accepted; /* client INVITE, from ACCEPTED on: `dialogs` entries */
@@ -83,6 +87,8 @@ struct transaction_layer {
 	unsigned depth; /* calls into the layer under way: `ended` comes when it is 0 */
 	bool closing;
 	uint32_t live_count, tombstone_count; /* others read relaxed */
+	uint32_t
+		lingering_count; /* of the live ones: client INVITEs with a 2xx, without machine and request */
 	struct tombstone *oldest, **newest;
 	struct config_sip
 		own_limits; /* of what we write ourselves: an answer repeats a peer's text and adds to it */
@@ -95,6 +101,8 @@ struct transaction_layer {
 /* transaction.c */
 struct transaction *transaction_new(
 	struct transaction_layer *layer, enum machine_kind kind, const struct sip_flow *flow);
+/* No room for what starts something (`max-transactions`). */
+bool transaction_layer_is_full(const struct transaction_layer *layer);
 void transaction_enter(struct transaction_layer *layer);
 void transaction_leave(struct transaction_layer *layer);
 /* `ended` follows when the layer is left; the user may still use the pointer until then. */

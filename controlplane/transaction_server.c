@@ -110,8 +110,7 @@ void server_request(struct transaction_layer *layer, const struct sip_flow *flow
 		}
 	}
 	/* Those who are full must still be able to hang up. */
-	if (layer->live_count >= layer->shard->config->sip.max_transactions &&
-		(!in_dialog || scan->method == SIP_METHOD_INVITE)) {
+	if ((!in_dialog || scan->method == SIP_METHOD_INVITE) && transaction_layer_is_full(layer)) {
 		refuse_full(layer, flow);
 		return;
 	}

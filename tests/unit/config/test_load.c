@@ -110,7 +110,7 @@ static void an_empty_file_is_the_defaults(void **state)
 	assert_int_equal(config->sip.max_headers, 128);
 	assert_int_equal(config->sip.max_separators, 256);
 	assert_int_equal(config->sip.max_via, 70);
-	assert_int_equal(config->sip.max_transactions, 200000);
+	assert_int_equal(config->sip.max_transactions, 50000);
 	assert_int_equal(config->sip.max_calls, 50000);
 	assert_int_equal(config->sip.max_sdp_lines, 256);
 	assert_int_equal(config->sip.max_sdp_media, 16);

@@ -474,17 +474,18 @@ static void test_tombstones_have_a_bound_and_the_oldest_goes(void **state)
 
 	f->config.sip.max_transactions = 16;
 	user.answer = 200;
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 300; i++) {
 		snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
 		fixture_request(f, &f->peer, "OPTIONS", branch, i, NULL);
 		fixture_pass(f, 10);
+		f->sent_count = 0;
 	}
-	assert_int_equal(user.requests, 100);
-	assert_in_range(fixture_tombstones(f), 16, 64);
-	fixture_request(f, &f->peer, "OPTIONS", "z9hG4bK99", 99, NULL);
-	assert_int_equal(user.requests, 100);
+	assert_int_equal(user.requests, 300);
+	assert_int_equal(fixture_tombstones(f), 16 * LINGERING_PER_TRANSACTION);
+	fixture_request(f, &f->peer, "OPTIONS", "z9hG4bK299", 299, NULL);
+	assert_int_equal(user.requests, 300);
 	fixture_request(f, &f->peer, "OPTIONS", "z9hG4bK0", 0, NULL);
-	assert_int_equal(user.requests, 101);
+	assert_int_equal(user.requests, 301);
 }
 
 /* --- where responses go ------------------------------------------------------------------------------------------ */

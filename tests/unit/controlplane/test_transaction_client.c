@@ -505,6 +505,26 @@ static void test_full_table_refuses_an_invite_but_not_what_ends_a_call(void **st
 	client = first;
 }
 
+/* At a steady rate of calls they are most of what there is, for 32 s each, and a full table would be a low ceiling. */
+static void test_an_answered_invite_that_waits_for_forks_leaves_its_room_to_others(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.sip.max_transactions = 1;
+	for (unsigned i = 0; i < LINGERING_PER_TRANSACTION; i++) {
+		assert_int_equal(send_request(f, "INVITE"), 0);
+		respond(f, 180, "t1", "INVITE");
+		assert_true(transaction_layer_is_full(f->shard.transactions));
+		respond(f, 200, "t1", "INVITE");
+		transaction_detach(client);
+	}
+	assert_int_equal(fixture_live(f), LINGERING_PER_TRANSACTION);
+	assert_int_equal(send_request(f, "INVITE"), -ENOBUFS);
+	fixture_pass(f, 33000);
+	assert_int_equal(fixture_live(f), 0);
+	assert_int_equal(send_request(f, "INVITE"), 0);
+}
+
 static void on_ended_ask_again(void *arg, struct transaction *tr, enum transaction_end how)
 {
 	char text[FIXTURE_TEXT_MAX];
@@ -568,6 +588,7 @@ int main(void)
 		TEST(test_what_ends_a_call_waits_for_its_mirror_to_come_back),
 		TEST(test_garbage_is_not_sent),
 		TEST(test_full_table_refuses_an_invite_but_not_what_ends_a_call),
+		TEST(test_an_answered_invite_that_waits_for_forks_leaves_its_room_to_others),
 		TEST(test_shutdown_ends_all_and_takes_no_more),
 		TEST(test_detached_user_hears_nothing_and_the_protocol_goes_on),
 	};
