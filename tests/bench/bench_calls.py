@@ -88,7 +88,6 @@ def start_kamailio(s):
         return f"{INSIDE}:5060" in s.run("sbc", "ss", "-Hlun").stdout
 
     stage.wait_for("kamailio", serves)
-    time.sleep(1)
 
 
 def offer(s, rate, calls, in_time):
@@ -101,7 +100,7 @@ def offer(s, rate, calls, in_time):
                        "-buff_size", "4194304", *more, cpu=stage.LOAD_CPU, log=f"{scenario}.log")
 
     sipp("callee", CALLEE)
-    time.sleep(0.3)
+    stage.wait_for("the callee", lambda: f"{CALLEE}:5060" in s.run("callee", "ss", "-Hlun").stdout)
     began = time.monotonic()
     caller = sipp("caller", CALLER, "-s", "200", "-r", rate, "-m", calls, "-l", rate * 10, "-trace_stat", "-stf", statistics,
                   "-fd", "1", "-recv_timeout", "8000", f"{OUTSIDE}:5060")
