@@ -95,9 +95,11 @@ static void look(const struct message *message)
 
 	if (message_scan(message)->is_request)
 		check(message_request_uri(message, &uri) == 0);
-	check(message_from(message, &address) == 0);
-	check(message_to(message, &address) == 0);
-	(void)sip_uri_parse(address.uri, &uri);
+	if (message_is_parsed(message)) {
+		check(message_from(message, &address) == 0);
+		check(message_to(message, &address) == 0);
+		(void)sip_uri_parse(address.uri, &uri);
+	}
 	(void)message_contact(message, &address);
 	(void)message_header(message, SPAN("Supported"), 0, &value);
 	(void)message_has_token(message, SPAN("Require"), SPAN("100rel"));
