@@ -67,7 +67,7 @@ def start_kamailio(s):
     s.address("sbc", "eth2", f"{INSIDE}/24")
     rtpengine = s.start(
         "sbc", stage.program("rtpengine"), "--config-file=none", f"--interface=outside/{OUTSIDE}", f"--interface=inside/{INSIDE}",
-        "--listen-ng=127.0.0.1:2223", "--table=-1", "--foreground", "--log-stderr", "--log-level=2", "--num-threads=1",
+        "--listen-ng=127.0.0.1:2223", "--table=-1", "--foreground", "--log-stderr", "--log-level=2", "--num-threads=1", "--delete-delay=0",
         "--port-min=20000", "--port-max=59999", cpu=stage.CPU, log="rtpengine.log")
 
     def answers():
@@ -168,7 +168,7 @@ class Server:
 
 
 def measure():
-    seconds, first = stage.setting("BENCH_CALLS_SECONDS", 4.0), stage.setting("BENCH_CALLS_FIRST", 400)
+    seconds, first = stage.setting("BENCH_CALLS_SECONDS", 6.0), stage.setting("BENCH_CALLS_FIRST", 400)
     most = stage.setting("BENCH_CALLS_MOST", 25600)
     for daemon in DAEMONS:
         stage.binary(f"sallyport-{daemon}")

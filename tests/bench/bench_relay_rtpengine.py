@@ -5,7 +5,6 @@ by the real sallyport-dataplane over AF_XDP, against rtpengine in userspace with
 BENCH_RTPENGINE_CALLS, BENCH_RTPENGINE_SECONDS (of one rate), BENCH_RTPENGINE_KIND (xdp, packet)."""
 
 import os
-import resource
 import sys
 
 import stage
@@ -44,7 +43,7 @@ def start_rtpengine(s, calls):
     s.address("sbc", "eth1", f"{OUTSIDE}/24")
     s.address("sbc", "eth2", f"{INSIDE}/24")
     process = s.start(
-        "sbc", stage.program("prlimit"), f"--nofile={resource.getrlimit(resource.RLIMIT_NOFILE)[1]}", stage.program("rtpengine"), "--config-file=none",
+        "sbc", stage.program("rtpengine"), "--config-file=none",
         f"--interface=outside/{OUTSIDE}", f"--interface=inside/{INSIDE}", "--listen-ng=127.0.0.1:2223", "--table=-1", "--foreground",
         "--log-stderr", "--log-level=2", "--num-threads=1", "--port-min=1024", "--port-max=65535", cpu=stage.CPU, log="rtpengine.log")
 

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,13 @@ NICE = int(os.environ.get("BENCH_NICE", -15))
 # The core under test, ours and the peer's alike, and the core of whatever makes the load.
 CPU = int(os.environ.get("BENCH_CPU", _CPUS[-1]))
 LOAD_CPU = int(os.environ.get("BENCH_LOAD_CPU", _CPUS[0]))
+
+# A relay in userspace keeps four sockets a call, and keeps them for a while: no peer is to end at a limit of the shell's.
+_FILES = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
+try:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
+except (PermissionError, ValueError):
+    pass
 
 
 class Refused(Exception):
