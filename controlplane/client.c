@@ -95,11 +95,6 @@ void cp_client_free(struct cp_client *client)
 	ipc_requests_free(client->requests, free, client);
 }
 
-bool cp_client_is_up(const struct cp_client *client)
-{
-	return client->up;
-}
-
 const struct ipc_hello *cp_client_hello(const struct cp_client *client)
 {
 	return client->up ? ipc_peer_hello(client->peer) : NULL;

@@ -19,7 +19,6 @@ typedef void (*cp_reply)(void *arg, int status, const void *body, size_t length)
 int cp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation,
 	struct cp_client **out);
 void cp_client_free(struct cp_client *client); /* requests under way: -ENOTCONN */
-bool cp_client_is_up(const struct cp_client *client);
 /* Who answers: version, generation, pid. Borrowed; NULL while it is not up. */
 const struct ipc_hello *cp_client_hello(const struct cp_client *client);
 /* 0, -ENOTCONN, -ENOBUFS, -ENOMEM, -EMSGSIZE */

@@ -414,8 +414,3 @@ struct shard *transaction_shard(const struct transaction *transaction)
 {
 	return transaction->shard;
 }
-
-const struct sip_flow *transaction_flow(const struct transaction *transaction)
-{
-	return &transaction->flow;
-}

@@ -91,6 +91,5 @@ int transaction_reply(struct transaction *server, unsigned status, struct span t
 const struct message *transaction_message(
 	const struct transaction *transaction); /* server: the request. client: NULL */
 struct shard *transaction_shard(const struct transaction *transaction);
-const struct sip_flow *transaction_flow(const struct transaction *transaction);
 
 #endif
