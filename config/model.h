@@ -48,7 +48,7 @@ struct config_media_manager {
 	bool memory_auto;
 	unsigned memory_mib; /* when not auto */
 	unsigned max_sessions;
-	unsigned idle_timeout, initial_timeout; /* seconds */
+	unsigned idle_timeout, initial_timeout, relatch_silence; /* seconds */
 };
 
 /* Limits and timers of SIP (RFC 3261 section 17 and table 4); milliseconds where the name says so. */
@@ -84,6 +84,7 @@ struct config_realm {
 	const struct config_network_interface *network_interface;
 	enum config_trust trust;
 	unsigned dscp_media;
+	unsigned media_rate; /* kbit/s; 0 = no limit */
 };
 
 struct config_steering_pool {
@@ -232,6 +233,9 @@ struct config_access_control {
 struct config_guard {
 	struct config_strings scanner_agents;
 	unsigned failures_per_minute, deny_time, deny_time_max, untrusted_rate, untrusted_burst;
+	unsigned stream_rate, syn_rate; /* of one source */
+	unsigned untrusted_class_rate, trusted_class_rate, syn_class_rate, link_rate; /* 0 = no limit */
+	unsigned max_bans, max_trusted, max_sources;
 	bool silent;
 };
 

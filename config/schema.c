@@ -57,6 +57,8 @@ static const struct config_row media_manager_rows[] = {
 };
 
 static const struct config_row sip_config_rows[] = {
+	{ .name = "relatch-silence", T(SECONDS), FIELD(config_media_manager, relatch_silence), .fallback = "5", RANGE(1, DAY),
+	  USED(DP, NOT_YET), HELP("Silence after which media with `latching = relatch` may come from another port.") },
 	{ .name = "shards", T(UINT), FIELD(config_sip, shards), .fallback = "1", RANGE(1, 64), USED(CP, CP), RESTART,
 	  HELP("Signalling threads; each owns its share of the calls.") },
 	{ .name = "t1", T(MILLISECONDS), FIELD(config_sip, t1_ms), .fallback = "500ms", RANGE(10, 10000), USED(CP, CP),
@@ -129,6 +131,8 @@ static const struct config_row realm_rows[] = {
 	  HELP("Trust of sources that nothing else is known about.") },
 	{ .name = "dscp-media", T(UINT), FIELD(config_realm, dscp_media), .fallback = "46", RANGE(0, 63), USED(DP | CP, DP | CP),
 	  HELP("DSCP of media that leaves here; 46 is EF.") },
+	{ .name = "media-rate", T(UINT), FIELD(config_realm, media_rate), .fallback = "0", RANGE(0, 10000000), .unit = "kbit/s",
+	  USED(DP, NOT_YET), HELP("What a stream from here may send when its description names no bandwidth; 0: no limit.") },
 };
 
 static const struct config_row steering_pool_rows[] = {
@@ -351,6 +355,24 @@ static const struct config_row guard_rows[] = {
 	  USED(DP, NOT_YET), HELP("SIP packets taken from one untrusted source.") },
 	{ .name = "untrusted-burst", T(UINT), FIELD(config_guard, untrusted_burst), .fallback = "40", RANGE(1, 1000000), .unit = "packets",
 	  USED(DP, NOT_YET), HELP("Packets it may send at once.") },
+	{ .name = "stream-rate", T(UINT), FIELD(config_guard, stream_rate), .fallback = "400", RANGE(1, 1000000), .unit = "per second",
+	  USED(DP, NOT_YET), HELP("TCP segments and later fragments taken from one untrusted source.") },
+	{ .name = "syn-rate", T(UINT), FIELD(config_guard, syn_rate), .fallback = "10", RANGE(1, 1000000), .unit = "per second",
+	  USED(DP, NOT_YET), HELP("TCP connection attempts taken from one untrusted source.") },
+	{ .name = "untrusted-class-rate", T(UINT), FIELD(config_guard, untrusted_class_rate), .fallback = "20000", RANGE(0, 100000000),
+	  .unit = "per second", USED(DP, NOT_YET), HELP("Packets taken from all untrusted sources together; 0: no limit.") },
+	{ .name = "trusted-class-rate", T(UINT), FIELD(config_guard, trusted_class_rate), .fallback = "0", RANGE(0, 100000000),
+	  .unit = "per second", USED(DP, NOT_YET), HELP("Packets taken from all trusted sources together; 0: no limit.") },
+	{ .name = "syn-class-rate", T(UINT), FIELD(config_guard, syn_class_rate), .fallback = "2000", RANGE(0, 100000000),
+	  .unit = "per second", USED(DP, NOT_YET), HELP("TCP connection attempts taken from all untrusted sources together; 0: no limit.") },
+	{ .name = "link-rate", T(UINT), FIELD(config_guard, link_rate), .fallback = "5000", RANGE(0, 100000000), .unit = "per second",
+	  USED(DP, NOT_YET), HELP("ARP, neighbour discovery and what is not IP, from each interface; 0: no limit.") },
+	{ .name = "max-bans", T(UINT), FIELD(config_guard, max_bans), .fallback = "1000000", RANGE(1024, 10000000), USED(DP, NOT_YET), RESTART,
+	  HELP("Bans at one time; when there are more, the oldest are lifted.") },
+	{ .name = "max-trusted", T(UINT), FIELD(config_guard, max_trusted), .fallback = "200000", RANGE(1024, 10000000), USED(DP, NOT_YET),
+	  RESTART, HELP("Flows of registered phones and other trusted sources at one time; strangers cannot push them out.") },
+	{ .name = "max-sources", T(UINT), FIELD(config_guard, max_sources), .fallback = "262144", RANGE(1024, 16777216), USED(DP, NOT_YET),
+	  RESTART, HELP("Untrusted sources whose rates are remembered; when there are more, those silent for longest are forgotten.") },
 	{ .name = "silent", T(BOOL), FIELD(config_guard, silent), .fallback = "yes", USED(CP, NOT_YET),
 	  HELP("Scanners get no answer at all.") },
 };

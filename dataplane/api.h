@@ -10,11 +10,14 @@
 #include <stdint.h>
 
 enum {
-	DP_API_VERSION = 1,
+	DP_API_VERSION = 2,
 	DP_STREAMS_MAX = 8, /* media streams ("m=" lines relayed) of a session */
 	DP_BLOB_MAX = 4096, /* bytes the control plane may store with a session */
 	DP_NAME_MAX = 64, /* a configuration name and NUL */
 	DP_OWNERS_MAX = 64, /* control-plane shards */
+	DP_SAMPLE_MAX = 512, /* octets of a dropped packet that a sample carries */
+	DP_BATCH_MAX = 256, /* bans or trusts in one message */
+	DP_TOP_MAX = 64, /* sources in one answer */
 };
 
 enum dp_message {
@@ -27,17 +30,30 @@ enum dp_message {
 	DP_BLOB_SET = 7, /* dp_session_id + blob -> empty */
 	DP_STATS = 8, /* empty -> dp_stats */
 	DP_INTERFACES = 9, /* empty -> dp_interface[] */
+	DP_BAN_SET = 10, /* dp_ban[1..DP_BATCH_MAX] -> dp_done. A ban that is there already is replaced */
+	DP_BAN_CLEAR = 11, /* dp_source_key[1..DP_BATCH_MAX] -> dp_done */
+	DP_BAN_LIST = 12, /* dp_table_request -> dp_table_reply + dp_ban[] */
+	DP_TRUST_SET = 13, /* dp_trust[1..DP_BATCH_MAX] -> dp_done */
+	DP_TRUST_CLEAR = 14, /* dp_source_key[1..DP_BATCH_MAX] -> dp_done */
+	DP_TRUST_LIST = 15, /* dp_table_request -> dp_table_reply + dp_trust[] */
+	DP_FLOW_LIST = 16, /* dp_flow_request -> dp_flow_reply + dp_flow[] */
+	DP_REALMS = 17, /* dp_page_request -> dp_table_reply + dp_realm[] */
+	DP_TOP_SOURCES = 18, /* dp_top_request -> dp_source[], most packets first */
 	DP_REPLY = 0x4000, /* added to the request's number */
 	DP_EVENT_LATCHED = 0x100, /* dp_event */
 	DP_EVENT_MEDIA_SILENT = 0x101, /* dp_event: no valid packet for idle-timeout / initial-timeout */
 	DP_EVENT_SOURCE_ALARM =
 		0x102, /* dp_event: packets from a wrong source began to arrive (at most one a second) */
+	DP_EVENT_DROP_SAMPLE =
+		0x103, /* dp_sample + octets: one of the packets dropped, to who asked for them */
 };
 
 struct dp_subscribe {
 	uint32_t owner; /* < DP_OWNERS_MAX; the newest subscriber of an owner gets its events */
-	uint32_t reserved;
+	uint32_t flags; /* enum dp_subscribe_flag */
 };
+
+enum dp_subscribe_flag { DP_SUBSCRIBE_SAMPLES = 1 }; /* send DP_EVENT_DROP_SAMPLE too */
 
 struct dp_session_id {
 	uint64_t session; /* never 0; not reused within a boot generation */
@@ -76,7 +92,9 @@ struct dp_side_request {
 	uint8_t family; /* 4 or 6: of our address on this side */
 	uint8_t latching; /* enum dp_latching */
 	uint8_t flags; /* enum dp_side_flag */
-	uint8_t reserved[5];
+	uint8_t telephone_event; /* payload type of RFC 4733 events in what this side sends; 0 = none */
+	uint32_t
+		rate_limit; /* kbit/s, IP headers included, that this side may send (RTP and RTCP); 0 = the realm's */
 	struct dp_address rtp; /* where it wants its media; family 0 = not known yet */
 	struct dp_address rtcp; /* family 0 = RTP's address, port + 1 */
 	struct dp_address
@@ -118,6 +136,7 @@ struct dp_counters {
 	uint64_t wrong_source, malformed, policed, no_next_hop;
 	uint64_t rtcp_packets;
 	uint64_t srtp_auth_failed, srtp_replayed;
+	uint64_t events; /* RFC 4733 events that began (digits; which ones is not kept) */
 	uint64_t first_us, last_us;
 	uint32_t jitter_us; /* interarrival jitter at the end, RFC 3550 section 6.4.1 */
 	uint32_t jitter_max_us;
@@ -125,7 +144,12 @@ struct dp_counters {
 	uint32_t ssrc, ssrc_changes;
 	uint8_t payload_type;
 	uint8_t latched; /* 1: `source` is a latched address */
-	uint8_t reserved[2];
+	/* From this side's RTCP report blocks (RFC 3550 section 6.4), about what we send to it: */
+	uint8_t far_lost_fraction; /* of 256, in the last report */
+	uint8_t far_reported; /* 1: there was a report */
+	uint32_t far_lost; /* cumulative, as it says; negative ones are 0 */
+	uint32_t far_jitter_us; /* 0 where the clock is not known */
+	uint32_t round_trip_us, round_trip_max_us; /* between us and that peer; 0 = never measured */
 	struct dp_address source; /* where its media comes from now */
 };
 
@@ -168,25 +192,37 @@ struct dp_event {
 
 /* Counters of the whole dataplane: enum, name and help come from this one list (also used by telemetry, show counters,
  * later SNMP and metrics). */
-#define DP_COUNTERS(X)                                                                          \
-	X(RX_PACKETS, "rx-packets", "packets received on all ports")                            \
-	X(TX_PACKETS, "tx-packets", "packets sent on all ports")                                \
-	X(MEDIA_RELAYED, "media-relayed", "media packets relayed")                              \
-	X(MIRROR_IN, "mirror-in", "packets handed to the kernel's mirror")                      \
-	X(MIRROR_OUT, "mirror-out", "packets sent for the kernel's mirror")                     \
-	X(DROP_NO_FLOW, "drop-no-flow", "media port without a session")                         \
-	X(DROP_WRONG_SOURCE, "drop-wrong-source", "media from an address that is not the peer") \
-	X(DROP_MALFORMED, "drop-malformed", "truncated or inconsistent Ethernet, IP or UDP")    \
-	X(DROP_NOT_RTP, "drop-not-rtp", "not RTP or RTCP on an RTP stream")                     \
-	X(DROP_FRAGMENT, "drop-fragment", "fragment to a media address")                        \
-	X(DROP_MUTED, "drop-muted", "the other side receives nothing now")                      \
-	X(DROP_NO_NEXT_HOP, "drop-no-next-hop", "link-layer address of the next hop unknown")   \
-	X(DROP_TX_FULL, "drop-tx-full", "port's transmit queue full")                           \
-	X(DROP_MIRROR_FULL, "drop-mirror-full", "kernel's mirror full")                         \
-	X(DROP_VLAN, "drop-vlan", "VLAN that no network-interface has")                         \
-	X(DROP_TTL, "drop-ttl", "TTL or hop limit exceeded")                                    \
-	X(DROP_TOO_BIG, "drop-too-big", "longer than the MTU of the way out")                   \
-	X(DROP_HANDOVER_FULL, "drop-handover-full", "ring to the worker that owns the flow full")
+#define DP_COUNTERS(X)                                                                                       \
+	X(RX_PACKETS, "rx-packets", "packets received on all ports")                                         \
+	X(TX_PACKETS, "tx-packets", "packets sent on all ports")                                             \
+	X(MEDIA_RELAYED, "media-relayed", "media packets relayed")                                           \
+	X(MIRROR_IN, "mirror-in", "packets handed to the kernel's mirror")                                   \
+	X(MIRROR_OUT, "mirror-out", "packets sent for the kernel's mirror")                                  \
+	X(DROP_NO_FLOW, "drop-no-flow", "media port without a session")                                      \
+	X(DROP_WRONG_SOURCE, "drop-wrong-source", "media from an address that is not the peer")              \
+	X(DROP_MALFORMED, "drop-malformed", "truncated or inconsistent Ethernet, IP or UDP")                 \
+	X(DROP_NOT_RTP, "drop-not-rtp", "not RTP or RTCP on an RTP stream")                                  \
+	X(DROP_FRAGMENT, "drop-fragment", "fragment to a media address")                                     \
+	X(DROP_MUTED, "drop-muted", "the other side receives nothing now")                                   \
+	X(DROP_NO_NEXT_HOP, "drop-no-next-hop", "link-layer address of the next hop unknown")                \
+	X(DROP_TX_FULL, "drop-tx-full", "port's transmit queue full")                                        \
+	X(DROP_MIRROR_FULL, "drop-mirror-full", "kernel's mirror full")                                      \
+	X(DROP_VLAN, "drop-vlan", "VLAN that no network-interface has")                                      \
+	X(DROP_TTL, "drop-ttl", "TTL or hop limit exceeded")                                                 \
+	X(DROP_TOO_BIG, "drop-too-big", "longer than the MTU of the way out")                                \
+	X(DROP_HANDOVER_FULL, "drop-handover-full", "ring to the worker that owns the flow full")            \
+	X(DROP_POLICED, "drop-policed", "media over the bandwidth its session description gave")             \
+	X(DROP_PORT_DOWN, "drop-port-down", "way out that is gone at the moment")                            \
+	X(DROP_BANNED, "drop-banned", "source banned")                                                       \
+	X(DROP_ACCESS_DENIED, "drop-access-denied", "source denied by an access-control")                    \
+	X(DROP_SOURCE_RATE, "drop-source-rate", "source over its rate of SIP packets")                       \
+	X(DROP_STREAM_RATE, "drop-stream-rate", "source over its rate of TCP segments and later fragments")  \
+	X(DROP_SYN_RATE, "drop-syn-rate", "TCP connection attempts over the rate of the source or of all")   \
+	X(DROP_CLASS_RATE, "drop-class-rate", "untrusted or trusted sources together over their rate")       \
+	X(DROP_LINK_RATE, "drop-link-rate", "ARP, neighbour discovery and what is not IP over its rate")     \
+	X(SOURCE_EVICTED, "source-evicted", "sources forgotten early because the table of sources was full") \
+	X(BAN_EVICTED, "ban-evicted", "oldest bans lifted early because the table of bans was full")         \
+	X(SAMPLE_LOST, "sample-lost", "samples of dropped packets that nobody fetched in time")
 
 enum dp_counter {
 #define X(id, name, help) DP_COUNTER_##id,
@@ -203,7 +239,11 @@ struct dp_stats {
 	uint64_t ports_used, ports_total;
 	uint32_t hugepages; /* 1: memory is on hugepages */
 	uint32_t counters; /* DP_COUNTER_COUNT */
+	uint32_t bans, bans_max;
+	uint32_t trusts, trusts_max;
+	uint32_t sources, sources_max; /* untrusted ones remembered for their rates */
 	uint64_t counter[DP_COUNTER_COUNT];
+	uint64_t per_second[DP_COUNTER_COUNT]; /* over the last whole second */
 };
 
 struct dp_interface {
@@ -215,6 +255,134 @@ struct dp_interface {
 	uint64_t tx_packets, tx_octets, tx_errors;
 	uint64_t mirror_in, mirror_out;
 	uint32_t next_hops, next_hops_incomplete;
+};
+
+/* Whom a ban or a trust is about: a network, a host (length 32 or 128), or one port of a host. Bits behind the length are 0. */
+struct dp_source_key {
+	struct dp_address address; /* port 0 = all; a port only with a whole host */
+	uint8_t length;
+	uint8_t reserved[7];
+};
+
+enum dp_ban_flag {
+	DP_BAN_FORCE = 1, /* also if a configured agent or a trusted source is in it (else -EPERM) */
+};
+
+struct dp_ban {
+	struct dp_source_key key;
+	uint64_t expires_us; /* set: microseconds from now, 0 = never; list: what is left of them */
+	uint64_t age_us; /* list */
+	uint64_t packets; /* list: dropped by it */
+	uint32_t flags; /* enum dp_ban_flag */
+	uint32_t reserved;
+	char reason[40]; /* shown to people; and NUL */
+};
+
+/* Whose packets come before strangers': agents of the configuration, flows of registered phones. */
+struct dp_trust {
+	struct dp_source_key key;
+	uint64_t expires_us; /* as in dp_ban */
+	uint32_t rate, burst; /* packets per second, packets; 0 = no limit of its own */
+	uint8_t configured; /* list: by an agent or access-control of the configuration; cannot be cleared */
+	uint8_t reserved[7];
+	uint64_t packets; /* list */
+};
+
+/* Of a batch: how many were done. All that could be were; the first that could not says why. */
+struct dp_done {
+	uint32_t done;
+	int32_t status; /* 0, or -errno of the first that failed: -EINVAL, -EPERM, -ENOENT, -ENOSPC */
+	uint32_t failed; /* its index */
+	uint32_t reserved;
+};
+
+/* A page of a table that may change meanwhile: an entry there from first to last page comes exactly once. */
+struct dp_table_request {
+	uint64_t cursor; /* 0 = from the beginning, else the last reply's */
+	uint32_t limit; /* entries wanted; fewer come where a packet is full */
+	uint32_t reserved;
+	struct dp_source_key within; /* family 0 = all; else only what overlaps it */
+};
+
+struct dp_table_reply {
+	uint64_t cursor; /* 0 = that was all */
+	uint32_t count;
+	uint32_t reserved;
+};
+
+struct dp_page_request {
+	uint64_t cursor;
+	uint32_t limit;
+	uint32_t reserved;
+};
+
+struct dp_realm {
+	char name[DP_NAME_MAX], interface[DP_NAME_MAX];
+	uint8_t trusted, reserved[3];
+	uint32_t pools;
+	uint64_t ports_used, ports_total; /* pairs */
+	uint64_t streams; /* sides of streams there now */
+	/* Media from there, that from there which was relayed, and what is measured of it; all since the start. */
+	uint64_t packets, octets, relayed, lost, wrong_source, malformed, policed, events;
+};
+
+struct dp_flow_request {
+	uint64_t
+		session; /* begin behind: session, stream and side of the last one seen; 0 = from the beginning */
+	uint32_t position; /* stream * 2 + side */
+	uint32_t limit;
+	struct dp_source_key within; /* family 0 = all; else only flows whose source is in it */
+	char realm[DP_NAME_MAX]; /* "" = all */
+};
+
+struct dp_flow_reply {
+	uint32_t count;
+	uint32_t more; /* 1: ask again behind `session`, `position` */
+	uint64_t session;
+	uint32_t position;
+	uint32_t reserved;
+};
+
+/* One direction of a stream: what arrives from one side. */
+struct dp_flow {
+	uint64_t session;
+	uint8_t stream, side, kind, latching;
+	uint8_t flags; /* enum dp_side_flag of the side */
+	uint8_t payload_type;
+	uint16_t worker;
+	char realm[DP_NAME_MAX];
+	struct dp_address local; /* ours */
+	struct dp_address source; /* where it comes from, or is to come from; family 0 = not known yet */
+	struct dp_address dest; /* where it goes to */
+	uint64_t packets, octets, lost, dropped; /* dropped: not relayed, wrong source, malformed, policed */
+	uint64_t idle_us; /* since the last packet; UINT64_MAX = never one */
+	uint32_t jitter_us, ssrc;
+	uint8_t latched, reserved[7];
+};
+
+struct dp_top_request {
+	uint32_t limit; /* <= DP_TOP_MAX */
+	uint32_t reserved;
+};
+
+/* What is not media, by source. */
+struct dp_source {
+	struct dp_address address; /* port 0 */
+	char interface[DP_NAME_MAX];
+	uint8_t trusted, reserved[7];
+	uint64_t packets, dropped; /* since it was first seen, or since the table forgot it */
+	uint64_t first_us, last_us; /* ago */
+};
+
+/* A packet that was dropped. Followed by `captured` octets from its Ethernet header on. */
+struct dp_sample {
+	uint64_t ago_us; /* before the event was sent */
+	struct dp_address source, dest; /* family 0 where the packet was no IP */
+	uint32_t counter; /* enum dp_counter: why */
+	uint16_t interface; /* index as in DP_INTERFACES; 0xffff = none */
+	uint16_t length, captured;
+	uint8_t protocol; /* of IP */
+	uint8_t reserved[5];
 };
 
 union address;

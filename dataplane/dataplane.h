@@ -41,6 +41,7 @@ struct mirror {
 struct server;
 struct neighbour;
 struct watch;
+struct border_watch;
 
 struct dataplane {
 	struct daemon *daemon;
@@ -65,6 +66,7 @@ struct dataplane {
 	struct neighbour *neighbour;
 	struct server *server;
 	struct watch *watch;
+	struct border_watch *border_watch;
 };
 
 /* eal.c: DPDK's environment. 0 or -errno, reported. */
@@ -86,6 +88,14 @@ void mirror_close_all(struct dataplane *dp);
 int tables_build(struct dataplane *dp);
 void tables_free(struct dataplane *dp);
 
+/* border_setup.c: bans, access lists, trust and rates from the configuration, behind tables_build. 0 or -errno, reported. */
+int border_build(struct dataplane *dp);
+void border_destroy(struct dataplane *dp);
+
+/* border_watch.c: expiry of bans, samples to their subscribers, rates of the counters. */
+int border_watch_start(struct dataplane *dp);
+void border_watch_stop(struct dataplane *dp);
+
 /* neighbour.c: link-layer addresses from the kernel. */
 int neighbour_start(struct dataplane *dp);
 void neighbour_stop(struct dataplane *dp);
@@ -94,6 +104,8 @@ void neighbour_stop(struct dataplane *dp);
 int server_start(struct dataplane *dp);
 void server_stop(struct dataplane *dp);
 void server_event(struct server *server, uint32_t owner, enum dp_message type, const struct dp_event *event);
+/* A sample and its `captured` octets, to everybody who subscribed to samples. */
+void server_sample(struct server *server, const struct dp_sample *sample, const void *octets);
 
 /* watch.c: events of the workers and silent media. */
 int watch_start(struct dataplane *dp);

@@ -14,12 +14,14 @@
 
 #include "dataplane/api.h"
 #include "dataplane/flow.h"
+#include "dataplane/sample.h"
 #include "platforms/base/hash.h"
 
 enum {
 	WORKERS_MAX = 32,
 	PORTS_MAX = 16,
 	DEVICES_MAX = RTE_MAX_ETHPORTS, /* ports and mirrors */
+	DEVICE_NONE = 0xffff, /* a port that is gone at the moment */
 	BURST = 32,
 	LOCAL_MAX = 8 * BURST,
 	HANDOVER_RING = 1024,
@@ -27,14 +29,14 @@ enum {
 	VLANS = 4096,
 };
 
-/* Immutable while workers run. */
+/* Immutable while workers run, but for `device`. */
 struct worker_port {
-	uint16_t device;
+	uint16_t device; /* atomic: the main thread takes it away (DEVICE_NONE) and gives it again */
 	uint8_t interface[VLANS]; /* by VLAN identifier; INTERFACE_NONE */
 };
 
 struct worker_interface {
-	uint16_t device, mirror; /* DPDK port numbers */
+	uint16_t device, mirror; /* DPDK port numbers; `device` as in worker_port */
 	uint16_t vlan, mtu;
 	uint8_t mac[6];
 	uint8_t port; /* index of its worker_port */
@@ -45,6 +47,7 @@ struct worker_interface {
 struct worker_shared {
 	struct flow_table flows;
 	const uint64_t *next_hops;
+	struct border *border; /* NULL: everything passes */
 	struct worker_port *ports;
 	unsigned port_count;
 	struct worker_interface interface[INTERFACES_MAX];
@@ -56,6 +59,8 @@ struct worker_shared {
 	bool busy_poll;
 	atomic_bool stop;
 };
+
+struct border;
 
 struct worker_event {
 	uint64_t session;
@@ -83,6 +88,7 @@ struct worker {
 	uint64_t tsc_base, us_base, us_scale;
 	struct rte_ring *events; /* to the main thread; elements are struct worker_event */
 	struct rte_ring *handover; /* packets of flows that are ours, from other workers */
+	struct sampler sampler;
 
 	/* owner: worker; read by anybody */
 	uint64_t counter[DP_COUNTER_COUNT] __attribute__((aligned(64)));

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The border: what becomes of a packet that is not media. In this order: bans, access lists, trust, the source's rate, its
+ * class's rate, the kernel's mirror. Each way out has its named counter.
+ *
+ * Trust: a source is trusted by an access-control (`trust = trusted`), by the trust table (configured agents; flows of registered
+ * phones), or because its realm is. The realm of a packet is that of the sip-interface or steering-pool it is addressed to, else
+ * the interface's (untrusted if one of its realms is). */
+#ifndef DATAPLANE_BORDER_H
+#define DATAPLANE_BORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_config.h>
+#include <rte_rcu_qsbr.h>
+
+#include "dataplane/flow.h"
+#include "dataplane/prefix_table.h"
+#include "dataplane/source_table.h"
+
+struct worker;
+struct item;
+
+enum border_class { BORDER_UNTRUSTED, BORDER_TRUSTED, BORDER_SYN, BORDER_LINK, BORDER_CLASSES };
+
+/* Which realm a destination belongs to. */
+struct border_service {
+	union host ip;
+	uint16_t port; /* network order; 0 = every port of the address */
+	uint16_t realm;
+	uint8_t family;
+	uint8_t interface;
+};
+
+struct border_realm {
+	bool trusted;
+};
+
+struct border_interface {
+	uint16_t realm; /* of what is addressed to no service; PREFIX_SCOPE_ANY = none */
+	bool trusted;
+};
+
+/* What a border is made of. Arrays are copied; tables are taken over. */
+struct border_config {
+	struct prefix_table *bans, *access, *trust;
+	uint32_t max_sources;
+	struct rate untrusted[SOURCE_RATES]; /* of one untrusted source */
+	struct rate class[BORDER_CLASSES]; /* BORDER_LINK: of each interface */
+	const struct border_service *services;
+	unsigned service_count;
+	const struct border_realm *realms;
+	unsigned realm_count;
+	struct border_interface interface[INTERFACES_MAX];
+};
+
+struct border;
+
+/* NULL: no memory; the tables are the caller's still. */
+struct border *border_new(const struct border_config *config);
+void border_free(struct border *b);
+
+/* border.c, worker: packets of one burst (`n` <= BURST) that are no media. Passes on to `mirror` what may pass, drops and counts the
+ * rest. Takes all over. */
+void border_burst(
+	struct worker *w, struct item **items, unsigned n, void (*mirror)(struct worker *w, struct item *it));
+
+struct prefix_table *border_bans(const struct border *b);
+struct prefix_table *border_access(const struct border *b);
+struct prefix_table *border_trust(const struct border *b);
+struct source_table *border_sources(const struct border *b, bool trusted);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Media from one side to the other: check the source, measure, rewrite, transmit. */
+#include "dataplane/relay.h"
+
+#include <arpa/inet.h>
+
+#include "dataplane/latch.h"
+#include "dataplane/next_hop.h"
+#include "dataplane/rewrite.h"
+#include "dataplane/rtcp.h"
+#include "dataplane/rtp.h"
+
+enum {
+	ALARM_INTERVAL_US = 1000000, /* the API promises at most one alarm a second */
+	HOP_LIMIT_SENT = 64,
+};
+
+static void event_send(
+	struct worker *w, const struct flow_rule *r, enum dp_message type, const struct packet *p)
+{
+	struct worker_event e = { .session = r->session,
+		.type = (uint8_t)type,
+		.stream = r->stream,
+		.side = r->side,
+		.family = p->family,
+		.port = p->source_port,
+		.ip = p->source };
+
+	(void)rte_ring_sp_enqueue_elem(
+		w->events, &e, sizeof(e)); /* full: the main thread will see it in the counters */
+}
+
+/* Not matched by its latch: it locks the latch now, or is from a wrong source. */
+static bool source_learn(struct worker *w, struct item *it, enum flow_component c, bool valid)
+{
+	struct flow *f = it->flow;
+	const struct flow_rule *r = it->rule;
+
+	if (valid && latch_learn(f, c, r, &it->p.source, it->p.source_port)) {
+		if (c == FLOW_RTP)
+			event_send(w, r, DP_EVENT_LATCHED, &it->p);
+		return true;
+	}
+	counter_add(&f->wrong_source, 1);
+	if (f->alarm_us == 0 || w->now_us - f->alarm_us >= ALARM_INTERVAL_US) {
+		f->alarm_us = w->now_us;
+		event_send(w, r, DP_EVENT_SOURCE_ALARM, &it->p);
+	}
+	return false;
+}
+
+static void local_send(struct worker *w, struct rte_mbuf *m, const struct worker_interface *out)
+{
+	if (w->local_count == LOCAL_MAX) {
+		worker_drop(w, m, DP_COUNTER_DROP_TX_FULL);
+		return;
+	}
+	m->port = out->device;
+	w->local[w->local_count++] = m;
+}
+
+/* `c`: by which of the other side's components it leaves. */
+static void relay_send(struct worker *w, struct item *it, enum flow_component c, bool rtcp)
+{
+	struct flow *f = it->flow;
+	const struct flow_rule *r = it->rule;
+	const struct worker_interface *out = &w->shared->interface[r->out_interface];
+	struct latch *l = flow_latch(f, c);
+	enum dp_counter drop;
+	union next_hop_link link;
+
+	if (unlikely(latch_outdated(l, r))) /* it leaves by another component than it came by */
+		latch_arm(f, c, r);
+	if ((r->flags & RULE_MUTED) != 0 || l->dest_port == 0) {
+		drop = DP_COUNTER_DROP_MUTED;
+		goto drop;
+	}
+	if (!next_hop_load(w->shared->next_hops, l->next_hop, &link)) {
+		counter_add(&f->no_next_hop, 1);
+		drop = DP_COUNTER_DROP_NO_NEXT_HOP;
+		goto drop;
+	}
+	if (it->p.ttl <= 1) { /* two relays that point at each other must come to an end */
+		drop = DP_COUNTER_DROP_TTL;
+		goto drop;
+	}
+	if (rewrite_ip_length(&it->p, r->out_family) > out->mtu ||
+		rte_pktmbuf_headroom(it->m) < PACKET_GROWTH_MAX) {
+		drop = DP_COUNTER_DROP_TOO_BIG;
+		goto drop;
+	}
+	struct rewrite re = { .source = &r->out_ip,
+		.dest = &l->dest,
+		.source_mac = out->mac,
+		.dest_mac = link.byte,
+		.source_port = c == FLOW_RTCP ? (uint16_t)(r->out_port | htons(1)) : r->out_port,
+		.dest_port = l->dest_port,
+		.vlan = out->vlan,
+		.family = r->out_family,
+		.dscp = r->dscp,
+		.ttl = (uint8_t)(RTE_MIN(it->p.ttl, HOP_LIMIT_SENT) - 1) };
+	uint8_t *frame = rte_pktmbuf_mtod(it->m, uint8_t *);
+	size_t length;
+	uint8_t *start = rewrite_headers(frame, &it->p, &re, &length);
+	if (start == NULL) {
+		drop = DP_COUNTER_DROP_MALFORMED;
+		goto drop;
+	}
+	it->m->data_off = (uint16_t)(it->m->data_off + (start - frame));
+	it->m->data_len = (uint16_t)length;
+	it->m->pkt_len = (uint32_t)length;
+	it->m->ol_flags = 0;
+	worker_count(w, DP_COUNTER_MEDIA_RELAYED, 1);
+	counter_add(&w->interface[r->out_interface].tx_packets, 1);
+	counter_add(&w->interface[r->out_interface].tx_octets, length);
+	if (unlikely(link.byte[6] == LINK_LOCAL))
+		local_send(w, it->m, out);
+	else
+		transmit_packet(w, out->device, it->m, DP_COUNTER_DROP_TX_FULL);
+	return;
+drop:
+	if (!rtcp)
+		counter_add(&f->not_relayed, 1);
+	worker_drop(w, it->m, drop);
+}
+
+void relay_media(struct worker *w, struct item *it)
+{
+	const struct flow_rule *r = it->rule;
+	struct flow *f = it->flow;
+	uint8_t *udp = rte_pktmbuf_mtod(it->m, uint8_t *) + it->p.udp;
+	const uint8_t *payload = udp + UDP_HEADER;
+	enum flow_component c = (it->p.dest_port & htons(1)) != 0 ? FLOW_RTCP : FLOW_RTP;
+	bool measured = (r->flags & RULE_MEASURED) != 0;
+	bool rtcp =
+		measured &&
+		(c == FLOW_RTCP || ((r->flags & RULE_IN_MUX) != 0 && rtp_is_rtcp(payload, it->p.payload)));
+	struct latch *l = flow_latch(f, c);
+
+	if (!measured && c == FLOW_RTCP) { /* such a stream has one port */
+		worker_drop(w, it->m, DP_COUNTER_DROP_NO_FLOW);
+		return;
+	}
+	bool valid =
+		!measured || (rtcp ? rtcp_valid(payload, it->p.payload) : rtp_valid(payload, it->p.payload));
+	if (unlikely(latch_outdated(l, r)))
+		latch_arm(f, c, r);
+	if (unlikely(!latch_matches(l, &it->p.source, it->p.source_port))) {
+		/* A callee's first packets overtake its answer: before it has said where they come from, none is wrong. */
+		if (r->accept[FLOW_RTP].port == 0 && r->signalling.port == 0) {
+			worker_drop(w, it->m, DP_COUNTER_DROP_MUTED);
+			return;
+		}
+		if (!source_learn(w, it, c, valid)) {
+			worker_drop(w, it->m, DP_COUNTER_DROP_WRONG_SOURCE);
+			return;
+		}
+	}
+	if (unlikely(!valid || (rtcp && !rtcp_hide(udp, it->p.payload, &w->shared->rtcp_key)))) {
+		counter_add(&f->malformed, 1);
+		worker_drop(w, it->m, DP_COUNTER_DROP_NOT_RTP);
+		return;
+	}
+	if (rtcp)
+		counter_add(&f->rtcp_packets, 1);
+	else if (measured)
+		rtp_measure(&f->stats, payload, it->p.payload, w->now_us);
+	else
+		rtp_count(&f->stats, it->p.payload, w->now_us);
+	relay_send(w, it, rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP, rtcp);
+}
