@@ -38,7 +38,9 @@ static void dataplane_event(void *arg, enum dp_message type, const struct dp_eve
 
 static int dataplane_open(struct shard *shard)
 {
-	static const struct dp_client_handlers handlers = { dataplane_up, dataplane_down, dataplane_event };
+	static const struct dp_client_handlers handlers = {
+		.up = dataplane_up, .down = dataplane_down, .event = dataplane_event
+	};
 	char path[108]; /* as long as a Unix socket's may be */
 	struct writer w;
 

@@ -49,11 +49,14 @@ enum dp_message {
 };
 
 struct dp_subscribe {
-	uint32_t owner; /* < DP_OWNERS_MAX; the newest subscriber of an owner gets its events */
+	uint32_t
+		owner; /* < DP_OWNERS_MAX; the newest subscriber of an owner gets its events. UINT32_MAX: no session's */
 	uint32_t flags; /* enum dp_subscribe_flag */
 };
 
-enum dp_subscribe_flag { DP_SUBSCRIBE_SAMPLES = 1 }; /* send DP_EVENT_DROP_SAMPLE too */
+enum dp_subscribe_flag {
+	DP_SUBSCRIBE_SAMPLES = 1, /* DP_EVENT_DROP_SAMPLE too: to the newest who asked for it */
+};
 
 struct dp_session_id {
 	uint64_t session; /* never 0; not reused within a boot generation */

@@ -35,7 +35,28 @@ static const size_t reply_least[] = {
 	[DP_BLOB_SET] = 0,
 	[DP_STATS] = sizeof(struct dp_stats),
 	[DP_INTERFACES] = 0,
+	[DP_BAN_SET] = sizeof(struct dp_done),
+	[DP_BAN_CLEAR] = sizeof(struct dp_done),
+	[DP_BAN_LIST] = sizeof(struct dp_table_reply),
+	[DP_TRUST_SET] = sizeof(struct dp_done),
+	[DP_TRUST_CLEAR] = sizeof(struct dp_done),
+	[DP_TRUST_LIST] = sizeof(struct dp_table_reply),
+	[DP_FLOW_LIST] = sizeof(struct dp_flow_reply),
+	[DP_REALMS] = sizeof(struct dp_table_reply),
+	[DP_TOP_SOURCES] = 0,
 };
+
+static void take_sample(struct dp_client *c, const struct ipc_frame *frame, const void *body)
+{
+	struct dp_sample sample;
+
+	if (c->handlers.sample == NULL || frame->length < sizeof(sample))
+		return;
+	memcpy(&sample, body, sizeof(sample));
+	if (sample.captured > DP_SAMPLE_MAX || sample.captured > frame->length - sizeof(sample))
+		return;
+	c->handlers.sample(c->arg, &sample, (const uint8_t *)body + sizeof(sample));
+}
 
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
@@ -44,6 +65,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 	(void)peer;
 	if ((frame->type & DP_REPLY) != 0)
 		ipc_requests_answer(c->requests, frame, body);
+	else if (frame->type == DP_EVENT_DROP_SAMPLE)
+		take_sample(c, frame, body);
 	else if (frame->type >= DP_EVENT_LATCHED && frame->length >= sizeof(struct dp_event) &&
 		 c->handlers.event != NULL)
 		c->handlers.event(c->arg, (enum dp_message)frame->type, body);
@@ -61,12 +84,15 @@ static void subscribed(void *arg, int status, const void *body, size_t length)
 static void on_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hello, bool fresh)
 {
 	struct dp_client *c = arg;
-	struct dp_subscribe subscribe = { .owner = c->owner };
+	struct dp_subscribe subscribe = {
+		.owner = c->owner,
+		.flags = c->handlers.sample != NULL ? DP_SUBSCRIBE_SAMPLES : 0,
+	};
 
 	(void)peer;
 	(void)hello;
 	c->up = true;
-	if (c->owner != UINT32_MAX)
+	if (c->owner != UINT32_MAX || subscribe.flags != 0)
 		(void)dp_client_request(c, DP_SUBSCRIBE, &subscribe, sizeof(subscribe), subscribed, c);
 	if (c->handlers.up != NULL)
 		c->handlers.up(c->arg, fresh);

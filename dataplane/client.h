@@ -19,13 +19,15 @@ struct dp_client_handlers {
 	void (*up)(void *arg, bool fresh);
 	void (*down)(void *arg);
 	void (*event)(void *arg, enum dp_message type, const struct dp_event *event);
+	/* Not NULL: samples of dropped packets are asked for. `octets` has sample->captured of them, checked; borrowed. */
+	void (*sample)(void *arg, const struct dp_sample *sample, const uint8_t *octets);
 };
 
 /* status: 0, -errno of the dataplane, -ENOTCONN when it is or went away, -ETIMEDOUT after 2 s. `body` is borrowed for the
  * call and checked: for each request at least the size of its fixed reply. Called exactly once per request accepted. */
 typedef void (*dp_reply)(void *arg, int status, const void *body, size_t length);
 
-/* owner: UINT32_MAX = no events wanted (mgmt). `process` names us in the hello. 0 or -errno. */
+/* owner: UINT32_MAX = no session's events wanted (mgmt). `process` names us in the hello. 0 or -errno. */
 int dp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation,
 	uint32_t owner, const struct dp_client_handlers *handlers, void *arg, struct dp_client **out);
 /* Requests under way are answered with -ENOTCONN first. */

@@ -193,7 +193,9 @@ static void dataplane_event(void *arg, enum dp_message type, const struct dp_eve
 
 static void make_sessions(void)
 {
-	static const struct dp_client_handlers handlers = { dataplane_up, dataplane_down, dataplane_event };
+	static const struct dp_client_handlers handlers = {
+		.up = dataplane_up, .down = dataplane_down, .event = dataplane_event
+	};
 	static struct sessions sessions;
 	int err = uv_loop_init(&sessions.loop);
 

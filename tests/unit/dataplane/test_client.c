@@ -24,7 +24,8 @@ struct bench {
 	struct ipc_peer *peer;
 	struct dp_client *client;
 	enum behaviour behaviour;
-	unsigned up, down, subscribed, answers, events;
+	unsigned up, down, subscribed, answers, events, samples;
+	uint32_t flags; /* of the subscription */
 	int status;
 	size_t length;
 	char path[64];
@@ -49,9 +50,9 @@ static void server_frame(void *arg, struct ipc_peer *peer, const struct ipc_fram
 	struct dp_stats stats = { .sessions = 5 };
 	uint16_t type = (uint16_t)(f->type | DP_REPLY);
 
-	(void)body;
 	if (f->type == DP_SUBSCRIBE) {
 		b->subscribed++;
+		b->flags = ((const struct dp_subscribe *)body)->flags;
 		(void)ipc_send(peer, type, 0, f->sequence, NULL, 0);
 		return;
 	}
@@ -94,6 +95,15 @@ static void client_event(void *arg, enum dp_message type, const struct dp_event 
 	b->events++;
 }
 
+static void client_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
+{
+	struct bench *b = arg;
+
+	assert_int_equal(sample->captured, 4);
+	assert_memory_equal(octets, "\1\2\3\4", 4);
+	b->samples++;
+}
+
 static void answered(void *arg, int status, const void *body, size_t length)
 {
 	struct bench *b = arg;
@@ -111,7 +121,7 @@ static void open_bench(struct bench *b, enum behaviour behaviour)
 		.up = server_up, .down = server_down, .frame = server_frame
 	};
 	static const struct dp_client_handlers client = {
-		.up = client_up, .down = client_down, .event = client_event
+		.up = client_up, .down = client_down, .event = client_event, .sample = client_sample
 	};
 	struct ipc_hello hello;
 
@@ -232,6 +242,33 @@ static void events_arrive(void **state)
 	close_bench(&b);
 }
 
+static void a_sample_arrives_with_its_octets_and_a_torn_one_does_not(void **state)
+{
+	struct {
+		struct dp_sample sample;
+		uint8_t octets[DP_SAMPLE_MAX + 8];
+	} message = { .sample = { .captured = 4 }, .octets = { 1, 2, 3, 4 } };
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, ANSWER);
+	assert_int_equal(b.flags, DP_SUBSCRIBE_SAMPLES);
+	message.sample.captured = 9; /* more than there are */
+	assert_int_equal(
+		ipc_send(b.peer, DP_EVENT_DROP_SAMPLE, 0, 0, &message, sizeof(message.sample) + 8), 0);
+	message.sample.captured = DP_SAMPLE_MAX + 1; /* more than there may be */
+	assert_int_equal(ipc_send(b.peer, DP_EVENT_DROP_SAMPLE, 0, 0, &message, sizeof(message)), 0);
+	assert_int_equal(ipc_send(b.peer, DP_EVENT_DROP_SAMPLE, 0, 0, &message, 8), 0);
+	message.sample.captured = 4;
+	assert_int_equal(
+		ipc_send(b.peer, DP_EVENT_DROP_SAMPLE, 0, 0, &message, sizeof(message.sample) + 8), 0);
+	while (b.samples == 0)
+		uv_run(&b.loop, UV_RUN_ONCE);
+	assert_int_equal(b.samples, 1);
+	assert_int_equal(b.events, 0);
+	close_bench(&b);
+}
+
 static void addresses_survive_the_way_through_the_api(void **state)
 {
 	static const char *const texts[] = { "192.0.2.1:5060", "[2001:db8::1]:40000" };
@@ -261,6 +298,7 @@ int main(void)
 		cmocka_unit_test(a_lost_connection_answers_and_comes_back),
 		cmocka_unit_test(freeing_answers_what_is_under_way),
 		cmocka_unit_test(events_arrive),
+		cmocka_unit_test(a_sample_arrives_with_its_octets_and_a_torn_one_does_not),
 		cmocka_unit_test(addresses_survive_the_way_through_the_api),
 	};
 
