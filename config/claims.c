@@ -31,7 +31,7 @@ static void address_bytes(const union address *a, const void **bytes, size_t *n)
 	*n = v4 ? sizeof(a->in4.sin_addr) : sizeof(a->in6.sin6_addr);
 }
 
-static int compare_hosts(const union address *a, const union address *b)
+int config_compare_hosts(const union address *a, const union address *b)
 {
 	const void *x, *y;
 	size_t n, m;
@@ -44,7 +44,7 @@ static int compare_hosts(const union address *a, const union address *b)
 static int compare_claims(const void *a, const void *b)
 {
 	const struct claim *x = a, *y = b;
-	int hosts = compare_hosts(&x->address, &y->address);
+	int hosts = config_compare_hosts(&x->address, &y->address);
 
 	if (hosts)
 		return hosts;
@@ -149,7 +149,7 @@ struct connected {
 	size_t interface, index;
 };
 
-static void clear_host_bits(union address *a, unsigned length)
+void config_clear_host_bits(union address *a, unsigned length)
 {
 	uint8_t *byte = a->sa.sa_family == AF_INET ? (uint8_t *)&a->in4.sin_addr : a->in6.sin6_addr.s6_addr;
 	unsigned bits = a->sa.sa_family == AF_INET ? 32 : 128;
@@ -161,7 +161,7 @@ static void clear_host_bits(union address *a, unsigned length)
 static int compare_connected(const void *a, const void *b)
 {
 	const struct connected *x = a, *y = b;
-	int networks = compare_hosts(&x->network, &y->network);
+	int networks = config_compare_hosts(&x->network, &y->network);
 
 	if (networks)
 		return networks;
@@ -224,7 +224,7 @@ static void check_networks(struct config_load *load)
 			if (!address_is_set(&p->address))
 				continue;
 			list[count] = (struct connected){ p->address, p->length, i, j };
-			clear_host_bits(&list[count++].network, p->length);
+			config_clear_host_bits(&list[count++].network, p->length);
 		}
 	check_connected(load, list, count);
 }
@@ -245,7 +245,8 @@ void config_validate_claims(struct config_load *load)
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *c = &claims.claim[i];
 
-		if (widest && widest->layer == c->layer && !compare_hosts(&widest->address, &c->address)) {
+		if (widest && widest->layer == c->layer &&
+			!config_compare_hosts(&widest->address, &c->address)) {
 			if (c->first <= widest->last)
 				conflict(load, widest, c);
 			if (c->last <= widest->last)

@@ -135,9 +135,14 @@ void config_validate(struct config_load *load);
 void config_validate_network(struct config_load *load);
 void config_validate_sip(struct config_load *load);
 void config_validate_policy(struct config_load *load);
+void config_validate_access(struct config_load *load);
 void config_validate_system(struct config_load *load);
 /* claims.c: no two may claim the same port of an address; addresses of interfaces are unique. */
 void config_validate_claims(struct config_load *load);
+/* By family, then bytes; ports do not matter. As qsort wants it. */
+int config_compare_hosts(const union address *a, const union address *b);
+/* Bits behind the first `length` become 0. */
+void config_clear_host_bits(union address *a, unsigned length);
 /* Is this an address of the interface? True as well when one of them could not be read: that is reported already. */
 bool config_interface_has(const struct config_network_interface *ni, const union address *address);
 /* token of RFC 3261, section 25.1 */

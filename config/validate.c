@@ -9,4 +9,5 @@ void config_validate(struct config_load *load)
 	config_validate_claims(load);
 	config_validate_sip(load);
 	config_validate_policy(load);
+	config_validate_access(load);
 }
