@@ -401,6 +401,30 @@ static void doubtful_settings_are_warned_about(void **state)
 	config_free(config);
 }
 
+static void a_denial_with_a_rate_or_trust_and_an_agent_that_is_denied_are_warned_about(void **state)
+{
+	static struct capture c;
+	struct config *config;
+
+	(void)state;
+	assert_int_equal(
+		capture_load(&c,
+			BASE "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"} }\n"
+			     "session-agent p { realm = r address = \"udp:10.0.0.5\" }\n"
+			     "session-agent q { realm = r address = \"udp:10.1.0.5\" }\n"
+			     "access-control a { realm = r source = \"10.0.0.0/8\" action = deny\n"
+			     " rate = 5\n trust = trusted }\n"
+			     "access-control b { realm = r source = \"10.1.0.0/16\" action = permit }\n",
+			false, &config),
+		0);
+	assert_string_equal(c.text,
+		"W: f:4: session-agent p.address: 10.0.0.5 is denied by access-control a (line 6): nothing "
+		"comes from there\n"
+		"W: f:7: access-control a.rate: means nothing: action = deny lets nothing in\n"
+		"W: f:8: access-control a.trust: means nothing: action = deny lets nothing in\n");
+	config_free(config);
+}
+
 static void certificates_that_are_missing_fail_a_commit(void **state)
 {
 	static struct capture c;
@@ -449,6 +473,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_not_there_is_reported),
 		cmocka_unit_test(files_that_are_missing_warn_in_a_check_and_fail_a_commit),
 		cmocka_unit_test(doubtful_settings_are_warned_about),
+		cmocka_unit_test(a_denial_with_a_rate_or_trust_and_an_agent_that_is_denied_are_warned_about),
 		cmocka_unit_test(certificates_that_are_missing_fail_a_commit),
 		cmocka_unit_test(a_secret_in_a_file_is_its_first_line),
 	};

@@ -428,18 +428,6 @@ static const struct mistake mistakes[] = {
 		"access-control b { realm = r source = \"2001:db8::/32\" action = permit }\n",
 		"W: f:3: access-control a.source: has bits behind its length: 2001:db8::/32 is meant\n"
 		"E: f:4: access-control b.source: 2001:db8::/32 in realm r is that of access-control a too (line 3); allowed: each source once per realm\n" },
-	{ "a denial with a rate and trust",
-		BASE "access-control a { realm = r source = \"10.0.0.0/8\" action = deny\n"
-		" rate = 5\n"
-		" trust = trusted }\n",
-		"W: f:4: access-control a.rate: means nothing: action = deny lets nothing in\n"
-		"W: f:5: access-control a.trust: means nothing: action = deny lets nothing in\n" },
-	{ "an agent that is denied, and one that is let in again",
-		BASE "session-agent p { realm = r address = \"udp:10.0.0.5\" }\n"
-		"session-agent q { realm = r address = \"udp:10.1.0.5\" }\n"
-		"access-control a { realm = r source = \"10.0.0.0/8\" action = deny }\n"
-		"access-control b { realm = r source = \"10.1.0.0/16\" action = permit }\n",
-		"W: f:3: session-agent p.address: 10.0.0.5 is denied by access-control a (line 5): nothing comes from there\n" },
 	{ "denials that end before they begin",
 		"guard { deny-time = 600\n"
 		" deny-time-max = 60 }\n",
