@@ -51,8 +51,8 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        stack = item.funcargs.get("stack")
-        if stack:
+        stack = item.funcargs.get("stack") or item.funcargs.get("bed")
+        if stack and stack.lab.directory.exists():
             stack.failed(item.name, report.sections)
 
 
@@ -182,3 +182,28 @@ def stack(module_stack):
     module_stack.end_test()
     dead = [d for d in module_stack.sbc.processes if not module_stack.sbc.alive(d)]
     assert not dead, f"died: {dead}\n{module_stack.sbc.log_tails()}"
+
+
+@pytest.fixture(scope="module", params=["packet", "xdp"])
+def module_bed(request):
+    """One lab per module and kind of port, with the dataplane alone; BED in a module changes its configuration."""
+    from bed import Bed
+
+    bed = Bed()
+    try:
+        bed.start(request.param, **getattr(request.module, "BED", {}))
+        yield bed
+    finally:
+        bed.down()
+
+
+@pytest.fixture
+def bed(module_bed, request):
+    """The module's dataplane without sessions, its counters marked; it must survive the test and have none after it."""
+    settings = getattr(request.module, "BED", {})
+    if not module_bed.is_fresh(module_bed.kind, settings):
+        module_bed.start(module_bed.kind, **settings)
+    module_bed.mark()
+    yield module_bed
+    module_bed.end_test()
+    assert module_bed.sbc.alive("dataplane"), f"died:\n{module_bed.sbc.log_tails()}"

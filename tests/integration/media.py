@@ -11,6 +11,12 @@ import netns
 PAYLOAD = 160
 
 
+def rtp(sequence, timestamp, ssrc, payload=b"", payload_type=0, marker=False):
+    """An RTP packet (RFC 3550 section 5.1)."""
+    second = payload_type | (0x80 if marker else 0)
+    return struct.pack("!BBHII", 0x80, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
+
+
 class Media:
     """The RTP and RTCP sockets of one side of one stream."""
 
@@ -39,7 +45,7 @@ class Media:
     def packet(self):
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + PAYLOAD) & 0xFFFFFFFF
-        return struct.pack("!BBHII", 0x80, 0, self.sequence, self.timestamp, self.ssrc) + os.urandom(PAYLOAD)
+        return rtp(self.sequence, self.timestamp, self.ssrc, os.urandom(PAYLOAD))
 
     def send(self, packet=None):
         packet = packet or self.packet()
