@@ -11,12 +11,20 @@
  * refused (docs/decisions/0021-media-of-a-call.md). */
 static enum dp_media_kind kind_of(const struct sdp_media *m)
 {
-	if (m->port == 0)
-		return DP_MEDIA_NONE;
-	if (span_equal_case(m->protocol, SPAN("RTP/AVP")) || span_equal_case(m->protocol, SPAN("RTP/AVPF")))
-		return DP_MEDIA_RTP;
-	if (span_equal_case(m->protocol, SPAN("udptl")))
-		return DP_MEDIA_OTHER;
+	static const struct {
+		struct span protocol;
+		enum dp_media_kind kind;
+	} relayed[] = {
+		{ { "RTP/AVP", 7 }, DP_MEDIA_RTP },
+		{ { "RTP/AVPF", 8 }, DP_MEDIA_RTP },
+		{ { "udptl", 5 }, DP_MEDIA_OTHER },
+		{ { "udp", 3 }, DP_MEDIA_OTHER },
+		{ { "UDP/BFCP", 8 }, DP_MEDIA_OTHER },
+	};
+
+	for (size_t i = 0; m->port != 0 && i < sizeof(relayed) / sizeof(relayed[0]); i++)
+		if (span_equal_case(m->protocol, relayed[i].protocol))
+			return relayed[i].kind;
 	return DP_MEDIA_NONE;
 }
 
@@ -71,6 +79,8 @@ static void describe(const struct media *media, unsigned side, const struct sdp_
 	out->off = m->port == 0;
 	out->direction = (uint8_t)m->direction;
 	out->mux = m->rtcp_mux;
+	out->telephone_event = kind_of(m) == DP_MEDIA_RTP ? m->telephone_event : 0;
+	out->bandwidth = sdp_bandwidth_limit(&m->bandwidth);
 	out->remote = usable(&m->rtp, out->family);
 	out->rtcp = usable(&m->rtcp, out->family);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the dataplane is told of a call's media: realms, families, addresses, latching, who is mute and who is quiet. */
+/* What the dataplane is told of a call's media: realms, families, addresses, latching, who is mute and who is quiet, what each side
+ * may send. */
 #include <string.h>
 
 #include "controlplane/media_state.h"
@@ -71,20 +72,23 @@ static void build_side(const struct media *media, const struct media_stream *str
 	struct dp_side_request *out)
 {
 	const struct media_party *party = &media->party[side];
-	const struct media_side *own = &stream->side[side];
+	const struct media_side *own = &stream->side[side], *other = &stream->side[1 - side];
 	struct writer name;
 
 	writer_init(&name, out->realm, sizeof(out->realm) - 1);
 	writer_text(&name, party->realm->name);
 	out->family = own->family;
 	out->latching = latching_of(party->profile);
-	if (own->mux && stream->side[1 - side].mux && party->profile->rtcp_mux)
+	if (own->mux && other->mux && party->profile->rtcp_mux)
 		out->flags |= DP_SIDE_RTCP_MUX;
 	if (receives_nothing(own))
 		out->flags |= DP_SIDE_MUTED;
 	/* A call that rings may do so for longer than the dataplane waits for media. */
 	if (!media->committed || media_sends_nothing(stream, side))
 		out->flags |= DP_SIDE_QUIET;
+	/* The receiver chooses the numbers (RFC 3264 section 5.1) and names the bandwidth. */
+	out->telephone_event = other->telephone_event;
+	out->rate_limit = other->bandwidth;
 	dp_address_from(&out->rtp, &own->remote);
 	dp_address_from(&out->rtcp, &own->rtcp);
 	if (may_be_behind_nat(party, own))

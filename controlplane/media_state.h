@@ -13,6 +13,9 @@ struct media_side {
 	bool known; /* it has described this stream */
 	bool off; /* it answered with port 0 */
 	bool mux; /* it said a=rtcp-mux */
+	/* What it wants to get, so what the other side is to send: */
+	uint8_t telephone_event; /* payload type; 0 = none */
+	uint32_t bandwidth; /* kbit/s at most; 0 = not said */
 };
 
 struct media_stream {

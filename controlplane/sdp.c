@@ -130,6 +130,20 @@ static void rtcp_parse(struct span value, struct sdp_media *media)
 	address_set_port(&media->rtcp, (uint16_t)number);
 }
 
+/* "101 telephone-event/8000": its payload type; 0 if it is another codec. 0 is PCMU's own (RFC 3551) and can be no event. */
+static uint8_t telephone_event_parse(struct span value)
+{
+	struct span rest = value;
+	struct span type = word_next(&rest);
+	struct span codec = word_next(&rest);
+	uint64_t number;
+
+	if (!span_equal_case(span_cut(&codec, '/'), SPAN("telephone-event")) ||
+		span_to_uint(type, 127, &number) < 0)
+		return 0;
+	return (uint8_t)number;
+}
+
 static enum sdp_direction direction_held(enum sdp_direction direction)
 {
 	switch (direction) {
@@ -168,7 +182,12 @@ static int media_read(const struct sdp *sdp, struct sdp_media *media)
 			media->rtcp_mux = true;
 		else if (span_starts_case(value, SPAN("rtcp:")))
 			rtcp_parse((struct span){ value.p + 5, value.n - 5 }, media);
+		else if (media->telephone_event == 0 && span_starts_case(value, SPAN("rtpmap:")))
+			media->telephone_event =
+				telephone_event_parse((struct span){ value.p + 7, value.n - 7 });
 	}
+	sdp_bandwidth_read(line + 1, media->line_count - 1, &media->bandwidth);
+	sdp_bandwidth_inherit(&media->bandwidth, &sdp->bandwidth);
 	if (address_is_unspecified(&media->rtp))
 		media->direction = direction_held(media->direction);
 	address_set_port(&media->rtp, media->port);
@@ -195,6 +214,7 @@ static int session_read(struct sdp *sdp, unsigned lines)
 			has_connection = true;
 		}
 	}
+	sdp_bandwidth_read(sdp->line + 1, lines - 1, &sdp->bandwidth);
 	return 0;
 }
 

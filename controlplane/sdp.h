@@ -15,6 +15,15 @@ enum { SDP_MEDIA_MAX = 16, SDP_LINES_MAX = 256 };
 
 enum sdp_direction { SDP_SENDRECV, SDP_SENDONLY, SDP_RECVONLY, SDP_INACTIVE };
 
+/* b= and a=maxprate of one level; bit/s. */
+struct sdp_bandwidth {
+	uint64_t application; /* b=AS: with headers */
+	uint64_t independent; /* b=TIAS: without */
+	uint64_t rtcp_senders, rtcp_receivers; /* b=RS, b=RR */
+	uint32_t packet_rate; /* 0 = not said */
+	bool has_application, has_independent, has_rtcp_senders, has_rtcp_receivers;
+};
+
 struct sdp_media {
 	struct span type; /* "audio" */
 	struct span protocol; /* "RTP/AVP", "udptl" */
@@ -27,6 +36,8 @@ struct sdp_media {
 	enum sdp_direction
 		direction; /* own a= line, else the session's; c=0.0.0.0 (RFC 2543 hold) counts as sendonly */
 	bool rtcp_mux;
+	uint8_t telephone_event; /* payload type of RFC 4733 events it wants to get; 0 = none */
+	struct sdp_bandwidth bandwidth; /* own values, else the session's */
 	unsigned first_line, line_count; /* m= line and those that follow it */
 };
 
@@ -39,6 +50,7 @@ struct sdp {
 	struct span origin; /* value of o= */
 	union address connection; /* of the session */
 	enum sdp_direction direction;
+	struct sdp_bandwidth bandwidth; /* of the session */
 	unsigned media_count, line_count;
 	struct sdp_media media[SDP_MEDIA_MAX];
 	struct sdp_line line[SDP_LINES_MAX];
@@ -47,6 +59,13 @@ struct sdp {
 /* Reads a body. Spans borrow it. 0; -EMSGSIZE (more lines or media than the limits), -EINVAL (not SDP: no v=0 first line, a
  * broken m= or c= line, port over 65535, ...). */
 int sdp_parse(struct sdp *sdp, struct span body, const struct config_sip *limits);
+
+/* sdp_bandwidth.c. What `count` lines say; values are bounded. */
+void sdp_bandwidth_read(const struct sdp_line *line, unsigned count, struct sdp_bandwidth *out);
+/* What a media line does not say itself the session says. */
+void sdp_bandwidth_inherit(struct sdp_bandwidth *media, const struct sdp_bandwidth *session);
+/* kbit/s, with IP headers and RTCP, that who sends to the author may use; at most 10,000,000. 0: no bandwidth is named. */
+uint32_t sdp_bandwidth_limit(const struct sdp_bandwidth *bandwidth);
 
 /* What the other side may learn of one media line. */
 struct sdp_rewrite_media {

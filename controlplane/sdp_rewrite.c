@@ -56,6 +56,10 @@ static const struct attribute_row attributes[] = {
 	ROW("lang", SHAPE_TOKEN),
 	ROW("sdplang", SHAPE_TOKEN),
 	ROW("charset", SHAPE_TOKEN),
+	ROW("floorctrl", SHAPE_TOKEN), /* RFC 8856: BFCP */
+	ROW("confid", SHAPE_NUMBER),
+	ROW("userid", SHAPE_NUMBER),
+	ROW("floorid", SHAPE_TEXT),
 	ROW("T38FaxVersion", SHAPE_NUMBER),
 	ROW("T38MaxBitRate", SHAPE_NUMBER),
 	ROW("T38FaxMaxBuffer", SHAPE_NUMBER),

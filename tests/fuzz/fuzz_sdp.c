@@ -38,6 +38,8 @@ static void check(const struct sdp *sdp, struct span body)
 		require_inside(media->formats, body);
 		require(media->port_count >= 1 && media->line_count >= 1);
 		require(!address_is_set(&media->rtp) || address_port(&media->rtp) == media->port);
+		require(media->telephone_event <= 127);
+		require(sdp_bandwidth_limit(&media->bandwidth) <= 10000000);
 		lines += media->line_count;
 	}
 	require(sdp->media_count == 0 || sdp->media[0].first_line + lines == sdp->line_count);
@@ -98,6 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			second.media[i].port == 0);
 		require(second.media[i].port == 0 || second.media[i].direction == first.media[i].direction);
 		require(second.media[i].port == 0 || address_equal(&second.media[i].rtp, &ours[i].local));
+		/* A number for events that crosses is the one that was read. */
+		require(second.media[i].port == 0 || second.media[i].telephone_event == 0 ||
+			second.media[i].telephone_event == first.media[i].telephone_event);
 	}
 	require(rewrite(&second, twice, sizeof(twice)) == n && memcmp(once, twice, n) == 0);
 	return 0;

@@ -250,6 +250,58 @@ static void test_streams_of_other_kinds_are_refused_one_by_one(void **state)
 	assert_non_null(strstr(text, "m=message 0 TCP/MSRP *\r\n"));
 }
 
+static void test_other_media_over_udp_are_relayed_untouched_and_video_is_rtp(void **state)
+{
+	const char *const offer = SDP("IP4 192.168.1.2",
+		"m=video 4000 RTP/AVPF 96\r\na=rtpmap:96 H264/90000\r\nm=application 4002 UDP/BFCP *\r\n"
+		"a=floorctrl:c-s\r\nm=application 4004 udp wb\r\nm=image 4006 UDPTL t38\r\n"
+		"m=application 9 TCP/BFCP *\r\nm=application 4008 UDP/DTLS/SCTP webrtc-datachannel\r\n");
+	static const uint8_t kinds[] = { DP_MEDIA_RTP, DP_MEDIA_OTHER, DP_MEDIA_OTHER, DP_MEDIA_OTHER,
+		DP_MEDIA_NONE, DP_MEDIA_NONE };
+	const char *text;
+
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(offer)), 1);
+	for (size_t i = 0; i < sizeof(kinds); i++)
+		assert_int_equal(fake_last(DP_SESSION_CREATE)->session.stream[i].kind, kinds[i]);
+	fake_answer(0);
+	text = write_for(1, offer);
+	assert_non_null(strstr(text, "m=video 10010 RTP/AVPF 96\r\n"));
+	assert_non_null(strstr(text, "m=application 10110 UDP/BFCP *\r\na=floorctrl:c-s\r\n"));
+	assert_non_null(strstr(text, "m=application 0 TCP/BFCP *\r\n"));
+	assert_non_null(strstr(text, "m=application 0 UDP/DTLS/SCTP"));
+}
+
+static void test_what_a_side_may_send_is_what_the_other_side_wants_to_get(void **state)
+{
+	const char *const phone = SDP("IP4 192.168.1.2",
+		"m=audio 4000 RTP/AVP 0 101\r\nb=AS:64\r\na=rtpmap:101 telephone-event/8000\r\n");
+	const char *const pbx = SDP(
+		"IP4 10.0.0.5", "m=audio 6000 RTP/AVP 0 97\r\nb=AS:1000\r\nb=RS:0\r\nb=RR:0\r\na=rtpmap:97 "
+				"telephone-event/8000\r\n");
+	const struct dp_session_request *create;
+
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(phone)), 1);
+	create = &fake_last(DP_SESSION_CREATE)->session;
+	assert_int_equal(create->stream[0].side[1].rate_limit, 132);
+	assert_int_equal(create->stream[0].side[1].telephone_event, 101);
+	assert_int_equal(create->stream[0].side[0].rate_limit, 0);
+	assert_int_equal(create->stream[0].side[0].telephone_event, 0);
+	fake_answer(0);
+	assert_int_equal(media_answer(media, 1, span_from(pbx), true), 0);
+	assert_int_equal(last_side(0, 0)->rate_limit, 1298);
+	assert_int_equal(last_side(0, 0)->telephone_event, 97);
+	assert_int_equal(last_side(0, 1)->rate_limit, 132);
+	fake_answer_all();
+	/* A later description of the phone names none: the limit on what is sent to it goes. */
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 0);
+	assert_int_equal(media_answer(media, 1, span_from(pbx), true), 0);
+	assert_int_equal(last_side(0, 1)->rate_limit, 0);
+	assert_int_equal(last_side(0, 1)->telephone_event, 0);
+	assert_int_equal(last_side(0, 0)->rate_limit, 1298);
+}
+
 static void test_an_offer_of_nothing_that_can_be_relayed_is_refused(void **state)
 {
 	(void)state;
@@ -402,6 +454,8 @@ int main(void)
 		TEST(test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal),
 		TEST(test_a_moved_address_reaches_the_dataplane_with_the_answer),
 		TEST(test_streams_of_other_kinds_are_refused_one_by_one),
+		TEST(test_other_media_over_udp_are_relayed_untouched_and_video_is_rtp),
+		TEST(test_what_a_side_may_send_is_what_the_other_side_wants_to_get),
 		TEST(test_an_offer_of_nothing_that_can_be_relayed_is_refused),
 		TEST(test_a_stream_refused_by_the_answer_is_given_back),
 		TEST(test_addresses_nobody_can_be_at_are_not_signalled),
