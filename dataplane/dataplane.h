@@ -16,6 +16,7 @@
 #include "platforms/base/daemon.h"
 
 struct rte_mempool;
+struct prefix_table;
 
 enum { MIRROR_NAME_MAX = 16 };
 
@@ -62,6 +63,12 @@ struct dataplane {
 	struct pools pools;
 	struct rule_store rules;
 	struct sessions sessions;
+
+	/* Sources that an access-control trusts, once more: no ban may meet them unasked. owner: main thread */
+	struct prefix_table *trusted_sources;
+
+	uint64_t counter[DP_COUNTER_COUNT]; /* what the main thread counts; owner: main thread, read by anybody */
+	uint64_t per_second[DP_COUNTER_COUNT]; /* over the last whole second; owner: main thread */
 
 	struct neighbour *neighbour;
 	struct server *server;
