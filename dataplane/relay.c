@@ -125,6 +125,12 @@ void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mb
 	run_stages(w, items, count);
 }
 
+/* Its device may be away by now: the map stays. */
+static const struct worker_port *port_of(const struct worker_shared *s, const struct rte_mbuf *m)
+{
+	return &s->ports[s->port_of[m->port % DEVICES_MAX]];
+}
+
 void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n)
 {
 	struct item items[BURST];
@@ -134,10 +140,7 @@ void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n)
 
 		it->m = packets[i];
 		packet_parse(rte_pktmbuf_mtod(it->m, const uint8_t *), it->m->data_len, &it->p);
-		it->interface = INTERFACE_NONE;
-		for (unsigned k = 0; k < w->shared->port_count; k++)
-			if (w->shared->ports[k].device == it->m->port)
-				it->interface = w->shared->ports[k].interface[it->p.vlan];
+		it->interface = port_of(w->shared, it->m)->interface[it->p.vlan];
 		classify(w, it);
 		if (it->flow == NULL)
 			it->p.class =
@@ -156,10 +159,6 @@ void relay_local(struct worker *w)
 		memcpy(packets, w->local, n * sizeof(packets[0]));
 		w->local_count = 0;
 		for (unsigned i = 0; i < n; i++)
-			for (unsigned k = 0; k < w->shared->port_count; k++)
-				if (w->shared->ports[k].device == packets[i]->port) {
-					relay_burst(w, &w->shared->ports[k], &packets[i], 1);
-					break;
-				}
+			relay_burst(w, port_of(w->shared, packets[i]), &packets[i], 1);
 	}
 }

@@ -55,7 +55,7 @@ static void local_send(struct worker *w, struct rte_mbuf *m, const struct worker
 		worker_drop(w, m, DP_COUNTER_DROP_TX_FULL);
 		return;
 	}
-	m->port = out->device;
+	m->port = out->home;
 	w->local[w->local_count++] = m;
 }
 
@@ -116,7 +116,7 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	if (unlikely(link.byte[6] == LINK_LOCAL))
 		local_send(w, it->m, out);
 	else
-		transmit_packet(w, out->device, it->m, DP_COUNTER_DROP_TX_FULL);
+		transmit_packet(w, worker_device(&out->device), it->m, DP_COUNTER_DROP_TX_FULL);
 	return;
 drop:
 	if (!rtcp)

@@ -36,6 +36,7 @@ static int interfaces_build(struct dataplane *dp)
 	s->port_count = dp->port_count;
 	for (unsigned i = 0; i < dp->port_count; i++) {
 		s->ports[i].device = dp->port[i].device;
+		s->port_of[dp->port[i].device] = (uint8_t)i;
 		memset(s->ports[i].interface, INTERFACE_NONE, sizeof(s->ports[i].interface));
 	}
 	s->interface_count = (unsigned)dp->config->network_interfaces_count;
@@ -50,6 +51,7 @@ static int interfaces_build(struct dataplane *dp)
 				dp->config->network_interfaces[*slot].name);
 		*slot = (uint8_t)i;
 		s->interface[i] = (struct worker_interface){ .device = dp->port[port].device,
+			.home = dp->port[port].device,
 			.mirror = dp->mirror[i].device,
 			.vlan = (uint16_t)n->vlan,
 			.mtu = (uint16_t)dp->port[port].mtu,

@@ -20,8 +20,13 @@ static void flush(struct worker *w, uint16_t device, enum dp_counter full)
 
 void transmit_packet(struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full)
 {
-	struct transmit_buffer *b = &w->transmit[device];
+	struct transmit_buffer *b;
 
+	if (unlikely(device == DEVICE_NONE)) {
+		worker_drop(w, m, DP_COUNTER_DROP_PORT_DOWN);
+		return;
+	}
+	b = &w->transmit[device];
 	if (b->count == 0)
 		w->pending[w->pending_count++] = device | (uint32_t)full << 16;
 	b->packet[b->count++] = m;

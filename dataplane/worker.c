@@ -44,7 +44,7 @@ static unsigned mirror_poll(struct worker *w, unsigned index)
 		counter_add(&w->interface[index].mirror_out, 1);
 		counter_add(&w->interface[index].tx_packets, 1);
 		counter_add(&w->interface[index].tx_octets, packets[i]->pkt_len);
-		transmit_packet(w, ifc->device, packets[i], DP_COUNTER_DROP_TX_FULL);
+		transmit_packet(w, worker_device(&ifc->device), packets[i], DP_COUNTER_DROP_TX_FULL);
 	}
 	worker_count(w, DP_COUNTER_MIRROR_OUT, n);
 	return n;
@@ -58,8 +58,12 @@ unsigned worker_poll(struct worker *w)
 
 	clock_update(w);
 	for (unsigned i = 0; i < s->port_count; i++) {
-		unsigned n = rte_eth_rx_burst(s->ports[i].device, w->index, packets, BURST);
+		uint16_t device = worker_device(&s->ports[i].device);
+		unsigned n;
 
+		if (unlikely(device == DEVICE_NONE))
+			continue;
+		n = rte_eth_rx_burst(device, w->index, packets, BURST);
 		if (n != 0)
 			relay_burst(w, &s->ports[i], packets, n);
 		total += n;

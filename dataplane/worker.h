@@ -37,10 +37,12 @@ struct worker_port {
 
 struct worker_interface {
 	uint16_t device, mirror; /* DPDK port numbers; `device` as in worker_port */
+	uint16_t
+		home; /* a device of its port: what local packets say they came in by, also while `device` is away */
 	uint16_t vlan, mtu;
 	uint8_t mac[6];
 	uint8_t port; /* index of its worker_port */
-	uint8_t reserved;
+	uint8_t reserved[3];
 };
 
 /* What the workers share, all of it read-only for them. */
@@ -50,6 +52,7 @@ struct worker_shared {
 	struct border *border; /* NULL: everything passes */
 	struct worker_port *ports;
 	unsigned port_count;
+	uint8_t port_of[DEVICES_MAX]; /* index into `ports` by DPDK port number */
 	struct worker_interface interface[INTERFACES_MAX];
 	unsigned interface_count;
 	struct rte_rcu_qsbr *rcu;
@@ -119,9 +122,15 @@ void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n);
 /* Packets that the last bursts sent to ourselves; their TTL ends what would go round for ever. */
 void relay_local(struct worker *w);
 
-/* transmit.c: queues one packet; sends when the buffer is full. Takes it over. */
+/* transmit.c: queues one packet; sends when the buffer is full. DEVICE_NONE: drops it as DROP_PORT_DOWN. Takes it over. */
 void transmit_packet(struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full);
 void transmit_flush(struct worker *w);
+
+/* A device that the main thread may take away at any time. */
+static inline uint16_t worker_device(const uint16_t *device)
+{
+	return __atomic_load_n(device, __ATOMIC_RELAXED);
+}
 
 static inline void worker_count(struct worker *w, enum dp_counter c, uint64_t n)
 {

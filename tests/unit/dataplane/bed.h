@@ -72,9 +72,10 @@ static inline struct dataplane *bed_new(uint16_t workers)
 		dp->config->network_interfaces[i].name = names[i];
 		dp->config->network_interfaces[i].port = names[i];
 		s->ports[i].device = i;
+		s->port_of[i] = i;
 		memset(s->ports[i].interface, i, VLANS);
 		s->interface[i] = (struct worker_interface){
-			.device = i, .mirror = (uint16_t)(i + 2), .mtu = 1500, .port = i
+			.device = i, .home = i, .mirror = (uint16_t)(i + 2), .mtu = 1500, .port = i
 		};
 		memcpy(s->interface[i].mac, bed_mac[i], 6);
 		dp->pools.realm[i] = (struct pool_realm){
