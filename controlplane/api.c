@@ -19,6 +19,8 @@ enum {
 };
 _Static_assert(sizeof(struct cp_call_page) + API_PAGE_CALLS * sizeof(struct cp_call) < IPC_PACKET_MAX - 64,
 	"a page of calls fits into a packet");
+_Static_assert(sizeof(struct cp_block_page) + CP_BLOCK_PAGE * sizeof(struct cp_block) < IPC_PACKET_MAX - 64,
+	"a page of dropped packets fits into a packet");
 
 struct api_job {
 	struct api_job *next;
@@ -40,6 +42,7 @@ struct api_server {
 	struct mailbox *mailbox; /* of the main loop: what shards send back */
 	struct shard **shards;
 	unsigned count;
+	const struct block_store *blocks;
 	uint64_t started_ms;
 	struct api_job *jobs;
 	unsigned job_count;
@@ -77,6 +80,39 @@ static void answer_counters(struct api_server *server, struct ipc_peer *peer, co
 			counters.counter[c] +=
 				__atomic_load_n(&server->shards[i]->counter[c], __ATOMIC_RELAXED);
 	ipc_send(peer, CP_COUNTERS_GET + CP_REPLY, 0, frame->sequence, &counters, sizeof(counters));
+}
+
+static int block_source(const struct cp_block_list *list, struct prefix *source)
+{
+	struct dp_address address = { .port = list->port, .family = list->family };
+
+	if ((list->family != 4 && list->family != 6) || list->length > (list->family == 4 ? 32 : 128))
+		return -EINVAL;
+	memcpy(address.ip, list->ip, sizeof(address.ip));
+	dp_address_to(&address, &source->address);
+	source->length = list->length;
+	return 0;
+}
+
+static void answer_blocks(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame,
+	const struct cp_block_list *list)
+{
+	struct {
+		struct cp_block_page page;
+		struct cp_block block[CP_BLOCK_PAGE];
+	} answer = { 0 };
+	size_t limit = list->limit && list->limit < CP_BLOCK_PAGE ? list->limit : CP_BLOCK_PAGE;
+	struct prefix source;
+	bool more;
+	int error = block_source(list, &source);
+
+	if (!error) {
+		answer.page.count = (uint32_t)block_list(
+			server->blocks, &source, list->before, limit, answer.block, &more);
+		answer.page.more = more;
+	}
+	ipc_send(peer, CP_BLOCK_LIST + CP_REPLY, (int16_t)error, frame->sequence, &answer,
+		error ? 0 : sizeof(answer.page) + answer.page.count * sizeof(answer.block[0]));
 }
 
 /* --- by a job -------------------------------------------------------------------------------------------------------- */
@@ -212,6 +248,7 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 	struct api_server *server = arg;
 	struct cp_call_list list;
 	struct cp_call_id id;
+	struct cp_block_list blocks;
 
 	switch (frame->type) {
 	case CP_STATUS:
@@ -232,6 +269,12 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		memcpy(&id, body, sizeof(id));
 		start_job(server, peer, frame, id.call, 1);
 		return;
+	case CP_BLOCK_LIST:
+		if (frame->length < sizeof(blocks))
+			break;
+		memcpy(&blocks, body, sizeof(blocks));
+		answer_blocks(server, peer, frame, &blocks);
+		return;
 	default:
 		break;
 	}
@@ -239,7 +282,7 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 }
 
 int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct shard **shards,
-	unsigned count, struct api_server **out)
+	unsigned count, const struct block_store *blocks, struct api_server **out)
 {
 	static const struct ipc_handlers handlers = { on_up, on_down, on_frame };
 	struct api_server *server = calloc(1, sizeof(*server));
@@ -252,6 +295,7 @@ int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t genera
 		return -ENOMEM;
 	server->shards = shards;
 	server->count = count;
+	server->blocks = blocks;
 	server->started_ms = clock_now_ms();
 	writer_init(&writer, path, sizeof(path));
 	writer_text(&writer, config->system.run_directory);

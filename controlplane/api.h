@@ -6,13 +6,22 @@
 
 #include <stdint.h>
 
-enum { CP_API_VERSION = 1, CP_NAME_MAX = 64, CP_USER_MAX = 64, CP_ADDRESS_MAX = 56, CP_CALL_ID_MAX = 128 };
+enum {
+	CP_API_VERSION = 2,
+	CP_NAME_MAX = 64,
+	CP_USER_MAX = 64,
+	CP_ADDRESS_MAX = 56,
+	CP_CALL_ID_MAX = 128,
+	CP_LINE_MAX = 160,
+	CP_BLOCK_PAGE = 64, /* samples in one answer */
+};
 
 enum cp_message {
 	CP_STATUS = 1, /* empty -> cp_status */
 	CP_COUNTERS_GET = 2, /* empty -> cp_counters */
 	CP_CALL_LIST = 3, /* cp_call_list -> cp_call_page + cp_call[] */
 	CP_CALL_GET = 4, /* cp_call_id -> cp_call, or -ENOENT */
+	CP_BLOCK_LIST = 5, /* cp_block_list -> cp_block_page + cp_block[], newest first */
 	CP_REPLY = 0x4000,
 };
 
@@ -99,6 +108,32 @@ struct cp_call {
 	uint32_t held; /* bit 0: leg 0 has put the call on hold; bit 1: leg 1 */
 	char policy[CP_NAME_MAX];
 	struct cp_leg leg[2];
+};
+
+/* Dropped packets of a source: an address, a network, or one port of an address. */
+struct cp_block_list {
+	uint8_t ip[16]; /* IPv4 in the first four octets */
+	uint16_t port; /* 0 = any */
+	uint8_t family, length; /* 4, 6; bits of the network */
+	uint32_t limit; /* most entries wanted */
+	uint64_t before; /* 0 = from the newest on, else the last entry's number */
+};
+
+struct cp_block_page {
+	uint32_t count, more;
+};
+
+/* A sample of what was dropped. */
+struct cp_block {
+	uint64_t number;
+	uint64_t wall_ms; /* when */
+	uint32_t counter; /* why: enum dp_counter of dataplane/api.h */
+	uint16_t length; /* of the packet */
+	uint8_t protocol; /* of IP */
+	uint8_t reserved;
+	char interface[CP_NAME_MAX];
+	char source[CP_ADDRESS_MAX], dest[CP_ADDRESS_MAX]; /* with ports where there are any */
+	char line[CP_LINE_MAX]; /* first line, if it was SIP: printable ASCII; "" if not */
 };
 
 #endif

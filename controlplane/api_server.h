@@ -5,13 +5,14 @@
 
 #include <uv.h>
 
+#include "controlplane/block.h"
 #include "controlplane/shard.h"
 
 struct api_server;
 
-/* Listens on RUN-DIRECTORY/controlplane.sock. 0 or -errno. */
+/* Listens on RUN-DIRECTORY/controlplane.sock. `blocks` is the main thread's and outlives the server. 0 or -errno. */
 int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct shard **shards,
-	unsigned count, struct api_server **out);
+	unsigned count, const struct block_store *blocks, struct api_server **out);
 /* No peer is answered any more. Before the shards are stopped; its memory goes with api_server_free. */
 void api_server_close(struct api_server *server);
 /* After the shards were stopped: no question of ours is under way. */

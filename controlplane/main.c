@@ -5,7 +5,10 @@
 
 #include "config/process.h"
 #include "controlplane/api_server.h"
+#include "controlplane/block.h"
 #include "controlplane/shard.h"
+#include "dataplane/client.h"
+#include "platforms/base/clock.h"
 #include "platforms/base/daemon.h"
 #include "platforms/base/log.h"
 
@@ -13,6 +16,8 @@ struct controlplane {
 	struct config *config;
 	struct shard **shards;
 	unsigned shard_count;
+	struct block_store *blocks;
+	struct dp_client *sampler; /* of the main thread: samples of dropped packets, nothing else */
 	struct api_server *api;
 };
 
@@ -51,6 +56,45 @@ static int privileges_init(struct daemon *d)
 	return config_process_drop_privileges(cp->config);
 }
 
+static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
+{
+	const struct controlplane *cp = arg;
+	const struct config *config = cp->config;
+	const char *interface = sample->interface < config->network_interfaces_count
+					? config->network_interfaces[sample->interface].name
+					: "";
+
+	block_add(cp->blocks, sample, octets, interface, clock_wall_ms() - sample->ago_us / 1000);
+}
+
+/* By the main thread: what a flood leaves behind takes no time from the shards. */
+static int samples_init(struct daemon *d)
+{
+	static const struct dp_client_handlers handlers = { .sample = take_sample };
+	struct controlplane *cp = d->context;
+	char path[108];
+	struct writer w;
+
+	writer_init(&w, path, sizeof(path));
+	writer_text(&w, cp->config->system.run_directory);
+	writer_text(&w, "/dataplane.sock");
+	writer_char(&w, '\0');
+	cp->blocks = block_new();
+	if (!cp->blocks)
+		return -ENOMEM;
+	return w.overflow ? -ENAMETOOLONG
+			  : dp_client_new(d->loop, path, "controlplane", d->generation, UINT32_MAX, &handlers,
+				    cp, &cp->sampler);
+}
+
+static void samples_fini(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	dp_client_free(cp->sampler);
+	block_free(cp->blocks);
+}
+
 static int shards_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
@@ -73,7 +117,8 @@ static void shards_fini(struct daemon *d)
 static int api_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
-	int error = api_server_new(d->loop, cp->config, d->generation, cp->shards, cp->shard_count, &cp->api);
+	int error = api_server_new(
+		d->loop, cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks, &cp->api);
 
 	if (error)
 		return config_refuse(cp->config, "system", NULL, "run-directory", "%s/controlplane.sock: %s",
@@ -87,6 +132,7 @@ int main(int argc, char **argv)
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
+		{ "samples", samples_init, samples_fini },
 		{ "shards", shards_init, shards_fini },
 		{ "api", api_init, NULL },
 		{ 0 },

@@ -12,6 +12,7 @@ static struct {
 	struct call_world *world;
 	struct shard *shards[1];
 	struct api_server *server;
+	struct block_store *blocks;
 	struct ipc_peer *peer;
 	char directory[64];
 	bool up, answered;
@@ -54,13 +55,17 @@ static int setup(void **state)
 	(void)state;
 	memset(&bed, 0, sizeof(bed));
 	bed.world = world_new();
+	bed.blocks = block_new();
+	assert_non_null(bed.blocks);
 	bed.shards[0] = &bed.world->f->shard;
 	assert_int_equal(uv_loop_init(&bed.loop), 0);
 	assert_int_equal(mailbox_new(&bed.loop, bed.shards[0], 64, &bed.world->f->private.mailbox), 0);
 	snprintf(bed.directory, sizeof(bed.directory), "/tmp/sallyport-test-api-XXXXXX");
 	assert_non_null(mkdtemp(bed.directory));
 	bed.world->f->config.system.run_directory = bed.directory;
-	assert_int_equal(api_server_new(&bed.loop, &bed.world->f->config, 7, bed.shards, 1, &bed.server), 0);
+	assert_int_equal(
+		api_server_new(&bed.loop, &bed.world->f->config, 7, bed.shards, 1, bed.blocks, &bed.server),
+		0);
 	ipc_hello_fill(&self, "test", CP_API_VERSION, 1);
 	snprintf(path, sizeof(path), "%s/controlplane.sock", bed.directory);
 	assert_int_equal(ipc_connect(&bed.loop, path, &self, &handlers, NULL, &bed.peer), 0);
@@ -77,6 +82,7 @@ static int teardown(void **state)
 	api_server_close(bed.server);
 	mailbox_free(bed.world->f->private.mailbox);
 	api_server_free(bed.server);
+	block_free(bed.blocks);
 	uv_run(&bed.loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&bed.loop), 0);
 	world_free(bed.world);
@@ -146,10 +152,37 @@ static void test_calls_are_listed_and_shown_by_number(void **state)
 	assert_int_equal(page->count, 0);
 }
 
+static void test_dropped_packets_are_listed_by_source(void **state)
+{
+	const struct cp_block_page *page = (const void *)bed.body;
+	const struct cp_block *block = (const void *)(page + 1);
+	struct dp_sample sample = { .source = { .ip = { 192, 0, 2, 7 }, .port = 5060, .family = 4 } };
+	struct cp_block_list of = { .ip = { 192, 0, 2, 0 }, .family = 4, .length = 24, .limit = 2 };
+	uint8_t none[1] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		block_add(bed.blocks, &sample, none, "outside", i);
+	assert_int_equal(ask(CP_BLOCK_LIST, &of, sizeof(of)), 0);
+	assert_int_equal(page->count, 2);
+	assert_int_equal(page->more, 1);
+	assert_int_equal(bed.frame.length, sizeof(*page) + 2 * sizeof(*block));
+	assert_string_equal(block[0].source, "192.0.2.7:5060");
+	assert_int_equal(block[0].wall_ms, 2);
+	of.before = block[1].number;
+	assert_int_equal(ask(CP_BLOCK_LIST, &of, sizeof(of)), 0);
+	assert_int_equal(page->count, 1);
+	assert_int_equal(page->more, 0);
+	of = (struct cp_block_list){ .ip = { 192, 0, 2, 7 }, .family = 4, .length = 32, .port = 5061 };
+	assert_int_equal(ask(CP_BLOCK_LIST, &of, sizeof(of)), 0);
+	assert_int_equal(page->count, 0);
+}
+
 static void test_what_is_not_there_or_makes_no_sense_is_refused(void **state)
 {
 	struct cp_call_id id = { 4711 };
 	struct cp_call_list list = { .after = (uint64_t)9 << 56 };
+	struct cp_block_list of = { .family = 4, .length = 33 };
 
 	(void)state;
 	assert_int_equal(ask(CP_CALL_GET, &id, sizeof(id)), -ENOENT);
@@ -158,6 +191,10 @@ static void test_what_is_not_there_or_makes_no_sense_is_refused(void **state)
 	assert_int_equal(ask(CP_CALL_LIST, &list, sizeof(list)), -ENOENT);
 	assert_int_equal(ask(CP_CALL_GET, &id, 4), -EINVAL);
 	assert_int_equal(ask(CP_CALL_LIST, NULL, 0), -EINVAL);
+	assert_int_equal(ask(CP_BLOCK_LIST, &of, sizeof(of) - 1), -EINVAL);
+	assert_int_equal(ask(CP_BLOCK_LIST, &of, sizeof(of)), -EINVAL);
+	of.family = 7;
+	assert_int_equal(ask(CP_BLOCK_LIST, &of, sizeof(of)), -EINVAL);
 	assert_int_equal(ask(77, NULL, 0), -EINVAL);
 }
 
@@ -180,6 +217,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_status_and_counters_are_answered_at_once),
 		TEST(test_calls_are_listed_and_shown_by_number),
+		TEST(test_dropped_packets_are_listed_by_source),
 		TEST(test_what_is_not_there_or_makes_no_sense_is_refused),
 		TEST(test_a_peer_that_goes_away_is_not_answered),
 	};
