@@ -29,8 +29,18 @@ static inline bool host_equal(const union host *a, const union host *b)
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
 }
 
+/* What PACKET_OTHER is, as far as the border treats it differently. */
+enum packet_kind {
+	PACKET_NOT_IP,
+	PACKET_NEIGHBOUR, /* IPv6 neighbour discovery of this link (RFC 4861: hop limit 255) */
+	PACKET_TCP_SYN, /* SYN without ACK */
+	PACKET_TCP, /* other segments */
+	PACKET_LATER, /* a fragment without the first octets of what it belongs to; a frame in several buffers */
+	PACKET_IP, /* any other */
+};
+
 enum packet_class {
-	PACKET_OTHER, /* not UDP, or nothing we look into: the kernel's business */
+	PACKET_OTHER, /* not UDP, or nothing we look into: the kernel's business. `protocol`, `kind` are set, ports only of TCP */
 	PACKET_UDP, /* a whole UDP datagram; all fields are set */
 	PACKET_FRAGMENT, /* first fragment of a UDP datagram: family, destination and ports are set */
 	PACKET_EXTENDED, /* UDP behind IPv6 extension headers: as above */
@@ -42,6 +52,7 @@ struct packet {
 	uint8_t family; /* 4, 6; 0 when not IP */
 	uint8_t traffic_class;
 	uint8_t ttl; /* hop limit */
+	uint8_t protocol, kind; /* of PACKET_OTHER: next header, enum packet_kind */
 	uint16_t vlan; /* 802.1Q identifier, 0 = untagged */
 	uint16_t ip; /* offset of the IP header */
 	uint16_t udp; /* offset of the UDP header */
@@ -52,6 +63,8 @@ struct packet {
 
 /* Classifies `length` bytes at `frame`. Never reads behind them. */
 void packet_parse(const uint8_t *frame, size_t length, struct packet *p);
+/* The same for the first `length` bytes of a frame that goes on in other buffers: PACKET_OTHER or PACKET_MALFORMED. */
+void packet_parse_long(const uint8_t *frame, size_t length, struct packet *p);
 
 static inline uint16_t load_u16(const uint8_t *p)
 {

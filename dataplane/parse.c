@@ -14,6 +14,13 @@ enum {
 	IPV4_FRAGMENT_OFFSET = 0x1fff,
 	IPV6_FRAGMENT_OFFSET = 0xfff8,
 	IPV6_FRAGMENT_BITS = 0xfff9,
+	TCP_HEADER = 20,
+	TCP_FLAGS = 13, /* their offset */
+	TCP_SYN = 0x02,
+	TCP_ACK = 0x10,
+	NEIGHBOUR_FIRST = 133, /* ICMPv6 types, RFC 4861: router solicitation */
+	NEIGHBOUR_LAST = 137, /* redirect */
+	NEIGHBOUR_HOP_LIMIT = 255,
 };
 
 static void parse_ports(const uint8_t *udp, struct packet *p)
@@ -33,6 +40,32 @@ static uint8_t parse_udp(const uint8_t *udp, size_t available, struct packet *p)
 	parse_ports(udp, p);
 	p->payload = (uint16_t)(length - UDP_HEADER);
 	return PACKET_UDP;
+}
+
+/* What is not UDP, from its first octet on. A TCP header in pieces would hide its flags from us (RFC 1858). */
+static uint8_t parse_other(
+	const uint8_t *at, size_t available, uint8_t protocol, bool fragment, struct packet *p)
+{
+	p->protocol = protocol;
+	p->kind = PACKET_IP;
+	if (protocol == IPPROTO_TCP) {
+		if (available < TCP_HEADER)
+			return PACKET_MALFORMED;
+		parse_ports(at, p);
+		p->kind = (at[TCP_FLAGS] & (TCP_SYN | TCP_ACK)) == TCP_SYN ? PACKET_TCP_SYN : PACKET_TCP;
+	} else if (protocol == IPPROTO_ICMPV6 && p->family == 6 && !fragment && available != 0 &&
+		   p->ttl == NEIGHBOUR_HOP_LIMIT && at[0] >= NEIGHBOUR_FIRST && at[0] <= NEIGHBOUR_LAST) {
+		p->kind = PACKET_NEIGHBOUR;
+	}
+	return PACKET_OTHER;
+}
+
+/* `offset` in units of 8 octets: TCP that begins behind its ports could rewrite the flags of the first (RFC 1858). */
+static uint8_t parse_later(uint8_t protocol, unsigned offset, struct packet *p)
+{
+	p->protocol = protocol;
+	p->kind = PACKET_LATER;
+	return protocol == IPPROTO_TCP && offset == 1 ? PACKET_MALFORMED : PACKET_OTHER;
 }
 
 /* Nearly all headers are without options: five loads and no loop. */
@@ -62,16 +95,18 @@ static uint8_t parse_ipv4(const uint8_t *frame, size_t length, struct packet *p)
 	p->source.half[1] = 0;
 	p->dest.half[0] = load_u32(ip + 16);
 	p->dest.half[1] = 0;
+	uint16_t fragment = ntohs(load_u16(ip + 6));
 	if (ip[9] != IPPROTO_UDP)
-		return PACKET_OTHER;
+		return (fragment & IPV4_FRAGMENT_OFFSET) != 0
+			       ? parse_later(ip[9], fragment & IPV4_FRAGMENT_OFFSET, p)
+			       : parse_other(ip + header, total - header, ip[9], false, p);
 	if (checksum_fold(header_sum(ip, header)) != 0xffff)
 		return PACKET_MALFORMED;
 	p->udp = (uint16_t)(p->ip + header);
-	uint16_t fragment = ntohs(load_u16(ip + 6));
 	if ((fragment & IPV4_FRAGMENT_BITS) == 0)
 		return parse_udp(ip + header, total - header, p);
 	if ((fragment & IPV4_FRAGMENT_OFFSET) != 0 || total - header < UDP_HEADER)
-		return PACKET_OTHER;
+		return parse_later(ip[9], 0, p);
 	parse_ports(ip + header, p);
 	return PACKET_FRAGMENT;
 }
@@ -96,17 +131,17 @@ static uint8_t parse_ipv6_extensions(const uint8_t *at, size_t left, uint8_t nex
 			if (left < 8)
 				return PACKET_MALFORMED;
 			if ((ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_OFFSET) != 0)
-				return PACKET_OTHER;
+				return parse_later(at[0], ntohs(load_u16(at + 2)) >> 3, p);
 			fragment = fragment || (ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_BITS) != 0;
 			size = 8;
 			break;
 		case IPPROTO_UDP:
 			if (left < UDP_HEADER)
-				return fragment ? PACKET_OTHER : PACKET_MALFORMED;
+				return fragment ? parse_later(next, 0, p) : PACKET_MALFORMED;
 			parse_ports(at, p);
 			return fragment ? PACKET_FRAGMENT : PACKET_EXTENDED;
 		default:
-			return PACKET_OTHER;
+			return parse_other(at, left, next, fragment, p);
 		}
 		if (size > left)
 			return PACKET_MALFORMED;
@@ -138,26 +173,66 @@ static uint8_t parse_ipv6(const uint8_t *frame, size_t length, struct packet *p)
 	return parse_ipv6_extensions(ip + IPV6_HEADER, payload, ip[6], p);
 }
 
-void packet_parse(const uint8_t *frame, size_t length, struct packet *p)
+/* EtherType, behind an 802.1Q tag if there is one. false: too short. */
+static bool parse_link(const uint8_t *frame, size_t length, uint16_t *type, struct packet *p)
 {
 	p->class = PACKET_MALFORMED;
 	p->family = 0;
 	p->vlan = 0;
 	if (length < ETHER_HEADER)
-		return;
-	uint16_t type = load_u16(frame + 12);
+		return false;
+	*type = load_u16(frame + 12);
 	p->ip = ETHER_HEADER;
-	if (type == htons(ETHERTYPE_VLAN)) {
+	if (*type == htons(ETHERTYPE_VLAN)) {
 		if (length < ETHER_HEADER + VLAN_TAG)
-			return;
+			return false;
 		p->vlan = ntohs(load_u16(frame + ETHER_HEADER)) & 0x0fff;
-		type = load_u16(frame + ETHER_HEADER + 2);
+		*type = load_u16(frame + ETHER_HEADER + 2);
 		p->ip = ETHER_HEADER + VLAN_TAG;
 	}
+	return true;
+}
+
+static uint8_t not_ip(struct packet *p)
+{
+	p->protocol = 0;
+	p->kind = PACKET_NOT_IP;
+	return PACKET_OTHER;
+}
+
+void packet_parse(const uint8_t *frame, size_t length, struct packet *p)
+{
+	uint16_t type;
+
+	if (!parse_link(frame, length, &type, p))
+		return;
 	if (type == htons(ETHERTYPE_IP))
 		p->class = parse_ipv4(frame, length, p);
 	else if (type == htons(ETHERTYPE_IPV6))
 		p->class = parse_ipv6(frame, length, p);
 	else
-		p->class = PACKET_OTHER;
+		p->class = not_ip(p);
+}
+
+void packet_parse_long(const uint8_t *frame, size_t length, struct packet *p)
+{
+	uint16_t type;
+
+	if (!parse_link(frame, length, &type, p))
+		return;
+	const uint8_t *ip = frame + p->ip;
+	p->source = p->dest = (union host){ 0 };
+	if (type == htons(ETHERTYPE_IP) && length >= p->ip + (size_t)IPV4_HEADER) {
+		p->family = 4;
+		p->source.half[0] = load_u32(ip + 12);
+		p->dest.half[0] = load_u32(ip + 16);
+		p->class = parse_later(ip[9], 0, p);
+	} else if (type == htons(ETHERTYPE_IPV6) && length >= p->ip + (size_t)IPV6_HEADER) {
+		p->family = 6;
+		memcpy(&p->source, ip + 8, sizeof(p->source));
+		memcpy(&p->dest, ip + 24, sizeof(p->dest));
+		p->class = parse_later(ip[6], 0, p);
+	} else if (type != htons(ETHERTYPE_IP) && type != htons(ETHERTYPE_IPV6)) {
+		p->class = not_ip(p);
+	}
 }

@@ -33,10 +33,16 @@ struct prefix_entry {
 	struct prefix_key key;
 	uint8_t permit, trusted, configured, reserved;
 	uint32_t rate, burst; /* packets per second, packets; 0 = no limit of its own */
-	uint32_t reserved2;
+	uint32_t reserved2; /* the table's own */
 	uint64_t expires_us; /* atomic; clock_now_us' epoch; 0 = never */
-	uint64_t hits; /* atomic: packets that met it */
+	uint64_t hits; /* atomic: packets that met it, about */
 };
+
+/* Workers: a packet met what prefix_table_match found for it. */
+static inline void prefix_entry_hit(const struct prefix_entry *e)
+{
+	__atomic_fetch_add((uint64_t *)&e->hits, 1, __ATOMIC_RELAXED);
+}
 
 struct prefix_table;
 
@@ -59,8 +65,9 @@ void prefix_table_match(const struct prefix_table *t, const struct prefix_query 
 
 /* Main thread, all of the following. */
 
-/* Adds or replaces (hits and age stay). `note`: text for people, cut to PREFIX_NOTE - 1; may be NULL. `oldest_out`: when full, the
- * entry that was set longest ago and is not `configured` makes room, and *evicted says so; else -ENOSPC. 0, -ENOSPC, -EINVAL. */
+/* Adds or replaces (hits and age stay; the place in the order of eviction is a fresh one). `note`: text for people, cut to PREFIX_NOTE - 1; may be NULL. `oldest_out`: when full, the
+ * entry that was set longest ago and is not `configured` makes room, and *evicted says so; else -ENOSPC. 0, -ENOSPC, -EINVAL (also: bits behind `length`). May wait
+ * (microseconds) for workers to pass. */
 int prefix_table_set(struct prefix_table *t, const struct prefix_entry *e, const char *note, uint64_t now_us,
 	bool oldest_out, bool *evicted);
 /* -ENOENT. */
@@ -72,6 +79,7 @@ bool prefix_table_overlaps(const struct prefix_table *t, const struct prefix_key
 /* In a fixed order that changes of other entries do not disturb; *cursor begins at 0. NULL: the end. */
 const struct prefix_entry *prefix_table_next(const struct prefix_table *t, uint64_t *cursor);
 const char *prefix_table_note(const struct prefix_table *t, const struct prefix_entry *e);
+/* When it was set first. */
 uint64_t prefix_table_set_us(const struct prefix_table *t, const struct prefix_entry *e);
 /* Lifts expired ones, looking at no more than `budget` entries; goes on where it stopped. Returns how many went. */
 unsigned prefix_table_expire(struct prefix_table *t, uint64_t now_us, uint32_t budget);

@@ -139,6 +139,114 @@ static void ipv6_extension_headers_lead_to_the_ports(void **state)
 	assert_int_equal(p.class, PACKET_MALFORMED);
 }
 
+static void what_is_not_udp_is_told_apart_for_the_border(void **state)
+{
+	uint8_t f[512];
+	struct packet p;
+
+	(void)state;
+	size_t n = make_ipv4(f, 0, 50, 0);
+	f[14 + 9] = 6;
+	f[34 + 13] = 0x02;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.class, PACKET_OTHER);
+	assert_int_equal(p.kind, PACKET_TCP_SYN);
+	assert_int_equal(p.protocol, 6);
+	assert_int_equal(ntohs(p.source_port), 4000);
+	assert_int_equal(ntohs(p.dest_port), 10000);
+	f[34 + 13] = 0xc2; /* with the bits of explicit congestion notification */
+	packet_parse(f, n, &p);
+	assert_int_equal(p.kind, PACKET_TCP_SYN);
+	f[34 + 13] = 0x12;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.kind, PACKET_TCP);
+	f[14 + 9] = 1;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.kind, PACKET_IP);
+	f[12] = 0x08;
+	f[13] = 0x06;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.class, PACKET_OTHER);
+	assert_int_equal(p.kind, PACKET_NOT_IP);
+	assert_int_equal(p.family, 0);
+}
+
+static void a_tcp_header_in_pieces_is_malformed(void **state)
+{
+	const uint8_t behind_ports[8] = { 6, 0, 0, 8 };
+	uint8_t f[512];
+	struct packet p;
+
+	(void)state;
+	size_t n = make_ipv4(f, 0, 11, 0x2000);
+	f[14 + 9] = 6;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.class, PACKET_MALFORMED);
+	n = make_ipv4(f, 0, 50, 0x0001); /* the rest of the first header */
+	f[14 + 9] = 6;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.class, PACKET_MALFORMED);
+	packet_parse(f, make_ipv6(f, 44, behind_ports, 8, 50), &p);
+	assert_int_equal(p.class, PACKET_MALFORMED);
+	n = make_ipv4(f, 0, 50, 0x0002);
+	f[14 + 9] = 6;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.class, PACKET_OTHER);
+	assert_int_equal(p.kind, PACKET_LATER);
+}
+
+static void neighbour_discovery_is_that_of_this_link(void **state)
+{
+	const uint8_t whole[8] = { 58 };
+	uint8_t f[512];
+	struct packet p;
+
+	(void)state;
+	for (uint8_t type = 132; type <= 138; type++) {
+		size_t n = make_ipv6(f, 58, NULL, 0, 30);
+		f[14 + 7] = 255;
+		f[54] = type;
+		packet_parse(f, n, &p);
+		assert_int_equal(p.class, PACKET_OTHER);
+		assert_int_equal(p.kind, type >= 133 && type <= 137 ? PACKET_NEIGHBOUR : PACKET_IP);
+		f[14 + 7] = 254; /* came through a router */
+		packet_parse(f, n, &p);
+		assert_int_equal(p.kind, PACKET_IP);
+	}
+	size_t n = make_ipv6(f, 44, whole, 8, 30);
+	f[14 + 7] = 255;
+	f[54] = 58;
+	f[54 + 3] = 1; /* more to come: RFC 6980 forbids it */
+	f[62] = 135;
+	packet_parse(f, n, &p);
+	assert_int_equal(p.kind, PACKET_IP);
+}
+
+static void a_frame_in_several_buffers_still_has_a_source(void **state)
+{
+	uint8_t f[512];
+	struct packet p;
+	union host source;
+
+	(void)state;
+	size_t n = make_ipv4(f, 0, 300, 0);
+	packet_parse(f, n, &p);
+	source = p.source;
+	packet_parse_long(f, 100, &p);
+	assert_int_equal(p.class, PACKET_OTHER);
+	assert_int_equal(p.kind, PACKET_LATER);
+	assert_int_equal(p.family, 4);
+	assert_true(host_equal(&p.source, &source));
+	packet_parse_long(f, 30, &p);
+	assert_int_equal(p.class, PACKET_MALFORMED);
+	n = make_ipv6(f, 17, NULL, 0, 300);
+	packet_parse(f, n, &p);
+	source = p.source;
+	packet_parse_long(f, 60, &p);
+	assert_int_equal(p.family, 6);
+	assert_true(host_equal(&p.source, &source));
+}
+
 static void contradicting_lengths_and_checksums_are_malformed(void **state)
 {
 	uint8_t f[512];
@@ -192,6 +300,10 @@ int main(void)
 		cmocka_unit_test(a_vlan_tag_is_read_and_skipped),
 		cmocka_unit_test(fragments_are_told_from_whole_datagrams),
 		cmocka_unit_test(ipv6_extension_headers_lead_to_the_ports),
+		cmocka_unit_test(what_is_not_udp_is_told_apart_for_the_border),
+		cmocka_unit_test(a_tcp_header_in_pieces_is_malformed),
+		cmocka_unit_test(neighbour_discovery_is_that_of_this_link),
+		cmocka_unit_test(a_frame_in_several_buffers_still_has_a_source),
 		cmocka_unit_test(contradicting_lengths_and_checksums_are_malformed),
 		cmocka_unit_test(no_prefix_of_a_packet_is_taken_for_the_packet),
 	};
