@@ -2,6 +2,7 @@
 """The lab with the real dataplane alone in it, driven through its API: what the relay and the border do on the wire."""
 
 import os
+import select
 import socket
 
 import netns
@@ -164,8 +165,9 @@ class Stream:
 
 
 def receive(sock, timeout=5.0):
-    """(payload, source) of the next datagram."""
-    sock.settimeout(timeout)
+    """(payload, source) of the next datagram; the socket does not block afterwards."""
+    sock.setblocking(False)
+    assert select.select([sock], [], [], timeout)[0], f"nothing arrives at {sock.getsockname()[:2]}"
     data, source = sock.recvfrom(65536)
     return data, source[:2]
 
