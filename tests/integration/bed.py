@@ -18,7 +18,7 @@ REALMS = {"phone": "access", "outside": "access", "pbx": "core", "inside": "core
 
 CONFIGURATION = """
 system {{ name = "bed"  user = "nobody"  log-level = info  run-directory = "{directory}/run"  data-directory = "{directory}/data" }}
-media-manager {{ workers = {{{worker}}}  max-sessions = 2000 {media_manager} }}
+media-manager {{ workers = {{{worker}}}  {media_manager} }}
 network-interface outside {{ port = "{kind}:eth1"  addresses = {{"203.0.113.10/24", "2001:db8:1::10/64"{outside}}} }}
 network-interface inside  {{ port = "{kind}:eth2"  addresses = {{"10.0.0.1/24", "fd00:10::1/64"{inside}}} }}
 realm access {{ network-interface = outside  trust = untrusted  dscp-media = 46 {access} }}
@@ -44,7 +44,8 @@ class Bed(Stack):
     def start(self, kind="packet", **settings):
         """(Re)starts the dataplane. settings: text for a place of CONFIGURATION."""
         self.disconnect()
-        places = dict.fromkeys(("media_manager", "outside", "inside", "access", "core", "more"), "")
+        places = dict.fromkeys(("outside", "inside", "access", "core", "more"), "")
+        places["media_manager"] = "max-sessions = 2000"
         text = CONFIGURATION.format(directory=self.lab.directory, worker=max(os.sched_getaffinity(0)), kind=kind, **{**places, **settings})
         super().start(kind, lambda _: text, ("dataplane",))
         self.settings = settings
