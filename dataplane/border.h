@@ -2,9 +2,21 @@
 /* The border: what becomes of a packet that is not media. In this order: bans, access lists, trust, the source's rate, its
  * class's rate, the kernel's mirror. Each way out has its named counter.
  *
+ * Media never comes here: a packet for a port of a session has its source checked against the latch, which lets in one address
+ * and port and is stricter than any list; and to look up lists for each would cost what the relay itself costs.
+ *
  * Trust: a source is trusted by an access-control (`trust = trusted`), by the trust table (configured agents; flows of registered
  * phones), or because its realm is. The realm of a packet is that of the sip-interface or steering-pool it is addressed to, else
- * the interface's (untrusted if one of its realms is). */
+ * the interface's (untrusted if one of its realms is).
+ *
+ * What is taken from which rate:
+ *   ARP, neighbour discovery, what is not IP    the interface's BORDER_LINK, nothing else is asked
+ *   trusted                                     what its trust or access entry gives, then BORDER_TRUSTED
+ *   untrusted: UDP, ICMP, other IP              SOURCE_PACKETS (or what its access entry gives), then BORDER_UNTRUSTED
+ *   untrusted: TCP segments, later fragments    SOURCE_STREAM, then BORDER_UNTRUSTED
+ *   untrusted: TCP SYN without ACK              SOURCE_SYN, BORDER_SYN, then BORDER_UNTRUSTED
+ *
+ * A source that is trusted by its port (a flow of a NAT) has a rate of its own; else all of an address have one. */
 #ifndef DATAPLANE_BORDER_H
 #define DATAPLANE_BORDER_H
 
@@ -56,7 +68,8 @@ struct border_config {
 
 struct border;
 
-/* NULL: no memory; the tables are the caller's still. */
+/* NULL: no memory; the tables are the caller's still. Trusted sources have a table of their own, as big as `trust`: strangers
+ * cannot push them out. */
 struct border *border_new(const struct border_config *config);
 void border_free(struct border *b);
 

@@ -6,6 +6,7 @@
 #include <rte_ether.h>
 #include <rte_prefetch.h>
 
+#include "dataplane/border.h"
 #include "dataplane/packet.h"
 #include "dataplane/relay.h"
 #include "dataplane/worker.h"
@@ -15,7 +16,7 @@ static void mirror_send(struct worker *w, struct item *it)
 	const struct worker_interface *ifc = &w->shared->interface[it->interface];
 
 	if (ifc->vlan != 0 && rte_vlan_strip(it->m) != 0) {
-		worker_drop(w, it->m, DP_COUNTER_DROP_MALFORMED);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MALFORMED);
 		return;
 	}
 	it->m->ol_flags = 0;
@@ -49,35 +50,35 @@ static void handover(struct worker *w, struct item *it)
 	struct worker *owner = &w->shared->workers[it->rule->worker];
 
 	if (rte_ring_mp_enqueue(owner->handover, it->m) != 0)
-		worker_drop(w, it->m, DP_COUNTER_DROP_HANDOVER_FULL);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_HANDOVER_FULL);
 }
 
-static void dispatch(struct worker *w, struct item *it)
+/* A packet that is no media, if it is whole, is left to the border: returns how many of those there are now. */
+static unsigned dispatch(struct worker *w, struct item *it, struct item **strangers, unsigned n)
 {
 	if (it->p.class == PACKET_MALFORMED)
-		worker_drop(w, it->m, DP_COUNTER_DROP_MALFORMED);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MALFORMED);
 	else if (it->flow == NULL)
-		mirror_send(w, it);
+		strangers[n++] = it;
 	else if (it->p.class == PACKET_FRAGMENT)
-		worker_drop(w, it->m, DP_COUNTER_DROP_FRAGMENT);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_FRAGMENT);
 	else if (it->p.class == PACKET_EXTENDED)
-		worker_drop(w, it->m, DP_COUNTER_DROP_MALFORMED);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MALFORMED);
 	else if (it->rule == NULL)
-		worker_drop(w, it->m, DP_COUNTER_DROP_NO_FLOW);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_NO_FLOW);
 	else if (it->rule->worker != w->index)
 		handover(w, it);
 	else
 		relay_media(w, it);
+	return n;
 }
 
 /* Parses one packet. false: dropped already. */
 static bool receive(struct worker *w, const struct worker_port *port, struct rte_mbuf *m, struct item *it)
 {
 	it->m = m;
-	if (unlikely(m->nb_segs != 1))
-		it->p = (struct packet){
-			.class = PACKET_OTHER
-		}; /* a jumbo frame: no media of ours is that long */
+	if (unlikely(m->nb_segs != 1)) /* a jumbo frame: no media of ours is that long */
+		packet_parse_long(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &it->p);
 	else
 		packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &it->p);
 	it->interface = port->interface[it->p.vlan];
@@ -93,6 +94,9 @@ static bool receive(struct worker *w, const struct worker_port *port, struct rte
 
 static void run_stages(struct worker *w, struct item *items, unsigned n)
 {
+	struct item *strangers[BURST];
+	unsigned count = 0;
+
 	for (unsigned i = 0; i < n; i++) {
 		struct item *it = &items[i];
 
@@ -107,7 +111,14 @@ static void run_stages(struct worker *w, struct item *items, unsigned n)
 		rte_prefetch0(it->rule);
 	}
 	for (unsigned i = 0; i < n; i++)
-		dispatch(w, &items[i]);
+		count = dispatch(w, &items[i], strangers, count);
+	if (count == 0)
+		return;
+	if (w->shared->border != NULL)
+		border_burst(w, strangers, count, mirror_send);
+	else
+		for (unsigned i = 0; i < count; i++)
+			mirror_send(w, strangers[i]);
 }
 
 void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mbuf **packets, unsigned n)

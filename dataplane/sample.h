@@ -21,12 +21,15 @@ struct drop_sample {
 
 /* owner: worker */
 struct sampler {
-	struct rte_ring *ring; /* NULL: nobody samples */
+	struct rte_ring *ring; /* of struct drop_sample, to the main thread; NULL: nobody samples */
 	uint64_t second_us; /* when the present second began */
 	uint8_t taken[DP_COUNTER_COUNT]; /* in it */
 };
 
-/* Copies the head of a packet about to be dropped, unless enough of that reason were taken in this second. */
+_Static_assert(sizeof(struct drop_sample) % 4 == 0, "an element of a ring");
+
+/* Copies the head of a packet about to be dropped, unless enough of that reason were taken in this second. There is a ring; when
+ * it is full, the sample is counted as lost. */
 void sample_take(struct worker *w, const struct rte_mbuf *m, uint8_t interface, enum dp_counter reason);
 
 #endif

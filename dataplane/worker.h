@@ -137,10 +137,19 @@ static inline void worker_count(struct worker *w, enum dp_counter c, uint64_t n)
 	counter_add(&w->counter[c], n);
 }
 
-static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum dp_counter c)
+/* `interface`: it came in by; INTERFACE_NONE = by none, or unknown here. */
+static inline void worker_drop_from(
+	struct worker *w, struct rte_mbuf *m, uint8_t interface, enum dp_counter reason)
 {
-	counter_add(&w->counter[c], 1);
+	counter_add(&w->counter[reason], 1);
+	if (w->sampler.ring != NULL)
+		sample_take(w, m, interface, reason);
 	rte_pktmbuf_free(m);
+}
+
+static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum dp_counter reason)
+{
+	worker_drop_from(w, m, INTERFACE_NONE, reason);
 }
 
 #endif

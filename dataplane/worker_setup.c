@@ -24,7 +24,10 @@ int worker_init(struct worker *w, struct worker_shared *shared, uint16_t index, 
 		name, sizeof(struct worker_event), EVENT_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	snprintf(name, sizeof(name), "handover%u", index);
 	w->handover = rte_ring_create(name, HANDOVER_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	if (w->events == NULL || w->handover == NULL) {
+	snprintf(name, sizeof(name), "samples%u", index);
+	w->sampler.ring = rte_ring_create_elem(
+		name, sizeof(struct drop_sample), SAMPLE_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (w->events == NULL || w->handover == NULL || w->sampler.ring == NULL) {
 		worker_fini(w);
 		return -ENOMEM;
 	}
@@ -39,5 +42,6 @@ void worker_fini(struct worker *w)
 		rte_pktmbuf_free(m);
 	rte_ring_free(w->events);
 	rte_ring_free(w->handover);
-	w->events = w->handover = NULL;
+	rte_ring_free(w->sampler.ring);
+	w->events = w->handover = w->sampler.ring = NULL;
 }
