@@ -55,7 +55,7 @@ static const struct config_row media_manager_rows[] = {
 	{ .name = "initial-timeout", T(SECONDS), FIELD(config_media_manager, initial_timeout), .fallback = "120", RANGE(1, DAY),
 	  USED(DP, DP), HELP("Silence after which a flow that never had media is reported as dead.") },
 	{ .name = "relatch-silence", T(SECONDS), FIELD(config_media_manager, relatch_silence), .fallback = "5", RANGE(1, DAY),
-	  USED(DP, NOT_YET), HELP("Silence after which media with `latching = relatch` may come from another port.") },
+	  USED(DP, DP), HELP("Silence after which media with `latching = relatch` may come from another port.") },
 };
 
 static const struct config_row sip_config_rows[] = {
@@ -132,7 +132,7 @@ static const struct config_row realm_rows[] = {
 	{ .name = "dscp-media", T(UINT), FIELD(config_realm, dscp_media), .fallback = "46", RANGE(0, 63), USED(DP | CP, DP | CP),
 	  HELP("DSCP of media that leaves here; 46 is EF.") },
 	{ .name = "media-rate", T(UINT), FIELD(config_realm, media_rate), .fallback = "0", RANGE(0, 10000000), .unit = "kbit/s",
-	  USED(DP, NOT_YET), HELP("What a stream from here may send when its description names no bandwidth; 0: no limit.") },
+	  USED(DP, DP), HELP("What a stream from here may send when its description names no bandwidth; 0: no limit.") },
 };
 
 static const struct config_row steering_pool_rows[] = {

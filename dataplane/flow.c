@@ -11,6 +11,9 @@ _Static_assert(sizeof(struct rtp_stats) == 128, "two cache lines");
 _Static_assert(offsetof(struct flow, stats) == 64, "line 0: rule and RTP latch");
 _Static_assert(offsetof(struct rtp_stats, first_us) == 64, "line 1: what each packet counts");
 _Static_assert(offsetof(struct flow_rule, accept) == 64, "the rule's first line");
+_Static_assert(offsetof(struct flow, police_due) == 256 && offsetof(struct flow, reports) == 320,
+	"line 4: what a rate limit counts; line 5: RTCP");
+_Static_assert(sizeof(struct flow_rule) == 184 && sizeof(struct flow) == 384, "memory of a session");
 _Static_assert(sizeof(struct flow) % FLOW_ALIGN == 0, "whole lines");
 
 int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, uint8_t interface,
@@ -97,7 +100,10 @@ void flow_reset(struct flow *f)
 	f->rtcp = (struct latch){ 0 };
 	memset(&f->stats, 0, sizeof(f->stats));
 	f->rtcp_packets = f->alarm_us = 0;
+	f->police_due = 0;
 	f->not_relayed = f->wrong_source = f->malformed = f->policed = f->no_next_hop = 0;
+	f->events = (struct flow_events){ 0 };
+	f->reports = (struct rtcp_reports){ 0 };
 }
 
 void flow_read_latches(const struct flow *f, struct latch *rtp, struct latch *rtcp)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "dataplane/packet.h"
+#include "dataplane/rtcp.h"
 #include "dataplane/rtp.h"
 
 enum { FLOW_ALIGN = 64, INTERFACES_MAX = 16, INTERFACE_NONE = 0xff };
@@ -38,7 +39,8 @@ struct flow_rule {
 	struct flow *peer; /* the other side's; the same worker owns both */
 	union host out_ip; /* our address there */
 	uint16_t out_port; /* ours there, RTP, network order */
-	uint16_t epoch_in, epoch_out; /* grow when the arriving side, the other side, is to be learnt anew */
+	uint16_t epoch_in; /* grows when the arriving side is to be learnt anew */
+	uint16_t epoch_out; /* grows when the other side says anew where it is */
 	uint64_t session; /* these three: for events */
 	uint8_t stream, side;
 	uint8_t flags; /* enum flow_rule_flag */
@@ -46,9 +48,11 @@ struct flow_rule {
 	uint8_t out_family;
 	uint8_t out_interface;
 	uint8_t dscp; /* shifted */
-	uint8_t reserved;
+	uint8_t telephone_event; /* payload type on the arriving side, upper bit set; 0 = none */
 	uint16_t worker;
-	uint8_t reserved2[14];
+	uint16_t epoch_back; /* the peer's rule's epoch_out */
+	uint32_t police_cost, police_burst_us; /* police.h; cost 0 = no limit */
+	uint8_t reserved[4];
 
 	struct flow_endpoint accept[FLOW_COMPONENTS]; /* signalled addresses of the arriving side */
 	struct flow_endpoint signalling; /* its signalling source; port is 0 or 1 = set */
@@ -66,7 +70,14 @@ struct latch {
 	uint8_t reserved[2];
 };
 
-/* Line 0 and 1 (and the rule's first) are all that an RTP packet of a latched flow touches. */
+/* RFC 4733 events that began. owner: worker */
+struct flow_events {
+	uint32_t count;
+	uint32_t timestamp, ssrc; /* of the last one */
+};
+
+/* Line 0 and 1 (and the rule's first) are all that an RTP packet of a latched flow touches; with a rate limit, line 4 too. RTCP alone
+ * touches line 3 and 5. */
 struct flow {
 	const struct flow_rule *_Atomic rule; /* rcu: main publishes, worker reads */
 	struct latch rtp; /* owner: worker; main reads under `version` */
@@ -81,9 +92,14 @@ struct flow {
 	uint64_t rtcp_packets;
 	uint64_t alarm_us;
 
+	uint64_t police_due; /* owner: worker, as all that follows */
 	uint64_t
-		not_relayed; /* valid, from the right source, but the other side was muted, unreachable or too small */
+		not_relayed; /* valid and from the right source, but over its rate, or the other side muted or unreachable */
 	uint64_t wrong_source, malformed, policed, no_next_hop;
+	struct flow_events events;
+	uint32_t reserved;
+
+	struct rtcp_reports reports;
 } __attribute__((aligned(FLOW_ALIGN)));
 
 /* One of our media addresses. */

@@ -66,7 +66,7 @@ bool latch_learn(struct flow *f, enum flow_component c, const struct flow_rule *
 	back->dest = *source;
 	back->dest_port = port;
 	back->next_hop = next_hop;
-	back->epoch_out = r->epoch_in;
+	back->epoch_out = r->epoch_back;
 	change_end(r->peer);
 	return true;
 }

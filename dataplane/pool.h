@@ -14,6 +14,7 @@ struct pool_realm {
 	const char *name; /* of the configuration's */
 	uint8_t interface;
 	uint8_t dscp; /* shifted */
+	uint32_t media_rate; /* kbit/s that a side there may send; 0 = no limit */
 };
 
 /* Pairs go out oldest first, so that late packets of a finished call do not meet a new one; the first order is random. */

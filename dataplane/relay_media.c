@@ -6,12 +6,17 @@
 
 #include "dataplane/latch.h"
 #include "dataplane/next_hop.h"
+#include "dataplane/police.h"
 #include "dataplane/rewrite.h"
 #include "dataplane/rtcp.h"
 #include "dataplane/rtp.h"
 
 enum {
 	ALARM_INTERVAL_US = 1000000, /* the API promises at most one alarm a second */
+	EVENT_LATE =
+		2 * 48000, /* an event so much older than the last one, in clock units, is a late packet */
+	EVENT_SEGMENT =
+		0xffff, /* RFC 4733 section 2.5.1.3: longer ones go on with a timestamp of their own */
 	HOP_LIMIT_SENT = 64,
 };
 
@@ -124,6 +129,49 @@ drop:
 	worker_drop(w, it->m, drop);
 }
 
+/* One for each event: its packets share a timestamp (RFC 4733 section 2.5.1.2). Which digit it was is not looked at. */
+static void event_count(struct flow_events *e, const uint8_t *rtp)
+{
+	uint32_t timestamp = ntohl(load_u32(rtp + 4)), ssrc = load_u32(rtp + 8);
+	bool marker = (rtp[1] & 0x80) != 0;
+
+	if (e->count != 0 && ssrc == e->ssrc) {
+		if (e->timestamp - timestamp < EVENT_LATE)
+			return;
+		if (timestamp - e->timestamp == EVENT_SEGMENT && !marker) {
+			e->timestamp = timestamp;
+			return;
+		}
+	}
+	e->timestamp = timestamp;
+	e->ssrc = ssrc;
+	counter_set32(&e->count, e->count + 1);
+}
+
+/* What both ends say about the two streams of this pair of flows. It may be encrypted one day: nothing of this then. */
+static void reports_read(struct worker *w, struct item *it, const uint8_t *payload)
+{
+	struct flow *f = it->flow, *peer = it->rule->peer;
+
+	if (peer->stats.state == RTP_MEASURED)
+		rtcp_received(&f->reports, payload, it->p.payload, peer->stats.ssrc, w->now_us);
+	if (f->stats.state == RTP_MEASURED)
+		rtcp_sent(&peer->reports, payload, it->p.payload, f->stats.ssrc, w->now_us);
+}
+
+/* Over the side's rate? What is dropped for it has arrived all the same: it is measured, and not relayed. */
+static bool over_rate(struct worker *w, struct item *it)
+{
+	const struct flow_rule *r = it->rule;
+	struct flow *f = it->flow;
+
+	if (police_pass(&f->police_due, r->police_cost, r->police_burst_us,
+		    (uint32_t)rewrite_ip_length(&it->p, it->p.family), w->now_us))
+		return false;
+	counter_add(&f->policed, 1);
+	return true;
+}
+
 void relay_media(struct worker *w, struct item *it)
 {
 	const struct flow_rule *r = it->rule;
@@ -161,11 +209,23 @@ void relay_media(struct worker *w, struct item *it)
 		worker_drop(w, it->m, DP_COUNTER_DROP_NOT_RTP);
 		return;
 	}
-	if (rtcp)
+	bool policed = unlikely(r->police_cost != 0) && over_rate(w, it);
+	if (rtcp) {
 		counter_add(&f->rtcp_packets, 1);
-	else if (measured)
+		if (!policed)
+			reports_read(w, it, payload);
+	} else if (measured) {
 		rtp_measure(&f->stats, payload, it->p.payload, w->now_us);
-	else
+		if (unlikely((payload[1] | 0x80) == r->telephone_event))
+			event_count(&f->events, payload);
+	} else {
 		rtp_count(&f->stats, it->p.payload, w->now_us);
+	}
+	if (unlikely(policed)) {
+		if (!rtcp)
+			counter_add(&f->not_relayed, 1);
+		worker_drop(w, it->m, DP_COUNTER_DROP_POLICED);
+		return;
+	}
 	relay_send(w, it, rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP, rtcp);
 }

@@ -5,6 +5,8 @@
 
 #include "dataplane/session.h"
 
+enum { PAYLOAD_TYPE_MAX = 127 };
+
 /* Where no peer can be: unspecified, loopback, multicast, broadcast, IPv4 in IPv6 clothes. */
 static bool unicast(const struct dp_address *a)
 {
@@ -33,6 +35,8 @@ static bool side_ok(const struct dp_side_request *s)
 		return false;
 	if (s->latching > DP_LATCHING_RELATCH ||
 		(s->flags & ~(DP_SIDE_RTCP_MUX | DP_SIDE_MUTED | DP_SIDE_QUIET)) != 0)
+		return false;
+	if (s->telephone_event > PAYLOAD_TYPE_MAX)
 		return false;
 	if (s->signalling.family != 0 && s->signalling.family != 4 && s->signalling.family != 6)
 		return false;

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 enum {
+	REPORTED_MAX_US = 60000000,
 	MAX_DROPOUT = 3000, /* RFC 3550 appendix A.1 */
 	MAX_MISORDER = 100,
 	NO_BAD_SEQUENCE = 0x10000,
@@ -254,4 +255,11 @@ uint32_t rtp_jitter_us(const struct rtp_stats *s, uint32_t jitter)
 		return 0;
 	uint64_t us = ((uint64_t)jitter * 1000000 / hz) >> 4;
 	return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+uint32_t rtp_reported_us(const struct rtp_stats *s, uint32_t units)
+{
+	uint32_t us = units > UINT32_MAX >> 4 ? UINT32_MAX : rtp_jitter_us(s, units << 4);
+
+	return us > REPORTED_MAX_US ? 0 : us;
 }

@@ -63,6 +63,9 @@ void rtp_measure(struct rtp_stats *s, const uint8_t *payload, size_t length, uin
 void rtp_count(struct rtp_stats *s, size_t length, uint64_t now_us);
 /* 16.4 fixed point clock units to microseconds. */
 uint32_t rtp_jitter_us(const struct rtp_stats *s, uint32_t jitter);
+/* Whole units of the stream's clock to microseconds, as report blocks have them. 0: the clock is not known, or nonsense (over a
+ * minute). */
+uint32_t rtp_reported_us(const struct rtp_stats *s, uint32_t units);
 
 /* Counters have one writer; relaxed loads and stores keep readers in other threads from seeing halves. */
 static inline uint64_t counter_read(const uint64_t *c)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/police.h"
+
 enum { SLOT_BITS = 24, SLOT_NONE = 0xffffffff };
 #define SLOT_MASK ((1U << SLOT_BITS) - 1)
 
@@ -30,7 +32,12 @@ int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *nex
 		.max = max > SLOT_MASK ? SLOT_MASK : max,
 		.next_free = SLOT_NONE };
 	t->slot = calloc(t->max + 1UL, sizeof(*t->slot));
-	return t->slot == NULL ? -ENOMEM : 0;
+	t->realm = calloc(pools->realm_count + 1UL, sizeof(*t->realm));
+	if (t->slot == NULL || t->realm == NULL) {
+		sessions_fini(t);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void sessions_fini(struct sessions *t)
@@ -39,6 +46,7 @@ void sessions_fini(struct sessions *t)
 		if (t->slot[i].id != 0)
 			(void)session_delete(t, t->slot[i].id);
 	free(t->slot);
+	free(t->realm);
 	*t = (struct sessions){ 0 };
 }
 
@@ -122,6 +130,28 @@ static bool side_same(const struct session_side *a, const struct session_side *b
 	       endpoint_equal(&a->rtcp, &b->rtcp) && endpoint_equal(&a->signalling, &b->signalling);
 }
 
+/* What stays of a side although the request says everything anew. */
+static void side_continue(struct session_side *s, const struct session_side *old)
+{
+	bool same = side_same(old, s);
+
+	s->epoch = (uint16_t)(old->epoch + (same ? 0 : 1));
+	s->arming = (uint16_t)(old->arming + (same && s->latching != DP_LATCHING_RELATCH ? 0 : 1));
+	s->rearmed = old->rearmed;
+	if (same && (old->flags & DP_SIDE_QUIET) == (s->flags & DP_SIDE_QUIET)) {
+		s->waiting_us = old->waiting_us;
+		s->silent = old->silent;
+	}
+	if (old->realm == s->realm && old->family == s->family) {
+		s->pool = old->pool;
+		s->flow = old->flow;
+		s->accounted = old->accounted;
+	} else {
+		s->epoch = (uint16_t)(old->epoch + 1);
+		s->arming = (uint16_t)(old->arming + 1);
+	}
+}
+
 static int side_plan(struct sessions *t, const struct dp_side_request *r, const struct session_side *old,
 	uint64_t now_us, struct session_side *s, bool *taken)
 {
@@ -133,28 +163,20 @@ static int side_plan(struct sessions *t, const struct dp_side_request *r, const 
 		.family = r->family,
 		.latching = r->latching,
 		.flags = r->flags,
+		.telephone_event = r->telephone_event,
+		.rate = r->rate_limit != 0 ? r->rate_limit : t->pools->realm[realm].media_rate,
 		.epoch = 1,
+		.arming = 1,
 		.waiting_us = now_us };
 	side_addresses(s, r);
-	if (old != NULL) {
-		bool same = side_same(old, s);
-
-		s->epoch = (uint16_t)(old->epoch + (same ? 0 : 1));
-		if (same && (old->flags & DP_SIDE_QUIET) == (s->flags & DP_SIDE_QUIET)) {
-			s->waiting_us = old->waiting_us;
-			s->silent = old->silent;
-		}
-	}
-	if (old != NULL && old->realm == s->realm && old->family == s->family) {
-		s->pool = old->pool;
-		s->flow = old->flow;
-	} else {
+	if (old != NULL)
+		side_continue(s, old);
+	if (s->flow == NULL) {
 		int status = pool_take(t->pools, s->realm, s->family, &s->pool, &s->flow);
 
 		if (status != 0)
 			return status;
 		*taken = true;
-		s->epoch = (uint16_t)(old != NULL ? old->epoch + 1 : 1);
 	}
 	uint8_t interface = t->pools->realm[s->realm].interface;
 	endpoint_link(t, &s->rtp, interface, s->family);
@@ -229,8 +251,9 @@ static void rule_fill(const struct sessions *t, const struct session *s, const s
 	r->peer = out->flow;
 	r->out_ip = out->pool->ip;
 	r->out_port = htons(out->flow->port);
-	r->epoch_in = in->epoch;
+	r->epoch_in = in->arming;
 	r->epoch_out = out->epoch;
+	r->epoch_back = in->epoch;
 	r->worker = s->worker;
 	r->session = s->id;
 	r->stream = (uint8_t)i;
@@ -239,6 +262,9 @@ static void rule_fill(const struct sessions *t, const struct session *s, const s
 	r->out_family = out->family;
 	r->out_interface = realm->interface;
 	r->dscp = realm->dscp;
+	r->telephone_event = in->telephone_event != 0 ? (uint8_t)(in->telephone_event | 0x80) : 0;
+	r->police_cost = police_cost(in->rate);
+	r->police_burst_us = police_burst_us(r->police_cost);
 	if (stream->kind == DP_MEDIA_RTP)
 		r->flags |= RULE_MEASURED;
 	if ((out->flags & DP_SIDE_MUTED) != 0 || out->rtp.port == 0)
@@ -264,7 +290,9 @@ static void flow_expect(struct flow *f, const struct flow_rule *r)
 /* Withdraws what a stream's side held, except a pair that lives on in the plan. */
 static void side_release(struct sessions *t, struct session_side *s, const struct session_side *successor)
 {
+	t->realm[s->realm].streams--;
 	if (successor == NULL || successor->flow != s->flow) {
+		session_account(t, s);
 		rule_publish(t->rules, s->flow, NULL);
 		pool_give(t->pools, s->pool, s->flow);
 	}
@@ -281,6 +309,7 @@ static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
 	s->streams = p->streams;
 	for (unsigned i = 0; i < p->streams; i++)
 		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++) {
+			t->realm[s->stream[i].side[k].realm].streams++;
 			rule_fill(t, s, &s->stream[i], i, k, p->rule[i][k]);
 			if (p->taken[i][k])
 				flow_expect(s->stream[i].side[k].flow, p->rule[i][k]);
@@ -313,7 +342,7 @@ static int session_apply(struct sessions *t, struct session *s, const struct dp_
 		memcpy(copy, blob, request->blob_length);
 	}
 	if (request->streams > s->streams || s->stream == NULL) {
-		stream = calloc(request->streams + 1U, sizeof(*stream));
+		stream = calloc(request->streams == 0 ? 1 : request->streams, sizeof(*stream));
 		if (stream == NULL)
 			goto no_memory;
 		if (s->stream != NULL)
@@ -414,21 +443,15 @@ int session_set_blob(struct sessions *t, uint64_t id, const void *blob, size_t l
 	return 0;
 }
 
-int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side, uint64_t now_us)
+int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side)
 {
 	struct session_stream *st = &s->stream[stream];
-	struct flow_rule *rule[2] = { rule_new(t->rules), rule_new(t->rules) };
+	struct flow_rule *rule = rule_new(t->rules);
 
-	if (rule[0] == NULL || rule[1] == NULL) {
-		rule_discard(t->rules, rule[0]);
-		rule_discard(t->rules, rule[1]);
+	if (rule == NULL)
 		return -ENOSPC;
-	}
-	st->side[side].epoch++;
-	st->side[side].waiting_us = now_us;
-	for (unsigned k = 0; k < 2; k++) {
-		rule_fill(t, s, st, stream, k, rule[k]);
-		rule_publish(t->rules, st->side[k].flow, rule[k]);
-	}
+	st->side[side].arming++;
+	rule_fill(t, s, st, stream, side, rule);
+	rule_publish(t->rules, st->side[side].flow, rule);
 	return 0;
 }

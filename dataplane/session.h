@@ -18,14 +18,25 @@ struct session_endpoint {
 	uint32_t next_hop;
 };
 
+/* What of a side's counters is in its realm's totals already; their low bits. */
+struct session_accounted {
+	uint32_t packets, octets, relayed, lost, wrong_source, malformed, policed, events;
+};
+
 struct session_side {
 	struct pool *pool;
 	struct flow *flow;
-	uint16_t realm, epoch;
+	uint16_t realm;
+	uint16_t epoch; /* of its addresses */
+	uint16_t arming; /* how often it was to be learnt anew */
 	uint8_t family, latching, flags;
+	uint8_t telephone_event;
 	bool silent; /* has been reported */
+	bool rearmed; /* in this silence */
+	uint32_t rate; /* kbit/s; 0 = no limit */
 	uint64_t waiting_us; /* since when media is expected */
 	struct session_endpoint rtp, rtcp, signalling;
+	struct session_accounted accounted;
 };
 
 struct session_stream {
@@ -46,6 +57,12 @@ struct session {
 	struct session_stream *stream;
 };
 
+/* Media from the sides in a realm since the start; `streams` is how many sides there are now. Each grows only: `lost` counts what a
+ * second found lost, late packets are not taken back. */
+struct realm_totals {
+	uint64_t streams, packets, octets, relayed, lost, wrong_source, malformed, policed, events;
+};
+
 struct sessions {
 	struct pools *pools;
 	struct next_hops *next_hops;
@@ -54,6 +71,7 @@ struct sessions {
 	uint32_t max, used, next_free, high; /* `high`: slots ever used are below */
 	uint64_t total;
 	struct session *slot;
+	struct realm_totals *realm; /* as many as pools->realm */
 };
 
 /* 0 or -ENOMEM. */
@@ -78,8 +96,13 @@ struct session *session_next(const struct sessions *t, uint64_t after);
 void session_reply(const struct session *s, struct dp_session_reply *reply);
 void session_info(const struct session *s, uint64_t now_us, struct dp_session_info *info);
 
-/* Learn this side anew: it has been silent (relatch). 0 or -ENOSPC. */
-int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side, uint64_t now_us);
+/* Learn this side anew: it has been silent (relatch). What is sent to it goes on as before until then. 0 or -ENOSPC. */
+int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side);
+
+/* session_info.c: adds to its realm's totals what a side's flow has counted since the last time. Once a second for each. */
+void session_account(struct sessions *t, struct session_side *side);
+/* What session_account brought together, and of sessions that are gone all. `realm` as in pools->realm; NULL: no such. */
+const struct realm_totals *session_realm_totals(const struct sessions *t, uint16_t realm);
 
 /* request.c: everything about a request that can be known without the tables' state. 0 or -EINVAL. */
 int request_validate(const struct dp_session_request *request, size_t length);

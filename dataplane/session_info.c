@@ -25,7 +25,30 @@ static uint64_t since(uint64_t time_us, uint64_t created_us)
 	return time_us > created_us ? time_us - created_us : 1; /* 0 means never */
 }
 
-static void counters_fill(const struct session *s, const struct session_side *side, struct dp_counters *c)
+/* Received less not relayed; between two additions of the worker that may be one off. */
+static uint64_t relayed(const struct flow *f)
+{
+	uint64_t not_relayed = counter_read(&f->not_relayed), packets = counter_read(&f->stats.packets);
+
+	return packets > not_relayed ? packets - not_relayed : 0;
+}
+
+/* `other`: the clock of a jitter that the peer reports is that of the stream which comes from there. */
+static void reports_fill(const struct flow *f, const struct flow *other, struct dp_counters *c)
+{
+	const struct rtcp_reports *r = &f->reports;
+	uint32_t last = counter_read32(&r->last);
+
+	c->far_reported = (last & RTCP_REPORTED) != 0;
+	c->far_lost_fraction = (uint8_t)last;
+	c->far_lost = counter_read32(&r->lost);
+	c->far_jitter_us = rtp_reported_us(&other->stats, counter_read32(&r->jitter));
+	c->round_trip_us = counter_read32(&r->round_trip_us);
+	c->round_trip_max_us = counter_read32(&r->round_trip_max_us);
+}
+
+static void counters_fill(const struct session *s, const struct session_side *side,
+	const struct session_side *other, struct dp_counters *c)
 {
 	const struct flow *f = side->flow;
 	const struct rtp_stats *st = &f->stats;
@@ -35,6 +58,8 @@ static void counters_fill(const struct session *s, const struct session_side *si
 	*c = (struct dp_counters){
 		.packets = counter_read(&st->packets),
 		.octets = counter_read(&st->octets),
+		.relayed = relayed(f),
+		.events = counter_read32(&f->events.count),
 		.lost = counter_read(&st->lost),
 		.duplicate = counter_read(&st->duplicate),
 		.reordered = counter_read(&st->reordered),
@@ -53,8 +78,7 @@ static void counters_fill(const struct session *s, const struct session_side *si
 		.payload_type = st->payload_type,
 		.latched = rtp.learnt,
 	};
-	uint64_t lost_on_us = counter_read(&f->not_relayed);
-	c->relayed = c->packets > lost_on_us ? c->packets - lost_on_us : 0;
+	reports_fill(f, other->flow, c);
 	if (rtp.locked != 0)
 		address_fill(&c->source, side->family, &rtp.source, ntohs(rtp.source_port));
 }
@@ -77,7 +101,7 @@ void session_info(const struct session *s, uint64_t now_us, struct dp_session_in
 			address_fill(&out->local[k], side->family, &side->pool->ip, side->flow->port);
 			if (side->rtp.port != 0)
 				address_fill(&out->remote[k], side->family, &side->rtp.ip, side->rtp.port);
-			counters_fill(s, side, &out->from[k]);
+			counters_fill(s, side, &st->side[1 - k], &out->from[k]);
 		}
 	}
 }
@@ -89,4 +113,36 @@ void session_reply(const struct session *s, struct dp_session_reply *reply)
 		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++)
 			address_fill(&reply->local[i][k], s->stream[i].side[k].family,
 				&s->stream[i].side[k].pool->ip, s->stream[i].side[k].flow->port);
+}
+
+/* A counter grows by the difference of low bits, as long as somebody looks before it wraps; what has gone down is waited for. */
+static void advance(uint64_t *total, uint32_t *accounted, uint64_t now)
+{
+	int32_t grown = (int32_t)((uint32_t)now - *accounted);
+
+	if (grown <= 0)
+		return;
+	*total += (uint32_t)grown;
+	*accounted += (uint32_t)grown;
+}
+
+void session_account(struct sessions *t, struct session_side *side)
+{
+	struct realm_totals *total = &t->realm[side->realm];
+	struct session_accounted *a = &side->accounted;
+	const struct flow *f = side->flow;
+
+	advance(&total->packets, &a->packets, counter_read(&f->stats.packets));
+	advance(&total->octets, &a->octets, counter_read(&f->stats.octets));
+	advance(&total->relayed, &a->relayed, relayed(f));
+	advance(&total->lost, &a->lost, counter_read(&f->stats.lost));
+	advance(&total->wrong_source, &a->wrong_source, counter_read(&f->wrong_source));
+	advance(&total->malformed, &a->malformed, counter_read(&f->malformed));
+	advance(&total->policed, &a->policed, counter_read(&f->policed));
+	advance(&total->events, &a->events, counter_read32(&f->events.count));
+}
+
+const struct realm_totals *session_realm_totals(const struct sessions *t, uint16_t realm)
+{
+	return realm < t->pools->realm_count ? &t->realm[realm] : NULL;
 }

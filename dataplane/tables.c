@@ -37,6 +37,8 @@ static int interfaces_build(struct dataplane *dp)
 	for (unsigned i = 0; i < dp->port_count; i++) {
 		s->ports[i].device = dp->port[i].device;
 		s->port_of[dp->port[i].device] = (uint8_t)i;
+		if (dp->port[i].spare != DEVICE_NONE)
+			s->port_of[dp->port[i].spare] = (uint8_t)i;
 		memset(s->ports[i].interface, INTERFACE_NONE, sizeof(s->ports[i].interface));
 	}
 	s->interface_count = (unsigned)dp->config->network_interfaces_count;
@@ -98,7 +100,8 @@ static int pools_build(struct dataplane *dp)
 	for (size_t i = 0; status == 0 && i < c->realms_count; i++)
 		dp->pools.realm[i] = (struct pool_realm){ .name = c->realms[i].name,
 			.interface = interface_index(dp, c->realms[i].network_interface),
-			.dscp = (uint8_t)(c->realms[i].dscp_media << DSCP_SHIFT) };
+			.dscp = (uint8_t)(c->realms[i].dscp_media << DSCP_SHIFT),
+			.media_rate = c->realms[i].media_rate };
 	for (size_t i = 0; status == 0 && i < c->steering_pools_count; i++) {
 		const struct config_steering_pool *p = &c->steering_pools[i];
 		uint8_t family = host_from(&ip, &p->address);

@@ -53,21 +53,35 @@ static void drain(struct watch *w, struct worker *worker)
 	} while (n == EVENT_BURST);
 }
 
-/* Silent since when? Media counts from its last packet, but not from before it was (again) expected. */
-static bool has_fallen_silent(const struct dataplane *dp, const struct session_side *side, uint64_t now_us)
+/* Silent for `limit` seconds (0 = never)? Media counts from its last packet, but not from before it was (again) expected. */
+static bool silent_for(const struct session_side *side, uint64_t last, uint64_t limit, uint64_t now_us)
 {
-	const struct config_media_manager *m = &dp->config->media_manager;
-	uint64_t last = counter_read(&side->flow->stats.last_us);
-	uint64_t limit = last == 0 ? m->initial_timeout : m->idle_timeout;
 	uint64_t since = last > side->waiting_us ? last : side->waiting_us;
 
 	return limit != 0 && now_us > since && now_us - since > limit * SECOND_US;
 }
 
+/* A NAT may have given its media another port (RFC 7362 section 3): learnt anew, once in a silence. */
+static void relatch(struct dataplane *dp, struct session *s, unsigned stream, unsigned k, uint64_t now_us)
+{
+	struct session_side *side = &s->stream[stream].side[k];
+	uint64_t last = counter_read(&side->flow->stats.last_us);
+	uint64_t limit = dp->config->media_manager.relatch_silence;
+
+	if (side->latching != DP_LATCHING_RELATCH || (side->flags & DP_SIDE_QUIET) != 0 || last == 0)
+		return;
+	if (!silent_for(side, last, limit, now_us))
+		side->rearmed = false;
+	else if (!side->rearmed)
+		side->rearmed = session_rearm(&dp->sessions, s, stream, k) == 0;
+}
+
 static bool side_check(struct dataplane *dp, struct session *s, unsigned stream, unsigned k, uint64_t now_us)
 {
 	struct session_side *side = &s->stream[stream].side[k];
-	bool silent = has_fallen_silent(dp, side, now_us);
+	const struct config_media_manager *m = &dp->config->media_manager;
+	uint64_t last = counter_read(&side->flow->stats.last_us);
+	bool silent = silent_for(side, last, last == 0 ? m->initial_timeout : m->idle_timeout, now_us);
 	bool expected =
 		(side->flags & DP_SIDE_QUIET) == 0 && (side->rtp.port != 0 || side->signalling.port != 0);
 
@@ -77,8 +91,6 @@ static bool side_check(struct dataplane *dp, struct session *s, unsigned stream,
 	}
 	side->silent = true;
 	send_event(dp, s, DP_EVENT_MEDIA_SILENT, stream, k, NULL);
-	if (side->latching == DP_LATCHING_RELATCH)
-		(void)session_rearm(&dp->sessions, s, stream, k, side->waiting_us);
 	return true;
 }
 
@@ -87,8 +99,11 @@ unsigned watch_session(struct dataplane *dp, struct session *s, uint64_t now_us)
 	unsigned fallen = 0;
 
 	for (unsigned i = 0; i < s->streams; i++)
-		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++)
+		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++) {
+			session_account(&dp->sessions, &s->stream[i].side[k]);
+			relatch(dp, s, i, k, now_us);
 			fallen += side_check(dp, s, i, k, now_us);
+		}
 	return fallen;
 }
 

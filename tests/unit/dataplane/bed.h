@@ -60,6 +60,7 @@ static inline struct dataplane *bed_new(uint16_t workers)
 	dp->config->network_interfaces_count = 2;
 	dp->config->media_manager.idle_timeout = 60;
 	dp->config->media_manager.initial_timeout = 120;
+	dp->config->media_manager.relatch_silence = 5;
 	s->rcu = aligned_alloc(64, rte_rcu_qsbr_get_memsize(WORKERS_MAX));
 	bad |= rte_rcu_qsbr_init(s->rcu, WORKERS_MAX);
 	s->ports = calloc(2, sizeof(*s->ports));

@@ -248,6 +248,80 @@ static void a_blob_is_kept_replaced_and_left_alone(void **state)
 	bed_free(dp);
 }
 
+static void totals_of_a_realm_outlive_its_sessions_and_never_go_down(void **state)
+{
+	struct dataplane *dp = bed_new(1);
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	const struct realm_totals *access = session_realm_totals(&dp->sessions, 0),
+				  *core = session_realm_totals(&dp->sessions, 1);
+
+	(void)state;
+	assert_null(session_realm_totals(&dp->sessions, 2));
+	for (unsigned i = 1; i <= 3; i++) {
+		uint64_t id = bed_create(dp, &q);
+		struct session_side *side = session_find(&dp->sessions, id)->stream[0].side;
+		struct flow *f = side[0].flow;
+
+		assert_int_equal(access->streams, 1);
+		f->stats.packets = 100;
+		f->stats.octets = 0x7fffff00;
+		f->not_relayed = 10;
+		f->stats.lost = 7;
+		session_account(&dp->sessions, &side[0]);
+		f->stats.lost = 5; /* two came late */
+		session_account(&dp->sessions, &side[0]);
+		f->stats.lost = 8;
+		f->stats.octets = 0x7fffff00 + 0x7fffff00ULL;
+		session_account(&dp->sessions, &side[0]);
+		f->stats.octets = 0x100000000 + 17200; /* more than the low bits hold */
+		f->wrong_source = 1;
+		f->malformed = 2;
+		f->policed = 3;
+		f->events.count = 4;
+		side[1].flow->stats.packets = 50;
+		assert_int_equal(session_delete(&dp->sessions, id), 0);
+		assert_int_equal(access->streams, 0);
+		assert_int_equal(access->packets, i * 100);
+		assert_int_equal(access->octets, i * (0x100000000 + 17200));
+		assert_int_equal(access->relayed, i * 90);
+		assert_int_equal(access->lost, i * 8);
+		assert_int_equal(access->wrong_source, i);
+		assert_int_equal(access->malformed, i * 2);
+		assert_int_equal(access->policed, i * 3);
+		assert_int_equal(access->events, i * 4);
+		assert_int_equal(core->packets, i * 50);
+		assert_int_equal(core->lost, 0);
+	}
+	bed_free(dp);
+}
+
+static void a_side_that_moves_leaves_what_it_counted_with_its_old_realm(void **state)
+{
+	struct dataplane *dp = bed_new(1);
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	uint64_t id = bed_create(dp, &q);
+	struct session_side *side = session_find(&dp->sessions, id)->stream[0].side;
+	const struct realm_totals *access = session_realm_totals(&dp->sessions, 0),
+				  *core = session_realm_totals(&dp->sessions, 1);
+
+	(void)state;
+	side[0].flow->stats.packets = 100;
+	q.session = id;
+	q.stream[0].side[1].flags = DP_SIDE_MUTED;
+	assert_int_equal(session_update(&dp->sessions, &q, NULL, 2), 0); /* the flow stays, and its count */
+	side[0].flow->stats.packets = 110;
+	memcpy(q.stream[0].side[0].realm, "core", 5);
+	assert_int_equal(session_update(&dp->sessions, &q, NULL, 3), 0);
+	assert_int_equal(access->packets, 110);
+	assert_int_equal(access->streams, 0);
+	assert_int_equal(core->streams, 2);
+	side[0].flow->stats.packets = 5;
+	assert_int_equal(session_delete(&dp->sessions, id), 0);
+	assert_int_equal(access->packets, 110);
+	assert_int_equal(core->packets, 5);
+	bed_free(dp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +333,8 @@ int main(void)
 		cmocka_unit_test(streams_come_and_go),
 		cmocka_unit_test(a_request_that_fails_half_way_changes_nothing),
 		cmocka_unit_test(max_sessions_is_a_limit),
+		cmocka_unit_test(totals_of_a_realm_outlive_its_sessions_and_never_go_down),
+		cmocka_unit_test(a_side_that_moves_leaves_what_it_counted_with_its_old_realm),
 		cmocka_unit_test(a_blob_is_kept_replaced_and_left_alone),
 	};
 

@@ -9,7 +9,7 @@
 
 #include "tests/unit/dataplane/bed.h"
 
-enum { SECOND = 1000000, CREATED = 1000000, INITIAL = 120, IDLE = 60 };
+enum { SECOND = 1000000, CREATED = 1000000, INITIAL = 120, IDLE = 60, RELATCH = 5 };
 
 static struct session *open_session(struct dataplane *dp, const struct dp_session_request *q)
 {
@@ -89,7 +89,7 @@ static void no_timeout_means_no_report(void **state)
 	bed_free(dp);
 }
 
-static void a_silent_relatching_side_is_learnt_anew(void **state)
+static void a_relatching_side_is_armed_once_in_a_silence_and_that_is_no_report(void **state)
 {
 	struct dataplane *dp = bed_new(1);
 	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
@@ -98,14 +98,58 @@ static void a_silent_relatching_side_is_learnt_anew(void **state)
 	(void)state;
 	q.stream[0].side[0].latching = DP_LATCHING_RELATCH;
 	s = open_session(dp, &q);
-	hear(s, 0, CREATED);
-	hear(s, 1, CREATED + 100 * SECOND);
-	uint16_t epoch = s->stream[0].side[0].epoch, other = s->stream[0].side[1].epoch;
-	assert_int_equal(watch_session(dp, s, CREATED + 61 * SECOND), 1);
-	assert_int_equal(s->stream[0].side[0].epoch, epoch + 1);
-	assert_int_equal(s->stream[0].side[1].epoch, other);
-	const struct flow_rule *r = atomic_load(&s->stream[0].side[0].flow->rule);
-	assert_int_equal(r->epoch_in, epoch + 1);
+	const struct session_side *side = s->stream[0].side;
+	uint64_t now = CREATED;
+	for (unsigned silence = 1; silence <= 3; silence++) {
+		hear(s, 0, now);
+		hear(s, 1, now);
+		assert_int_equal(watch_session(dp, s, now + RELATCH * SECOND), 0);
+		assert_int_equal(side[0].arming, silence);
+		for (unsigned i = 1; i < 20; i++)
+			assert_int_equal(watch_session(dp, s, now + (RELATCH + i) * SECOND), 0);
+		assert_int_equal(side[0].arming, silence + 1);
+		now += 30 * SECOND;
+	}
+	assert_int_equal(side[0].epoch, 1); /* where to send to is another matter */
+	assert_int_equal(side[1].arming, 1); /* it does not relatch */
+	const struct flow_rule *r = atomic_load(&side[0].flow->rule);
+	assert_int_equal(r->epoch_in, side[0].arming);
+	assert_int_equal(watch_session(dp, s, now + IDLE * SECOND), 2);
+	bed_free(dp);
+}
+
+static void who_was_never_heard_or_is_on_hold_is_not_armed(void **state)
+{
+	struct dataplane *dp = bed_new(1);
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	struct session *s;
+
+	(void)state;
+	q.stream[0].side[0].latching = q.stream[0].side[1].latching = DP_LATCHING_RELATCH;
+	q.stream[0].side[1].flags = DP_SIDE_QUIET;
+	s = open_session(dp, &q);
+	hear(s, 1, CREATED);
+	assert_int_equal(watch_session(dp, s, CREATED + 100 * SECOND), 0);
+	assert_int_equal(s->stream[0].side[0].arming, 1);
+	assert_int_equal(s->stream[0].side[1].arming, 1);
+	bed_free(dp);
+}
+
+static void the_scan_brings_what_was_counted_into_the_totals_once(void **state)
+{
+	struct dataplane *dp = bed_new(1);
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	struct session *s = open_session(dp, &q);
+	const struct realm_totals *access = session_realm_totals(&dp->sessions, 0);
+
+	(void)state;
+	for (unsigned i = 1; i <= 10; i++) {
+		hear(s, 0, CREATED + i * SECOND);
+		(void)watch_session(dp, s, CREATED + i * SECOND);
+		(void)watch_session(dp, s, CREATED + i * SECOND);
+		assert_int_equal(access->packets, i);
+		assert_int_equal(access->octets, i * 172);
+	}
 	bed_free(dp);
 }
 
@@ -116,7 +160,9 @@ int main(void)
 		cmocka_unit_test(a_silence_is_reported_once_and_the_next_one_again),
 		cmocka_unit_test(a_side_on_hold_or_unknown_is_not_expected_to_send),
 		cmocka_unit_test(no_timeout_means_no_report),
-		cmocka_unit_test(a_silent_relatching_side_is_learnt_anew),
+		cmocka_unit_test(a_relatching_side_is_armed_once_in_a_silence_and_that_is_no_report),
+		cmocka_unit_test(who_was_never_heard_or_is_on_hold_is_not_armed),
+		cmocka_unit_test(the_scan_brings_what_was_counted_into_the_totals_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
