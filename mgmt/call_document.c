@@ -95,6 +95,7 @@ static void add_measured(json_t *row, const struct dp_counters *counters)
 	value_set(row, "rtcp-packets", value_uint(counters->rtcp_packets));
 	value_set(row, "srtp-auth-failed", value_uint(counters->srtp_auth_failed));
 	value_set(row, "srtp-replayed", value_uint(counters->srtp_replayed));
+	value_set(row, "events", value_uint(counters->events));
 	value_set(row, "payload-type", json_integer(counters->payload_type));
 	value_set(row, "ssrc", value_hex(counters->ssrc, 8));
 	value_set(row, "ssrc-changes", json_integer(counters->ssrc_changes));
@@ -102,6 +103,22 @@ static void add_measured(json_t *row, const struct dp_counters *counters)
 		counters->first_us != 0 ? value_uint(counters->first_us / 1000) : json_null());
 	value_set(row, "last-packet-ms",
 		counters->last_us != 0 ? value_uint(counters->last_us / 1000) : json_null());
+}
+
+/* What this side reports of the media it gets from us. */
+static void add_reported(json_t *row, const struct dp_counters *counters)
+{
+	bool reported = counters->far_reported != 0;
+
+	value_set(row, "round-trip-us",
+		counters->round_trip_us != 0 ? json_integer(counters->round_trip_us) : json_null());
+	value_set(row, "round-trip-max-us",
+		counters->round_trip_max_us != 0 ? json_integer(counters->round_trip_max_us) : json_null());
+	value_set(row, "far-lost", reported ? json_integer(counters->far_lost) : json_null());
+	value_set(row, "far-lost-percent",
+		reported ? json_integer((counters->far_lost_fraction * 100 + 128) / 256) : json_null());
+	value_set(row, "far-jitter-us",
+		counters->far_jitter_us != 0 ? json_integer(counters->far_jitter_us) : json_null());
 }
 
 static json_t *direction_row(const struct dp_stream_info *stream, unsigned side)
@@ -114,6 +131,7 @@ static json_t *direction_row(const struct dp_stream_info *stream, unsigned side)
 	value_set(row, "source-address", value_address(&stream->from[side].source));
 	value_set(row, "source-latched", json_boolean(stream->from[side].latched != 0));
 	add_measured(row, &stream->from[side]);
+	add_reported(row, &stream->from[side]);
 	return row;
 }
 
@@ -182,11 +200,17 @@ static const struct column media_columns[] = {
 	{ "rtcp-packets", "RTCP packets", COLUMN_NUMBER, false },
 	{ "srtp-auth-failed", "SRTP not authentic", COLUMN_NUMBER, false },
 	{ "srtp-replayed", "SRTP replayed", COLUMN_NUMBER, false },
+	{ "events", "DTMF events", COLUMN_NUMBER, false },
 	{ "payload-type", "payload type", COLUMN_NUMBER, false },
 	{ "ssrc", "SSRC", COLUMN_TEXT, false },
 	{ "ssrc-changes", "SSRC changes", COLUMN_NUMBER, false },
 	{ "first-packet-ms", "first packet after", COLUMN_MILLISECONDS, false },
 	{ "last-packet-ms", "last packet after", COLUMN_MILLISECONDS, false },
+	{ "round-trip-us", "round trip", COLUMN_MICROSECONDS, false },
+	{ "round-trip-max-us", "round trip at most", COLUMN_MICROSECONDS, false },
+	{ "far-lost", "lost toward it", COLUMN_NUMBER, false },
+	{ "far-lost-percent", "of late (%)", COLUMN_NUMBER, false },
+	{ "far-jitter-us", "jitter toward it", COLUMN_MICROSECONDS, false },
 };
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof((list)[0])

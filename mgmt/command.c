@@ -128,6 +128,8 @@ void command_next(const struct command *table, const struct span *words, size_t 
 		if (count >= row_words) {
 			struct span argument = row_word(row->arguments, count - row_words);
 
+			if (argument.n == 0 && row->options != NULL)
+				argument = span_from(row->options);
 			if (argument.n > 0)
 				each(arg, argument, true, row->help);
 			continue;
@@ -145,16 +147,15 @@ static void list_next(void *arg, struct span word, bool argument, const char *he
 	writer_format(arg, argument ? "\n  %.*s" : "\n  %-12.*s %s", SPAN_FMT(word), help);
 }
 
-/* A typed word as it may be shown: bounded, and without what would steer a terminal. */
-static void write_typed(struct writer *out, struct span word)
+void command_quote(struct writer *out, struct span word)
 {
+	writer_char(out, '"');
 	for (size_t i = 0; i < word.n && i < NEAREST_WORD_MAX; i++) {
 		char c = word.p[i];
 
 		writer_char(out, c > 0x20 && c < 0x7f ? c : '?');
 	}
-	if (word.n > NEAREST_WORD_MAX)
-		writer_text(out, "...");
+	writer_text(out, word.n > NEAREST_WORD_MAX ? "...\"" : "\"");
 }
 
 static int refuse_word(
@@ -163,9 +164,8 @@ static int refuse_word(
 	struct nearest nearest = { .typed = words[index], .distance = 1 + words[index].n / 3 + 1 };
 
 	command_next(table, words, index, nearest_try, &nearest);
-	writer_text(error, "unknown word \"");
-	write_typed(error, words[index]);
-	writer_text(error, "\"");
+	writer_text(error, "unknown word ");
+	command_quote(error, words[index]);
 	if (nearest.best.n > 0)
 		writer_format(error, ": did you mean \"%.*s\"?", SPAN_FMT(nearest.best));
 	else
@@ -200,9 +200,8 @@ static int refuse_ambiguous(
 {
 	struct filter filter = { .beginning = words[index], .out = error };
 
-	writer_text(error, "\"");
-	write_typed(error, words[index]);
-	writer_text(error, "\" may be:");
+	command_quote(error, words[index]);
+	writer_text(error, " may be:");
 	command_next(table, words, index, list_beginning, &filter);
 	return -EINVAL;
 }
@@ -211,6 +210,7 @@ static int match_arguments(const struct command *row, const struct span *words, 
 	struct command_match *match, struct writer *error)
 {
 	size_t named = row_word_count(row->words), wanted = row_word_count(row->arguments);
+	size_t optional = row->options != NULL ? row_word_count(row->options) : 0;
 
 	if (count - named < wanted) {
 		writer_text(error, "missing ");
@@ -219,16 +219,15 @@ static int match_arguments(const struct command *row, const struct span *words, 
 		command_usage(row, error);
 		return -EINVAL;
 	}
-	if (count - named > wanted) {
-		writer_text(error, "\"");
-		write_typed(error, words[named + wanted]);
-		writer_text(error, "\" is too much: ");
+	if (count - named > wanted + optional) {
+		command_quote(error, words[named + wanted + optional]);
+		writer_text(error, " is too much: ");
 		command_usage(row, error);
 		return -EINVAL;
 	}
 	match->command = row;
-	match->arguments = wanted;
-	for (size_t i = 0; i < wanted; i++)
+	match->arguments = count - named;
+	for (size_t i = 0; i < match->arguments; i++)
 		match->argument[i] = words[named + i];
 	return 0;
 }
@@ -266,4 +265,6 @@ void command_usage(const struct command *command, struct writer *out)
 	writer_text(out, command->words);
 	if (command->arguments[0] != '\0')
 		writer_format(out, " %s", command->arguments);
+	if (command->options != NULL)
+		writer_format(out, " %s", command->options);
 }

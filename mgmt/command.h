@@ -19,6 +19,8 @@ struct command_match;
 struct command {
 	const char *words; /* "show call" */
 	const char *arguments; /* "ID": one word each; "" for none */
+	/* "[for SECONDS] [force]": that many words may follow; the command reads them. NULL: none. */
+	const char *options;
 	const char *help;
 	/* Answered by the daemon: begins; ends by request_finish or request_fail. NULL: a local command. */
 	void (*start)(struct request *request);
@@ -43,6 +45,9 @@ int command_parse(const struct command *table, const struct span *words, size_t 
  * `argument` tells that it is the name of an argument. */
 void command_next(const struct command *table, const struct span *words, size_t count,
 	void (*each)(void *arg, struct span word, bool argument, const char *help), void *arg);
+
+/* A typed word as it may be shown: quoted, bounded, and without what would steer a terminal. */
+void command_quote(struct writer *out, struct span word);
 
 /* "show call ID" */
 void command_usage(const struct command *command, struct writer *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command table: one row per command. */
+#include "mgmt/ban.h"
 #include "mgmt/command.h"
 #include "mgmt/config_command.h"
 #include "mgmt/show.h"
@@ -21,9 +22,36 @@ const struct command command_table[] = {
 	{ .words = "show call", .arguments = "ID",
 	  .help = "one call: both legs, and its media stream by stream and direction",
 	  .start = show_call },
+	{ .words = "show realms", .arguments = "",
+	  .help = "realms: ports in use, streams, media since the start",
+	  .start = show_realms },
+	{ .words = "show flows", .arguments = "", .options = "[NETWORK|realm NAME]",
+	  .help = "each direction of each media stream: where from, where to, what passed",
+	  .start = show_flows },
+	{ .words = "show bans", .arguments = "", .options = "[NETWORK]",
+	  .help = "banned sources: why, since when, until when, packets dropped",
+	  .start = show_bans },
+	{ .words = "show trusted", .arguments = "", .options = "[NETWORK]",
+	  .help = "sources that come before strangers, and their rates",
+	  .start = show_trusted },
+	{ .words = "show drops", .arguments = "",
+	  .help = "why packets were dropped, what happens now first",
+	  .start = show_gathered, .show = &show_drops },
+	{ .words = "show top sources", .arguments = "",
+	  .help = "who sends most of what is not media",
+	  .start = show_top_sources },
+	{ .words = "show block", .arguments = "SOURCE",
+	  .help = "why a source does not come through: bans, and what was dropped of it",
+	  .start = show_block },
 	{ .words = "show counters", .arguments = "",
 	  .help = "every counter of media and signalling, with what it counts",
 	  .start = show_gathered, .show = &show_counters },
+	{ .words = "ban", .arguments = "SOURCE", .options = "[for SECONDS] [reason TEXT] [force]",
+	  .help = "drop everything from an address, a network, or one port of an address",
+	  .start = ban_set },
+	{ .words = "unban", .arguments = "SOURCE",
+	  .help = "lift a ban",
+	  .start = ban_clear },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },

@@ -25,11 +25,36 @@ struct show {
 	void (*text)(struct output *out, unsigned width, const json_t *document);
 };
 
-extern const struct show show_version, show_status, show_interfaces, show_counters;
+extern const struct show show_version, show_status, show_interfaces, show_counters, show_drops;
 
 void show_gathered(struct request *request); /* by request->match.command->show */
 void show_calls(struct request *request);
 void show_call(struct request *request);
+void show_realms(struct request *request);
+void show_flows(struct request *request);
+void show_bans(struct request *request);
+void show_trusted(struct request *request);
+void show_top_sources(struct request *request);
+void show_block(struct request *request);
+
+/* One entry of a list. */
+struct dp_realm;
+struct dp_flow;
+struct dp_ban;
+struct dp_trust;
+struct dp_source;
+struct cp_block;
+json_t *show_realm_row(const struct dp_realm *realm);
+json_t *show_flow_row(const struct dp_flow *flow);
+json_t *show_ban_row(const struct dp_ban *ban);
+json_t *show_trust_row(const struct dp_trust *trust);
+json_t *show_source_row(const struct dp_source *source);
+json_t *show_block_row(const struct cp_block *block);
+
+/* Of a DP_BAN_LIST reply; for struct listing_kind. */
+union listing_ask;
+int show_bans_take(union listing_ask *ask, const void *body, size_t length, json_t *rows);
+void show_bans_text(struct output *out, unsigned width, const json_t *rows);
 
 /* One call as both commands show it; `call` is a struct cp_call. */
 struct cp_call;

@@ -6,12 +6,13 @@
 #include "mgmt/show.h"
 #include "mgmt/value.h"
 
-static json_t *counter_row(const char *name, uint64_t value, const char *help)
+static json_t *counter_row(const char *name, uint64_t value, json_t *per_second, const char *help)
 {
 	json_t *row = json_object();
 
 	value_set(row, "name", json_string(name));
 	value_set(row, "value", value_uint(value));
+	value_set(row, "per-second", per_second);
 	value_set(row, "help", json_string(help));
 	return row;
 }
@@ -23,11 +24,13 @@ static json_t *counters_document(const struct show_data *data)
 	json_t *document = json_object(), *media = json_array(), *signalling = json_array();
 
 	for (unsigned i = 0; i < DP_COUNTER_COUNT && i < stats->counters; i++)
-		value_append(media, counter_row(dp_counter_name((enum dp_counter)i), stats->counter[i],
-					    dp_counter_help((enum dp_counter)i)));
+		value_append(media,
+			counter_row(dp_counter_name((enum dp_counter)i), stats->counter[i],
+				value_uint(stats->per_second[i]), dp_counter_help((enum dp_counter)i)));
 	for (unsigned i = 0; i < CP_COUNTER_COUNT && i < counters->count; i++)
-		value_append(signalling, counter_row(cp_counter_name((enum cp_counter)i),
-						 counters->counter[i], cp_counter_help((enum cp_counter)i)));
+		value_append(
+			signalling, counter_row(cp_counter_name((enum cp_counter)i), counters->counter[i],
+					    json_null(), cp_counter_help((enum cp_counter)i)));
 	value_set(document, "dataplane", media);
 	value_set(document, "controlplane", signalling);
 	return document;
@@ -36,6 +39,7 @@ static json_t *counters_document(const struct show_data *data)
 static const struct column counter_columns[] = {
 	{ "name", "COUNTER", COLUMN_TEXT, false },
 	{ "value", "VALUE", COLUMN_NUMBER, false },
+	{ "per-second", "PER SECOND", COLUMN_NUMBER, false },
 	{ "help", "COUNTS", COLUMN_TEXT, true },
 };
 

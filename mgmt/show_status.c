@@ -81,6 +81,24 @@ static void add_media(json_t *document, const struct dp_stats *stats)
 	value_set(document, "hugepages", stats != NULL ? json_boolean(stats->hugepages != 0) : json_null());
 }
 
+static json_t *level(const struct dp_stats *stats, uint32_t value)
+{
+	return stats != NULL ? json_integer(value) : json_null();
+}
+
+static void add_border(json_t *document, const struct dp_stats *stats)
+{
+	static const struct dp_stats unknown;
+	const struct dp_stats *s = stats != NULL ? stats : &unknown;
+
+	value_set(document, "bans", level(stats, s->bans));
+	value_set(document, "bans-max", level(stats, s->bans_max));
+	value_set(document, "trusted", level(stats, s->trusts));
+	value_set(document, "trusted-max", level(stats, s->trusts_max));
+	value_set(document, "sources", level(stats, s->sources));
+	value_set(document, "sources-max", level(stats, s->sources_max));
+}
+
 static json_t *status_document(const struct show_data *data)
 {
 	const struct dp_stats *stats = data->reply[SHOW_DP_STATS].body;
@@ -96,6 +114,7 @@ static json_t *status_document(const struct show_data *data)
 	value_set(document, "processes", processes(data));
 	add_signalling(document, status);
 	add_media(document, stats);
+	add_border(document, stats);
 	return document;
 }
 
@@ -122,6 +141,12 @@ static const struct column status_columns[] = {
 	{ "shards", "shards", COLUMN_NUMBER, false },
 	{ "workers", "packet workers", COLUMN_NUMBER, false },
 	{ "hugepages", "hugepages", COLUMN_FLAG, false },
+	{ "bans", "bans", COLUMN_NUMBER, false },
+	{ "bans-max", "bans at most", COLUMN_NUMBER, false },
+	{ "trusted", "trusted", COLUMN_NUMBER, false },
+	{ "trusted-max", "trusted at most", COLUMN_NUMBER, false },
+	{ "sources", "strangers known", COLUMN_NUMBER, false },
+	{ "sources-max", "strangers at most", COLUMN_NUMBER, false },
 	{ "listeners-down", "listeners down", COLUMN_NUMBER, false },
 };
 

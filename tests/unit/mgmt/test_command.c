@@ -184,14 +184,49 @@ static void completion_names_each_next_word_once(void **state)
 	(void)state;
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 0, collect, &w);
-	assert_memory_equal(text, "show config ", w.len);
+	assert_memory_equal(text, "show ban unban config ", w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 1, collect, &w);
-	assert_memory_equal(text, "version status interfaces calls call counters ", w.len);
+	text[w.len] = '\0';
+	assert_string_equal(text,
+		"version status interfaces calls call realms flows bans trusted drops top block "
+		"counters ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
 	assert_memory_equal(text, "ID! ", 4);
+}
+
+static void what_may_follow_the_arguments_is_told(void **state)
+{
+	struct span words[] = { SPAN("ban"), SPAN("192.0.2.1") };
+	char text[256];
+	struct writer w;
+
+	(void)state;
+	writer_init(&w, text, sizeof(text));
+	command_next(command_table, words, 1, collect, &w);
+	command_next(command_table, words, 2, collect, &w);
+	text[w.len] = '\0';
+	assert_string_equal(text, "SOURCE! [for SECONDS] [reason TEXT] [force]! ");
+}
+
+static void options_may_be_left_out_but_are_no_more_than_they_are(void **state)
+{
+	struct command_match match;
+
+	(void)state;
+	assert_int_equal(parse("show bans", &match), 0);
+	assert_int_equal(match.arguments, 0);
+	assert_int_equal(parse("show flows realm core", &match), 0);
+	assert_int_equal(match.arguments, 2);
+	assert_memory_equal(match.argument[1].p, "core", 4);
+	assert_int_equal(parse("ban 192.0.2.1 for 5 reason x force", &match), 0);
+	assert_int_equal(match.arguments, 6);
+	expect_error("ban", "missing SOURCE: ban SOURCE [for SECONDS] [reason TEXT] [force]");
+	expect_error("show bans 192.0.2.1 x", "\"x\" is too much: show bans [NETWORK]");
+	expect_error(
+		"ban 1 2 3 4 5 6 7", "\"7\" is too much: ban SOURCE [for SECONDS] [reason TEXT] [force]");
 }
 
 int main(void)
@@ -209,6 +244,8 @@ int main(void)
 		cmocka_unit_test(an_empty_word_is_unknown),
 		cmocka_unit_test(an_error_longer_than_its_room_is_cut_not_overrun),
 		cmocka_unit_test(completion_names_each_next_word_once),
+		cmocka_unit_test(what_may_follow_the_arguments_is_told),
+		cmocka_unit_test(options_may_be_left_out_but_are_no_more_than_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
