@@ -294,7 +294,9 @@ struct dp_trust {
 /* Of a batch: how many were done. All that could be were; the first that could not says why. */
 struct dp_done {
 	uint32_t done;
-	int32_t status; /* 0, or -errno of the first that failed: -EINVAL, -EPERM, -ENOENT, -ENOSPC */
+	/* 0, or -errno of the first that failed: -EINVAL, -EPERM, -ENOENT, -ENOSPC; -EAGAIN: networks so many that the rest
+	 * had better come in another request */
+	int32_t status;
 	uint32_t failed; /* its index */
 	uint32_t reserved;
 };
@@ -370,7 +372,7 @@ struct dp_top_request {
 
 /* What is not media, by source. */
 struct dp_source {
-	struct dp_address address; /* port 0 */
+	struct dp_address address; /* IPv6: the /64; a port where each of a trusted host's has its own rate */
 	char interface[DP_NAME_MAX];
 	uint8_t trusted, reserved[7];
 	uint64_t packets, dropped; /* since it was first seen, or since the table forgot it */

@@ -46,6 +46,7 @@ static int access_fill(struct dataplane *dp, struct prefix_table *access)
 		e.rate = a->rate;
 		e.burst = a->rate * SOURCE_BURST;
 		status = prefix_table_set(access, &e, a->name, clock_now_us(), false, &evicted);
+		e.key.scope = PREFIX_SCOPE_ANY; /* a ban is of all realms */
 		if (status == 0 && e.trusted)
 			status = prefix_table_set(
 				dp->trusted_sources, &e, a->name, clock_now_us(), false, &evicted);

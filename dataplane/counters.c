@@ -5,12 +5,14 @@
 
 #include <rte_ethdev.h>
 
+#include "dataplane/border.h"
 #include "dataplane/dataplane.h"
 #include "platforms/base/clock.h"
 
 void counters_sum(const struct dataplane *dp, uint64_t total[DP_COUNTER_COUNT])
 {
-	memset(total, 0, DP_COUNTER_COUNT * sizeof(*total));
+	for (unsigned c = 0; c < DP_COUNTER_COUNT; c++)
+		total[c] = counter_read(&dp->counter[c]);
 	for (unsigned w = 0; dp->shared.workers != NULL && w < dp->shared.worker_count; w++)
 		for (unsigned c = 0; c < DP_COUNTER_COUNT; c++)
 			total[c] += counter_read(&dp->shared.workers[w].counter[c]);
@@ -18,6 +20,8 @@ void counters_sum(const struct dataplane *dp, uint64_t total[DP_COUNTER_COUNT])
 
 void counters_stats(const struct dataplane *dp, struct dp_stats *stats)
 {
+	const struct border *b = dp->shared.border;
+
 	*stats = (struct dp_stats){
 		.uptime_us = clock_now_us() - dp->started_us,
 		.sessions = dp->sessions.used,
@@ -30,6 +34,15 @@ void counters_stats(const struct dataplane *dp, struct dp_stats *stats)
 	pools_count(&dp->pools, &stats->ports_used, &stats->ports_total);
 	stats->flows = (uint32_t)stats->ports_used; /* one per pair in use */
 	counters_sum(dp, stats->counter);
+	memcpy(stats->per_second, dp->per_second, sizeof(stats->per_second));
+	if (b == NULL)
+		return;
+	stats->bans = prefix_table_count(border_bans(b));
+	stats->bans_max = prefix_table_capacity(border_bans(b));
+	stats->trusts = prefix_table_count(border_trust(b));
+	stats->trusts_max = prefix_table_capacity(border_trust(b));
+	stats->sources = source_table_count(border_sources(b, false));
+	stats->sources_max = source_table_capacity(border_sources(b, false));
 }
 
 /* Packets and octets are the workers': several network-interfaces may share a port. What the port lost is the driver's. */
@@ -43,16 +56,18 @@ void counters_interface(const struct dataplane *dp, unsigned index, struct dp_in
 	struct rte_eth_stats port = { 0 };
 	struct rte_eth_link link = { 0 };
 
+	uint16_t device = worker_device(&ifc->device);
+
 	*out = (struct dp_interface){ .mtu = ifc->mtu };
 	snprintf(out->name, sizeof(out->name), "%s", n->name);
 	snprintf(out->port, sizeof(out->port), "%s:%s", kinds[n->port_kind], n->port);
 	snprintf(out->mirror, sizeof(out->mirror), "%s", dp->mirror[index].name);
 	memcpy(out->mac, ifc->mac, sizeof(out->mac));
-	if (rte_eth_link_get_nowait(ifc->device, &link) == 0) {
+	if (device != DEVICE_NONE && rte_eth_link_get_nowait(device, &link) == 0) {
 		out->link_up = link.link_status == RTE_ETH_LINK_UP;
 		out->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
 	}
-	if (rte_eth_stats_get(ifc->device, &port) == 0) {
+	if (device != DEVICE_NONE && rte_eth_stats_get(device, &port) == 0) {
 		out->rx_missed = port.imissed;
 		out->rx_errors = port.ierrors + port.rx_nombuf;
 		out->tx_errors = port.oerrors;
@@ -75,4 +90,35 @@ void counters_interface(const struct dataplane *dp, unsigned index, struct dp_in
 		out->next_hops++;
 		out->next_hops_incomplete += !next_hop_load(dp->next_hops.links, i, &l);
 	}
+}
+
+/* The configuration has the interface's name and the trust; both are in the order of pools' realms. */
+void counters_realm(const struct dataplane *dp, uint16_t realm, struct dp_realm *out)
+{
+	const struct realm_totals *t = session_realm_totals(&dp->sessions, realm);
+	const struct pool_realm *r = &dp->pools.realm[realm];
+
+	*out = (struct dp_realm){ .packets = t->packets,
+		.octets = t->octets,
+		.relayed = t->relayed,
+		.lost = t->lost,
+		.wrong_source = t->wrong_source,
+		.malformed = t->malformed,
+		.policed = t->policed,
+		.events = t->events };
+	snprintf(out->name, sizeof(out->name), "%s", r->name);
+	snprintf(out->interface, sizeof(out->interface), "%s",
+		dp->config->network_interfaces[r->interface].name);
+	if (realm < dp->config->realms_count)
+		out->trusted = dp->config->realms[realm].trust == CONFIG_TRUST_TRUSTED;
+	for (uint16_t i = 0; i < dp->pools.pool_count; i++) {
+		const struct pool *p = &dp->pools.pool[i];
+
+		if (p->realm != realm)
+			continue;
+		out->pools++;
+		out->ports_used += p->used;
+		out->ports_total += p->pairs;
+	}
+	out->streams = out->ports_used; /* one pair per side of a stream */
 }

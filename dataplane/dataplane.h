@@ -64,7 +64,7 @@ struct dataplane {
 	struct rule_store rules;
 	struct sessions sessions;
 
-	/* Sources that an access-control trusts, once more: no ban may meet them unasked. owner: main thread */
+	/* Sources that an access-control trusts in some realm: no ban may meet them unasked. owner: main thread */
 	struct prefix_table *trusted_sources;
 
 	uint64_t counter[DP_COUNTER_COUNT]; /* what the main thread counts; owner: main thread, read by anybody */
@@ -102,6 +102,10 @@ void border_destroy(struct dataplane *dp);
 /* border_watch.c: expiry of bans, samples to their subscribers, rates of the counters. */
 int border_watch_start(struct dataplane *dp);
 void border_watch_stop(struct dataplane *dp);
+/* The work of one tick, and what it works on, without the timer. NULL: no memory. */
+struct border_watch *border_watch_new(struct dataplane *dp, uint64_t now_us);
+void border_watch_free(struct border_watch *w);
+void border_watch_tick(struct border_watch *w, uint64_t now_us);
 
 /* neighbour.c: link-layer addresses from the kernel. */
 int neighbour_start(struct dataplane *dp);
@@ -111,7 +115,7 @@ void neighbour_stop(struct dataplane *dp);
 int server_start(struct dataplane *dp);
 void server_stop(struct dataplane *dp);
 void server_event(struct server *server, uint32_t owner, enum dp_message type, const struct dp_event *event);
-/* A sample and its `captured` octets, to everybody who subscribed to samples. */
+/* A sample and its `captured` <= DP_SAMPLE_MAX octets, to the one who subscribed to samples. */
 void server_sample(struct server *server, const struct dp_sample *sample, const void *octets);
 
 /* watch.c: events of the workers and silent media. */
@@ -126,9 +130,11 @@ void watch_wake(struct watch *watch);
 void counters_sum(const struct dataplane *dp, uint64_t total[DP_COUNTER_COUNT]);
 void counters_stats(const struct dataplane *dp, struct dp_stats *stats);
 void counters_interface(const struct dataplane *dp, unsigned index, struct dp_interface *out);
+void counters_realm(const struct dataplane *dp, uint16_t realm, struct dp_realm *out);
 
 /* telemetry.c: the same for DPDK's telemetry socket. */
 int telemetry_start(struct dataplane *dp);
+void telemetry_stop(struct dataplane *dp);
 
 /* Host address of the packet path from the configuration's. Returns the family, 4 or 6. */
 uint8_t host_from(union host *h, const union address *a);

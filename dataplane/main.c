@@ -81,10 +81,13 @@ static int ports_init(struct daemon *d)
 	if (status == 0)
 		status = tables_build(dp);
 	if (status == 0)
+		status = border_build(dp);
+	if (status == 0)
 		status = port_start_all(dp);
 	if (status != 0) {
 		mirror_close_all(dp);
 		port_close_all(dp);
+		border_destroy(dp);
 		tables_free(dp);
 	}
 	return status;
@@ -96,6 +99,7 @@ static void ports_fini(struct daemon *d)
 
 	mirror_close_all(dp);
 	port_close_all(dp);
+	border_destroy(dp);
 	tables_free(dp);
 }
 
@@ -174,17 +178,33 @@ static void watch_fini(struct daemon *d)
 	watch_stop(d->context);
 }
 
+static int border_watch_init(struct daemon *d)
+{
+	return border_watch_start(d->context);
+}
+
+static void border_watch_fini(struct daemon *d)
+{
+	border_watch_stop(d->context);
+}
+
 static int server_init(struct daemon *d)
 {
 	struct dataplane *dp = d->context;
 	int status = telemetry_start(dp);
 
-	return status != 0 ? status : server_start(dp);
+	if (status != 0)
+		return status;
+	status = server_start(dp);
+	if (status != 0)
+		telemetry_stop(dp);
+	return status;
 }
 
 static void server_fini(struct daemon *d)
 {
 	server_stop(d->context);
+	telemetry_stop(d->context);
 }
 
 static const struct daemon_stage stages[] = {
@@ -196,6 +216,7 @@ static const struct daemon_stage stages[] = {
 	{ "privileges", privileges_init, NULL },
 	{ "workers", workers_init, workers_fini },
 	{ "watch", watch_init, watch_fini },
+	{ "border-watch", border_watch_init, border_watch_fini },
 	{ "server", server_init, server_fini },
 	{ 0 },
 };

@@ -5,47 +5,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane/dataplane.h"
+#include "dataplane/handler.h"
 #include "dataplane/server.h"
 #include "platforms/base/clock.h"
-#include "platforms/base/ipc.h"
 #include "platforms/base/log.h"
 
-enum { PATH_LONGEST = 256, BODY_MAX = IPC_PACKET_MAX - 1024, LIST_ENTRY = 16 };
+enum { PATH_LONGEST = 256, LIST_ENTRY = 16 };
 
 struct server {
 	struct dataplane *dp;
 	struct ipc_server *ipc;
 	struct ipc_peer *owner[DP_OWNERS_MAX]; /* who gets this owner's events; NULL = nobody */
+	struct ipc_peer *sampling; /* who gets the samples of dropped packets; NULL = nobody */
 	union {
 		uint64_t align;
 		uint8_t body[BODY_MAX];
 	} out;
 };
 
-/* One request being answered: a handler puts the reply's body into server->out and returns its length, or -errno. */
-struct request {
-	struct server *server;
-	struct dataplane *dp;
-	struct ipc_peer *peer;
-	const void *body;
-	size_t length;
-};
-
 static int subscribe(const struct request *q)
 {
 	const struct dp_subscribe *s = q->body;
 
-	if (s->owner >= DP_OWNERS_MAX)
+	if ((s->owner >= DP_OWNERS_MAX && s->owner != UINT32_MAX) ||
+		(s->flags & ~(uint32_t)DP_SUBSCRIBE_SAMPLES) != 0)
 		return -EINVAL;
-	if (q->peer != NULL)
+	if (q->peer == NULL)
+		return 0;
+	if (s->owner != UINT32_MAX)
 		q->server->owner[s->owner] = q->peer;
+	if ((s->flags & DP_SUBSCRIBE_SAMPLES) != 0)
+		q->server->sampling = q->peer;
+	else if (q->server->sampling == q->peer)
+		q->server->sampling = NULL;
 	return 0;
 }
 
 static int reply_session(const struct request *q, uint64_t id)
 {
-	struct dp_session_reply *reply = (void *)q->server->out.body;
+	struct dp_session_reply *reply = (void *)q->out;
 
 	session_reply(session_find(&q->dp->sessions, id), reply);
 	return (int)sizeof(*reply);
@@ -82,16 +80,16 @@ static int get(const struct request *q)
 
 	if (s == NULL)
 		return -ENOENT;
-	session_info(s, clock_now_us(), (void *)q->server->out.body);
+	session_info(s, clock_now_us(), (void *)q->out);
 	if (s->blob_length != 0)
-		memcpy(q->server->out.body + sizeof(struct dp_session_info), s->blob, s->blob_length);
+		memcpy(q->out + sizeof(struct dp_session_info), s->blob, s->blob_length);
 	return (int)sizeof(struct dp_session_info) + s->blob_length;
 }
 
 static int delete (const struct request *q)
 {
 	const struct dp_session_id *r = q->body;
-	struct dp_session_info *info = (void *)q->server->out.body;
+	struct dp_session_info *info = (void *)q->out;
 	const struct session *s = session_find(&q->dp->sessions, r->session);
 
 	if (s == NULL)
@@ -105,7 +103,7 @@ static int delete (const struct request *q)
 static int list(const struct request *q)
 {
 	const struct dp_list_request *r = q->body;
-	struct dp_list_reply *reply = (void *)q->server->out.body;
+	struct dp_list_reply *reply = (void *)q->out;
 	size_t at = sizeof(*reply);
 	uint64_t after = r->after;
 
@@ -120,10 +118,10 @@ static int list(const struct request *q)
 			reply->more = 1;
 			break;
 		}
-		memcpy(q->server->out.body + at, head, sizeof(head));
-		memset(q->server->out.body + at + LIST_ENTRY, 0, padded);
+		memcpy(q->out + at, head, sizeof(head));
+		memset(q->out + at + LIST_ENTRY, 0, padded);
 		if (s->blob_length != 0)
-			memcpy(q->server->out.body + at + LIST_ENTRY, s->blob, s->blob_length);
+			memcpy(q->out + at + LIST_ENTRY, s->blob, s->blob_length);
 		at += LIST_ENTRY + padded;
 		reply->count++;
 	}
@@ -139,13 +137,13 @@ static int blob_set(const struct request *q)
 
 static int stats(const struct request *q)
 {
-	counters_stats(q->dp, (void *)q->server->out.body);
+	counters_stats(q->dp, (void *)q->out);
 	return (int)sizeof(struct dp_stats);
 }
 
 static int interfaces(const struct request *q)
 {
-	struct dp_interface *out = (void *)q->server->out.body;
+	struct dp_interface *out = (void *)q->out;
 
 	for (unsigned i = 0; i < q->dp->shared.interface_count; i++)
 		counters_interface(q->dp, i, &out[i]);
@@ -170,12 +168,28 @@ static const struct {
 		sizeof(struct dp_session_id) + DP_BLOB_MAX },
 	[DP_STATS] = { stats, 0, 0 },
 	[DP_INTERFACES] = { interfaces, 0, 0 },
+	[DP_BAN_SET] = { handle_ban_set, sizeof(struct dp_ban), DP_BATCH_MAX * sizeof(struct dp_ban) },
+	[DP_BAN_CLEAR] = { handle_ban_clear, sizeof(struct dp_source_key),
+		DP_BATCH_MAX * sizeof(struct dp_source_key) },
+	[DP_BAN_LIST] = { handle_ban_list, sizeof(struct dp_table_request), sizeof(struct dp_table_request) },
+	[DP_TRUST_SET] = { handle_trust_set, sizeof(struct dp_trust),
+		DP_BATCH_MAX * sizeof(struct dp_trust) },
+	[DP_TRUST_CLEAR] = { handle_trust_clear, sizeof(struct dp_source_key),
+		DP_BATCH_MAX * sizeof(struct dp_source_key) },
+	[DP_TRUST_LIST] = { handle_trust_list, sizeof(struct dp_table_request),
+		sizeof(struct dp_table_request) },
+	[DP_FLOW_LIST] = { handle_flow_list, sizeof(struct dp_flow_request), sizeof(struct dp_flow_request) },
+	[DP_REALMS] = { handle_realms, sizeof(struct dp_page_request), sizeof(struct dp_page_request) },
+	[DP_TOP_SOURCES] = { handle_top_sources, sizeof(struct dp_top_request),
+		sizeof(struct dp_top_request) },
 };
 
 int server_handle(struct server *s, struct ipc_peer *peer, uint16_t type, const void *body, size_t length,
 	const void **reply)
 {
-	struct request q = { .server = s, .dp = s->dp, .peer = peer, .body = body, .length = length };
+	struct request q = {
+		.server = s, .dp = s->dp, .peer = peer, .body = body, .length = length, .out = s->out.body
+	};
 
 	*reply = s->out.body;
 	if (type >= sizeof(requests) / sizeof(requests[0]) || requests[type].handle == NULL)
@@ -213,6 +227,8 @@ static void on_down(void *arg, struct ipc_peer *peer)
 	for (unsigned i = 0; i < DP_OWNERS_MAX; i++)
 		if (s->owner[i] == peer)
 			s->owner[i] = NULL;
+	if (s->sampling == peer)
+		s->sampling = NULL;
 }
 
 void server_event(struct server *s, uint32_t owner, enum dp_message type, const struct dp_event *event)
@@ -220,6 +236,22 @@ void server_event(struct server *s, uint32_t owner, enum dp_message type, const 
 	/* An event for nobody, or for a peer that does not read, is lost: the state can be asked for. */
 	if (s != NULL && owner < DP_OWNERS_MAX && s->owner[owner] != NULL)
 		(void)ipc_send(s->owner[owner], (uint16_t)type, 0, 0, event, sizeof(*event));
+}
+
+void server_sample(struct server *s, const struct dp_sample *sample, const void *octets)
+{
+	struct {
+		struct dp_sample head;
+		uint8_t octets[DP_SAMPLE_MAX];
+	} event;
+
+	if (s == NULL || s->sampling == NULL)
+		return;
+	event.head = *sample;
+	memcpy(event.octets, octets, sample->captured);
+	if (ipc_send(s->sampling, DP_EVENT_DROP_SAMPLE, 0, 0, &event,
+		    sizeof(event.head) + sample->captured) != 0)
+		counter_add(&s->dp->counter[DP_COUNTER_SAMPLE_LOST], 1);
 }
 
 struct server *server_new(struct dataplane *dp)
