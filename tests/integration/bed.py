@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The lab with the real dataplane alone in it, driven through its API: what the relay and the border do on the wire."""
 
+import ipaddress
 import os
 import select
 import socket
+import struct
 
 import netns
 from conftest import Stack
@@ -19,7 +21,8 @@ REALMS = {"phone": "access", "outside": "access", "pbx": "core", "inside": "core
 CONFIGURATION = """
 system {{ name = "bed"  user = "nobody"  log-level = info  run-directory = "{directory}/run"  data-directory = "{directory}/data" }}
 media-manager {{ workers = {{{worker}}}  {media_manager} }}
-network-interface outside {{ port = "{kind}:eth1"  addresses = {{"203.0.113.10/24", "2001:db8:1::10/64"{outside}}} }}
+network-interface outside {{ port = "{kind}:eth1"  addresses = {{"203.0.113.10/24", "2001:db8:1::10/64"{outside}}}
+                            gateway = "203.0.113.100"  gateway6 = "2001:db8:1::100" }}
 network-interface inside  {{ port = "{kind}:eth2"  addresses = {{"10.0.0.1/24", "fd00:10::1/64"{inside}}} }}
 realm access {{ network-interface = outside  trust = untrusted  dscp-media = 46 {access} }}
 realm core   {{ network-interface = inside   trust = trusted  dscp-media = 34 {core} }}
@@ -163,6 +166,38 @@ class Stream:
             except OSError:
                 pass
         self.session = 0
+
+
+def checksum(data):
+    """RFC 1071, in network order."""
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ip_frame(to_mac, source, target, protocol, upper, sum_at, from_mac="02:00:00:00:00:99"):
+    """An Ethernet frame with an IP packet; the checksum of `upper` is put at `sum_at`."""
+    s, t = ipaddress.ip_address(source).packed, ipaddress.ip_address(target).packed
+    pseudo = s + t + struct.pack("!II", len(upper), protocol)
+    upper = upper[:sum_at] + struct.pack("!H", checksum(pseudo + upper) or 0xFFFF) + upper[sum_at + 2 :]
+    if len(s) == 4:
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(upper), 0, 0, 64, protocol, 0, s, t)
+        head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+    else:
+        head = struct.pack("!IHBB16s16s", 6 << 28, len(upper), protocol, 64, s, t)
+    mac = lambda text: bytes.fromhex(text.replace(":", ""))
+    return mac(to_mac) + mac(from_mac) + (b"\x08\x00" if len(s) == 4 else b"\x86\xdd") + head + upper
+
+
+def udp_frame(to_mac, source, source_port, target, target_port, payload):
+    return ip_frame(to_mac, source, target, 17, struct.pack("!HHHH", source_port, target_port, 8 + len(payload), 0) + payload, 6)
+
+
+def syn_frame(to_mac, source, source_port, target, target_port):
+    upper = struct.pack("!HHIIBBHHH", source_port, target_port, 1, 0, 5 << 4, 2, 65535, 0, 0)
+    return ip_frame(to_mac, source, target, 6, upper, 16)
 
 
 def receive(sock, timeout=5.0):
