@@ -76,6 +76,14 @@ static struct dp_session_info example_session(void)
 		.ssrc = 0xdeadbeef,
 		.payload_type = 8,
 		.latched = 1,
+		.events = 4,
+		.policed = 6,
+		.far_reported = 1,
+		.far_lost = 12,
+		.far_lost_fraction = 64,
+		.far_jitter_us = 900,
+		.round_trip_us = 32000,
+		.round_trip_max_us = 48000,
 		.first_us = 20000,
 		.last_us = 5020000,
 		.source = { .ip = { 198, 51, 100, 7 }, .port = 41000, .family = 4 },
@@ -163,8 +171,17 @@ static void media_are_shown_by_stream_and_direction(void **state)
 	assert_int_equal(json_integer_value(json_object_get(from, "wrong-source")), 9);
 	assert_int_equal(json_integer_value(json_object_get(from, "last-packet-ms")), 5020);
 	assert_string_equal(json_string_value(json_object_get(from, "ssrc")), "deadbeef");
+	assert_int_equal(json_integer_value(json_object_get(from, "events")), 4);
+	assert_int_equal(json_integer_value(json_object_get(from, "policed")), 6);
+	assert_int_equal(json_integer_value(json_object_get(from, "far-lost")), 12);
+	assert_int_equal(json_integer_value(json_object_get(from, "far-lost-percent")), 25);
+	assert_int_equal(json_integer_value(json_object_get(from, "far-jitter-us")), 900);
+	assert_int_equal(json_integer_value(json_object_get(from, "round-trip-us")), 32000);
+	assert_int_equal(json_integer_value(json_object_get(from, "round-trip-max-us")), 48000);
 	from = json_array_get(json_object_get(stream, "directions"), 1);
 	assert_true(json_is_null(json_object_get(from, "remote-address")));
+	assert_true(json_is_null(json_object_get(from, "round-trip-us")));
+	assert_true(json_is_null(json_object_get(from, "far-lost")));
 	assert_true(json_is_null(json_object_get(from, "first-packet-ms")));
 	json_decref(media);
 }
@@ -217,9 +234,15 @@ static void a_call_reads_as_text(void **state)
 static void a_status_without_trouble_is_in_service(void **state)
 {
 	static const struct neighbours nobody;
-	struct dp_stats stats = {
-		.sessions = 3, .sessions_max = 20000, .ports_used = 12, .ports_total = 20002, .workers = 1
-	};
+	struct dp_stats stats = { .sessions = 3,
+		.sessions_max = 20000,
+		.ports_used = 12,
+		.ports_total = 20002,
+		.workers = 1,
+		.bans = 5,
+		.bans_max = 1000,
+		.trusts = 2,
+		.sources_max = 65536 };
 	struct cp_status status = { .calls = 3, .shards = 1, .dataplane_up = 1 };
 	struct show_data data = { .neighbours = &nobody };
 	json_t *document;
@@ -233,6 +256,10 @@ static void a_status_without_trouble_is_in_service(void **state)
 	assert_int_equal(json_integer_value(json_object_get(document, "ports-total")), 20002);
 	assert_int_equal(json_integer_value(json_object_get(document, "calls")), 3);
 	assert_true(json_is_false(json_object_get(document, "hugepages")));
+	assert_int_equal(json_integer_value(json_object_get(document, "bans")), 5);
+	assert_int_equal(json_integer_value(json_object_get(document, "bans-max")), 1000);
+	assert_int_equal(json_integer_value(json_object_get(document, "trusted")), 2);
+	assert_int_equal(json_integer_value(json_object_get(document, "sources-max")), 65536);
 	json_decref(document);
 	status.listeners_down = 1;
 	document = show_status.document(&data);
@@ -278,6 +305,7 @@ static void counters_come_with_name_and_help_and_a_larger_list_is_not_overrun(vo
 
 	(void)state;
 	stats.counter[DP_COUNTER_RX_PACKETS] = 12;
+	stats.per_second[DP_COUNTER_RX_PACKETS] = 3;
 	data.reply[SHOW_DP_STATS].body = &stats;
 	data.reply[SHOW_CP_COUNTERS].body = &counters;
 	document = show_counters.document(&data);
@@ -288,6 +316,7 @@ static void counters_come_with_name_and_help_and_a_larger_list_is_not_overrun(vo
 	assert_string_equal(
 		json_string_value(json_object_get(first, "help")), "packets received on all ports");
 	assert_int_equal(json_integer_value(json_object_get(first, "value")), 12);
+	assert_int_equal(json_integer_value(json_object_get(first, "per-second")), 3);
 	json_decref(document);
 }
 

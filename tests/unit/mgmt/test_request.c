@@ -169,6 +169,69 @@ static void a_bad_call_number_is_a_usage_error(void **state)
 	assert_non_null(strstr(got.error, "SHARD-NUMBER"));
 }
 
+static void bad_sources_and_options_are_usage_errors_that_say_what_is_allowed(void **state)
+{
+	static const struct {
+		const char *words;
+		size_t length;
+		unsigned count;
+		const char *error;
+	} cases[] = {
+#define CASE(count, words, error) { words, sizeof(words), count, error }
+		CASE(2, "ban\0x", "\"x\" is no source: an address (192.0.2.1"),
+		CASE(2, "unban\000192.0.2.1/24", "no bits set behind its length (192.0.2.0/24)"),
+		CASE(2, "ban\0\x1b[2J", "\"?[2J\" is no source"),
+		CASE(3, "show\0block\0nobody", "\"nobody\" is no source"),
+		CASE(3, "show\0bans\0%s%n", "\"%s%n\" is no source"),
+		CASE(3, "show\0trusted\0", "\"\" is no source"),
+		CASE(3, "show\0flows\0core", "\"core\" is no source"),
+		CASE(3, "show\0flows\0realm", "followed by a network or by \"realm NAME\""),
+		CASE(4, "show\0flows\0core\0realm", "followed by a network or by \"realm NAME\""),
+		CASE(4, "show\0flows\0realm\0", "1 to 63 characters"),
+		CASE(4, "ban\0001.2.3.4\0for\0000", "seconds, 1..31536000"),
+		CASE(4, "ban\0001.2.3.4\0for\00031536001", "seconds, 1..31536000"),
+		CASE(4, "ban\0001.2.3.4\0for\00018446744073709551616", "seconds, 1..31536000"),
+		CASE(4, "ban\0001.2.3.4\0for\0-1", "seconds, 1..31536000"),
+		CASE(3, "ban\0001.2.3.4\0for", "for SECONDS, reason TEXT, force"),
+		CASE(3, "ban\0001.2.3.4\0forever", "for SECONDS, reason TEXT, force"),
+		CASE(4, "ban\0001.2.3.4\0force\0force", "for SECONDS, reason TEXT, force"),
+		CASE(6, "ban\0001.2.3.4\0for\0001\0for\0002", "for SECONDS, reason TEXT, force"),
+		CASE(4, "ban\0001.2.3.4\0reason\0", "1..39 octets"),
+		CASE(4, "ban\0001.2.3.4\0reason\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "1..39 octets"),
+#undef CASE
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		run((struct mgmt_command){ (uint16_t)cases[i].count, 0, 80, 0 }, cases[i].words,
+			cases[i].length);
+		assert_int_equal(got.status, 0);
+		assert_int_equal(got.exit, MGMT_EXIT_USAGE);
+		assert_non_null(strstr(got.error, cases[i].error));
+		assert_null(strchr(got.error, '\x1b'));
+	}
+}
+
+static void the_borders_commands_say_that_the_dataplane_is_not_there(void **state)
+{
+	(void)state;
+	RUN(2, 0, "ban\0001.2.3.4");
+	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
+	assert_non_null(strstr(got.error, "the dataplane is not there"));
+	RUN(7, 0, "ban\0001.2.3.4\0reason\0for\0for\0005\0force");
+	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
+	RUN(2, MGMT_JSON, "unban\0001.2.3.4");
+	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
+	RUN(2, MGMT_JSON, "show\0bans");
+	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
+	assert_int_equal(got.text_length, 0);
+	RUN(2, MGMT_JSON, "show\0realms");
+	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
+	RUN(3, MGMT_JSON, "show\0block\0::/0");
+	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
+	assert_int_equal(got.text_length, 0);
+}
+
 static void status_works_alone_and_says_so(void **state)
 {
 	json_t *document;
@@ -208,6 +271,8 @@ int main(void)
 		cmocka_unit_test(local_commands_are_not_run_for_others),
 		cmocka_unit_test(commands_say_which_neighbour_is_not_there),
 		cmocka_unit_test(a_bad_call_number_is_a_usage_error),
+		cmocka_unit_test(bad_sources_and_options_are_usage_errors_that_say_what_is_allowed),
+		cmocka_unit_test(the_borders_commands_say_that_the_dataplane_is_not_there),
 		cmocka_unit_test(status_works_alone_and_says_so),
 		cmocka_unit_test(version_works_alone),
 	};
