@@ -207,9 +207,15 @@ $(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
 $(BENCH_PROGRAMS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
-	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lpthread
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lbpf -lpthread
+# tests/bench/bpf/*.c: what they load into the kernel
+BENCH_BPF := $(patsubst tests/bench/bpf/%.c,$(OUT)/bench/%.bpf.o,$(wildcard tests/bench/bpf/*.c))
+$(OUT)/bench/%.bpf.o: tests/bench/bpf/%.c $(wildcard tests/bench/bpf/*.h)
+	@mkdir -p $(@D)
+	@echo "  BPF   $@"
+	@clang -target bpf -O2 -g -Wall -Werror -I/usr/include/$(shell clang -print-multiarch) -c -o $@ $<
 .PHONY: bench-build
-bench-build: $(BENCH_PROGRAMS)
+bench-build: $(BENCH_PROGRAMS) $(BENCH_BPF)
 bench: all bench-build
 	@BUILD=$(OUT) tests/bench/run $(BENCH)
 

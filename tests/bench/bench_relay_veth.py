@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""relay-veth: RTP packets per second that the real sallyport-dataplane relays from one veth pair to another with one worker on
-one core, over AF_XDP and AF_PACKET ports, against dpdk-testpmd's 5tswap on the same ports. One other core offers all it
-can; what arrives at the far end is counted there. Where that is nearly all that was offered (offered_ours, offered_peer), the
-generator was the limit and not the relay: in the cases "half-core" something else takes half of the core under test.
+"""relay-veth: RTP packets per second that the real sallyport-dataplane relays between two veth pairs, in both directions, with one
+worker on one core, over AF_XDP and AF_PACKET ports, against dpdk-testpmd's 5tswap on the same ports. The other core offers more
+than either relays (offered_ours, offered_peer); what comes out is counted.
 
-BENCH_VETH_KINDS (xdp packet), BENCH_VETH_FLOWS, BENCH_VETH_SECONDS (of one measurement), BENCH_VETH_ROUNDS (the median is
+BENCH_VETH_KINDS (xdp packet), BENCH_VETH_CALLS, BENCH_VETH_SECONDS (of one measurement), BENCH_VETH_ROUNDS (the median is
 taken)."""
 
-import json
 import os
 import statistics
-import subprocess
 import time
 
 import stage
+import traffic
 from testpmd import Testpmd
+from traffic import FAR, INSIDE, NEAR, OUTSIDE
 
-NEAR, OUTSIDE, INSIDE, FAR = "203.0.113.2", "203.0.113.10", "10.0.0.1", "10.0.0.5"
 DEVICES = {
     # As the dataplane opens them (dataplane/port.c).
     "xdp": "net_af_xdp{n},iface={interface},start_queue=0,queue_count=1",
@@ -34,46 +32,8 @@ steering-pool core   {{ realm = core    address = "{inside}"   ports = "1024-655
 """
 
 
-def build(s):
-    for node in ("near", "sbc", "far"):
-        s.namespace(node)
-    s.cable("near", "eth0", "sbc", "eth1")
-    s.cable("far", "eth0", "sbc", "eth2")
-    s.address("near", "eth0", f"{NEAR}/24")
-    s.address("far", "eth0", f"{FAR}/24")
-    # Whatever arrives has been counted; no need for the far end's kernel to say that nobody wants it.
-    rules = "table netdev bench { chain in { type filter hook ingress device eth0 priority 0; meta l4proto udp drop; }; }"
-    if s.run("far", "nft", rules).returncode != 0:
-        raise stage.Refused("nft does not work here")
-
-
-def mac(s, node, interface):
-    return s.run(node, "cat", f"/sys/class/net/{interface}/address").stdout.strip()
-
-
-def arrived(s):
-    return int(s.run("far", "cat", "/sys/class/net/eth0/statistics/rx_packets").stdout)
-
-
-def offer(s, flows, seconds, *where, rate=0):
-    """Packets per second that arrive, and that were offered, in a run of the generator."""
-    before = arrived(s)
-    generator = s.start(
-        "near", stage.binary("bench/generator"), "-i", "eth0", "-a", NEAR, "-n", flows, "-t", max(1, round(seconds)), "-d", OUTSIDE,
-        *(["-r", rate] if rate else []), *where, cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
-    lines = generator.communicate()[0].splitlines()
-    s.end(generator)
-    if generator.returncode != 0 or lines[:1] != ["ready"]:
-        raise stage.Refused(f"generator: {' '.join(lines)}")
-    sent = json.loads(lines[1])
-    time.sleep(0.2)  # what is still in the rings
-    arrive, offered = (arrived(s) - before) / sent["seconds"], sent["sent"] / sent["seconds"]
-    stage.note(f"{arrive:,.0f}/s arrive of {offered:,.0f}/s offered")
-    return arrive, offered
-
-
-def start_dataplane(s, kind, flows):
-    """Runs the dataplane with a session for each flow; returns the generator's options for them."""
+def launch(s, kind):
+    """Runs the dataplane, every neighbour known; returns the process and its socket."""
     config = s.directory / "sallyport.conf"
     config.write_text(CONFIGURATION.format(directory=s.directory, cpu=stage.CPU, kind=kind, outside=OUTSIDE, inside=INSIDE))
     # It pins its worker itself; everything else of it stays where the kernel puts it.
@@ -89,42 +49,46 @@ def start_dataplane(s, kind, flows):
     # The mirrors answer ARP and learn both ends.
     s.run("near", "ping", "-c", "1", "-W", "2", OUTSIDE)
     s.run("far", "ping", "-c", "1", "-W", "2", INSIDE)
-    made = s.run("near", stage.binary("bench/generator"), "-a", NEAR, "-n", flows, "-s", path, "-A", "access", "-B", "core", "-f", FAR)
+    return process, path
+
+
+def sessions(s, path, count, *more):
+    """Runs sessions.c; returns what it printed."""
+    made = s.run(None, stage.binary("bench/sessions"), "-s", path, "-A", "access", "-B", "core", "-a", NEAR, "-b", FAR, "-n", count,
+                 *more, cpu=stage.LOAD_CPU)
     if made.returncode != 0:
-        raise stage.Refused(f"generator: {made.stderr.strip()}")
-    ports = s.directory / "ports"
-    ports.write_text(made.stdout)
-    return "-m", mac(s, "sbc", "sp-outside"), "-P", ports
+        raise stage.Refused(f"sessions: {made.stderr.strip()}")
+    return made.stdout
 
 
-def share(s, half):
-    """Whether a second program, of the same precedence, is to keep the core under test busy."""
-    if half:
-        s.start(None, "sh", "-c", "while :; do :; done", cpu=stage.CPU)
+def start_dataplane(s, kind, calls):
+    """Runs the dataplane with so many calls; returns the file of their flows."""
+    _, path = launch(s, kind)
+    ports = [line.split() for line in sessions(s, path, calls).splitlines()]
+    return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "sp-outside"), traffic.mac(s, "sbc", "sp-inside")))
 
 
-def ours(kind, flows, seconds, half=False):
-    with stage.Stage("ours") as s:
-        build(s)
-        share(s, half)
-        return offer(s, flows, seconds, *start_dataplane(s, kind, flows))
+def start_testpmd(s, kind, calls):
+    devices = [DEVICES[kind].format(n=n, interface=f"eth{n + 1}") for n in range(2)]
+    if kind == "packet":
+        # Without it the kernel answers every packet a second time, as it would beside the dataplane.
+        for n in (1, 2):
+            s.run("sbc", "nft", f"table netdev bench{n} {{ chain in {{ type filter hook ingress device eth{n} priority 0; policy drop; }}; }}")
+    pmd = Testpmd(s, "sbc", devices, "--forward-mode=5tswap", "--port-topology=paired")
+    pmd.command("start")
+    time.sleep(0.5)
+    ports = [(traffic.PORT_FIRST + 2 * i,) * 2 for i in range(calls)]
+    return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "eth1"), traffic.mac(s, "sbc", "eth2")))
 
 
-def peer(kind, flows, seconds, half=False):
-    with stage.Stage("peer") as s:
-        build(s)
-        share(s, half)
-        devices = [DEVICES[kind].format(n=n, interface=f"eth{n + 1}") for n in range(2)]
-        if kind == "packet":
-            # Without it the kernel answers every packet a second time, as it would beside the dataplane.
-            for n in (1, 2):
-                s.run("sbc", "nft", f"table netdev bench{n} {{ chain in {{ type filter hook ingress device eth{n} priority 0; policy drop; }}; }}")
-        pmd = Testpmd(s, "sbc", devices, "--forward-mode=5tswap", "--port-topology=paired")
-        pmd.command("start")
-        time.sleep(0.5)
-        rates = offer(s, flows, seconds, "-m", mac(s, "sbc", "eth1"))
-        pmd.end()
-        return rates
+def carried(start, kind, calls, seconds):
+    """Packets per second that arrive, and that were offered, when as many are offered as can be."""
+    with stage.Stage("relay") as s:
+        traffic.build(s)
+        flows = start(s, kind, calls)
+        traffic.run(s, 1, flows, rate=20000)  # everybody learns who is where
+        report = traffic.run(s, seconds, flows)
+        return report["arrived"], report["offered"]
 
 
 def measure():
@@ -133,10 +97,10 @@ def measure():
     for kind in kinds:
         if kind not in DEVICES:
             raise stage.Refused(f"BENCH_VETH_KINDS: {kind}: xdp or packet")
-    flows = stage.settings("BENCH_VETH_FLOWS", (100, 5000))
     for kind in kinds:
-        for number, half in [(n, False) for n in flows] + [(flows[-1], True)]:
-            runs = [(*ours(kind, number, seconds, half), *peer(kind, number, seconds, half)) for _ in range(rounds)]
+        for calls in stage.settings("BENCH_VETH_CALLS", (50, 2500)):
+            # Taken in turn: whatever else this machine does meets both.
+            runs = [(*carried(start_dataplane, kind, calls, seconds), *carried(start_testpmd, kind, calls, seconds)) for _ in range(rounds)]
             mine, mine_offered, theirs, theirs_offered = (round(statistics.median(rates)) for rates in zip(*runs))
-            stage.result("relay-veth", f"{kind}-{number}-flows{'-half-core' if half else ''}", mine, theirs, "packets/s",
-                         offered_ours=mine_offered, offered_peer=theirs_offered)
+            stage.result("relay-veth", f"{kind}-{2 * calls}-flows", mine, theirs, "packets/s", offered_ours=mine_offered,
+                         offered_peer=theirs_offered)

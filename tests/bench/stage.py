@@ -52,9 +52,10 @@ def settings(name, default):
         raise Refused(f"{name}={text}: whole numbers like {' '.join(map(str, default))}") from None
 
 
-def result(bench, case, ours, peer, unit, **more):
-    """One line; more is better. ratio > 1: better than the peer. No peer: null."""
-    ratio = round(ours / peer, 3) if peer else None
+def result(bench, case, ours, peer, unit, less_is_better=False, **more):
+    """One line. ratio > 1: better than the peer. No peer: null."""
+    over, under = (peer, ours) if less_is_better else (ours, peer)
+    ratio = round(over / under, 3) if over is not None and under else None
     print(json.dumps({"bench": bench, "case": case, "ours": ours, "peer": peer, "ratio": ratio, "unit": unit, **more}), flush=True)
 
 

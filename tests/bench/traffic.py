@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The traffic generator (traffic.c, bpf/traffic.c) from a benchmark: RTP between the nodes "near" and "far" of a stage, both ways,
+and a flood into "near"'s side."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import stage
+
+NEAR, OUTSIDE, INSIDE, FAR = "203.0.113.2", "203.0.113.10", "10.0.0.1", "10.0.0.5"
+PORT_FIRST = 1024  # of both peers, as in sessions.c
+
+
+def mac(s, node, interface):
+    return s.run(node, "cat", f"/sys/class/net/{interface}/address").stdout.strip()
+
+
+def build(s):
+    """near - sbc - far."""
+    for node in ("near", "sbc", "far"):
+        s.namespace(node)
+    for node, interface in (("near", "eth1"), ("far", "eth2")):
+        s.cable(node, "eth0", "sbc", interface)
+        # What the generator sends are no sk_buffs yet: veth takes them where the other end polls. It costs the sender, not the server.
+        s.run("sbc", "ethtool", "-K", interface, "gro", "on")
+    s.address("near", "eth0", f"{NEAR}/24")
+    s.address("far", "eth0", f"{FAR}/24")
+
+
+def _polling_threads():
+    return {path.parent.name for path in pathlib.Path("/proc").glob("[0-9]*/comm") if _read(path).startswith("napi/eth")}
+
+
+def _read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def receive_at_home(s):
+    """The kernel's receiving for the node "sbc" happens on the server's core, before all else there, as that of a NIC whose
+    interrupts go there; else whoever sends into a veth does it. To be called when the server has opened its ports."""
+    before = _polling_threads()
+    for interface in ("eth1", "eth2"):
+        if s.run("sbc", "sh", "-c", f"echo 1 > /sys/class/net/{interface}/threaded").returncode != 0:
+            raise stage.Refused("this kernel has no NAPI threads")
+    for thread in stage.wait_for("the NAPI threads", lambda: len(_polling_threads() - before) >= 2 and _polling_threads() - before):
+        os.sched_setaffinity(int(thread), {stage.CPU})
+        os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(50))
+
+
+def write_flows(s, ports, macs):
+    """ports: of each call, (the server's toward near, toward far); macs: the same two. Both directions of each call."""
+    lines = []
+    for i, (near, far) in enumerate(ports):
+        lines.append(f"0 {NEAR} {PORT_FIRST + 2 * i} {OUTSIDE} {near} {macs[0]}")
+        lines.append(f"1 {FAR} {PORT_FIRST + 2 * i} {INSIDE} {far} {macs[1]}")
+    path = s.directory / "flows"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False, near="near", far="far"):
+    """One run: traffic.c's report, with rates a second beside. rate 0: as much as the kernel takes."""
+    command = [stage.binary("bench/traffic"), "-o", stage.binary("bench/traffic.bpf.o"), "-t", max(1, round(seconds)),
+               "-A", f"{s.prefix}-{near},eth0", "-B", f"{s.prefix}-{far},eth0"]
+    if flows:
+        command += ["-l", flows, *(["-r", round(rate)] if rate else [])]
+    if flood:
+        command += ["-f", round(flood), "-d", OUTSIDE, "-m", flood_mac]
+    if latencies:
+        command += ["-L", "-b", 8]  # short batches: a packet waits for the end of its own
+    process = s.start(None, *command, cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
+    output = process.communicate()[0]
+    s.end(process)
+    if process.returncode != 0:
+        raise stage.Refused(output.strip())
+    report = json.loads(output)
+    report["offered"] = report["rtp_sent"] / report["seconds"]
+    report["arrived"] = report["rtp_received"] / report["seconds"]
+    report["flooded"] = report["flood_sent"] / report["seconds"]
+    stage.note(" ".join(f"{key}={value:,.10g}" for key, value in report.items()))
+    return report
