@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Private to the prefix table: its memory, which the main thread writes (prefix_table.c) and workers read (prefix_match.c).
  *
- * An entry is found by the hash of its masked key in a bucket of one cache line: seven tags (32 bits of the hash, 0 = free) and
- * seven indices of entries. What does not fit goes to the next bucket, and each bucket that was passed counts it, so that a
- * reader knows how far to go. An entry never changes its slot; writes are ordered such that a reader who sees a tag sees the
- * index, and who sees the index sees the entry. Entries and slots are given to others, but the memory of an entry only after
- * a grace period: a reader always verifies the key, and what it verifies is whole. */
+ * An entry is found by the hash of its masked key in a bucket: 31 tags (16 bits of the hash, 0 = free) in one cache line, which
+ * is all that a question without an answer touches, and 31 indices of entries apart from them. Where a million bans fill 4 MiB
+ * of tags, most of what is asked comes from the second level cache. What does not fit goes to the next bucket, and each bucket
+ * that was passed counts it, so that a reader knows how far to go. An entry never changes its slot; writes are ordered such that
+ * a reader who sees a tag sees the index, and who sees the index sees the entry. Slots are given to others at once, the memory
+ * of an entry only after a grace period: a reader always verifies the key, and what it verifies is whole. */
 #ifndef DATAPLANE_PREFIX_SLOTS_H
 #define DATAPLANE_PREFIX_SLOTS_H
 
@@ -14,17 +15,24 @@
 #include "dataplane/prefix_table.h"
 
 enum {
-	BUCKET_SLOTS = 7,
+	BUCKET_SLOTS = 31,
+	BUCKET_WORDS = 8,
+	TAGS_PER_WORD = 4,
+	PASSED_SHIFT = 48, /* in the last word of a bucket */
+	BUCKET_LOAD = 16, /* entries that a bucket has on the average, at most */
 	BUCKETS_PASSED_MAX = 16, /* how far from its own bucket an entry may be */
 	LENGTHS = 129, /* of prefixes: 0..128 */
 	LENGTH_WORDS = (LENGTHS + 63) / 64,
 	RETIRED_MAX = 1024, /* entries that wait for workers to pass */
 };
 
-/* Two tags in each word: 0 and 1, 2 and 3, 4 and 5; and in the last, tag 6 below and the count of those who passed above. */
+/* Four tags in each word; in the last, three and the count of those that passed. */
 struct bucket {
-	_Atomic uint64_t tags[4];
-	_Atomic uint32_t entry[8]; /* the last is not used */
+	_Atomic uint64_t word[BUCKET_WORDS];
+} __attribute__((aligned(64)));
+
+struct bucket_entries {
+	_Atomic uint32_t line[BUCKET_SLOTS + 1]; /* the last is not used */
 } __attribute__((aligned(64)));
 
 struct prefix_line {
@@ -42,6 +50,7 @@ struct prefix_record;
 struct prefix_table {
 	/* constant */
 	struct bucket *buckets;
+	struct bucket_entries *entries; /* of each bucket */
 	uint64_t bucket_mask;
 	struct prefix_line *lines;
 	uint64_t secret[4];
@@ -86,9 +95,9 @@ static inline uint64_t prefix_hash(const struct prefix_table *t, uint64_t high, 
 		prefix_fold(high ^ t->secret[0], low ^ t->secret[1]) ^ t->secret[2], rest ^ t->secret[3]);
 }
 
-static inline uint32_t prefix_tag(uint64_t hash)
+static inline uint16_t prefix_tag(uint64_t hash)
 {
-	uint32_t tag = (uint32_t)(hash >> 32);
+	uint16_t tag = (uint16_t)(hash >> 48);
 
 	return tag != 0 ? tag : 1;
 }
@@ -100,18 +109,37 @@ static inline bool prefix_is(const struct prefix_key *k, uint64_t high, uint64_t
 }
 
 /* Which of a bucket's slots have the tag, as bits. */
-static inline unsigned bucket_match(const struct bucket *b, uint32_t tag, uint32_t *passed)
+static inline uint32_t bucket_match(const struct bucket *b, uint16_t tag, uint32_t *passed)
 {
-	uint64_t word[4];
-	unsigned found = 0;
+	uint32_t found = 0;
+	uint64_t word = 0;
 
-	for (unsigned i = 0; i < 4; i++)
-		word[i] = atomic_load_explicit(&b->tags[i], memory_order_acquire);
-	*passed = (uint32_t)(word[3] >> 32);
-	for (unsigned i = 0; i < 3; i++)
-		found |= (unsigned)((uint32_t)word[i] == tag) << (2 * i) |
-			 (unsigned)((uint32_t)(word[i] >> 32) == tag) << (2 * i + 1);
-	return found | (unsigned)((uint32_t)word[3] == tag) << 6;
+	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+		if (i % TAGS_PER_WORD == 0)
+			word = atomic_load_explicit(&b->word[i / TAGS_PER_WORD], memory_order_acquire);
+		found |= (uint32_t)((uint16_t)(word >> 16 * (i % TAGS_PER_WORD)) == tag) << i;
+	}
+	*passed = (uint32_t)(word >> PASSED_SHIFT);
+	return found;
+}
+
+typedef uint16_t tag_vector __attribute__((vector_size(16)));
+typedef uint64_t word_vector __attribute__((vector_size(16)));
+
+/* false: neither in this bucket nor behind it. True may be wrong. */
+static inline bool bucket_may_have(const struct bucket *b, uint16_t tag)
+{
+	tag_vector wanted = { tag, tag, tag, tag, tag, tag, tag, tag }, equal = { 0 };
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < BUCKET_WORDS; i += 2) {
+		uint64_t low = atomic_load_explicit(&b->word[i], memory_order_acquire);
+
+		last = atomic_load_explicit(&b->word[i + 1], memory_order_acquire);
+		equal |= (tag_vector)((tag_vector)(word_vector){ low, last } == wanted);
+	}
+	word_vector any = (word_vector)equal;
+	return (any[0] | any[1] | last >> PASSED_SHIFT) != 0;
 }
 
 /* Where prefixes of a family begin to be whole hosts. */

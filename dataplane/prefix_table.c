@@ -52,15 +52,17 @@ struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rc
 		return NULL;
 	t->rcu = rcu;
 	t->capacity = capacity;
-	t->bucket_mask = power_of_two(capacity / 3) - 1;
+	t->bucket_mask = power_of_two(capacity / BUCKET_LOAD) - 1;
 	t->host_mask = power_of_two(capacity / 2) - 1;
 	for (unsigned i = 0; i < 4; i++)
 		t->secret[i] = random_u64();
 	t->buckets = table_memory_new((t->bucket_mask + 1) * sizeof(*t->buckets));
+	t->entries = table_memory_new((t->bucket_mask + 1) * sizeof(*t->entries));
 	t->lines = table_memory_new(lines_size(capacity));
 	t->records = table_memory_new(records_size(capacity));
 	t->hosts = table_memory_new((t->host_mask + 1) * sizeof(*t->hosts));
-	if (t->buckets == NULL || t->lines == NULL || t->records == NULL || t->hosts == NULL) {
+	if (t->buckets == NULL || t->entries == NULL || t->lines == NULL || t->records == NULL ||
+		t->hosts == NULL) {
 		prefix_table_free(t);
 		return NULL;
 	}
@@ -72,6 +74,7 @@ void prefix_table_free(struct prefix_table *t)
 	if (t == NULL)
 		return;
 	table_memory_free(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));
+	table_memory_free(t->entries, (t->bucket_mask + 1) * sizeof(*t->entries));
 	table_memory_free(t->lines, lines_size(t->capacity));
 	table_memory_free(t->records, records_size(t->capacity));
 	table_memory_free(t->hosts, (t->host_mask + 1) * sizeof(*t->hosts));
@@ -156,26 +159,34 @@ static void line_retire(struct prefix_table *t, uint32_t line)
 
 /* --- buckets --- */
 
-static void tag_store(struct bucket *b, unsigned slot, uint32_t tag)
+static void word_store(struct bucket *b, unsigned word, unsigned shift, uint64_t value)
 {
-	uint64_t word = atomic_load_explicit(&b->tags[slot / 2], memory_order_relaxed);
+	uint64_t old = atomic_load_explicit(&b->word[word], memory_order_relaxed);
 
-	if ((slot & 1) == 0)
-		word = (word & 0xffffffff00000000) | tag;
-	else
-		word = (word & 0xffffffff) | (uint64_t)tag << 32;
-	atomic_store_explicit(&b->tags[slot / 2], word, memory_order_release);
+	atomic_store_explicit(
+		&b->word[word], (old & ~(0xffffULL << shift)) | value << shift, memory_order_release);
+}
+
+static void tag_store(struct bucket *b, unsigned slot, uint16_t tag)
+{
+	word_store(b, slot / TAGS_PER_WORD, 16 * (slot % TAGS_PER_WORD), tag);
 }
 
 /* Buckets between an entry's own and where it is. */
-static void passed_add(struct prefix_table *t, const struct place *p, uint64_t change)
+static void passed_add(struct prefix_table *t, const struct place *p, int change)
 {
 	for (unsigned i = 1; i <= p->passed; i++) {
 		struct bucket *b = &t->buckets[(p->at - i) & t->bucket_mask];
-		uint64_t word = atomic_load_explicit(&b->tags[3], memory_order_relaxed);
+		uint64_t word = atomic_load_explicit(&b->word[BUCKET_WORDS - 1], memory_order_relaxed);
 
-		atomic_store_explicit(&b->tags[3], word + (change << 32), memory_order_release);
+		word_store(
+			b, BUCKET_WORDS - 1, PASSED_SHIFT, (uint16_t)((int)(word >> PASSED_SHIFT) + change));
 	}
+}
+
+static uint32_t place_line(const struct prefix_table *t, const struct place *p)
+{
+	return atomic_load_explicit(&t->entries[p->at].line[p->slot], memory_order_relaxed);
 }
 
 static bool place_find(const struct prefix_table *t, const struct prefix_key *k, struct place *p)
@@ -185,12 +196,10 @@ static bool place_find(const struct prefix_table *t, const struct prefix_key *k,
 
 	for (p->passed = 0; p->passed <= BUCKETS_PASSED_MAX; p->passed++) {
 		p->at = (hash + p->passed) & t->bucket_mask;
-		const struct bucket *b = &t->buckets[p->at];
-
-		for (unsigned slots = bucket_match(b, prefix_tag(hash), &passed); slots != 0;
+		for (uint32_t slots = bucket_match(&t->buckets[p->at], prefix_tag(hash), &passed); slots != 0;
 			slots &= slots - 1) {
 			p->slot = (unsigned)__builtin_ctz(slots);
-			if (prefix_is(&t->lines[b->entry[p->slot]].e.key, k->ip.half[0], k->ip.half[1], rest))
+			if (prefix_is(&t->lines[place_line(t, p)].e.key, k->ip.half[0], k->ip.half[1], rest))
 				return true;
 		}
 		if (passed == 0)
@@ -207,7 +216,7 @@ static bool place_free(const struct prefix_table *t, const struct prefix_key *k,
 
 	for (p->passed = 0; p->passed <= BUCKETS_PASSED_MAX; p->passed++) {
 		p->at = (hash + p->passed) & t->bucket_mask;
-		unsigned slots = bucket_match(&t->buckets[p->at], 0, &passed);
+		uint32_t slots = bucket_match(&t->buckets[p->at], 0, &passed);
 
 		if (slots != 0) {
 			p->slot = (unsigned)__builtin_ctz(slots);
@@ -220,11 +229,9 @@ static bool place_free(const struct prefix_table *t, const struct prefix_key *k,
 static void place_publish(
 	struct prefix_table *t, const struct place *p, const struct prefix_key *k, uint32_t line)
 {
-	struct bucket *b = &t->buckets[p->at];
-
 	passed_add(t, p, 1);
-	atomic_store_explicit(&b->entry[p->slot], line, memory_order_release);
-	tag_store(b, p->slot, prefix_tag(key_hash(t, k)));
+	atomic_store_explicit(&t->entries[p->at].line[p->slot], line, memory_order_release);
+	tag_store(&t->buckets[p->at], p->slot, prefix_tag(key_hash(t, k)));
 }
 
 /* Kinds of keys: workers ask for a kind from before its first entry comes until after its last went. */
@@ -310,13 +317,12 @@ static void note_set(struct prefix_record *r, const char *note)
 
 static void entry_remove(struct prefix_table *t, const struct place *p)
 {
-	struct bucket *b = &t->buckets[p->at];
-	uint32_t line = atomic_load_explicit(&b->entry[p->slot], memory_order_relaxed);
+	uint32_t line = place_line(t, p);
 	const struct prefix_key key = t->lines[line].e.key;
 	uint32_t record = t->lines[line].e.reserved2;
 
-	tag_store(b, p->slot, 0);
-	passed_add(t, p, UINT32_MAX);
+	tag_store(&t->buckets[p->at], p->slot, 0);
+	passed_add(t, p, -1);
 	kind_count(t, &key, false);
 	order_remove(t, record);
 	if (key.length == prefix_whole(key.family))
@@ -348,8 +354,7 @@ static bool same_but_time(const struct prefix_entry *a, const struct prefix_entr
 static void entry_replace(
 	struct prefix_table *t, const struct place *p, const struct prefix_entry *e, const char *note)
 {
-	struct bucket *b = &t->buckets[p->at];
-	uint32_t old = atomic_load_explicit(&b->entry[p->slot], memory_order_relaxed);
+	uint32_t old = place_line(t, p);
 	struct prefix_entry *was = &t->lines[old].e;
 	uint32_t record = was->reserved2;
 
@@ -363,7 +368,7 @@ static void entry_replace(
 	}
 	uint32_t line = line_new(t);
 	line_write(t, line, e, record, __atomic_load_n(&was->hits, __ATOMIC_RELAXED));
-	atomic_store_explicit(&b->entry[p->slot], line, memory_order_release);
+	atomic_store_explicit(&t->entries[p->at].line[p->slot], line, memory_order_release);
 	t->records[record].line = line;
 	line_retire(t, old);
 }
@@ -451,7 +456,7 @@ const struct prefix_entry *prefix_table_find(const struct prefix_table *t, const
 {
 	struct place p;
 
-	return place_find(t, key, &p) ? &t->lines[t->buckets[p.at].entry[p.slot]].e : NULL;
+	return place_find(t, key, &p) ? &t->lines[place_line(t, &p)].e : NULL;
 }
 
 static bool scopes_meet(uint16_t a, uint16_t b)
