@@ -53,21 +53,20 @@ void counters_interface(const struct dataplane *dp, unsigned index, struct dp_in
 	static const char *const kinds[] = {
 		[CONFIG_PORT_PCI] = "pci", [CONFIG_PORT_XDP] = "xdp", [CONFIG_PORT_PACKET] = "packet"
 	};
+	const struct port *p = &dp->port[ifc->port];
 	struct rte_eth_stats port = { 0 };
 	struct rte_eth_link link = { 0 };
-
-	uint16_t device = worker_device(&ifc->device);
 
 	*out = (struct dp_interface){ .mtu = ifc->mtu };
 	snprintf(out->name, sizeof(out->name), "%s", n->name);
 	snprintf(out->port, sizeof(out->port), "%s:%s", kinds[n->port_kind], n->port);
 	snprintf(out->mirror, sizeof(out->mirror), "%s", dp->mirror[index].name);
 	memcpy(out->mac, ifc->mac, sizeof(out->mac));
-	if (device != DEVICE_NONE && rte_eth_link_get_nowait(device, &link) == 0) {
-		out->link_up = link.link_status == RTE_ETH_LINK_UP;
+	/* The drivers of kernel interfaces say that the link is up whatever it is. */
+	out->link_up = p->link_up;
+	if (rte_eth_link_get_nowait(p->active, &link) == 0)
 		out->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
-	}
-	if (device != DEVICE_NONE && rte_eth_stats_get(device, &port) == 0) {
+	if (rte_eth_stats_get(p->active, &port) == 0) {
 		out->rx_missed = port.imissed;
 		out->rx_errors = port.ierrors + port.rx_nombuf;
 		out->tx_errors = port.oerrors;

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "config/model.h"
+#include "dataplane/fanout.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/pool.h"
 #include "dataplane/rule.h"
@@ -27,8 +28,15 @@ struct port {
 	bool open;
 	unsigned queues;
 	unsigned mtu;
-	unsigned ifindex; /* of the kernel interface; 0 for pci */
+	unsigned ifindex; /* of the kernel interface; 0 for pci, and while it is gone */
 	uint8_t mac[6];
+	bool link_up; /* as the kernel says, or for pci the driver */
+	bool gone; /* the kernel interface is not there now */
+	uint16_t spare; /* xdp: an AF_PACKET device for when the interface has been gone; else DEVICE_NONE */
+	uint16_t active; /* `device`, or `spare` */
+	int kept; /* index of keeper_port; negative: none */
+	unsigned sockets; /* of AF_PACKET, the drivers' own */
+	int socket[FANOUT_QUEUES_MAX];
 };
 
 struct mirror {
@@ -36,11 +44,13 @@ struct mirror {
 	uint16_t device;
 	bool open;
 	unsigned ifindex;
+	int carrier; /* a descriptor of the TAP device */
 	int probe[2]; /* UDP sockets bound to it, IPv4 and IPv6: they make the kernel ask for a neighbour */
 };
 
 struct server;
 struct neighbour;
+struct link_watch;
 struct watch;
 struct border_watch;
 
@@ -71,6 +81,7 @@ struct dataplane {
 	uint64_t per_second[DP_COUNTER_COUNT]; /* over the last whole second; owner: main thread */
 
 	struct neighbour *neighbour;
+	struct link_watch *link_watch;
 	struct server *server;
 	struct watch *watch;
 	struct border_watch *border_watch;
@@ -90,6 +101,8 @@ void port_close_all(struct dataplane *dp);
 /* mirror.c: the kernel's side of each network-interface. */
 int mirror_open_all(struct dataplane *dp);
 void mirror_close_all(struct dataplane *dp);
+/* Whether the kernel sees a link on it: as its port has one. */
+void mirror_carrier(struct mirror *m, bool up);
 
 /* tables.c: flow table, pools, routes, rules, sessions from the configuration. */
 int tables_build(struct dataplane *dp);
@@ -110,6 +123,12 @@ void border_watch_tick(struct border_watch *w, uint64_t now_us);
 /* neighbour.c: link-layer addresses from the kernel. */
 int neighbour_start(struct dataplane *dp);
 void neighbour_stop(struct dataplane *dp);
+/* The link of that port is there again: ask for its neighbours now. */
+void neighbour_renew(struct dataplane *dp, unsigned port);
+
+/* link.c: ports that lose their link or vanish, and come back. */
+int link_start(struct dataplane *dp);
+void link_stop(struct dataplane *dp);
 
 /* server.c: the API. */
 int server_start(struct dataplane *dp);

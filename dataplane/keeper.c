@@ -2,10 +2,13 @@
 /* The privileged process that cleans up. */
 #include "dataplane/keeper.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <signal.h>
 #include <spawn.h>
@@ -17,24 +20,59 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dataplane/fanout.h"
 #include "dataplane/netlink.h"
+#include "dataplane/raw_interface.h"
+#include "platforms/base/clock.h"
 #include "platforms/base/log.h"
+#include "platforms/base/token_bucket.h"
 
-enum { KEEPER_TASKS_MAX = 256, SUBJECT_MAX = 256, VALUE_MAX = 64, SEAL = KEEPER_ACTIONS };
+enum {
+	KEEPER_TASKS_MAX = 256,
+	SUBJECT_MAX = 256,
+	VALUE_MAX = 64,
+	/* Orders beside the actions. */
+	PORT = KEEPER_ACTIONS,
+	SEAL,
+	REVIVE,
+	/* Whoever takes over the dataplane can have an interface prepared again and again: not faster than this. */
+	REVIVALS_PER_SECOND = 1,
+	REVIVALS_BURST = 10,
+	ANSWER_SECONDS = 10, /* nft has been seen to take one */
+};
 
 struct task {
 	uint32_t action;
-	char subject[SUBJECT_MAX];
-	char value[VALUE_MAX];
+	union {
+		struct {
+			char subject[SUBJECT_MAX];
+			char value[VALUE_MAX];
+		};
+		struct raw_interface port; /* PORT; its sockets come beside it */
+		uint32_t index; /* REVIVE */
+	};
+};
+
+struct answer {
+	int32_t status;
+	uint32_t ifindex;
+};
+
+struct kept_port {
+	struct raw_interface raw;
+	unsigned sockets;
+	int fd[FANOUT_QUEUES_MAX];
 };
 
 /* owner: main thread of the dataplane */
 static struct {
 	int fd;
 	pid_t pid;
+	unsigned ports;
 } keeper = { .fd = -1 };
 
 static void undo_nft_table(const struct task *t)
@@ -78,6 +116,16 @@ static void undo_xdp(const struct task *t)
 	(void)netlink_xdp_detach(if_nametoindex(t->subject));
 }
 
+static void undo_gro(const struct task *t)
+{
+	(void)raw_interface_offload(t->subject, false, true);
+}
+
+static void undo_lro(const struct task *t)
+{
+	(void)raw_interface_offload(t->subject, true, true);
+}
+
 static void undo_file(const struct task *t)
 {
 	(void)unlink(t->subject);
@@ -101,21 +149,113 @@ static void (*const undo[])(const struct task *) = {
 	[KEEPER_LINK_DOWN] = undo_link_down,
 	[KEEPER_LINK_QUIET] = undo_link_quiet,
 	[KEEPER_XDP] = undo_xdp,
+	[KEEPER_GRO] = undo_gro,
+	[KEEPER_LRO] = undo_lro,
 	[KEEPER_FILE] = undo_file,
 	[KEEPER_DIRECTORY] = undo_directory,
 };
 
-static void task_terminate(struct task *t)
+/* What the keeper knows; owner: keeper process */
+struct memory {
+	struct task task[KEEPER_TASKS_MAX];
+	unsigned tasks;
+	struct kept_port port[KEEPER_PORTS_MAX];
+	unsigned ports;
+	bool sealed;
+	struct token_bucket revivals;
+};
+
+/* The interface of that name is another one now: as its predecessor was, and our sockets on it. */
+static struct answer revive(const struct kept_port *p)
 {
-	t->subject[SUBJECT_MAX - 1] = t->value[VALUE_MAX - 1] = '\0';
+	unsigned ifindex = if_nametoindex(p->raw.name);
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)ifindex
+	};
+
+	if (ifindex == 0)
+		return (struct answer){ .status = -ENODEV };
+	raw_interface_restore(&p->raw);
+	int status = raw_interface_prepare(&p->raw, NULL);
+	for (unsigned i = 0; status == 0 && i < p->sockets; i++)
+		if (bind(p->fd[i], (struct sockaddr *)&address, sizeof(address)) != 0)
+			status = -errno;
+	return (struct answer){ .status = status, .ifindex = ifindex };
 }
 
-_Noreturn static void keeper_main(int fd)
+static int remember_port(struct memory *m, const struct task *t, const int *fd, unsigned count)
 {
-	static struct task tasks[KEEPER_TASKS_MAX];
-	unsigned count = 0;
-	bool sealed = false;
-	char ok = 0;
+	struct kept_port *p = &m->port[m->ports];
+
+	if (m->ports == KEEPER_PORTS_MAX || count > FANOUT_QUEUES_MAX)
+		return -ENOSPC;
+	p->raw = t->port;
+	p->raw.name[sizeof(p->raw.name) - 1] = p->raw.table[sizeof(p->raw.table) - 1] = '\0';
+	p->sockets = count;
+	memcpy(p->fd, fd, count * sizeof(fd[0]));
+	m->ports++;
+	return 0;
+}
+
+/* false: that is no order to be had now; the keeper ends, and undoes everything. */
+static bool obey(struct memory *m, const struct task *t, const int *fd, unsigned count, struct answer *answer)
+{
+	*answer = (struct answer){ 0 };
+	if (m->sealed) {
+		if (t->action != REVIVE || t->index >= m->ports || count != 0)
+			return false;
+		if (token_bucket_take(&m->revivals, 1, clock_now_us()))
+			*answer = revive(&m->port[t->index]);
+		else
+			answer->status = -EAGAIN;
+		return true;
+	}
+	if (t->action == SEAL) {
+		m->sealed = true;
+		return true;
+	}
+	if (t->action == PORT) {
+		answer->status = remember_port(m, t, fd, count);
+		return true;
+	}
+	if (t->action >= KEEPER_ACTIONS || count != 0 || m->tasks == KEEPER_TASKS_MAX)
+		return false;
+	m->task[m->tasks] = *t;
+	m->task[m->tasks].subject[SUBJECT_MAX - 1] = m->task[m->tasks].value[VALUE_MAX - 1] = '\0';
+	m->tasks++;
+	return true;
+}
+
+/* An order, and the descriptors beside it. Bytes, or what recvmsg() says. */
+static ssize_t order_receive(int from, struct task *t, int fd[FANOUT_QUEUES_MAX], unsigned *count)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(FANOUT_QUEUES_MAX * sizeof(int))];
+	} control;
+	struct iovec data = { t, sizeof(*t) };
+	struct msghdr message = { .msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+	*count = 0;
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		*count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fd, CMSG_DATA(c), *count * sizeof(int));
+	}
+	return n;
+}
+
+_Noreturn static void keeper_main(int socket)
+{
+	static struct memory m;
+	struct answer answer;
+	struct task task;
+	int fd[FANOUT_QUEUES_MAX];
+	unsigned count;
 
 	/* A supervisor or a terminal signals the whole group: our time comes after the dataplane's. */
 	signal(SIGTERM, SIG_IGN);
@@ -123,31 +263,26 @@ _Noreturn static void keeper_main(int fd)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	(void)prctl(PR_SET_NAME, "sp-keeper");
-	close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0);
-	close_range((unsigned)fd + 1, UINT_MAX, 0);
+	close_range(STDERR_FILENO + 1, (unsigned)socket - 1, 0);
+	close_range((unsigned)socket + 1, UINT_MAX, 0);
+	token_bucket_init(&m.revivals, REVIVALS_PER_SECOND, REVIVALS_BURST, clock_now_us());
 	for (;;) {
-		ssize_t n = recv(fd, &tasks[count], sizeof(tasks[count]), 0);
+		ssize_t n = order_receive(socket, &task, fd, &count);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != sizeof(tasks[count]) || sealed)
-			break;
-		if (tasks[count].action == SEAL)
-			sealed = true;
-		else if (tasks[count].action >= KEEPER_ACTIONS || count + 1 == KEEPER_TASKS_MAX)
-			break;
-		else
-			task_terminate(&tasks[count++]);
-		if (send(fd, &ok, 1, MSG_NOSIGNAL) != 1)
+		if (n != sizeof(task) || !obey(&m, &task, fd, count, &answer) ||
+			send(socket, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
 			break;
 	}
-	while (count-- > 0)
-		undo[tasks[count].action](&tasks[count]);
+	while (m.tasks-- > 0)
+		undo[m.task[m.tasks].action](&m.task[m.tasks]);
 	_exit(0);
 }
 
 int keeper_start(void)
 {
+	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
@@ -163,18 +298,41 @@ int keeper_start(void)
 	if (pid == 0)
 		keeper_main(fd[1]);
 	close(fd[1]);
+	(void)setsockopt(fd[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	keeper.fd = fd[0];
 	keeper.pid = pid;
 	return 0;
 }
 
-static int task_send(const struct task *t)
+/* Sends an order with descriptors and waits for the answer. */
+static int order(const struct task *t, const int *fd, unsigned count, uint32_t *ifindex)
 {
-	char ok;
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(FANOUT_QUEUES_MAX * sizeof(int))];
+	} control = { .space = { 0 } };
+	struct iovec data = { (void *)(uintptr_t)t, sizeof(*t) };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
+	struct answer answer;
 
-	if (send(keeper.fd, t, sizeof(*t), MSG_NOSIGNAL) != sizeof(*t))
+	if (count != 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(count * sizeof(int)) };
+		memcpy(CMSG_DATA(&control.header), fd, count * sizeof(int));
+	}
+	if (sendmsg(keeper.fd, &message, MSG_NOSIGNAL) != sizeof(*t))
 		return -errno;
-	return recv(keeper.fd, &ok, 1, 0) == 1 ? 0 : -EPIPE;
+	if (recv(keeper.fd, &answer, sizeof(answer), 0) != sizeof(answer)) {
+		/* Gone, or stuck: an answer that comes late must not be taken for the next one. */
+		(void)shutdown(keeper.fd, SHUT_RDWR);
+		return -EPIPE;
+	}
+	if (ifindex != NULL)
+		*ifindex = answer.ifindex;
+	return answer.status;
 }
 
 int keeper_tell(enum keeper_action action, const char *subject, const char *value)
@@ -186,14 +344,29 @@ int keeper_tell(enum keeper_action action, const char *subject, const char *valu
 	memcpy(t.subject, subject, strlen(subject));
 	if (value != NULL)
 		memcpy(t.value, value, strlen(value));
-	return task_send(&t);
+	return order(&t, NULL, 0, NULL);
+}
+
+int keeper_port(const struct raw_interface *raw, const int *fd, unsigned count)
+{
+	const struct task t = { .action = PORT, .port = *raw };
+	int status = count > FANOUT_QUEUES_MAX ? -EINVAL : order(&t, fd, count, NULL);
+
+	return status != 0 ? status : (int)keeper.ports++;
 }
 
 int keeper_seal(void)
 {
 	const struct task t = { .action = SEAL };
 
-	return task_send(&t);
+	return order(&t, NULL, 0, NULL);
+}
+
+int keeper_revive(unsigned port, unsigned *ifindex)
+{
+	const struct task t = { .action = REVIVE, .index = port };
+
+	return order(&t, NULL, 0, ifindex);
 }
 
 void keeper_finish(void)
@@ -202,6 +375,7 @@ void keeper_finish(void)
 		return;
 	close(keeper.fd);
 	keeper.fd = -1;
+	keeper.ports = 0;
 	while (waitpid(keeper.pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
 }

@@ -168,6 +168,20 @@ static int workers_init(struct daemon *d)
 	return status;
 }
 
+static int link_init(struct daemon *d)
+{
+	int status = link_start(d->context);
+
+	if (status != 0)
+		log_error("link", "no netlink", LOG_ERRNO("error", status));
+	return status;
+}
+
+static void link_fini(struct daemon *d)
+{
+	link_stop(d->context);
+}
+
 static int watch_init(struct daemon *d)
 {
 	return watch_start(d->context);
@@ -215,6 +229,7 @@ static const struct daemon_stage stages[] = {
 	{ "neighbour", neighbour_init, neighbour_fini },
 	{ "privileges", privileges_init, NULL },
 	{ "workers", workers_init, workers_fini },
+	{ "link", link_init, link_fini },
 	{ "watch", watch_init, watch_fini },
 	{ "border-watch", border_watch_init, border_watch_fini },
 	{ "server", server_init, server_fini },

@@ -3,15 +3,16 @@
  * routes, where ARP, NDP and ICMP are answered and SIP daemons have their sockets; and a raw kernel interface that keeps
  * silent beside it. */
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
-#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -20,140 +21,67 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/keeper.h"
 #include "dataplane/netlink.h"
+#include "dataplane/raw_interface.h"
 #include "platforms/base/log.h"
 
+/* The kernel takes half to one and a half of it: how long it believes that a neighbour is where it was. */
+#define NEIGHBOUR_REACHABLE_MS "6000"
+
 enum {
-	PATH_LONGEST = 128,
-	NFT_TEXT_MAX = 512,
 	/* Two gateways may live side by side: sockets are bound to their mirror, which chooses the route. */
 	ROUTE_METRIC_BASE = 100,
 	PROBE_TTL = 1,
 };
 
-static int file_read(const char *path, char *out, size_t size)
+/* A port's kernel interface now, and what the keeper needs to make it so again. */
+static int raw_prepare(struct port *p)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct raw_interface raw;
+	int status = raw_interface_read(&raw, p->config->port, p->config->port_kind == CONFIG_PORT_PACKET);
 
-	if (fd < 0)
-		return -errno;
-	ssize_t n = read(fd, out, size - 1);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	out[n] = '\0';
-	out[strcspn(out, "\n")] = '\0';
-	return 0;
-}
-
-static int file_write(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int status = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		status = -errno;
-	close(fd);
-	return status;
-}
-
-/* A sysctl of one interface; kernels without the protocol have no such file. `restore`: the keeper puts it back. */
-static int sysctl_set(
-	const char *family, const char *interface, const char *name, const char *value, bool restore)
-{
-	char path[PATH_LONGEST], old[32];
-	int status;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, interface, name);
-	if (access(path, F_OK) != 0)
-		return 0;
-	if (restore) {
-		status = file_read(path, old, sizeof(old));
-		if (status == 0)
-			status = keeper_tell(KEEPER_SYSCTL, path, old);
-		if (status != 0)
-			return status;
-	}
-	return file_write(path, value);
-}
-
-/* `nft -f -` with this text. 0 or -errno. */
-static int nft_run(const char *text)
-{
-	const char *argv[] = { "nft", "-f", "-", NULL };
-	posix_spawn_file_actions_t actions;
-	int fd[2], status = 0, result;
-	pid_t pid;
-
-	if (pipe2(fd, O_CLOEXEC) != 0)
-		return -errno;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fd[0], STDIN_FILENO);
-	result = posix_spawnp(&pid, "nft", &actions, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(fd[0]);
-	if (result == 0 && write(fd[1], text, strlen(text)) < 0) /* less than a pipe holds */
-		status = -errno;
-	close(fd[1]);
-	if (result != 0)
-		return -result;
-	if (waitpid(pid, &result, 0) != pid || !WIFEXITED(result) || WEXITSTATUS(result) != 0)
-		return status != 0 ? status : -EPERM;
-	return status;
-}
-
-/* An AF_PACKET socket gets a copy; the kernel's own must go, or it answers everything a second time. */
-static int ingress_drop(const struct port *p)
-{
-	char table[32], text[NFT_TEXT_MAX];
-
-	snprintf(table, sizeof(table), "sallyport_%u", p->ifindex);
-	int status = keeper_tell(KEEPER_NFT_TABLE, table, NULL);
+	if (status == 0)
+		status = raw_interface_prepare(&raw, keeper_tell);
+	if (status == 0 && !raw.af_packet)
+		status = keeper_tell(KEEPER_NFT_TABLE, raw.table, NULL);
 	if (status != 0)
 		return status;
-	/* Naming it first makes deleting what a crashed machine may have left no error. */
-	snprintf(text, sizeof(text),
-		"table netdev %s\ndelete table netdev %s\ntable netdev %s {\n\tchain ingress {\n"
-		"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n\t}\n}\n",
-		table, table, table, p->config->port);
-	return nft_run(text);
+	raw.af_packet = true; /* that is how it comes back, whatever it was */
+	p->kept = keeper_port(&raw, p->socket, p->sockets);
+	return p->kept < 0 ? p->kept : 0;
 }
 
-static int link_flags_get(const char *name, unsigned *flags)
+/* The driver's descriptors have no other door: ours is found by what it is, and its name. */
+static int tap_descriptor(const char *name)
 {
-	struct ifreq request = { 0 };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int status = 0;
+	DIR *d = opendir("/proc/self/fd");
+	int found = -1;
 
-	if (fd < 0)
-		return -errno;
-	memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
-	if (ioctl(fd, SIOCGIFFLAGS, &request) != 0)
-		status = -errno;
-	*flags = (unsigned short)request.ifr_flags;
-	close(fd);
-	return status;
+	if (d == NULL)
+		return -1;
+	for (struct dirent *e = readdir(d); e != NULL && found < 0; e = readdir(d)) {
+		struct ifreq request = { 0 };
+		char target[32];
+		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1);
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		int fd = (int)strtol(e->d_name, NULL, 10);
+		if (strcmp(target, "/dev/net/tun") == 0 && ioctl(fd, TUNGETIFF, &request) == 0 &&
+			strncmp(request.ifr_name, name, IFNAMSIZ) == 0)
+			found = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	closedir(d);
+	return found;
 }
 
-/* The raw interface carries frames and has no life of its own: no IPv6, no kernel ingress; but up and hearing multicast. */
-static int raw_prepare(const struct port *p)
+void mirror_carrier(struct mirror *m, bool up)
 {
-	const char *name = p->config->port;
-	unsigned flags = 0;
-	int status = link_flags_get(name, &flags);
+	int carrier = up;
 
-	if (status == 0)
-		status = sysctl_set("ipv6", name, "disable_ipv6", "1", true);
-	if (status == 0 && p->config->port_kind == CONFIG_PORT_PACKET)
-		status = ingress_drop(p);
-	if (status == 0 && (flags & IFF_UP) == 0)
-		status = keeper_tell(KEEPER_LINK_DOWN, name, NULL);
-	if (status == 0 && (flags & IFF_ALLMULTI) == 0)
-		status = keeper_tell(KEEPER_LINK_QUIET, name, NULL);
-	if (status == 0)
-		status = netlink_link_flags(p->ifindex, IFF_UP | IFF_ALLMULTI, IFF_UP | IFF_ALLMULTI);
-	return status;
+	if (m->carrier >= 0 && ioctl(m->carrier, TUNSETCARRIER, &carrier) != 0)
+		log_warning("mirror", "cannot show the state of the port's link",
+			LOG_TEXT("interface", m->name), LOG_ERRNO("error", errno));
 }
 
 static int tap_open(struct dataplane *dp, unsigned index, const struct port *p)
@@ -179,6 +107,7 @@ static int tap_open(struct dataplane *dp, unsigned index, const struct port *p)
 	if (status == 0)
 		status = rte_eth_dev_start(m->device);
 	m->ifindex = if_nametoindex(m->name);
+	m->carrier = tap_descriptor(m->name);
 	if (status != 0 || m->ifindex == 0)
 		return config_refuse(dp->config, "network-interface", n->name, NULL,
 			"cannot make the TAP interface \"%s\" (%s); root's rights and /dev/net/tun are "
@@ -198,19 +127,41 @@ static bool has_family(const struct config_network_interface *n, int family)
 /* What the kernel is to be on the mirror: a host with exactly these addresses. */
 static int tap_tune(const struct config_network_interface *n, const struct mirror *m)
 {
-	bool v6 = has_family(n, AF_INET6);
-	int status = sysctl_set("ipv6", m->name, "disable_ipv6", v6 ? "0" : "1", false);
+	static const struct {
+		const char *family, *folder, *name, *value;
+	} settings[] = {
+		{ "ipv6", "conf", "accept_ra", "0" },
+		{ "ipv6", "conf", "accept_dad", "0" },
+		/* What the driver's start may have begun with other settings goes: a link-local address that the raw interface
+		 * had before, with the same MAC, would be found twice. */
+		{ "ipv6", "conf", "disable_ipv6", "1" },
+		{ "ipv4", "conf", "arp_ignore", "1" },
+		{ "ipv4", "conf", "arp_announce", "2" },
+		{ "ipv4", "conf", "rp_filter", "2" },
+		/* Media goes past the kernel: it has to ask whether a neighbour is still there and where, and to ask all when
+		 * that one does not answer. */
+		{ "ipv4", "neigh", "base_reachable_time_ms", NEIGHBOUR_REACHABLE_MS },
+		{ "ipv4", "neigh", "delay_first_probe_time", "1" },
+		{ "ipv4", "neigh", "retrans_time_ms", "500" },
+		{ "ipv4", "neigh", "ucast_solicit", "2" },
+		{ "ipv4", "neigh", "mcast_resolicit", "3" },
+		{ "ipv6", "neigh", "base_reachable_time_ms", NEIGHBOUR_REACHABLE_MS },
+		{ "ipv6", "neigh", "delay_first_probe_time", "1" },
+		{ "ipv6", "neigh", "retrans_time_ms", "500" },
+		{ "ipv6", "neigh", "ucast_solicit", "2" },
+		{ "ipv6", "neigh", "mcast_resolicit", "3" },
+	};
+	char path[IFNAMSIZ + 8];
+	int status = 0;
 
-	if (status == 0)
-		status = sysctl_set("ipv6", m->name, "accept_ra", "0", false);
-	if (status == 0)
-		status = sysctl_set("ipv6", m->name, "accept_dad", "0", false);
-	if (status == 0)
-		status = sysctl_set("ipv4", m->name, "arp_ignore", "1", false);
-	if (status == 0)
-		status = sysctl_set("ipv4", m->name, "arp_announce", "2", false);
-	if (status == 0)
-		status = sysctl_set("ipv4", m->name, "rp_filter", "2", false);
+	for (size_t i = 0; status == 0 && i < sizeof(settings) / sizeof(settings[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", settings[i].folder, m->name);
+		status = raw_interface_sysctl(
+			settings[i].family, path, settings[i].name, settings[i].value, NULL);
+	}
+	snprintf(path, sizeof(path), "conf/%s", m->name);
+	if (status == 0 && has_family(n, AF_INET6))
+		status = raw_interface_sysctl("ipv6", path, "disable_ipv6", "0", NULL);
 	return status;
 }
 
@@ -291,7 +242,7 @@ static int mirror_open(struct dataplane *dp, unsigned index, const struct port *
 int mirror_open_all(struct dataplane *dp)
 {
 	for (unsigned i = 0; i < dp->port_count; i++) {
-		const struct port *p = &dp->port[i];
+		struct port *p = &dp->port[i];
 		int status = p->ifindex != 0 ? raw_prepare(p) : 0;
 
 		if (status != 0)
@@ -300,7 +251,7 @@ int mirror_open_all(struct dataplane *dp)
 				p->config->port, strerror(-status));
 	}
 	for (unsigned i = 0; i < dp->config->network_interfaces_count; i++)
-		dp->mirror[i].probe[0] = dp->mirror[i].probe[1] = -1;
+		dp->mirror[i].carrier = dp->mirror[i].probe[0] = dp->mirror[i].probe[1] = -1;
 	for (unsigned i = 0; i < dp->config->network_interfaces_count; i++) {
 		const struct config_network_interface *n = &dp->config->network_interfaces[i];
 		const struct port *p = NULL;
@@ -327,6 +278,8 @@ void mirror_close_all(struct dataplane *dp)
 		for (unsigned k = 0; k < 2; k++)
 			if (m->probe[k] >= 0)
 				close(m->probe[k]);
+		if (m->carrier >= 0)
+			close(m->carrier);
 		(void)rte_eth_dev_stop(m->device);
 		(void)rte_eth_dev_close(m->device);
 		m->open = false;

@@ -20,7 +20,7 @@ enum {
 	TICK_MS = 1000,
 	ASK_AGAIN_US = 1000000, /* the kernel itself asks three times a second apart */
 	REFRESH_STALE_US =
-		30000000, /* the kernel sees none of our media: let it confirm what it has not heard of */
+		3000000, /* the kernel sees none of our media: let it confirm what it has not heard of */
 	ASKS_PER_TICK = 256,
 	RECEIVE_ROUNDS = 64,
 };
@@ -168,6 +168,23 @@ static void readable(uv_poll_t *poll, int status, int events)
 			return;
 		/* Sequence and port 0: events and answers alike. An error answer ends the run; nothing hangs on it. */
 		(void)mnl_cb_run(n->buffer, (size_t)got, 0, 0, event, n);
+	}
+}
+
+void neighbour_renew(struct dataplane *dp, unsigned port)
+{
+	struct next_hops *t = &dp->next_hops;
+	unsigned asked = 0;
+
+	for (uint32_t k = NEXT_HOP_LOCAL + 1; dp->neighbour != NULL && k < t->used && asked < ASKS_PER_TICK;
+		k++) {
+		struct next_hop *hop = &t->entry[k];
+
+		if (hop->references == 0 || dp->shared.interface[hop->interface].port != port)
+			continue;
+		hop->asked_us = 0;
+		ask(dp->neighbour, k);
+		asked++;
 	}
 }
 

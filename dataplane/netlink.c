@@ -59,6 +59,15 @@ int netlink_link_mtu(unsigned ifindex, unsigned mtu)
 	return transact(h);
 }
 
+int netlink_link_address(unsigned ifindex, const uint8_t mac[6])
+{
+	char buffer[REQUEST_MAX];
+	struct nlmsghdr *h = link_request(buffer, ifindex, 0, 0);
+
+	mnl_attr_put(h, IFLA_ADDRESS, 6, mac);
+	return transact(h);
+}
+
 int netlink_link_flags(unsigned ifindex, unsigned flags, unsigned mask)
 {
 	char buffer[REQUEST_MAX];

@@ -10,6 +10,7 @@
 
 /* All return 0 or -errno. */
 int netlink_link_mtu(unsigned ifindex, unsigned mtu);
+int netlink_link_address(unsigned ifindex, const uint8_t mac[6]);
 int netlink_link_flags(unsigned ifindex, unsigned flags, unsigned mask); /* IFF_ */
 /* Usable at once: without duplicate address detection. */
 int netlink_address_add(unsigned ifindex, const struct prefix *address);

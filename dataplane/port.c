@@ -17,6 +17,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/fanout.h"
 #include "dataplane/keeper.h"
+#include "dataplane/rss.h"
 #include "platforms/base/log.h"
 
 enum {
@@ -26,6 +27,8 @@ enum {
 	BUFFER_CACHE = 256,
 	ETHERNET_MTU = 1500, /* more would need longer buffers and AF_PACKET frames */
 	DEVARGS_MAX = 256,
+	RING_FRAMES = 4096, /* of AF_PACKET; 2 KiB each, of the kernel's memory, both ways */
+	RING_FRAMES_SPARE = 1024,
 };
 
 struct port_kind {
@@ -36,13 +39,15 @@ struct port_kind {
 };
 
 /* Ring geometry: the driver's default stalls at a few thousand packets a second; this one gave 450,000. */
+static void ring_devargs(char *out, size_t size, const char *name, unsigned queues, unsigned frames)
+{
+	snprintf(out, size, "iface=%s,blocksz=65536,framesz=2048,framecnt=%u,qdisc_bypass=1,qpairs=%u", name,
+		frames, queues);
+}
+
 static void packet_devargs(char *out, size_t size, const char *name, unsigned queues)
 {
-	if (!fanout_keeps_fragments())
-		log_warning("port", "fragments come reassembled by the kernel: long SIP messages are lost",
-			LOG_TEXT("interface", name));
-	snprintf(out, size, "iface=%s,blocksz=65536,framesz=2048,framecnt=4096,qdisc_bypass=1,qpairs=%u",
-		name, queues);
+	ring_devargs(out, size, name, queues, RING_FRAMES);
 }
 
 static void xdp_devargs(char *out, size_t size, const char *name, unsigned queues)
@@ -117,8 +122,9 @@ static int kernel_interface_check(struct dataplane *dp, struct port *p)
 static int collect(struct dataplane *dp, unsigned *queues)
 {
 	const struct config *c = dp->config;
+	size_t devices = 0;
 
-	if (c->network_interfaces_count > INTERFACES_MAX || c->network_interfaces_count * 2 > DEVICES_MAX)
+	if (c->network_interfaces_count > INTERFACES_MAX)
 		return config_refuse(
 			c, "network-interface", NULL, NULL, "at most %d are possible", INTERFACES_MAX);
 	*queues = (unsigned)c->media_manager.worker_count;
@@ -129,13 +135,21 @@ static int collect(struct dataplane *dp, unsigned *queues)
 		if (p != NULL)
 			continue;
 		p = &dp->port[dp->port_count++];
-		*p = (struct port){ .config = n, .mtu = ETHERNET_MTU };
+		*p = (struct port){
+			.config = n, .mtu = ETHERNET_MTU, .link_up = true, .spare = DEVICE_NONE, .kept = -1
+		};
 		if (kernel_interface_check(dp, p) != 0)
 			return -EINVAL;
 		unsigned can = kinds[n->port_kind].queues(n->port, *queues);
 		if (can < *queues)
 			*queues = can;
+		devices += n->port_kind == CONFIG_PORT_XDP ? 2 : 1;
 	}
+	if (devices + c->network_interfaces_count > DEVICES_MAX)
+		return config_refuse(c, "network-interface", NULL, NULL,
+			"DPDK has %d devices: fewer ports are possible, or by \"packet:\" instead of "
+			"\"xdp:\"",
+			DEVICES_MAX);
 	if (*queues < c->media_manager.worker_count)
 		log_warning("port", "a port has fewer queues than there are workers: the others stay unused",
 			LOG_UINT("workers", c->media_manager.worker_count), LOG_UINT("used", *queues));
@@ -155,7 +169,9 @@ static int port_attach(struct dataplane *dp, struct port *p, unsigned index, uns
 	if (kind->devargs != NULL) {
 		snprintf(name, sizeof(name), "%s%u", kind->driver, index);
 		kind->devargs(devargs, sizeof(devargs), p->config->port, queues);
+		fanout_begin(queues);
 		status = rte_eal_hotplug_add(kind->bus, name, devargs);
+		p->sockets = fanout_end(p->socket);
 	} else {
 		snprintf(name, sizeof(name), "%s", p->config->port); /* EAL has probed what `-a` names */
 	}
@@ -171,15 +187,36 @@ static int port_attach(struct dataplane *dp, struct port *p, unsigned index, uns
 			p->config->port, strerror(status != 0 ? -status : ENODEV));
 	}
 	p->open = true;
+	p->active = p->device;
 	return 0;
 }
 
-static int port_configure(struct dataplane *dp, uint16_t device, unsigned queues)
+/* To bind an XDP socket takes rights that we shall not have when the interface comes back: AF_PACKET can wait for it. */
+static int spare_attach(struct port *p, unsigned index, unsigned queues)
 {
-	struct rte_eth_conf conf = { 0 };
-	int status = rte_eth_dev_configure(device, (uint16_t)queues, (uint16_t)queues, &conf);
-	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	char name[64], devargs[DEVARGS_MAX];
 
+	snprintf(name, sizeof(name), "net_af_packet_spare%u", index);
+	ring_devargs(devargs, sizeof(devargs), p->config->port, queues, RING_FRAMES_SPARE);
+	fanout_begin(queues);
+	int status = rte_eal_hotplug_add("vdev", name, devargs);
+	p->sockets = fanout_end(p->socket);
+	return status != 0 ? status : rte_eth_dev_get_port_by_name(name, &p->spare);
+}
+
+/* `spread`: the device chooses queues for what it receives; a TAP device does that in the kernel. */
+static int port_configure(struct dataplane *dp, uint16_t device, unsigned queues, bool spread)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = { 0 };
+	uint8_t key[RSS_KEY_MAX];
+	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	int status = rte_eth_dev_info_get(device, &info);
+
+	if (status == 0 && spread)
+		rss_configure(&info, queues, key, &conf);
+	if (status == 0)
+		status = rte_eth_dev_configure(device, (uint16_t)queues, (uint16_t)queues, &conf);
 	if (status == 0)
 		status = rte_eth_dev_adjust_nb_rx_tx_desc(device, &rx, &tx);
 	for (uint16_t q = 0; status == 0 && q < queues; q++) {
@@ -202,6 +239,13 @@ int port_open_all(struct dataplane *dp)
 		if (status != 0)
 			return status;
 		dp->port[i].queues = queues;
+		if (dp->port[i].config->port_kind != CONFIG_PORT_XDP)
+			continue;
+		status = spare_attach(&dp->port[i], i, queues);
+		if (status != 0)
+			return config_refuse(dp->config, "network-interface", dp->port[i].config->name,
+				"port", "cannot open \"%s\" by AF_PACKET (%s)", dp->port[i].config->port,
+				strerror(-status));
 	}
 	unsigned buffers = BUFFERS_BASE + (dp->port_count + (unsigned)dp->config->network_interfaces_count) *
 						  queues * BUFFERS_PER_QUEUE;
@@ -214,7 +258,9 @@ int port_open_all(struct dataplane *dp)
 		struct port *p = &dp->port[i];
 		struct rte_ether_addr mac;
 
-		status = port_configure(dp, p->device, queues);
+		status = port_configure(dp, p->device, queues, true);
+		if (status == 0 && p->spare != DEVICE_NONE)
+			status = port_configure(dp, p->spare, queues, true);
 		if (status == 0)
 			status = rte_eth_macaddr_get(p->device, &mac);
 		if (status != 0)
@@ -229,7 +275,7 @@ int port_open_all(struct dataplane *dp)
 /* Mirrors are devices like the ports. */
 int port_configure_mirror(struct dataplane *dp, struct mirror *m)
 {
-	return port_configure(dp, m->device, dp->shared.worker_count);
+	return port_configure(dp, m->device, dp->shared.worker_count, false);
 }
 
 int port_start_all(struct dataplane *dp)
@@ -238,6 +284,8 @@ int port_start_all(struct dataplane *dp)
 		struct port *p = &dp->port[i];
 		int status = rte_eth_dev_start(p->device);
 
+		if (status == 0 && p->spare != DEVICE_NONE)
+			status = rte_eth_dev_start(p->spare);
 		if (status != 0)
 			return config_refuse(dp->config, "network-interface", p->config->name, "port",
 				"cannot start \"%s\" (%s)", p->config->port, strerror(-status));
@@ -256,6 +304,10 @@ void port_close_all(struct dataplane *dp)
 		if (dp->port[i].open) {
 			(void)rte_eth_dev_stop(dp->port[i].device);
 			(void)rte_eth_dev_close(dp->port[i].device);
+			if (dp->port[i].spare != DEVICE_NONE) {
+				(void)rte_eth_dev_stop(dp->port[i].spare);
+				(void)rte_eth_dev_close(dp->port[i].spare);
+			}
 			dp->port[i].open = false;
 		}
 	rte_mempool_free(dp->packets);

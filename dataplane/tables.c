@@ -39,6 +39,8 @@ static int interfaces_build(struct dataplane *dp)
 		s->port_of[dp->port[i].device] = (uint8_t)i;
 		if (dp->port[i].spare != DEVICE_NONE)
 			s->port_of[dp->port[i].spare] = (uint8_t)i;
+		if (dp->port[i].spare != DEVICE_NONE)
+			s->port_of[dp->port[i].spare] = (uint8_t)i;
 		memset(s->ports[i].interface, INTERFACE_NONE, sizeof(s->ports[i].interface));
 	}
 	s->interface_count = (unsigned)dp->config->network_interfaces_count;

@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dataplane/fanout.h"
 #include "dataplane/keeper.h"
+#include "dataplane/raw_interface.h"
 
 struct scene {
 	char directory[64];
@@ -130,6 +132,59 @@ static void what_is_too_long_is_refused(void **state)
 	assert_int_equal(access(s->first, F_OK), 0);
 }
 
+static void a_sealed_keeper_prepares_only_what_it_learnt_and_not_too_often(void **state)
+{
+	struct scene *s = *state;
+	const struct raw_interface gone = { .name = "sp-no-such", .table = "sallyport_none" };
+	unsigned ifindex = 0, refused = 0;
+
+	assert_int_equal(keeper_start(), 0);
+	assert_int_equal(keeper_tell(KEEPER_FILE, s->first, NULL), 0);
+	assert_int_equal(keeper_port(&gone, NULL, 0), 0);
+	assert_int_equal(keeper_port(&gone, NULL, 0), 1);
+	assert_int_equal(keeper_seal(), 0);
+	assert_int_equal(keeper_revive(1, &ifindex), -ENODEV);
+	for (unsigned i = 0; i < 50; i++) {
+		int status = keeper_revive(i % 2, &ifindex);
+
+		assert_true(status == -ENODEV || status == -EAGAIN);
+		refused += status == -EAGAIN;
+	}
+	assert_true(refused > 20);
+	assert_int_equal(access(s->first, F_OK), 0);
+	assert_true(keeper_revive(2, &ifindex) < 0 && keeper_revive(0, &ifindex) < 0); /* it has ended */
+	keeper_finish();
+	assert_int_equal(access(s->first, F_OK), -1);
+}
+
+static void a_sealed_keeper_learns_no_port(void **state)
+{
+	struct scene *s = *state;
+	const struct raw_interface port = { .name = "lo", .table = "sallyport_none" };
+	unsigned ifindex = 0;
+
+	assert_int_equal(keeper_start(), 0);
+	assert_int_equal(keeper_tell(KEEPER_FILE, s->first, NULL), 0);
+	assert_int_equal(keeper_seal(), 0);
+	assert_true(keeper_port(&port, NULL, 0) < 0);
+	assert_true(keeper_revive(0, &ifindex) < 0);
+	keeper_finish();
+	assert_int_equal(access(s->first, F_OK), -1);
+}
+
+static void too_many_sockets_are_refused_and_ours_stay_ours(void **state)
+{
+	const struct raw_interface port = { .name = "sp-no-such", .table = "sallyport_none" };
+	int fd[FANOUT_QUEUES_MAX + 1] = { 0 };
+
+	(void)state;
+	assert_int_equal(keeper_start(), 0);
+	assert_int_equal(keeper_port(&port, fd, FANOUT_QUEUES_MAX + 1), -EINVAL);
+	assert_int_equal(keeper_port(&port, fd, 2), 0); /* copies: ours stay ours */
+	assert_int_equal(fcntl(0, F_GETFD) >= 0, 1);
+	keeper_finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +194,11 @@ int main(void)
 			a_sealed_keeper_takes_no_orders_and_still_cleans_up, scene_make, scene_clear),
 		cmocka_unit_test_setup_teardown(
 			a_killed_dataplane_is_cleaned_up_after, scene_make, scene_clear),
+		cmocka_unit_test_setup_teardown(
+			a_sealed_keeper_prepares_only_what_it_learnt_and_not_too_often, scene_make,
+			scene_clear),
+		cmocka_unit_test_setup_teardown(a_sealed_keeper_learns_no_port, scene_make, scene_clear),
+		cmocka_unit_test(too_many_sockets_are_refused_and_ours_stay_ours),
 		cmocka_unit_test_setup_teardown(what_is_too_long_is_refused, scene_make, scene_clear),
 	};
 
