@@ -10,6 +10,7 @@
 #include "dataplane/api.h"
 #include "mgmt/request.h"
 #include "mgmt/show.h"
+#include "mgmt/source.h"
 #include "mgmt/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -76,6 +77,51 @@ static void fuzz_call(const uint8_t *data, size_t size)
 	json_decref(show_call_row(&call));
 }
 
+/* One entry of a list, as JSON and as text. */
+static void fuzz_row(json_t *row)
+{
+	char *text = json_dumps(row, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	if (!json_is_object(row) || text == NULL)
+		abort();
+	discard(NULL, text, strlen(text));
+	free(text);
+	json_decref(row);
+}
+
+static void fuzz_rows(const uint8_t *data, size_t size)
+{
+	union {
+		struct dp_realm realm;
+		struct dp_flow flow;
+		struct dp_ban ban;
+		struct dp_trust trust;
+		struct dp_source source;
+		struct cp_block block;
+	} entry = { 0 };
+
+	memcpy(&entry, data, size < sizeof(entry) ? size : sizeof(entry));
+	fuzz_row(show_realm_row(&entry.realm));
+	fuzz_row(show_flow_row(&entry.flow));
+	fuzz_row(show_ban_row(&entry.ban));
+	fuzz_row(show_trust_row(&entry.trust));
+	fuzz_row(show_source_row(&entry.source));
+	fuzz_row(show_block_row(&entry.block));
+}
+
+/* What is read as a source is written so that it is read as the same. */
+static void fuzz_source(const uint8_t *data, size_t size)
+{
+	struct dp_source_key key, again;
+	char text[SOURCE_TEXT_MAX];
+
+	if (source_parse((struct span){ (const char *)data, size }, &key) != 0)
+		return;
+	source_print(&key, text);
+	if (source_parse(span_from(text), &again) != 0 || memcmp(&key, &again, sizeof(key)) != 0)
+		abort();
+}
+
 static void fuzz_show(const struct show *show, const uint8_t *data, size_t size, enum show_reply first,
 	size_t first_size, enum show_reply second, size_t second_size)
 {
@@ -107,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	switch (data[0] % 5) {
+	switch (data[0] % 8) {
 	case 0:
 		fuzz_call(data + 1, size - 1);
 		break;
@@ -121,6 +167,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		fuzz_show(&show_interfaces, data + 1, size - 1, SHOW_DP_INTERFACES, 0, SHOW_DP_INTERFACES, 0);
+		break;
+	case 7:
+		fuzz_show(&show_drops, data + 1, size - 1, SHOW_DP_STATS, sizeof(struct dp_stats),
+			SHOW_DP_STATS, 0);
+		break;
+	case 5:
+		fuzz_rows(data + 1, size - 1);
+		break;
+	case 6:
+		fuzz_source(data + 1, size - 1);
 		break;
 	default:
 		fuzz_command(data + 1, size - 1);
