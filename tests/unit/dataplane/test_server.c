@@ -181,6 +181,23 @@ static void a_list_comes_in_pieces_and_by_owner(void **state)
 	close_api(&a);
 }
 
+static void a_subscription_names_an_owner_or_none_and_known_flags(void **state)
+{
+	struct dp_subscribe s = { .owner = DP_OWNERS_MAX - 1, .flags = DP_SUBSCRIBE_SAMPLES };
+	struct api a;
+
+	(void)state;
+	open_api(&a);
+	assert_int_equal(ask(&a, DP_SUBSCRIBE, &s, sizeof(s)), 0);
+	s.owner = UINT32_MAX;
+	assert_int_equal(ask(&a, DP_SUBSCRIBE, &s, sizeof(s)), 0);
+	s.owner = DP_OWNERS_MAX;
+	assert_int_equal(ask(&a, DP_SUBSCRIBE, &s, sizeof(s)), -EINVAL);
+	s = (struct dp_subscribe){ .flags = 2 };
+	assert_int_equal(ask(&a, DP_SUBSCRIBE, &s, sizeof(s)), -EINVAL);
+	close_api(&a);
+}
+
 static void stats_count_sessions_and_ports(void **state)
 {
 	struct api a;
@@ -206,6 +223,7 @@ int main(void)
 		cmocka_unit_test(no_peer_can_be_at_a_multicast_loopback_or_unspecified_address),
 		cmocka_unit_test(get_returns_the_blob_and_delete_the_last_counters),
 		cmocka_unit_test(a_list_comes_in_pieces_and_by_owner),
+		cmocka_unit_test(a_subscription_names_an_owner_or_none_and_known_flags),
 		cmocka_unit_test(stats_count_sessions_and_ports),
 	};
 
