@@ -521,13 +521,15 @@ bool prefix_table_overlaps(const struct prefix_table *t, const struct prefix_key
 	return network_around(t, key);
 }
 
-const struct prefix_entry *prefix_table_next(const struct prefix_table *t, uint64_t *cursor)
+const struct prefix_entry *prefix_table_next(const struct prefix_table *t, uint64_t *cursor, uint32_t *budget)
 {
-	while (*cursor < t->record_used) {
+	for (; *cursor<t->record_used && * budget> 0; (*budget)--) {
 		uint32_t line = t->records[++*cursor].line;
 
-		if (line != 0)
-			return &t->lines[line].e;
+		if (line == 0)
+			continue;
+		(*budget)--;
+		return &t->lines[line].e;
 	}
 	return NULL;
 }

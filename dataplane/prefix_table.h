@@ -76,8 +76,10 @@ int prefix_table_clear(struct prefix_table *t, const struct prefix_key *key);
 const struct prefix_entry *prefix_table_find(const struct prefix_table *t, const struct prefix_key *key);
 /* Does anything in the table lie within `key` or cover it? For "would this ban hit a configured agent". */
 bool prefix_table_overlaps(const struct prefix_table *t, const struct prefix_key *key);
-/* In a fixed order that changes of other entries do not disturb; *cursor begins at 0. NULL: the end. */
-const struct prefix_entry *prefix_table_next(const struct prefix_table *t, uint64_t *cursor);
+/* In a fixed order that changes of other entries do not disturb; *cursor begins at 0. Looks at no more than *budget places, free
+ * ones too, and counts them down. NULL: the end, or with *budget 0 a pause. */
+const struct prefix_entry *prefix_table_next(
+	const struct prefix_table *t, uint64_t *cursor, uint32_t *budget);
 const char *prefix_table_note(const struct prefix_table *t, const struct prefix_entry *e);
 /* When it was set first. */
 uint64_t prefix_table_set_us(const struct prefix_table *t, const struct prefix_entry *e);

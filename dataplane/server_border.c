@@ -224,11 +224,12 @@ static void page_add(struct page *p, const struct prefix_table *t, const struct 
 static uint64_t page_fill(struct page *p, const struct prefix_table *t, uint64_t cursor)
 {
 	while (!page_full(p)) {
-		const struct prefix_entry *e = prefix_table_next(t, &cursor);
+		uint32_t left = LOOK_MAX - p->looked;
+		const struct prefix_entry *e = prefix_table_next(t, &cursor, &left);
 
+		p->looked = LOOK_MAX - left;
 		if (e == NULL)
-			return 0;
-		p->looked++;
+			return left == 0 ? cursor : 0;
 		page_add(p, t, e);
 	}
 	return cursor;
