@@ -65,6 +65,9 @@ void rule_publish(struct rule_store *s, struct flow *f, struct flow_rule *r)
 {
 	const struct flow_rule *old = atomic_exchange_explicit(&f->rule, r, memory_order_acq_rel);
 
+	/* A worker that wakes up says so and then reads the rule; we write the rule and then look who is awake. One of the two must see
+	 * the other: this pairs with the fence of rte_rcu_qsbr_thread_online. */
+	atomic_thread_fence(memory_order_seq_cst);
 	if (old == NULL)
 		return;
 	uint32_t last = (s->retired_first + s->retired_count++) % s->capacity;

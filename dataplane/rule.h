@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store of flow rules: made by the main thread, read by workers, reused when no worker can hold them any more. */
+/* The store of flow rules: made by the main thread, read by workers, reused when no worker can hold them any more. Why that is
+ * safe: decision 0041. */
 #ifndef DATAPLANE_RULE_H
 #define DATAPLANE_RULE_H
 

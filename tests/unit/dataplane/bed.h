@@ -36,20 +36,28 @@ static inline struct dp_address bed_address(const char *text, uint16_t port)
 	return a;
 }
 
-static inline void bed_pool(struct dataplane *dp, uint16_t realm, const char *ip, uint8_t interface)
-{
-	union host h = bed_host(ip);
+struct bed_size {
+	uint32_t sessions, rules;
+	uint16_t addresses, last; /* IPv4 ones of each realm, from .1 on; their highest port */
+};
 
-	if (flow_table_add(&dp->shared.flows, &h, strchr(ip, ':') != NULL ? 6 : 4, interface, BED_FIRST,
-		    BED_LAST) != 0)
-		abort();
-	(void)realm;
+static const struct bed_size bed_small = {
+	.sessions = BED_SESSIONS, .rules = 128, .addresses = 1, .last = BED_LAST
+};
+
+/* The `n`th IPv4 address of ours in a realm. */
+static inline union host bed_ours(unsigned realm, unsigned n)
+{
+	return (union host){ .byte = { 10, 0, (uint8_t)(realm + 1), (uint8_t)(n + 1) } };
 }
 
-static inline struct dataplane *bed_new(uint16_t workers)
+static inline union host bed_ours6(unsigned realm)
 {
-	static const char *const ips[2][2] = { { "10.0.1.1", "2001:db8:1::1" },
-		{ "10.0.2.1", "2001:db8:2::1" } };
+	return bed_host(realm == 0 ? "2001:db8:1::1" : "2001:db8:2::1");
+}
+
+static inline struct dataplane *bed_sized(uint16_t workers, const struct bed_size *size)
+{
 	static char *names[2] = { (char *)"outside", (char *)"inside" };
 	struct dataplane *dp = calloc(1, sizeof(*dp));
 	struct worker_shared *s = &dp->shared;
@@ -68,7 +76,7 @@ static inline struct dataplane *bed_new(uint16_t workers)
 	s->worker_count = workers;
 	bad |= next_hops_init(&dp->next_hops, 64);
 	s->next_hops = dp->next_hops.links;
-	bad |= pools_init(&dp->pools, s->rcu, 2, 4);
+	bad |= pools_init(&dp->pools, s->rcu, 2, (uint16_t)(2 * size->addresses + 2));
 	for (uint8_t i = 0; i < 2; i++) {
 		dp->config->network_interfaces[i].name = names[i];
 		dp->config->network_interfaces[i].port = names[i];
@@ -83,27 +91,42 @@ static inline struct dataplane *bed_new(uint16_t workers)
 			.name = i == 0 ? "access" : "core", .interface = i, .dscp = 46 << 2
 		};
 		for (unsigned k = 0; k < 2; k++) {
-			struct next_hop_route r = { .ip = bed_host(ips[i][k]),
+			struct next_hop_route r = { .ip = k == 0 ? bed_ours(i, 0) : bed_ours6(i),
 				.family = k == 0 ? 4 : 6,
 				.interface = i,
 				.length = k == 0 ? 24 : 64 };
 
 			bad |= next_hops_add_route(&dp->next_hops, &r);
-			bed_pool(dp, i, ips[i][k], i);
 		}
+		for (unsigned k = 0; k < size->addresses; k++) {
+			union host h = bed_ours(i, k);
+
+			bad |= flow_table_add(&s->flows, &h, 4, i, BED_FIRST, size->last);
+		}
+		union host h6 = bed_ours6(i);
+		bad |= flow_table_add(&s->flows, &h6, 6, i, BED_FIRST, BED_LAST);
 	}
 	bad |= flow_table_allocate(&s->flows);
-	for (uint8_t i = 0; i < 2; i++)
-		for (unsigned k = 0; k < 2; k++) {
-			union host h = bed_host(ips[i][k]);
+	for (uint8_t i = 0; i < 2; i++) {
+		union host h6 = bed_ours6(i);
 
-			bad |= pools_add(&dp->pools, &s->flows, i, &h, k == 0 ? 4 : 6, BED_FIRST, BED_LAST);
+		for (unsigned k = 0; k < size->addresses; k++) {
+			union host h = bed_ours(i, k);
+
+			bad |= pools_add(&dp->pools, &s->flows, i, &h, 4, BED_FIRST, size->last);
 		}
-	bad |= rule_store_init(&dp->rules, s->rcu, 128);
-	bad |= sessions_init(&dp->sessions, &dp->pools, &dp->next_hops, &dp->rules, BED_SESSIONS, workers);
+		bad |= pools_add(&dp->pools, &s->flows, i, &h6, 6, BED_FIRST, BED_LAST);
+	}
+	bad |= rule_store_init(&dp->rules, s->rcu, size->rules);
+	bad |= sessions_init(&dp->sessions, &dp->pools, &dp->next_hops, &dp->rules, size->sessions, workers);
 	if (bad != 0)
 		abort();
 	return dp;
+}
+
+static inline struct dataplane *bed_new(uint16_t workers)
+{
+	return bed_sized(workers, &bed_small);
 }
 
 static inline void bed_free(struct dataplane *dp)

@@ -65,9 +65,9 @@ static inline void wire_clear(void)
 	}
 }
 
-static inline struct dataplane *wire_bed_new(uint16_t workers)
+static inline struct dataplane *wire_bed_sized(uint16_t workers, const struct bed_size *size)
 {
-	struct dataplane *dp = bed_new(workers);
+	struct dataplane *dp = bed_sized(workers, size);
 
 	dp->shared.workers = aligned_alloc(64, workers * sizeof(struct worker));
 	memset(dp->shared.workers, 0, workers * sizeof(struct worker));
@@ -75,6 +75,11 @@ static inline struct dataplane *wire_bed_new(uint16_t workers)
 		if (worker_init(&dp->shared.workers[i], &dp->shared, i, 0) != 0)
 			abort();
 	return dp;
+}
+
+static inline struct dataplane *wire_bed_new(uint16_t workers)
+{
+	return wire_bed_sized(workers, &bed_small);
 }
 
 static inline void wire_bed_free(struct dataplane *dp)
