@@ -381,6 +381,49 @@ static void a_session_that_points_at_itself_does_not_run_for_ever(void **state)
 	wire_bed_free(c.dp);
 }
 
+/* 50,000 calls have 200,000 ports, where an address has 65,535: two addresses a realm, each with its share of them. */
+static void a_realm_has_more_ports_than_an_address(void **state)
+{
+	enum { CALLS = 50000, STEP = 97 };
+	static const struct bed_size size = {
+		.sessions = CALLS, .rules = 2 * CALLS, .addresses = 2, .last = 65535
+	};
+	static struct dp_session_reply local[CALLS];
+	unsigned first = 0;
+	struct dataplane *dp = wire_bed_sized(1, &size);
+
+	(void)state;
+	for (unsigned i = 0; i < CALLS; i++) {
+		struct dp_session_request q =
+			bed_request("10.0.1.5", 4000, "10.0.2.5", (uint16_t)(1024 + i % 60000));
+		uint64_t id;
+
+		assert_int_equal(session_create(&dp->sessions, &q, NULL, 1, &id), 0);
+		session_reply(session_find(&dp->sessions, id), &local[i]);
+		first += local[i].local[0][0].ip[3] == 1;
+	}
+	assert_in_range(first, CALLS / 2 - 1, CALLS / 2 + 1);
+	bed_learn(dp);
+	for (unsigned i = 0; i < CALLS; i += STEP) {
+		const struct dp_address *in = &local[i].local[0][0], *out = &local[i].local[0][1];
+		uint8_t f[256];
+		char to[INET_ADDRSTRLEN];
+		struct packet p;
+
+		size_t n = wire_udp(f, "10.0.1.5", 4000, inet_ntop(AF_INET, in->ip, to, sizeof(to)), in->port,
+			rtp, sizeof(rtp));
+		wire_receive(dp, 0, 0, wire_frame(0, f, n));
+		assert_int_equal(wires[1].count, 1);
+		const struct rte_mbuf *m = wires[1].kept[0];
+		packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &p);
+		assert_memory_equal(p.source.byte, out->ip, 4);
+		assert_int_equal(ntohs(p.source_port), out->port);
+		assert_int_equal(ntohs(p.dest_port), 1024 + i);
+		wire_clear();
+	}
+	wire_bed_free(dp);
+}
+
 static void a_deleted_session_relays_nothing_more(void **state)
 {
 	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
@@ -411,6 +454,7 @@ int main(void)
 		cmocka_unit_test(a_packet_on_another_worker_is_handed_to_the_flows_owner),
 		cmocka_unit_test(two_sessions_that_point_at_each_other_are_joined_inside),
 		cmocka_unit_test(a_session_that_points_at_itself_does_not_run_for_ever),
+		cmocka_unit_test(a_realm_has_more_ports_than_an_address),
 		cmocka_unit_test(a_deleted_session_relays_nothing_more),
 	};
 
