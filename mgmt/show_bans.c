@@ -14,7 +14,6 @@ static const struct column ban_columns[] = {
 	{ "packets", "DROPPED", COLUMN_NUMBER, false },
 	{ "age-seconds", "SINCE", COLUMN_SECONDS, false },
 	{ "expires-seconds", "EXPIRES IN", COLUMN_SECONDS, false },
-	{ "forced", "FORCED", COLUMN_FLAG, false },
 };
 
 static const struct column trust_columns[] = {
@@ -40,7 +39,6 @@ json_t *show_ban_row(const struct dp_ban *ban)
 	value_set(row, "packets", value_uint(ban->packets));
 	value_set(row, "age-seconds", value_uint(ban->age_us / 1000000));
 	value_set(row, "expires-seconds", expiry_value(ban->expires_us));
-	value_set(row, "forced", json_boolean((ban->flags & DP_BAN_FORCE) != 0));
 	return row;
 }
 

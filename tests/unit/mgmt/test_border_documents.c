@@ -28,18 +28,17 @@ static void a_ban_has_its_names_and_values(void **state)
 	struct dp_ban ban = { .key = { .address = { .ip = { 198, 51, 100 }, .family = 4 }, .length = 24 },
 		.age_us = 65999999,
 		.packets = 12,
-		.flags = DP_BAN_FORCE,
 		.reason = "scanner\x1b[2J" };
 
 	(void)state;
 	assert_row(show_ban_row(&ban),
 		"{\"source\":\"198.51.100.0/24\",\"reason\":\"scanner\\\\x1b[2J\",\"packets\":12,"
-		"\"age-seconds\":65,\"expires-seconds\":null,\"forced\":true}");
+		"\"age-seconds\":65,\"expires-seconds\":null}");
 	ban = (struct dp_ban){ .key = { .address = { .ip = { 198, 51, 100, 7 }, .port = 5060, .family = 4 },
 				       .length = 32 },
 		.expires_us = 1 };
 	assert_row(show_ban_row(&ban), "{\"source\":\"198.51.100.7:5060\",\"reason\":null,\"packets\":0,"
-				       "\"age-seconds\":0,\"expires-seconds\":1,\"forced\":false}");
+				       "\"age-seconds\":0,\"expires-seconds\":1}");
 }
 
 static void a_reason_that_fills_its_field_is_not_overrun(void **state)
