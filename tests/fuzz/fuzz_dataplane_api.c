@@ -7,16 +7,18 @@
 #include <rte_log.h>
 
 #include "dataplane/server.h"
+#include "platforms/base/clock.h"
 #include "platforms/base/ipc.h"
-#include "tests/unit/dataplane/bed.h"
+#include "tests/unit/dataplane/border_bed.h"
 
-enum { OPERATIONS_MAX = 64, TYPES = DP_INTERFACES + 2 };
+enum { OPERATIONS_MAX = 64, TYPES = DP_TOP_SOURCES + 2 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct dataplane *dp;
 static struct server *server;
+static uint32_t configured; /* entries of the trust table that nobody can clear */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -24,9 +26,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	rte_log_set_global_level(RTE_LOG_EMERG);
 	dp = bed_new(2);
+	border_bed_build(dp, "guard { max-bans = 1024 max-trusted = 1024 max-sources = 1024 }\n");
 	server = server_new(dp);
 	if (server == NULL)
 		abort();
+	configured = prefix_table_count(border_trust(dp->shared.border));
 	return 0;
 }
 
@@ -61,6 +65,103 @@ static void framing(const uint8_t *data, size_t size)
 	(void)ipc_packet_walk(packet, n, frame, NULL);
 }
 
+/* A source out of few, so that bans, trusts, sessions and the configuration meet. */
+static struct dp_source_key key_of(uint8_t choice)
+{
+	static const struct {
+		const char *ip;
+		uint8_t length;
+	} keys[] = { { "10.0.1.5", 32 }, { "10.0.1.0", 24 }, { "10.0.1.7", 32 }, { "192.0.2.0", 24 },
+		{ "198.51.100.1", 32 }, { "198.51.100.2", 32 }, { "198.51.100.0", 24 }, { "0.0.0.0", 0 },
+		{ "2001:db8:2::5", 128 }, { "2001:db8:2::", 64 }, { "::", 0 } };
+	unsigned i = choice % (sizeof(keys) / sizeof(keys[0]));
+	bool whole = keys[i].length == 32 || keys[i].length == 128;
+
+	return border_bed_key(keys[i].ip, keys[i].length, whole && choice >= 128 ? 5060 : 0);
+}
+
+union border_request {
+	struct dp_ban ban[3];
+	struct dp_trust trust[3];
+	struct dp_source_key key[3];
+	struct dp_table_request list;
+	struct dp_flow_request flow;
+	struct dp_page_request page;
+	struct dp_top_request top;
+};
+
+/* A valid request of the border's; returns its length. */
+static size_t border_request(uint16_t type, const uint8_t *data, union border_request *r)
+{
+	size_t count = 1 + (size_t)data[1] % 3;
+
+	*r = (union border_request){ 0 };
+	for (unsigned i = 0; i < count; i++) {
+		struct dp_source_key key = key_of((uint8_t)(data[2] + i));
+
+		if (type == DP_BAN_SET)
+			r->ban[i] = (struct dp_ban){ .key = key,
+				.expires_us = data[1],
+				.flags = data[2] & DP_BAN_FORCE,
+				.reason = "fuzz" };
+		else if (type == DP_TRUST_SET)
+			r->trust[i] = (struct dp_trust){ .key = key, .expires_us = data[1] };
+		else if (type == DP_BAN_CLEAR || type == DP_TRUST_CLEAR)
+			r->key[i] = key;
+	}
+	switch (type) {
+	case DP_BAN_SET:
+		return count * sizeof(r->ban[0]);
+	case DP_TRUST_SET:
+		return count * sizeof(r->trust[0]);
+	case DP_BAN_CLEAR:
+	case DP_TRUST_CLEAR:
+		return count * sizeof(r->key[0]);
+	case DP_FLOW_LIST:
+		r->flow = (struct dp_flow_request){ .session = data[1], .limit = data[2] };
+		return sizeof(r->flow);
+	case DP_REALMS:
+		r->page = (struct dp_page_request){ .cursor = data[1], .limit = data[2] };
+		return sizeof(r->page);
+	case DP_TOP_SOURCES:
+		r->top.limit = data[2];
+		return sizeof(r->top);
+	default:
+		r->list = (struct dp_table_request){ .cursor = data[1], .limit = data[2] };
+		if (data[1] >= 128)
+			r->list.within = key_of(data[1]);
+		return sizeof(r->list);
+	}
+}
+
+static size_t patch(const uint8_t *data, size_t size, void *body, size_t length)
+{
+	unsigned patches = data[1] % 16;
+	size_t used = 3;
+
+	for (; patches > 0 && used + 3 <= size; patches--, used += 3)
+		((uint8_t *)body)[(size_t)(data[used] << 8 | data[used + 1]) % length] = data[used + 2];
+	return used;
+}
+
+/* Clears what `list` says is there; what the configuration trusts stays. */
+static void clear_all(uint16_t list, uint16_t clear, size_t entry)
+{
+	static struct dp_source_key keys[OPERATIONS_MAX * 4];
+	const struct dp_table_request q = { .limit = OPERATIONS_MAX * 4 };
+	const struct dp_table_reply *reply;
+	const void *answer;
+
+	if (server_handle(server, NULL, list, &q, sizeof(q), &answer) < (int)sizeof(*reply))
+		abort();
+	reply = answer;
+	uint32_t count = reply->count;
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(&keys[i], (const uint8_t *)(reply + 1) + i * entry, sizeof(keys[i]));
+	for (uint32_t i = 0; i < count; i++)
+		ask(clear, &keys[i], sizeof(keys[i]));
+}
+
 /* One operation from the front of the data; returns how much it used. */
 static size_t operation(const uint8_t *data, size_t size)
 {
@@ -69,9 +170,16 @@ static size_t operation(const uint8_t *data, size_t size)
 		uint8_t blob[64];
 	} body = { .q = bed_request("10.0.1.5", 4000, "2001:db8:2::5", 5000) };
 	uint16_t type = data[0] % TYPES;
-	unsigned patches = data[1] % 16;
-	size_t used = 3, length;
+	size_t used, length;
 
+	if (type >= DP_BAN_SET) {
+		union border_request r;
+
+		length = border_request(type, data, &r);
+		used = patch(data, size, &r, length);
+		ask(type, &r, length);
+		return used;
+	}
 	const struct session *s = session_next(&dp->sessions, 0);
 	body.q.session = type == DP_SESSION_CREATE || s == NULL ? 0 : s->id;
 	body.q.streams = (uint8_t)(data[1] >> 4);
@@ -82,9 +190,7 @@ static size_t operation(const uint8_t *data, size_t size)
 									: data[2] % 40;
 	if (type == DP_SESSION_GET || type == DP_SESSION_DELETE)
 		length = sizeof(struct dp_session_id);
-	for (; patches > 0 && used + 3 <= size; patches--, used += 3)
-		((uint8_t *)&body)[(size_t)(data[used] << 8 | data[used + 1]) % sizeof(body)] =
-			data[used + 2];
+	used = patch(data, size, &body, sizeof(body));
 	ask(type, &body, length);
 	return used;
 }
@@ -109,6 +215,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	pools_count(&dp->pools, &used, &total);
 	if (used != 0 || dp->sessions.used != 0)
+		abort();
+	clear_all(DP_BAN_LIST, DP_BAN_CLEAR, sizeof(struct dp_ban));
+	clear_all(DP_TRUST_LIST, DP_TRUST_CLEAR, sizeof(struct dp_trust));
+	(void)prefix_table_expire(border_bans(dp->shared.border), clock_now_us(), 2048);
+	(void)prefix_table_expire(border_trust(dp->shared.border), clock_now_us(), 2048);
+	if (prefix_table_count(border_bans(dp->shared.border)) != 0 ||
+		prefix_table_count(border_trust(dp->shared.border)) != configured)
 		abort();
 	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < dp->next_hops.used; i++)
 		if (dp->next_hops.entry[i].references != 0)
