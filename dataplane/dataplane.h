@@ -140,7 +140,8 @@ void server_sample(struct server *server, const struct dp_sample *sample, const 
 /* watch.c: events of the workers and silent media. */
 int watch_start(struct dataplane *dp);
 void watch_stop(struct dataplane *dp);
-/* Reports the sides whose media has stayed away too long, each silence once. Returns how many. */
+/* Once a second for each session: adds to the realms' totals, arms silent sides again (relatch), reports the sides whose media has
+ * stayed away too long, each silence once. Returns how many of those. */
 unsigned watch_session(struct dataplane *dp, struct session *s, uint64_t now_us);
 /* There is a session now: events are looked for more often. */
 void watch_wake(struct watch *watch);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <rte_mempool.h>
 #include <rte_telemetry.h>
 
 #include "dataplane/client.h"
@@ -15,9 +16,14 @@
 
 enum { PATIENCE_S = 2 };
 
-enum question { ASK_INTERFACE, ASK_REALM, ASK_STATS };
+enum question { ASK_INTERFACE, ASK_REALM, ASK_STATS, ASK_MEMORY };
+
+struct memory {
+	uint64_t buffers, buffers_used, rules, rules_used, next_hops_used;
+};
 
 union answer {
+	struct memory memory;
 	struct dp_interface interface;
 	struct dp_realm realm;
 	struct dp_stats stats;
@@ -38,6 +44,18 @@ static struct {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.answered = PTHREAD_COND_INITIALIZER };
 
+static void measure(const struct dataplane *dp, struct memory *m)
+{
+	const struct rule_store *r = &dp->rules;
+
+	*m = (struct memory){ .buffers = dp->packets->size,
+		.buffers_used = rte_mempool_in_use_count(dp->packets),
+		.rules = r->capacity,
+		.rules_used = r->capacity - r->free_count - r->retired_count };
+	for (uint32_t i = NEXT_HOP_LOCAL + 1; i < dp->next_hops.used; i++)
+		m->next_hops_used += dp->next_hops.entry[i].references != 0;
+}
+
 /* Main thread. */
 static void on_wake(uv_async_t *wake)
 {
@@ -53,6 +71,9 @@ static void on_wake(uv_async_t *wake)
 			break;
 		case ASK_STATS:
 			counters_stats(desk.dp, &desk.answer.stats);
+			break;
+		case ASK_MEMORY:
+			measure(desk.dp, &desk.answer.memory);
 			break;
 		}
 		desk.pending = false;
@@ -244,6 +265,24 @@ static int tell_border(const char *command, const char *parameters, struct rte_t
 	return 0;
 }
 
+static int tell_memory(const char *command, const char *parameters, struct rte_tel_data *data)
+{
+	union answer a;
+
+	(void)command;
+	(void)parameters;
+	int status = ask(ASK_MEMORY, 0, &a);
+	if (status != 0)
+		return status;
+	rte_tel_data_start_dict(data);
+	add(data, "buffers", a.memory.buffers);
+	add(data, "buffers-used", a.memory.buffers_used);
+	add(data, "rules", a.memory.rules);
+	add(data, "rules-used", a.memory.rules_used);
+	add(data, "next-hops-used", a.memory.next_hops_used);
+	return 0;
+}
+
 int telemetry_start(struct dataplane *dp)
 {
 	static const struct {
@@ -257,6 +296,8 @@ int telemetry_start(struct dataplane *dp)
 			"Names of the network-interfaces. Parameter: one of them, for its counters" },
 		{ "/sallyport/realms", tell_realms,
 			"Names of the realms. Parameter: one of them, for its media" },
+		{ "/sallyport/memory", tell_memory,
+			"Packet buffers, rules, and next hops that somebody needs" },
 		{ "/sallyport/border", tell_border, "How full the tables of bans, trust and sources are" },
 	};
 	int status = uv_async_init(dp->daemon->loop, &desk.wake, on_wake);
