@@ -5,7 +5,7 @@ import pytest
 
 import netns
 from conftest import SBC_OUT4, Call
-from media import check_exactly_once, exchange, open_path
+from media import check_exactly_once, exchange, open_path, rtp
 from sip import sdp
 from test_dialog import no_calls_left
 
@@ -91,6 +91,69 @@ def test_fax_is_relayed_untouched(stack):
         check_exactly_once(near, far)
     call.hang_up()
     no_calls_left(stack)
+
+
+def test_floor_control_is_relayed_and_media_over_tcp_is_refused(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    near = [stack.media("phone", phone.host) for _ in range(2)]
+    far = [stack.media("pbx", pbx.host) for _ in range(2)]
+    lines = lambda port: [f"m=application {port} UDP/BFCP *", "a=floorctrl:c-s", "m=message 2855 TCP/MSRP *", "a=accept-types:text/plain"]
+    a, b, offer, ok = answered(stack, sdp(phone.host, near[0].port, extra=lines(near[1].port)), sdp(pbx.host, far[0].port, extra=lines(far[1].port)),
+                               phone, pbx)
+    for message in (offer, ok):
+        assert message.media(2)[1] == 0 and b"m=message 0 TCP/MSRP" in message.body and b"a=floorctrl:c-s" in message.body
+    for i in range(2):
+        near[i].destination, far[i].destination = ok.media(i)[:2], offer.media(i)[:2]
+        open_path(near[i], far[i])
+    for i in range(10):
+        near[1].send(b"\x20\x0b" + bytes([i]) * i)
+        far[1].send(b"\x30\x0c" + bytes([i]) * i)
+    far[1].wait(10)
+    near[1].wait(10)
+    check_exactly_once(near[1], far[1])
+    check_exactly_once(far[1], near[1])
+    assert [s["kind"] for s in stack.sbc.the_call()["media"]] == ["rtp", "other"]
+    end(stack, a, b)
+
+
+def test_who_names_a_bandwidth_gets_no_more(stack):
+    """b= in a description limits what is sent to its author, not what its author sends."""
+    phone, pbx = stack.phone(), stack.pbx()
+    near, far = stack.media("phone", phone.host), stack.media("pbx", pbx.host)
+    a, b, offer, ok = answered(stack, sdp(phone.host, near.port), sdp(pbx.host, far.port, extra=["b=AS:64"]), phone, pbx)
+    assert b"b=AS:64" in ok.body and b"b=" not in offer.body
+    near.destination, far.destination = ok.media()[:2], offer.media()[:2]
+    open_path(near, far)
+    exchange([(near, far)], 20)  # PCMU at its own pace is within it
+    assert [d["policed"] for d in stack.sbc.directions()] == [0, 0]
+    for media in (near, far):
+        for _ in range(500):  # ten seconds of speech at once
+            media.send()
+    near.wait(520)
+    shown = netns.wait_for("all counted", lambda: [d for d in [stack.sbc.directions()] if d[0]["relayed"] + d[0]["policed"] >= 522], 5)[0]
+    assert shown[0]["policed"] > 300 and shown[1]["policed"] == 0
+    far.wait(len(near.sent) - shown[0]["policed"])
+    assert stack.sbc.counters()["dataplane"]["drop-policed"] >= shown[0]["policed"]
+    end(stack, a, b)
+
+
+def test_digits_are_counted_by_the_number_that_their_receiver_chose(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    near, far = stack.media("phone", phone.host), stack.media("pbx", pbx.host)
+    a, b, offer, ok = answered(stack, sdp(phone.host, near.port), sdp(pbx.host, far.port).replace(b"101", b"97"), phone, pbx)
+    near.destination, far.destination = ok.media()[:2], offer.media()[:2]
+    open_path(near, far)
+    for media, number, digits in ((near, 97, 3), (far, 101, 2), (near, 101, 5)):
+        for digit in range(digits):
+            media.timestamp += 800
+            for i in range(4):  # RFC 4733: the same timestamp, its last packets with the E bit
+                media.sequence = (media.sequence + 1) & 0xFFFF
+                event = bytes([digit, 0x8A if i > 1 else 0x0A]) + (160 * (i + 1)).to_bytes(2, "big")
+                media.send(rtp(media.sequence, media.timestamp, media.ssrc, event, number, marker=i == 0))
+    far.wait(32)
+    near.wait(8)
+    netns.wait_for("digits counted", lambda: [d["events"] for d in stack.sbc.directions()] == [3, 2], 5)
+    end(stack, a, b)
 
 
 def test_a_pool_that_is_dry_refuses_the_next_call_and_harms_no_other(stack):
