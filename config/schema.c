@@ -163,7 +163,6 @@ static const struct config_row ip_profile_rows[] = {
 	  HELP("Is the far end behind a NAT? `auto`: when what it says and where it sends from differ.") },
 	{ .name = "latching", T(ENUM), FIELD(config_ip_profile, latching), .fallback = "latch", USED(DP | CP, DP | CP),
 	  CHOICES({ "fixed", CONFIG_LATCHING_FIXED }, { "latch", CONFIG_LATCHING_LATCH }, { "relatch", CONFIG_LATCHING_RELATCH }),
-	  .works = "fixed latch",
 	  HELP("Whence media is taken (RFC 7362). `fixed`: the signalled address; `latch`: the first valid source, then locked; "
 	       "`relatch`: again after signalling or long silence.") },
 	{ .name = "media-security", T(ENUM), FIELD(config_ip_profile, media_security), .fallback = "none", USED(DP | CP, NOT_YET),
