@@ -13,7 +13,7 @@ _Static_assert(offsetof(struct rtp_stats, first_us) == 64, "line 1: what each pa
 _Static_assert(offsetof(struct flow_rule, accept) == 64, "the rule's first line");
 _Static_assert(offsetof(struct flow, police_due) == 256 && offsetof(struct flow, reports) == 320,
 	"line 4: what a rate limit counts; line 5: RTCP");
-_Static_assert(sizeof(struct flow_rule) == 184 && sizeof(struct flow) == 384, "memory of a session");
+_Static_assert(sizeof(struct flow_rule) == 192 && sizeof(struct flow) == 384, "memory of a session");
 _Static_assert(sizeof(struct flow) % FLOW_ALIGN == 0, "whole lines");
 
 int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, uint8_t interface,

@@ -57,7 +57,7 @@ struct flow_rule {
 	struct flow_endpoint accept[FLOW_COMPONENTS]; /* signalled addresses of the arriving side */
 	struct flow_endpoint signalling; /* its signalling source; port is 0 or 1 = set */
 	struct flow_endpoint dest[FLOW_COMPONENTS]; /* signalled addresses of the other side */
-};
+} __attribute__((aligned(FLOW_ALIGN)));
 
 /* Where one component comes from and where it goes to, once learnt. owner: worker */
 struct latch {
