@@ -47,7 +47,7 @@ const struct command command_table[] = {
 	  .help = "every counter of media and signalling, with what it counts",
 	  .start = show_gathered, .show = &show_counters },
 	{ .words = "ban", .arguments = "SOURCE", .options = "[for SECONDS] [reason TEXT] [force]",
-	  .help = "drop everything from an address, a network, or one port of an address",
+	  .help = "drop what an address, a network, or one port of an address sends, except media of calls",
 	  .start = ban_set },
 	{ .words = "unban", .arguments = "SOURCE",
 	  .help = "lift a ban",
