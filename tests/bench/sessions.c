@@ -49,7 +49,9 @@ static void die(const char *what, int err)
 static void ask(struct asking *asking, dp_reply reply)
 {
 	static uint8_t blob[DP_BLOB_MAX];
-	struct dp_session_request request = { .streams = 1, .blob_length = (uint16_t)options.blob };
+	struct dp_session_request request = {
+		.owner = DP_OWNERS_MAX - 1, .streams = 1, .blob_length = (uint16_t)options.blob
+	};
 	struct dp_stream_request *stream = &request.stream[0];
 
 	stream->kind = DP_MEDIA_RTP;
