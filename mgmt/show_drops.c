@@ -29,7 +29,7 @@ static json_t *drops_document(const struct show_data *data)
 	static const char prefix[] = "drop-";
 	const struct dp_stats *stats = data->reply[SHOW_DP_STATS].body;
 	json_t *document = json_object(), *rows = json_array();
-	struct drop drop[DP_COUNTER_COUNT];
+	struct drop drop[DP_COUNTER_COUNT] = { 0 };
 	size_t count = 0;
 
 	for (unsigned i = 0; i < DP_COUNTER_COUNT && i < stats->counters; i++)

@@ -274,11 +274,11 @@ static void test_other_media_over_udp_are_relayed_untouched_and_video_is_rtp(voi
 
 static void test_what_a_side_may_send_is_what_the_other_side_wants_to_get(void **state)
 {
-	const char *const phone = SDP("IP4 192.168.1.2",
-		"m=audio 4000 RTP/AVP 0 101\r\nb=AS:64\r\na=rtpmap:101 telephone-event/8000\r\n");
-	const char *const pbx = SDP(
-		"IP4 10.0.0.5", "m=audio 6000 RTP/AVP 0 97\r\nb=AS:1000\r\nb=RS:0\r\nb=RR:0\r\na=rtpmap:97 "
-				"telephone-event/8000\r\n");
+	const char *const phone = SDP("IP4 192.168.1.2", "m=audio 4000 RTP/AVP 0 101\r\nb=AS:64\r\n"
+							 "a=rtpmap:101 telephone-event/8000\r\n");
+	const char *const pbx =
+		SDP("IP4 10.0.0.5", "m=audio 6000 RTP/AVP 0 97\r\nb=AS:1000\r\nb=RS:0\r\nb=RR:0\r\n"
+				    "a=rtpmap:97 telephone-event/8000\r\n");
 	const struct dp_session_request *create;
 
 	(void)state;
