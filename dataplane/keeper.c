@@ -314,6 +314,7 @@ static int order(const struct task *t, const int *fd, unsigned count, uint32_t *
 	struct iovec data = { (void *)(uintptr_t)t, sizeof(*t) };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 	struct answer answer;
+	ssize_t n;
 
 	if (count != 0) {
 		message.msg_control = control.space;
@@ -323,9 +324,16 @@ static int order(const struct task *t, const int *fd, unsigned count, uint32_t *
 			.cmsg_len = CMSG_LEN(count * sizeof(int)) };
 		memcpy(CMSG_DATA(&control.header), fd, count * sizeof(int));
 	}
-	if (sendmsg(keeper.fd, &message, MSG_NOSIGNAL) != sizeof(*t))
+	/* DPDK's TAP driver has the kernel send us a signal for each packet. */
+	do
+		n = sendmsg(keeper.fd, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(*t))
 		return -errno;
-	if (recv(keeper.fd, &answer, sizeof(answer), 0) != sizeof(answer)) {
+	do
+		n = recv(keeper.fd, &answer, sizeof(answer), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(answer)) {
 		/* Gone, or stuck: an answer that comes late must not be taken for the next one. */
 		(void)shutdown(keeper.fd, SHUT_RDWR);
 		return -EPIPE;

@@ -133,7 +133,13 @@ static int event(const struct nlmsghdr *h, void *arg)
 			continue;
 		uint32_t index =
 			next_hop_find(&n->dp->next_hops, (uint8_t)i, &e.ip, m->ndm_family == AF_INET ? 4 : 6);
-		if (index != NEXT_HOP_NONE)
+		if (index == NEXT_HOP_NONE)
+			continue;
+		/* Without a link the kernel forgets them all. What they were is the best guess when it is back, and they
+		 * are asked for then. */
+		if (e.mac == NULL && !n->dp->port[n->dp->shared.interface[i].port].link_up)
+			n->dp->next_hops.entry[index].stale = true;
+		else
 			next_hop_learn(&n->dp->next_hops, index, e.mac, (m->ndm_state & NUD_STALE) != 0);
 	}
 	return MNL_CB_OK;
