@@ -424,7 +424,7 @@ static int open_section(struct scan *s, const struct config_section *section, st
 		refused = true;
 	}
 	if (++s->objects > CONFIG_OBJECTS_MAX)
-		return stop(s, object, NULL, line, "is one section too many; allowed: 10000 in a file");
+		return stop(s, object, NULL, line, "is one section too many; allowed: 12000 in a file");
 	if (!refused)
 		config_object_add(s->t.load->private, object);
 	tokens_take(&s->t);

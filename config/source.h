@@ -13,7 +13,8 @@
 /* Bounds on hostile text; they are the parser's own, no installation needs others. */
 enum {
 	CONFIG_TEXT_MAX = 4 << 20, /* bytes of a file */
-	CONFIG_OBJECTS_MAX = 10000, /* sections in a file: what libConfuse compares titles of is quadratic */
+	CONFIG_OBJECTS_MAX =
+		12000, /* sections in a file, 10,000 access-controls among them; libConfuse compares titles in quadratic time */
 	CONFIG_BUCKETS = 4096, /* of the index of objects */
 	CONFIG_VALUES_MAX = 1000, /* values in one list */
 	CONFIG_VALUE_LENGTH_MAX = 4096, /* bytes of one value as written */

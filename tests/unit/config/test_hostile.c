@@ -150,7 +150,7 @@ static void too_many_sections_are_refused(void **state)
 		before = n;
 		n += (size_t)snprintf(text + n, room - n, "ip-profile p%d { }\n", i);
 	}
-	expect(text, n, "E: f:10001: ip-profile p10000: is one section too many; allowed: 10000 in a file\n");
+	expect(text, n, "E: f:12001: ip-profile p12000: is one section too many; allowed: 12000 in a file\n");
 	assert_int_equal(load(text, before, &config), 0);
 	assert_int_equal(config->ip_profiles_count, CONFIG_OBJECTS_MAX);
 	config_free(config);
