@@ -13,6 +13,7 @@
 enum {
 	CHUNK_MAX = 16, /* packets that a worker takes from a class's rate at once, .. */
 	CHUNKS_PER_SECOND = 64000, /* .. and no more than come in 1/64 ms */
+	TRUSTED_SPREAD = 4, /* lines for each trusted source: none of them finds its set full */
 	BUDGETS = BORDER_CLASSES +
 		  INTERFACES_MAX, /* classes; then the links, of which BORDER_LINK itself is not used */
 };
@@ -99,7 +100,7 @@ struct border *border_new(const struct border_config *config)
 		return NULL;
 	b->size = size;
 	b->sources[0] = source_table_new(config->max_sources);
-	b->sources[1] = source_table_new(prefix_table_capacity(config->trust));
+	b->sources[1] = source_table_new(TRUSTED_SPREAD * prefix_table_capacity(config->trust));
 	if (b->sources[0] == NULL || b->sources[1] == NULL) {
 		border_free(b);
 		return NULL;

@@ -68,8 +68,8 @@ struct border_config {
 
 struct border;
 
-/* NULL: no memory; the tables are the caller's still. Trusted sources have a table of their own, as big as `trust`: strangers
- * cannot push them out. */
+/* NULL: no memory; the tables are the caller's still. Trusted sources have a table of their own, of four times `trust`:
+ * strangers cannot push them out, and they do not push out each other. */
 struct border *border_new(const struct border_config *config);
 void border_free(struct border *b);
 
