@@ -126,7 +126,7 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 drop:
 	if (!rtcp)
 		counter_add(&f->not_relayed, 1);
-	worker_drop(w, it->m, drop);
+	worker_drop_from(w, it->m, it->interface, drop);
 }
 
 /* One for each event: its packets share a timestamp (RFC 4733 section 2.5.1.2). Which digit it was is not looked at. */
@@ -186,7 +186,7 @@ void relay_media(struct worker *w, struct item *it)
 	struct latch *l = flow_latch(f, c);
 
 	if (!measured && c == FLOW_RTCP) { /* such a stream has one port */
-		worker_drop(w, it->m, DP_COUNTER_DROP_NO_FLOW);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_NO_FLOW);
 		return;
 	}
 	bool valid =
@@ -196,17 +196,17 @@ void relay_media(struct worker *w, struct item *it)
 	if (unlikely(!latch_matches(l, &it->p.source, it->p.source_port))) {
 		/* A callee's first packets overtake its answer: before it has said where they come from, none is wrong. */
 		if (r->accept[FLOW_RTP].port == 0 && r->signalling.port == 0) {
-			worker_drop(w, it->m, DP_COUNTER_DROP_MUTED);
+			worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MUTED);
 			return;
 		}
 		if (!source_learn(w, it, c, valid)) {
-			worker_drop(w, it->m, DP_COUNTER_DROP_WRONG_SOURCE);
+			worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_WRONG_SOURCE);
 			return;
 		}
 	}
 	if (unlikely(!valid || (rtcp && !rtcp_hide(udp, it->p.payload, &w->shared->rtcp_key)))) {
 		counter_add(&f->malformed, 1);
-		worker_drop(w, it->m, DP_COUNTER_DROP_NOT_RTP);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_NOT_RTP);
 		return;
 	}
 	bool policed = unlikely(r->police_cost != 0) && over_rate(w, it);
@@ -224,7 +224,7 @@ void relay_media(struct worker *w, struct item *it)
 	if (unlikely(policed)) {
 		if (!rtcp)
 			counter_add(&f->not_relayed, 1);
-		worker_drop(w, it->m, DP_COUNTER_DROP_POLICED);
+		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_POLICED);
 		return;
 	}
 	relay_send(w, it, rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP, rtcp);
