@@ -85,13 +85,17 @@ static const struct listing_kind packets = {
 	.take = take,
 };
 
+/* `bans` NULL: not known. */
 static void print_bans(struct request *request, const json_t *bans)
 {
 	struct output *out = &request->output;
 
 	if (request->json) {
 		output_text(out, "{\"bans\": ");
-		render_json_row(out, bans);
+		if (bans != NULL)
+			render_json_row(out, bans);
+		else
+			output_text(out, "null");
 		output_text(out, ", ");
 		return;
 	}
@@ -119,6 +123,13 @@ static void list_packets(struct request *request, const json_t *bans)
 	listing_run(request, &packets, &ask, true);
 }
 
+static void list_without_bans(struct request *request, int status)
+{
+	request_remark(request, "the dataplane does not answer (%s): nothing is known about bans",
+		strerror(-status));
+	list_packets(request, NULL);
+}
+
 /* As many as one reply holds: who asks about 0.0.0.0/0 has `show bans`. */
 static void bans_replied(struct request *request, unsigned tag, int status, const void *body, size_t length)
 {
@@ -127,7 +138,7 @@ static void bans_replied(struct request *request, unsigned tag, int status, cons
 
 	(void)tag;
 	if (status != 0) {
-		request_fail_neighbour(request, NEIGHBOUR_DATAPLANE, status);
+		list_without_bans(request, status);
 		return;
 	}
 	bans = json_array();
@@ -145,5 +156,5 @@ void show_block(struct request *request)
 		return;
 	err = request_fetch(request, NEIGHBOUR_DATAPLANE, DP_BAN_LIST, &ask, sizeof(ask), 0, bans_replied);
 	if (err != 0)
-		request_fail_neighbour(request, NEIGHBOUR_DATAPLANE, err);
+		list_without_bans(request, err);
 }

@@ -206,3 +206,15 @@ def test_a_control_plane_that_restarts_gets_samples_again(stack, stranger):
         return stack.sbc.show("block", STRANGER)["packets"]
 
     assert netns.wait_for("a sample", again, 10)[0]["reason"] == "drop-banned"
+
+
+def test_what_was_dropped_is_told_without_the_dataplane(stack, stranger):
+    order(stack, "ban", STRANGER)
+    stranger.send(request(), TO_SBC)
+    samples(stack, STRANGER, lambda p: p["reason"] == "drop-banned", "a sample")
+    stack.sbc.end("dataplane")
+    netns.wait_for("mgmt without dataplane", lambda: stack.sbc.show("status")["state"] == "degraded", 5)
+    told = stack.sbc.command("show", "block", STRANGER, "--json")
+    assert told.returncode == 0 and "nothing is known about bans" in told.stderr
+    shown = json.loads(told.stdout)
+    assert shown["bans"] is None and shown["packets"][0]["reason"] == "drop-banned"
