@@ -111,8 +111,8 @@ static const struct config_row sip_config_rows[] = {
 static const struct config_row network_interface_rows[] = {
 	{ .name = "port", T(NIC_PORT), REQUIRED, PAIR(config_network_interface, port_kind, port), USED(DP, DP), RESTART,
 	  HELP("The network port: a card of our own, or a kernel interface by AF_XDP or AF_PACKET.") },
-	{ .name = "vlan", T(UINT), FIELD(config_network_interface, vlan), .fallback = "0", RANGE(0, 4094), USED(DP, NOT_YET), RESTART,
-	  .works = "0", HELP("VLAN tag; 0: untagged.") },
+	{ .name = "vlan", T(UINT), FIELD(config_network_interface, vlan), .fallback = "0", RANGE(0, 4094), USED(DP, DP), RESTART,
+	  HELP("VLAN tag; 0: untagged.") },
 	{ .name = "addresses", T(PREFIXES), REQUIRED, PAIR(config_network_interface, addresses, address_count), USED(DP, DP), RESTART,
 	  HELP("Our addresses there, each with its prefix length.") },
 	{ .name = "gateway", T(ADDRESS4), FIELD(config_network_interface, gateway), USED(DP, DP), RESTART,

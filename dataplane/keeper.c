@@ -118,12 +118,17 @@ static void undo_xdp(const struct task *t)
 
 static void undo_gro(const struct task *t)
 {
-	(void)raw_interface_offload(t->subject, false, true);
+	(void)raw_interface_offload(t->subject, RAW_OFFLOAD_GRO, true);
 }
 
 static void undo_lro(const struct task *t)
 {
-	(void)raw_interface_offload(t->subject, true, true);
+	(void)raw_interface_offload(t->subject, RAW_OFFLOAD_LRO, true);
+}
+
+static void undo_rxvlan(const struct task *t)
+{
+	(void)raw_interface_offload(t->subject, RAW_OFFLOAD_RXVLAN, true);
 }
 
 static void undo_file(const struct task *t)
@@ -151,6 +156,7 @@ static void (*const undo[])(const struct task *) = {
 	[KEEPER_XDP] = undo_xdp,
 	[KEEPER_GRO] = undo_gro,
 	[KEEPER_LRO] = undo_lro,
+	[KEEPER_RXVLAN] = undo_rxvlan,
 	[KEEPER_FILE] = undo_file,
 	[KEEPER_DIRECTORY] = undo_directory,
 };

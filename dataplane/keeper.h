@@ -18,6 +18,7 @@ enum keeper_action {
 	KEEPER_XDP, /* subject: interface */
 	KEEPER_GRO, /* subject: interface with generic receive offload */
 	KEEPER_LRO, /* subject: interface with large receive offload */
+	KEEPER_RXVLAN, /* subject: interface whose VLAN tags were taken out by the NIC */
 	KEEPER_FILE, /* subject: path to unlink */
 	KEEPER_DIRECTORY, /* subject: path; its plain files and sockets go too */
 	KEEPER_ACTIONS

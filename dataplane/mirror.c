@@ -34,10 +34,19 @@ enum {
 };
 
 /* A port's kernel interface now, and what the keeper needs to make it so again. */
-static int raw_prepare(struct port *p)
+static int raw_prepare(const struct dataplane *dp, struct port *p)
 {
 	struct raw_interface raw;
-	int status = raw_interface_read(&raw, p->config->port, p->config->port_kind == CONFIG_PORT_PACKET);
+	bool tagged = false;
+	int status;
+
+	for (size_t i = 0; i < dp->config->network_interfaces_count; i++) {
+		const struct config_network_interface *n = &dp->config->network_interfaces[i];
+
+		tagged = tagged || (n->vlan != 0 && strcmp(n->port, p->config->port) == 0);
+	}
+	status =
+		raw_interface_read(&raw, p->config->port, p->config->port_kind == CONFIG_PORT_PACKET, tagged);
 
 	if (status == 0)
 		status = raw_interface_prepare(&raw, keeper_tell);
@@ -243,7 +252,7 @@ int mirror_open_all(struct dataplane *dp)
 {
 	for (unsigned i = 0; i < dp->port_count; i++) {
 		struct port *p = &dp->port[i];
-		int status = p->ifindex != 0 ? raw_prepare(p) : 0;
+		int status = p->ifindex != 0 ? raw_prepare(dp, p) : 0;
 
 		if (status != 0)
 			return config_refuse(dp->config, "network-interface", p->config->name, "port",

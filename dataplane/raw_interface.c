@@ -131,44 +131,67 @@ static int ethtool(const char *name, uint32_t command, uint32_t *value)
 	return status;
 }
 
-int raw_interface_offload(const char *name, bool large, bool on)
-{
-	uint32_t value = on;
+/* GRO has a command of its own, the others are bits of one word. */
+static const struct {
+	enum keeper_action undo;
+	uint32_t flag;
+	const char *consequence;
+} offloads[] = {
+	[RAW_OFFLOAD_GRO] = { KEEPER_GRO, 0, "frames may come joined to longer ones, which are lost" },
+	[RAW_OFFLOAD_LRO] = { KEEPER_LRO, ETH_FLAG_LRO,
+		"frames may come joined to longer ones, which are lost" },
+	[RAW_OFFLOAD_RXVLAN] = { KEEPER_RXVLAN, ETH_FLAG_RXVLAN, "frames may come without their VLAN tag" },
+};
 
-	if (!large)
+int raw_interface_offload(const char *name, enum raw_offload offload, bool on)
+{
+	uint32_t flag = offloads[offload].flag, value = on;
+
+	if (flag == 0)
 		return ethtool(name, ETHTOOL_SGRO, &value);
 	int status = ethtool(name, ETHTOOL_GFLAGS, &value);
 	if (status != 0)
 		return status;
-	value = on ? value | ETH_FLAG_LRO : value & ~(uint32_t)ETH_FLAG_LRO;
+	value = on ? value | flag : value & ~flag;
 	return ethtool(name, ETHTOOL_SFLAGS, &value);
 }
 
-/* Frames that the kernel or the NIC has joined are longer than our buffers. Drivers that know no such thing refuse. */
-static int offloads_off(const struct raw_interface *r, remember_function remember)
+/* Drivers that know no such thing refuse to tell of it. */
+static int offload_off(const struct raw_interface *r, enum raw_offload offload, remember_function remember)
 {
-	for (unsigned large = 0; large < 2; large++) {
-		uint32_t value = 0;
+	uint32_t flag = offloads[offload].flag, value = 0;
 
-		if (ethtool(r->name, large ? ETHTOOL_GFLAGS : ETHTOOL_GGRO, &value) != 0 ||
-			(value & (large ? (uint32_t)ETH_FLAG_LRO : 1)) == 0)
-			continue;
-		int status = remember != NULL ? remember(large ? KEEPER_LRO : KEEPER_GRO, r->name, NULL) : 0;
-		if (status != 0)
-			return status;
-		status = raw_interface_offload(r->name, large, false);
-		if (status != 0)
-			log_warning("port", "frames may come joined to longer ones, which are lost",
-				LOG_TEXT("interface", r->name), LOG_ERRNO("error", status));
-	}
+	if (ethtool(r->name, flag == 0 ? ETHTOOL_GGRO : ETHTOOL_GFLAGS, &value) != 0 ||
+		(value & (flag == 0 ? 1 : flag)) == 0)
+		return 0;
+	int status = remember != NULL ? remember(offloads[offload].undo, r->name, NULL) : 0;
+	if (status != 0)
+		return status;
+	status = raw_interface_offload(r->name, offload, false);
+	if (status != 0)
+		log_warning("port", offloads[offload].consequence, LOG_TEXT("interface", r->name),
+			LOG_ERRNO("error", status));
 	return 0;
 }
 
-int raw_interface_read(struct raw_interface *r, const char *name, bool af_packet)
+static int offloads_off(const struct raw_interface *r, remember_function remember)
+{
+	const bool wanted[RAW_OFFLOADS] = { [RAW_OFFLOAD_GRO] = r->af_packet,
+		[RAW_OFFLOAD_LRO] = true,
+		[RAW_OFFLOAD_RXVLAN] = r->tagged && !r->af_packet };
+	int status = 0;
+
+	for (unsigned i = 0; status == 0 && i < RAW_OFFLOADS; i++)
+		if (wanted[i])
+			status = offload_off(r, (enum raw_offload)i, remember);
+	return status;
+}
+
+int raw_interface_read(struct raw_interface *r, const char *name, bool af_packet, bool tagged)
 {
 	struct ifreq request = { 0 };
 
-	*r = (struct raw_interface){ .af_packet = af_packet };
+	*r = (struct raw_interface){ .af_packet = af_packet, .tagged = tagged };
 	memcpy(r->name, name, strnlen(name, sizeof(r->name) - 1));
 	snprintf(r->table, sizeof(r->table), "sallyport_%u", if_nametoindex(name));
 	int status = interface_ioctl(SIOCGIFHWADDR, name, &request);
@@ -193,7 +216,7 @@ int raw_interface_prepare(const struct raw_interface *r, remember_function remem
 		status = raw_interface_sysctl("ipv6", path, "disable_ipv6", "1", remember);
 	if (status == 0 && r->af_packet)
 		status = ingress_drop(r, remember);
-	if (status == 0 && r->af_packet)
+	if (status == 0)
 		status = offloads_off(r, remember);
 	if (status == 0 && remember != NULL && (flags & IFF_UP) == 0)
 		status = remember(KEEPER_LINK_DOWN, r->name, NULL);
@@ -209,7 +232,7 @@ void raw_interface_restore(const struct raw_interface *r)
 {
 	unsigned ifindex = if_nametoindex(r->name);
 	struct raw_interface now;
-	int status = raw_interface_read(&now, r->name, r->af_packet);
+	int status = raw_interface_read(&now, r->name, r->af_packet, r->tagged);
 
 	if (status == 0 && memcmp(now.mac, r->mac, sizeof(r->mac)) != 0) {
 		status = netlink_link_address(ifindex, r->mac);

@@ -15,12 +15,12 @@ struct raw_interface {
 	char table[IFNAMSIZ + 16]; /* of nftables, where the kernel's copies of frames are dropped */
 	uint8_t mac[6];
 	uint8_t af_packet; /* the kernel sees each frame too: drop it there, and hand none over joined to a longer one */
-	uint8_t reserved;
+	uint8_t tagged; /* there are VLANs on it */
 	uint32_t mtu; /* 0: as it is */
 };
 
 /* Name and address of what is there now. -ENODEV or -errno. */
-int raw_interface_read(struct raw_interface *r, const char *name, bool af_packet);
+int raw_interface_read(struct raw_interface *r, const char *name, bool af_packet, bool tagged);
 /* No IPv6, no ingress to the kernel, no GRO; up and hearing multicast. `remember` hears of each thing before it is changed, or
  * is NULL. 0 or -errno. */
 int raw_interface_prepare(const struct raw_interface *r,
@@ -28,8 +28,15 @@ int raw_interface_prepare(const struct raw_interface *r,
 /* For an interface that has come back: address and MTU of the one before it. What its driver refuses is logged. */
 void raw_interface_restore(const struct raw_interface *r);
 
-/* ethtool's generic or large receive offload. 0 or -errno. */
-int raw_interface_offload(const char *name, bool large, bool on);
+/* What NIC or kernel may do to received frames, switched by ethtool. */
+enum raw_offload {
+	RAW_OFFLOAD_GRO, /* joins frames to longer ones than our buffers */
+	RAW_OFFLOAD_LRO,
+	RAW_OFFLOAD_RXVLAN, /* takes the tag out: XDP never sees it */
+	RAW_OFFLOADS
+};
+/* 0 or -errno. */
+int raw_interface_offload(const char *name, enum raw_offload offload, bool on);
 /* A sysctl of one interface; kernels without the protocol have no such file. */
 int raw_interface_sysctl(const char *family, const char *interface, const char *name, const char *value,
 	int (*remember)(enum keeper_action action, const char *subject, const char *value));

@@ -49,7 +49,7 @@ class Bed(Stack):
         self.disconnect()
         places = dict.fromkeys(("outside", "inside", "access", "core", "more"), "")
         places["media_manager"] = "max-sessions = 2000"
-        text = CONFIGURATION.format(directory=self.lab.directory, worker=max(os.sched_getaffinity(0)), kind=kind, **{**places, **settings})
+        text = CONFIGURATION.format(directory=self.lab.directory, worker=max(os.sched_getaffinity(0)), kind=kind, **{**places, **settings}).replace("@KIND@", kind)
         super().start(kind, lambda _: text, ("dataplane",))
         self.settings = settings
         self.api = self.connect(samples=True)

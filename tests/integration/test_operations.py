@@ -167,6 +167,39 @@ def test_what_was_changed_of_the_interface_that_came_back_is_undone_at_the_end(b
     bed.start(bed.kind)
 
 
+def features(bed):
+    text = netns.run(bed.lab.namespace("sbc"), ["ethtool", "-k", "eth1"], check=True).stdout
+    return {name: value.split()[0] for name, value in (line.strip().split(": ", 1) for line in text.splitlines()[1:])}
+
+
+def test_frames_are_not_joined_on_the_way_to_us_and_offloads_are_as_before_in_the_end(bed):
+    if bed.kind == "xdp":
+        pytest.skip("XDP comes before GRO")
+    sbc = bed.lab.namespace("sbc")
+    bed.disconnect()
+    bed.sbc.stop()
+    netns.run(sbc, ["ethtool", "-K", "eth1", "gro", "on"], check=True)
+    assert features(bed)["generic-receive-offload"] == "on"
+    bed.start(bed.kind)
+    assert features(bed)["generic-receive-offload"] == "off"
+    bed.disconnect()
+    bed.sbc.stop()
+    netns.wait_for("GRO as before", lambda: features(bed)["generic-receive-offload"] == "on", 5)
+    netns.run(sbc, ["ethtool", "-K", "eth1", "gro", "off"], check=True)
+    bed.start(bed.kind)
+
+
+def test_the_mirrors_link_local_address_is_usable(bed):
+    """It is made of the raw interface's MAC, whose own link-local address was there before: no duplicate may be seen in it."""
+    def address():
+        shown = json.loads(netns.run(bed.lab.namespace("sbc"), ["ip", "-j", "-6", "address", "show", "dev", "sp-outside"]).stdout)
+        return [a for a in shown[0]["addr_info"] if a["scope"] == "link"]
+
+    found = netns.wait_for("a link-local address", address, 5)
+    assert len(found) == 1 and "dadfailed" not in found[0] and "tentative" not in found[0]
+    bed.ping(CARRIER6, f"{found[0]['local']}%br0")
+
+
 def test_a_neighbour_that_announces_its_address_is_followed_at_once(bed):
     four = bed.stream(bed.peer(CARRIER), bed.peer(PBX))
     six = bed.stream(bed.peer(CARRIER6), bed.peer(PBX6))
