@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports: the NICs and kernel interfaces that network-interfaces name, as DPDK devices with one queue pair per worker. */
 #include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
+#include "dataplane/channels.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/fanout.h"
 #include "dataplane/keeper.h"
@@ -64,16 +63,8 @@ static unsigned any_queues(const char *name, unsigned wanted)
 /* An XDP socket serves one queue of the NIC: as many as it has channels. */
 static unsigned xdp_queues(const char *name, unsigned wanted)
 {
-	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
-	struct ifreq request = { .ifr_data = (void *)&channels };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	unsigned have = 1;
+	unsigned have = channels_count(name);
 
-	memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
-	if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &request) == 0 && channels.combined_count != 0)
-		have = channels.combined_count;
-	if (fd >= 0)
-		close(fd);
 	if (have > wanted)
 		log_warning("port",
 			"the NIC spreads packets over more channels than there are workers: "

@@ -48,8 +48,8 @@ class Bed(Stack):
         """(Re)starts the dataplane. settings: text for a place of CONFIGURATION."""
         self.disconnect()
         places = dict.fromkeys(("outside", "inside", "access", "core", "more"), "")
-        places["media_manager"] = "max-sessions = 2000"
-        text = CONFIGURATION.format(directory=self.lab.directory, worker=max(os.sched_getaffinity(0)), kind=kind, **{**places, **settings}).replace("@KIND@", kind)
+        places.update(media_manager="max-sessions = 2000", worker=max(os.sched_getaffinity(0)))
+        text = CONFIGURATION.format(directory=self.lab.directory, kind=kind, **{**places, **settings}).replace("@KIND@", kind)
         super().start(kind, lambda _: text, ("dataplane",))
         self.settings = settings
         self.api = self.connect(samples=True)
