@@ -13,12 +13,20 @@
 
 enum {
 	ALARM_INTERVAL_US = 1000000, /* the API promises at most one alarm a second */
+	EVENT_LENGTH = 4, /* RFC 4733 section 2.3 */
 	EVENT_LATE =
 		2 * 48000, /* an event so much older than the last one, in clock units, is a late packet */
 	EVENT_SEGMENT =
 		0xffff, /* RFC 4733 section 2.5.1.3: longer ones go on with a timestamp of their own */
 	HOP_LIMIT_SENT = 64,
 };
+
+/* Dropped packets are sampled for people to look at: what callers say, and the digits they press, are not for them. */
+static void media_drop(struct worker *w, struct item *it, enum dp_counter reason)
+{
+	it->m->data_len = (uint16_t)RTE_MIN(it->m->data_len, it->p.udp + UDP_HEADER + RTP_HEADER);
+	worker_drop_from(w, it->m, it->interface, reason);
+}
 
 static void event_send(
 	struct worker *w, const struct flow_rule *r, enum dp_message type, const struct packet *p)
@@ -54,10 +62,14 @@ static bool source_learn(struct worker *w, struct item *it, enum flow_component 
 	return false;
 }
 
-static void local_send(struct worker *w, struct rte_mbuf *m, const struct worker_interface *out)
+static void local_send(struct worker *w, struct item *it, const struct worker_interface *out)
 {
+	struct rte_mbuf *m = it->m;
+
 	if (w->local_count == LOCAL_MAX) {
-		worker_drop(w, m, DP_COUNTER_DROP_TX_FULL);
+		it->p.udp =
+			(uint16_t)(m->data_len - it->p.payload - UDP_HEADER); /* behind its headers of now */
+		media_drop(w, it, DP_COUNTER_DROP_TX_FULL);
 		return;
 	}
 	m->port = out->home;
@@ -119,22 +131,24 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	counter_add(&w->interface[r->out_interface].tx_packets, 1);
 	counter_add(&w->interface[r->out_interface].tx_octets, length);
 	if (unlikely(link.byte[6] == LINK_LOCAL))
-		local_send(w, it->m, out);
+		local_send(w, it, out);
 	else
 		transmit_packet(w, worker_device(&out->device), it->m, DP_COUNTER_DROP_TX_FULL);
 	return;
 drop:
 	if (!rtcp)
 		counter_add(&f->not_relayed, 1);
-	worker_drop_from(w, it->m, it->interface, drop);
+	media_drop(w, it, drop);
 }
 
 /* One for each event: its packets share a timestamp (RFC 4733 section 2.5.1.2). Which digit it was is not looked at. */
-static void event_count(struct flow_events *e, const uint8_t *rtp)
+static void event_count(struct flow_events *e, const uint8_t *rtp, size_t length)
 {
 	uint32_t timestamp = ntohl(load_u32(rtp + 4)), ssrc = load_u32(rtp + 8);
 	bool marker = (rtp[1] & 0x80) != 0;
 
+	if (rtp_payload(rtp, length) < EVENT_LENGTH)
+		return;
 	if (e->count != 0 && ssrc == e->ssrc) {
 		if (e->timestamp - timestamp < EVENT_LATE)
 			return;
@@ -186,7 +200,7 @@ void relay_media(struct worker *w, struct item *it)
 	struct latch *l = flow_latch(f, c);
 
 	if (!measured && c == FLOW_RTCP) { /* such a stream has one port */
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_NO_FLOW);
+		media_drop(w, it, DP_COUNTER_DROP_NO_FLOW);
 		return;
 	}
 	bool valid =
@@ -196,17 +210,17 @@ void relay_media(struct worker *w, struct item *it)
 	if (unlikely(!latch_matches(l, &it->p.source, it->p.source_port))) {
 		/* A callee's first packets overtake its answer: before it has said where they come from, none is wrong. */
 		if (r->accept[FLOW_RTP].port == 0 && r->signalling.port == 0) {
-			worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MUTED);
+			media_drop(w, it, DP_COUNTER_DROP_MUTED);
 			return;
 		}
 		if (!source_learn(w, it, c, valid)) {
-			worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_WRONG_SOURCE);
+			media_drop(w, it, DP_COUNTER_DROP_WRONG_SOURCE);
 			return;
 		}
 	}
 	if (unlikely(!valid || (rtcp && !rtcp_hide(udp, it->p.payload, &w->shared->rtcp_key)))) {
 		counter_add(&f->malformed, 1);
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_NOT_RTP);
+		media_drop(w, it, DP_COUNTER_DROP_NOT_RTP);
 		return;
 	}
 	bool policed = unlikely(r->police_cost != 0) && over_rate(w, it);
@@ -217,14 +231,14 @@ void relay_media(struct worker *w, struct item *it)
 	} else if (measured) {
 		rtp_measure(&f->stats, payload, it->p.payload, w->now_us);
 		if (unlikely((payload[1] | 0x80) == r->telephone_event))
-			event_count(&f->events, payload);
+			event_count(&f->events, payload, it->p.payload);
 	} else {
 		rtp_count(&f->stats, it->p.payload, w->now_us);
 	}
 	if (unlikely(policed)) {
 		if (!rtcp)
 			counter_add(&f->not_relayed, 1);
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_POLICED);
+		media_drop(w, it, DP_COUNTER_DROP_POLICED);
 		return;
 	}
 	relay_send(w, it, rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP, rtcp);

@@ -63,16 +63,22 @@ static const uint8_t static_clock[128] = {
 	[34] = CLOCK_90000,
 };
 
+/* With CSRC list and extension; more than `length` when they do not fit. */
+static inline size_t header_length(const uint8_t *packet, size_t length)
+{
+	size_t header = RTP_HEADER + (size_t)(packet[0] & 15) * 4;
+
+	if ((packet[0] & 0x10) == 0)
+		return header;
+	header += 4;
+	return length < header ? header : header + (size_t)ntohs(load_u16(packet + header - 2)) * 4;
+}
+
 bool rtp_valid(const uint8_t *payload, size_t length)
 {
 	if (length < RTP_HEADER || payload[0] >> 6 != 2)
 		return false;
-	size_t header = RTP_HEADER + (size_t)(payload[0] & 15) * 4;
-	if ((payload[0] & 0x10) != 0) {
-		if (length < header + 4)
-			return false;
-		header += 4 + (size_t)ntohs(load_u16(payload + header + 2)) * 4;
-	}
+	size_t header = header_length(payload, length);
 	if (length < header)
 		return false;
 	if ((payload[0] & 0x20) != 0) {
@@ -81,6 +87,13 @@ bool rtp_valid(const uint8_t *payload, size_t length)
 		return padding != 0 && padding <= length - header;
 	}
 	return true;
+}
+
+size_t rtp_payload(const uint8_t *packet, size_t length)
+{
+	size_t padding = (packet[0] & 0x20) != 0 ? packet[length - 1] : 0;
+
+	return length - padding - header_length(packet, length);
 }
 
 bool rtcp_valid(const uint8_t *payload, size_t length)

@@ -13,6 +13,8 @@ enum { RTP_HEADER = 12, RTCP_HEADER = 8 };
 
 /* Version 2, and header, CSRC list, extension and padding fit. */
 bool rtp_valid(const uint8_t *payload, size_t length);
+/* Octets between the header and the padding of an RTP packet that is valid. */
+size_t rtp_payload(const uint8_t *packet, size_t length);
 /* Version 2, a packet type of the RTCP range, first packet's length fits (the rest of a compound is the receiver's). */
 bool rtcp_valid(const uint8_t *payload, size_t length);
 

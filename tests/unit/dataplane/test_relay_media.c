@@ -191,6 +191,54 @@ static void a_key_held_for_long_is_one_event(void **state)
 	wire_bed_free(c.dp);
 }
 
+static void an_event_too_short_to_be_one_is_relayed_and_not_counted(void **state)
+{
+	static const struct {
+		size_t length;
+		uint8_t bytes[24];
+		unsigned events;
+	} packets[] = {
+		{ 12, { 0x80, EVENT_TYPE }, 0 },
+		{ 15, { 0x80, EVENT_TYPE }, 0 },
+		{ 16, { 0x81, EVENT_TYPE }, 0 }, /* a CSRC and nothing else */
+		{ 20, { 0xa0, EVENT_TYPE, [19] = 5 }, 0 }, /* five of these eight are padding */
+		{ 20, { 0x90, EVENT_TYPE, [15] = 1 }, 0 }, /* an extension */
+		{ 20, { 0xa0, EVENT_TYPE, [19] = 4 }, 1 },
+	};
+	struct dp_session_request q = bed_request(A, 4000, B, 5000);
+	struct call c;
+
+	(void)state;
+	q.stream[0].side[0].telephone_event = EVENT_TYPE;
+	call_open(&c, &q, 1);
+	for (unsigned i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		arrive(&c, 0, A, 4000, 0, packets[i].bytes, packets[i].length);
+		assert_sent(&c, 1, 0, B, 5000, packets[i].bytes, packets[i].length);
+		assert_int_equal(events_of(&c), packets[i].events);
+	}
+	wire_bed_free(c.dp);
+}
+
+static void a_sample_of_dropped_media_has_its_headers_and_not_what_was_said(void **state)
+{
+	static const uint8_t digit[] = { 0x80, EVENT_TYPE, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 7, 10, 0, 160 };
+	struct dp_session_request q = bed_request(A, 4000, B, 5000);
+	struct drop_sample sample;
+	struct call c;
+
+	(void)state;
+	q.stream[0].side[1].flags = DP_SIDE_MUTED;
+	call_open(&c, &q, 1);
+	arrive(&c, 0, A, 4000, 0, digit, sizeof(digit));
+	assert_dropped(&c, DP_COUNTER_DROP_MUTED);
+	assert_int_equal(
+		rte_ring_sc_dequeue_elem(c.dp->shared.workers[0].sampler.ring, &sample, sizeof(sample)), 0);
+	assert_int_equal(sample.captured, 14 + 20 + 8 + RTP_HEADER);
+	assert_int_equal(sample.length, 14 + 20 + 8 + sizeof(digit));
+	assert_int_equal(sample.interface, 0);
+	wire_bed_free(c.dp);
+}
+
 static void payload_type_0_is_voice_where_no_events_were_negotiated(void **state)
 {
 	struct dp_session_request q = bed_request(A, 4000, B, 5000);
@@ -524,6 +572,8 @@ int main(void)
 		cmocka_unit_test(strangers_packets_do_not_use_up_a_sides_rate),
 		cmocka_unit_test(an_event_counts_once_however_often_it_is_repeated),
 		cmocka_unit_test(a_key_held_for_long_is_one_event),
+		cmocka_unit_test(an_event_too_short_to_be_one_is_relayed_and_not_counted),
+		cmocka_unit_test(a_sample_of_dropped_media_has_its_headers_and_not_what_was_said),
 		cmocka_unit_test(payload_type_0_is_voice_where_no_events_were_negotiated),
 		cmocka_unit_test(reports_tell_the_far_ends_loss_and_the_round_trip_on_both_kinds_of_port),
 		cmocka_unit_test(what_a_report_cannot_know_is_not_believed),
