@@ -132,8 +132,8 @@ static bool is_configured(const struct dataplane *dp, struct prefix_key key)
 {
 	if (prefix_table_find(dp->trusted_sources, &key) != NULL)
 		return true;
-	for (uint16_t i = 0; i < dp->config->realms_count; i++) {
-		key.scope = i;
+	for (size_t i = 0; i < dp->config->realms_count; i++) {
+		key.scope = (uint16_t)i;
 		if (prefix_table_find(border_trust(dp->shared.border), &key) != NULL)
 			return true;
 	}
