@@ -9,6 +9,7 @@ import itertools
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -17,14 +18,14 @@ from bed import ACCESS4, ACCESS6, CARRIER, CARRIER6, CORE4, PBX, STRANGER, is_si
 from dataplane_api import C, COUNTERS, S, DataplaneError, host_port, key_text, source_key
 from media import check_exactly_once, exchange, open_path
 
-CLASS_RATE = 2000
+CLASS_RATE = 5000
 GUARD = (f"guard {{ untrusted-rate = 20  untrusted-burst = 40  stream-rate = 50  syn-rate = 5  untrusted-class-rate = {CLASS_RATE}"
          "  syn-class-rate = 100  link-rate = 1000  max-sources = 1024 }\n")
 BED = {"media_manager": "max-sessions = 100", "more": GUARD + """
 session-agent trunk { realm = access  address = "udp:203.0.113.100:5060" }
 access-control office   { realm = access  source = "198.51.100.0/24"  action = permit  trust = trusted }
 access-control office6  { realm = access  source = "2001:db8:51::/48"  action = permit  trust = trusted }
-access-control limited  { realm = access  source = "198.51.101.0/24"  action = permit  rate = 100 }
+access-control limited  { realm = access  source = "198.51.101.0/24"  action = permit  rate = 50 }
 access-control bad      { realm = access  source = "192.0.2.0/24"  action = deny }
 access-control bad6     { realm = access  source = "2001:db8:bad::/48"  action = deny }
 access-control better   { realm = access  source = "192.0.2.128/25"  action = permit }
@@ -75,11 +76,12 @@ class Outside:
             out[source[:2]] = out.get(source[:2], 0) + 1
 
     def passes(self, source, count=1, port=5060):
-        """All of `count` packets come to the kernel."""
-        version = 6 if ":" in source else 4
-        self.arrived(version)
-        wanted = self.send(source, count, port)
-        assert [receive(self.servers[version]) for _ in wanted] == [(p, (source, port)) for p in wanted]
+        """All of `count` packets come to the kernel, whatever else comes there meanwhile."""
+        wanted = {(payload, (source, port)) for payload in self.send(source, count, port)}
+        end = time.monotonic() + 10
+        while wanted:
+            assert time.monotonic() < end, f"{len(wanted)} of {count} packets of {source} do not arrive; {self.bed.counted()}"
+            wanted.discard(receive(self.servers[6 if ":" in source else 4]))
 
     def dropped(self, source, why, count=1, port=5060):
         """None of `count` packets comes to the kernel; all are counted by that name and by no other."""
@@ -163,7 +165,7 @@ def test_a_ban_ends_when_its_time_is_over(bed, outside):
 
     netns.wait_for("the ban's end", through, 10, interval=0.1)
     netns.wait_for("the ban leaving the list", lambda: [key_text(b.key) for b in bed.api.bans()] == [BAD[4]], 15, interval=0.1)
-    assert bed.api.stats().bans == 1
+    netns.wait_for("its place being free again", lambda: bed.api.stats().bans == 1, 15, interval=0.1)
 
 
 def test_a_ban_set_again_is_replaced(bed, outside):
@@ -294,7 +296,7 @@ def test_trust_comes_before_the_rate_of_a_source(bed, outside, version):
     outside.passes(trusted, 200)
     bed.mark()
     outside.send(stranger, 200)
-    netns.wait_for("200 packets settled", lambda: sum(bed.drops().values()) + sum(outside.arrived(version).values()) >= 100, 10)
+    netns.wait_for("most dropped", lambda: sum(bed.drops().values()) >= 100, 10)
     assert set(bed.drops()) == {"drop-source-rate"}
 
 
@@ -347,7 +349,7 @@ def test_a_rate_of_an_access_list_is_that_of_each_of_its_sources(bed, outside):
     outside.send("198.51.101.1", 1000)
     netns.wait_for("1,000 packets settled", lambda: bed.counted("drop-source-rate")["drop-source-rate"] >= 600, 10)
     outside.arrived()
-    outside.passes("198.51.101.2", 60)  # more than an untrusted source may: 100 a second of its own
+    outside.passes("198.51.101.2", 60)  # more than an untrusted source may
     assert set(bed.drops()) == {"drop-source-rate"}
 
 
@@ -411,7 +413,7 @@ def test_a_trusted_source_with_a_rate_of_its_own_is_held_to_it(bed, outside):
 
 def test_a_configured_agent_is_trusted_and_cannot_be_cleared(bed, outside):
     agents = [t for t in bed.api.trusts() if t.configured]
-    assert [host_port(t.key.address)[0] for t in agents] == [CARRIER]
+    assert {key_text(t.key) for t in agents} == {CARRIER, "198.51.100.0/24", "2001:db8:51::/48"}
     with pytest.raises(DataplaneError) as refused:
         bed.api.distrust(CARRIER)
     assert refused.value.errno == errno.EPERM
@@ -433,15 +435,17 @@ def test_a_trusted_realm_has_no_rate(bed, outside):
 
 @contextlib.contextmanager
 def flood(frames, sock):
-    """Sends these frames again and again, from a thread, until the block ends."""
+    """Sends these frames again and again, from a thread, until the block ends: 20,000 a second, which the ports' rings take."""
     stop = threading.Event()
 
     def run():
-        for frame in itertools.cycle(frames):
+        for i, frame in enumerate(itertools.cycle(frames)):
             if stop.is_set():
                 return
-            with contextlib.suppress(BlockingIOError, OSError):
+            with contextlib.suppress(OSError):
                 sock.send(frame)
+            if i % 100 == 99:
+                stop.wait(0.005)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -466,12 +470,10 @@ def test_a_flood_of_strangers_touches_neither_trusted_requests_nor_media(bed, ou
         for i in range(50):
             request = b"trusted %d" % i
             carrier.rtp.sendto(request, (ACCESS4, 5060))
-            while True:  # the part of the flood that its class may send comes too
-                data, source = receive(server)
-                if data != b"flood":
-                    break
-            assert (data, source) == (request, (CARRIER, carrier.port))
-            server.sendto(b"200 OK %d" % i, source)
+            end = time.monotonic() + 10
+            while receive(server) != (request, (CARRIER, carrier.port)):  # the part of the flood that its class may send comes too
+                assert time.monotonic() < end, f"request {i} is lost; {bed.counted()}"
+            server.sendto(b"200 OK %d" % i, (CARRIER, carrier.port))
             assert receive(carrier.rtp)[0] == b"200 OK %d" % i
     check_exactly_once(stream.near, stream.far)
     check_exactly_once(stream.far, stream.near)
@@ -577,7 +579,8 @@ def test_a_sample_shows_the_dropped_packet_as_it_came(bed, outside, version, siz
     def sampled():  # samples of this second may be used up by the test before
         nonlocal taken
         outside.sock.send(frame)
-        taken = next((s for s in bed.api.take_events("DP_EVENT_DROP_SAMPLE") if s[0].counter == C["DP_COUNTER_DROP_BANNED"]), None)
+        samples = bed.api.take_events("DP_EVENT_DROP_SAMPLE")
+        taken = next((s for s in samples if (s[0].counter, s[0].length) == (C["DP_COUNTER_DROP_BANNED"], len(frame))), None)
         return taken
 
     netns.wait_for("a sample", sampled, 10, interval=0.1)
@@ -590,11 +593,10 @@ def test_a_sample_shows_the_dropped_packet_as_it_came(bed, outside, version, siz
 
 def test_samples_are_few_however_many_are_dropped(bed, outside):
     bed.api.ban(NOBODY[4])
-    start = netns.time.monotonic()
+    start = time.monotonic()
     outside.dropped(NOBODY[4], "drop-banned", 5000)
-    bed.api.take_events("DP_EVENT_LATCHED")
     samples = [s for s in bed.api.take_events("DP_EVENT_DROP_SAMPLE") if s[0].counter == C["DP_COUNTER_DROP_BANNED"]]
-    assert len(samples) <= 20 * (int(netns.time.monotonic() - start) + 2)
+    assert len(samples) <= 20 * (int(time.monotonic() - start) + 2)
 
 
 def test_who_did_not_ask_gets_no_samples(bed, outside):

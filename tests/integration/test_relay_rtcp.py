@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """RTCP: by which port it comes and goes, and what its reports say about the far ends."""
 
+import select
 import struct
 import time
 
 import pytest
 
+import netns
 from bed import CARRIER, CARRIER6, PBX, PBX6, is_silent, receive
 from media import check_exactly_once, exchange, open_path
 
@@ -70,7 +72,12 @@ def test_rtcp_goes_where_it_was_signalled_to_when_that_is_not_the_next_port(bed)
     stream = bed.stream(near, far, far_side={"rtcp": (elsewhere.host, elsewhere.port)})
     open_path(near, far)
     report = receiver_report(near.ssrc)
-    near.rtcp.sendto(report, (stream.local[0][0], stream.local[0][1] + 1))
+
+    def arrives():  # the first one may still wait for its neighbour
+        near.rtcp.sendto(report, (stream.local[0][0], stream.local[0][1] + 1))
+        return select.select([elsewhere.rtp], [], [], 0.1)[0]
+
+    netns.wait_for("RTCP at the place that was signalled", arrives, 5)
     assert receive(elsewhere.rtp) == (report, (stream.local[1][0], stream.local[1][1] + 1))
     assert is_silent(far.rtcp)
 
