@@ -54,7 +54,7 @@ static int access_fill(struct dataplane *dp, struct prefix_table *access)
 	return status;
 }
 
-/* An agent that is named by host is trusted once its name is resolved: the control plane says so then. */
+/* An agent that is named by host has no address here; DP_TRUST_SET is for whoever resolves the name. */
 static int trust_fill(const struct dataplane *dp, struct prefix_table *trust)
 {
 	const struct config *c = dp->config;
