@@ -111,16 +111,19 @@ static inline bool prefix_is(const struct prefix_key *k, uint64_t high, uint64_t
 /* Which of a bucket's slots have the tag, as bits. */
 static inline uint32_t bucket_match(const struct bucket *b, uint16_t tag, uint32_t *passed)
 {
+	const uint64_t low_bits = 0x7fff7fff7fff7fff, each = tag * 0x0001000100010001ULL;
 	uint32_t found = 0;
 	uint64_t word = 0;
 
-	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (i % TAGS_PER_WORD == 0)
-			word = atomic_load_explicit(&b->word[i / TAGS_PER_WORD], memory_order_acquire);
-		found |= (uint32_t)((uint16_t)(word >> 16 * (i % TAGS_PER_WORD)) == tag) << i;
+	for (unsigned i = 0; i < BUCKET_WORDS; i++) {
+		word = atomic_load_explicit(&b->word[i], memory_order_acquire);
+		uint64_t other = word ^ each; /* 0 where the tag is */
+		uint64_t top = ~(((other & low_bits) + low_bits) | other | low_bits);
+
+		found |= (uint32_t)((top >> 15) * 0x0001000200040008ULL >> 48 & 15) << TAGS_PER_WORD * i;
 	}
 	*passed = (uint32_t)(word >> PASSED_SHIFT);
-	return found;
+	return found & ((1U << BUCKET_SLOTS) - 1);
 }
 
 typedef uint16_t tag_vector __attribute__((vector_size(16)));
