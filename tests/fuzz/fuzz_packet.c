@@ -1,16 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The packet path with hostile frames: whatever comes in, what goes out is well-formed, and no packet buffer is lost.
+/* The packet path with hostile frames and a border in the way: whatever comes in, what goes out is well-formed, no packet buffer
+ * is lost, and each packet is sent, mirrored or counted by a named drop, and sampled if it is dropped.
  *
- * Input: records of { flags, patches, frame }: a flag chooses raw bytes, or a valid packet of a session with bytes changed. */
+ * Input: records of { flags, patches, frame }: flags choose raw bytes, a valid packet of a session with bytes changed, or one that
+ * the border knows something of; and that time goes on. */
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/border.h"
 #include "tests/unit/dataplane/wire.h"
 
-enum { FRAME_MAX = 1600, RAW = 1, OTHER_PORT = 2, RTCP = 4, FAMILY6 = 8, ODD = 16 };
+enum {
+	FRAME_MAX = 1600,
+	RAW = 1,
+	OTHER_PORT = 2,
+	RTCP = 4,
+	FAMILY6 = 8,
+	ODD = 16,
+	STRANGER = 32,
+	LATER = 64
+};
+
+/* The first octets of a stranger's frame say who it is and what it sends. */
+enum { STRANGERS = 8 };
 
 static struct dataplane *dp;
 static uint64_t session[2];
+static const char *const stranger4[STRANGERS] = { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
+	"192.0.2.5", "198.51.100.1", "203.0.113.1", "10.0.1.5" };
+static const char *const stranger6[STRANGERS] = { "2001:db8:9::1", "2001:db8:9::2", "2001:db8:9::3",
+	"2001:db8:9::4", "2001:db8:9::5", "2001:db8:a::1", "fe80::1", "2001:db8:1::5" };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,6 +47,45 @@ static void open_sessions(void)
 		abort();
 }
 
+static void entry(struct prefix_table *t, const char *ip, uint16_t port, struct prefix_entry e)
+{
+	e.key = (struct prefix_key){ .ip = bed_host(ip),
+		.port = htons(port),
+		.scope = PREFIX_SCOPE_ANY,
+		.family = strchr(ip, ':') != NULL ? 6 : 4,
+		.length = strchr(ip, ':') != NULL ? 128 : 32 };
+	if (prefix_table_set(t, &e, NULL, 1, false, NULL) != 0)
+		abort();
+}
+
+/* Strangers: banned, banned on one port, denied, trusted, trusted on one port with a rate, and some of whom nothing is known. */
+static void open_border(void)
+{
+	struct rte_rcu_qsbr *rcu = dp->shared.rcu;
+	struct border_config c = { .bans = prefix_table_new(64, rcu),
+		.access = prefix_table_new(64, rcu),
+		.trust = prefix_table_new(64, rcu),
+		.max_sources = 32,
+		.untrusted = { { 10, 5 }, { 20, 5 }, { 5, 2 } },
+		.class = { { 50, 20 }, { 100, 20 }, { 5, 5 }, { 20, 5 } },
+		.interface = { { .realm = 0 }, { .realm = PREFIX_SCOPE_ANY, .trusted = true } } };
+
+	for (unsigned i = 0; i < 2; i++) {
+		const char *const *who = i == 0 ? stranger4 : stranger6;
+
+		entry(c.bans, who[0], 0, (struct prefix_entry){ 0 });
+		entry(c.bans, who[1], 5060,
+			(struct prefix_entry){ .expires_us = dp->shared.workers[0].now_us + 5000000 });
+		entry(c.access, who[2], 0, (struct prefix_entry){ 0 });
+		entry(c.access, who[5], 0, (struct prefix_entry){ .permit = 1, .rate = 3, .burst = 3 });
+		entry(c.trust, who[3], 0, (struct prefix_entry){ 0 });
+		entry(c.trust, who[4], 5060, (struct prefix_entry){ .rate = 4, .burst = 2 });
+	}
+	dp->shared.border = border_new(&c);
+	if (dp->shared.border == NULL)
+		abort();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -35,6 +93,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	wire_open();
 	dp = wire_bed_new(1);
 	open_sessions();
+	open_border();
 	return 0;
 }
 
@@ -76,6 +135,68 @@ static size_t build(uint8_t *f, uint8_t flags, const uint8_t *payload, size_t n)
 		body, n + 12);
 }
 
+/* To no media port; IP protocol and the octets behind the IP header are the input's. */
+static size_t build_stranger(uint8_t *f, uint8_t flags, const uint8_t *payload, size_t n)
+{
+	unsigned six = (flags & FAMILY6) != 0;
+	const char *const *who = six != 0 ? stranger6 : stranger4;
+	static const uint8_t protocols[] = { 17, 17, 6, 6, 1, 58, 44, 50 };
+	uint8_t chosen = n != 0 ? payload[0] : 0, body[64] = { 0 };
+	uint8_t *ip = f + 14;
+
+	if (n > 1)
+		memcpy(body, payload + 1, n - 1);
+	size_t length = wire_udp(f, who[chosen % STRANGERS], (flags & ODD) != 0 ? 5060 : 5061,
+		six != 0 ? "2001:db8:1::77" : "10.0.1.77", 5060, body, sizeof(body));
+	uint8_t protocol = protocols[chosen / STRANGERS % sizeof(protocols)];
+	if (protocol != 17)
+		memcpy(ip + (six != 0 ? IPV6_HEADER : IPV4_HEADER), body, sizeof(body));
+	ip[six != 0 ? 6 : 9] = protocol;
+	if (six != 0) {
+		ip[7] = (chosen & 64) != 0 ? 255 : 64;
+		return length;
+	}
+	store_u16(ip + 6, htons((chosen & 64) != 0 ? 0x2000 : (chosen & 128) != 0 ? 0x0004 : 0));
+	store_u16(ip + 10, 0);
+	store_u16(ip + 10, (uint16_t)~checksum_fold(checksum_sum(ip, IPV4_HEADER)));
+	return length;
+}
+
+/* What a packet may come to. Handed over to itself it is not. */
+static uint64_t fates(const struct worker *w)
+{
+	uint64_t n = w->counter[DP_COUNTER_MEDIA_RELAYED] + w->counter[DP_COUNTER_MIRROR_IN];
+
+	for (int c = 0; c < DP_COUNTER_COUNT; c++)
+		if (strncmp(dp_counter_name((enum dp_counter)c), "drop-", 5) == 0)
+			n += w->counter[c];
+	return n;
+}
+
+static void receive(unsigned port, const uint8_t *f, size_t n)
+{
+	struct worker *w = &dp->shared.workers[0];
+	uint64_t before = fates(w), mirrored = w->counter[DP_COUNTER_MIRROR_IN];
+
+	wire_receive(dp, 0, port, wire_frame((uint16_t)port, f, n));
+	if (fates(w) != before + 1)
+		abort();
+	if (wires[2].count + wires[3].count != w->counter[DP_COUNTER_MIRROR_IN] - mirrored)
+		abort();
+	check_sent(0);
+	check_sent(1);
+	wire_clear();
+}
+
+static void check_samples(void)
+{
+	struct drop_sample s;
+
+	while (rte_ring_sc_dequeue_elem(dp->shared.workers[0].sampler.ring, &s, sizeof(s)) == 0)
+		if (s.captured > DP_SAMPLE_MAX || s.captured > s.length || s.counter >= DP_COUNTER_COUNT)
+			abort();
+}
+
 static void one(const uint8_t *data, size_t size)
 {
 	uint8_t f[FRAME_MAX];
@@ -93,7 +214,8 @@ static void one(const uint8_t *data, size_t size)
 		const uint8_t *payload = data;
 		size_t skip = size < 32 ? size : 32;
 
-		n = build(f, flags, payload, skip);
+		n = (flags & STRANGER) != 0 ? build_stranger(f, flags, payload, skip)
+					    : build(f, flags, payload, skip);
 		data += skip;
 		size -= skip;
 		for (; patches > 0 && size >= 2; patches--, data += 2, size -= 2)
@@ -102,10 +224,9 @@ static void one(const uint8_t *data, size_t size)
 			n = n * data[0] / 255; /* cut */
 	}
 	unsigned port = (flags & OTHER_PORT) != 0;
-	wire_receive(dp, 0, port, wire_frame((uint16_t)port, f, n));
-	check_sent(0);
-	check_sent(1);
-	wire_clear();
+	if ((flags & LATER) != 0)
+		dp->shared.workers[0].now_us += 50000;
+	receive(port, f, n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -125,6 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	while (rte_ring_sc_dequeue_elem(dp->shared.workers[0].events, &e, sizeof(e)) == 0)
 		continue;
+	check_samples();
 	if (rte_mempool_in_use_count(wire_pool) != 0)
 		abort();
 	return 0;
