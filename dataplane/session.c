@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/latch.h"
 #include "dataplane/police.h"
 
 enum { SLOT_BITS = 24, SLOT_NONE = 0xffffffff };
@@ -287,6 +288,23 @@ static void flow_expect(struct flow *f, const struct flow_rule *r)
 	f->rtp.epoch_out = f->rtcp.epoch_out = (uint16_t)(r->epoch_out - 1);
 }
 
+/* A side that gets another port pair goes on to send to where the other side was learnt to be: that one has no reason to be learnt
+ * anew. If it has moved as well, its epoch says so. */
+static void flow_follow(struct flow *f, const struct flow *before)
+{
+	struct latch latch[FLOW_COMPONENTS];
+
+	flow_read_latches(before, &latch[FLOW_RTP], &latch[FLOW_RTCP]);
+	for (unsigned c = 0; c < FLOW_COMPONENTS; c++) {
+		struct latch *l = flow_latch(f, (enum flow_component)c);
+
+		l->dest = latch[c].dest;
+		l->dest_port = latch[c].dest_port;
+		l->next_hop = latch[c].next_hop;
+		l->epoch_out = latch[c].epoch_out;
+	}
+}
+
 /* Withdraws what a stream's side held, except a pair that lives on in the plan. */
 static void side_release(struct sessions *t, struct session_side *s, const struct session_side *successor)
 {
@@ -311,8 +329,11 @@ static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
 		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++) {
 			t->realm[s->stream[i].side[k].realm].streams++;
 			rule_fill(t, s, &s->stream[i], i, k, p->rule[i][k]);
-			if (p->taken[i][k])
-				flow_expect(s->stream[i].side[k].flow, p->rule[i][k]);
+			if (!p->taken[i][k])
+				continue;
+			flow_expect(s->stream[i].side[k].flow, p->rule[i][k]);
+			if (i < old_streams && old[i].kind != DP_MEDIA_NONE)
+				flow_follow(s->stream[i].side[k].flow, old[i].side[k].flow);
 		}
 	for (unsigned i = 0; i < p->streams; i++)
 		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++)

@@ -478,6 +478,26 @@ static void a_signalling_event_lets_a_relatching_side_move_at_once(void **state)
 	wire_bed_free(c.dp);
 }
 
+static void a_side_that_moves_to_other_ports_goes_on_to_reach_the_learnt_one(void **state)
+{
+	struct call c;
+
+	(void)state;
+	relatch_open(&c, DP_LATCHING_LATCH);
+	arrive(&c, 0, "10.0.1.99", 7005, 1, rtcp, sizeof(rtcp));
+	assert_sent(&c, 1, 1, B, 5001, rtcp, sizeof(rtcp));
+	c.q.stream[0].side[1].family = 6; /* the call goes to a peer with IPv6 */
+	c.q.stream[0].side[1].rtp = bed_address("2001:db8:2::5", 5000);
+	call_update(&c);
+	arrive(&c, 1, "2001:db8:2::5", 5000, 0, rtp, sizeof(rtp));
+	assert_sent(&c, 0, 0, "10.0.1.99", 7000, rtp, sizeof(rtp));
+	arrive(&c, 1, "2001:db8:2::5", 5001, 1, rtcp, sizeof(rtcp));
+	assert_sent(&c, 0, 1, "10.0.1.99", 7005, rtcp, sizeof(rtcp));
+	arrive(&c, 0, "10.0.1.99", 7000, 0, rtp, sizeof(rtp));
+	assert_sent(&c, 1, 0, "2001:db8:2::5", 5000, rtp, sizeof(rtp));
+	wire_bed_free(c.dp);
+}
+
 static void both_sides_behind_one_nat_are_told_apart_by_their_ports(void **state)
 {
 	struct dp_session_request q = bed_request("192.168.1.2", 4000, "192.168.1.3", 4000);
@@ -582,6 +602,7 @@ int main(void)
 		cmocka_unit_test(the_old_source_wins_if_it_speaks_again_first),
 		cmocka_unit_test(a_side_that_only_latches_stays_locked_however_long_it_is_silent),
 		cmocka_unit_test(a_signalling_event_lets_a_relatching_side_move_at_once),
+		cmocka_unit_test(a_side_that_moves_to_other_ports_goes_on_to_reach_the_learnt_one),
 		cmocka_unit_test(both_sides_behind_one_nat_are_told_apart_by_their_ports),
 		cmocka_unit_test(hold_is_silent_without_a_report_and_media_goes_on_afterwards),
 		cmocka_unit_test(wrap_late_twice_and_another_source_all_pass_and_are_named),
