@@ -9,6 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { SAMPLES_MAX = 32 /* of one input */ };
+
 static struct block_store *store;
 static struct cp_block listed[CP_BLOCK_PAGE];
 
@@ -80,20 +82,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 16)
 		return 0;
-	store = block_new();
+	/* One for all inputs: what is read of a packet does not depend on those before it. */
 	if (store == NULL)
-		return 0;
-	while (size >= 16) {
+		store = block_new();
+	require(store != NULL);
+	for (unsigned samples = 0; size >= 16 && samples < SAMPLES_MAX; samples++) {
 		size_t used = add_one(data, size, &source);
 
 		data += used;
 		size -= used;
 	}
 	check_list(&source, 7, BLOCK_PER_SOURCE);
-	require(prefix_parse(SPAN("0.0.0.0/0"), &all) == 0);
-	check_list(&all, CP_BLOCK_PAGE, (size_t)BLOCK_SETS * BLOCK_SET_SAMPLES);
-	require(prefix_parse(SPAN("::/0"), &all) == 0);
-	check_list(&all, CP_BLOCK_PAGE, (size_t)BLOCK_SETS * BLOCK_SET_SAMPLES);
-	block_free(store);
+	if (data[-1] % 64 == 0) {
+		require(prefix_parse(SPAN("0.0.0.0/0"), &all) == 0);
+		check_list(&all, CP_BLOCK_PAGE, (size_t)BLOCK_SETS * BLOCK_SET_SAMPLES);
+	}
 	return 0;
 }
