@@ -50,7 +50,7 @@ static void handover(struct worker *w, struct item *it)
 	struct worker *owner = &w->shared->workers[it->rule->worker];
 
 	if (rte_ring_mp_enqueue(owner->handover, it->m) != 0)
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_HANDOVER_FULL);
+		media_drop(w, it, DP_COUNTER_DROP_HANDOVER_FULL);
 }
 
 /* A packet that is no media, if it is whole, is left to the border: returns how many of those there are now. */
@@ -61,11 +61,11 @@ static unsigned dispatch(struct worker *w, struct item *it, struct item **strang
 	else if (it->flow == NULL)
 		strangers[n++] = it;
 	else if (it->p.class == PACKET_FRAGMENT)
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_FRAGMENT);
+		media_drop(w, it, DP_COUNTER_DROP_FRAGMENT);
 	else if (it->p.class == PACKET_EXTENDED)
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MALFORMED);
+		media_drop(w, it, DP_COUNTER_DROP_MALFORMED);
 	else if (it->rule == NULL)
-		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_NO_FLOW);
+		media_drop(w, it, DP_COUNTER_DROP_NO_FLOW);
 	else if (it->rule->worker != w->index)
 		handover(w, it);
 	else

@@ -21,13 +21,6 @@ enum {
 	HOP_LIMIT_SENT = 64,
 };
 
-/* Dropped packets are sampled for people to look at: what callers say, and the digits they press, are not for them. */
-static void media_drop(struct worker *w, struct item *it, enum dp_counter reason)
-{
-	it->m->data_len = (uint16_t)RTE_MIN(it->m->data_len, it->p.udp + UDP_HEADER + RTP_HEADER);
-	worker_drop_from(w, it->m, it->interface, reason);
-}
-
 static void event_send(
 	struct worker *w, const struct flow_rule *r, enum dp_message type, const struct packet *p)
 {

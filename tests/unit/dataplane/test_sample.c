@@ -118,6 +118,8 @@ static void every_drop_on_the_way_in_is_sampled_with_its_interface(void **state)
 	assert_true(fetch(w, &s));
 	assert_int_equal(s.counter, DP_COUNTER_DROP_NO_FLOW);
 	assert_int_equal(s.interface, 1);
+	assert_int_equal(s.length, 62);
+	assert_int_equal(s.captured, 54); /* the headers: what was said is nobody's business */
 	assert_memory_equal(s.octets, f, s.captured);
 	wire_receive(dp, 0, 1, wire_frame(1, f, 20));
 	assert_true(fetch(w, &s));
