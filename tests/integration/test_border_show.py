@@ -12,6 +12,7 @@ from sip import compose, token
 
 TO_SBC = (SBC_OUT4, 5060)
 STRANGER = "203.0.113.101"
+FLOODS = True
 
 KEYS = {
     ("realms",): ("realms", "name interface trusted pools ports-used ports-total streams packets octets relayed lost wrong-source malformed policed events"),

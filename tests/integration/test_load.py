@@ -10,6 +10,8 @@ from sip import sdp
 
 pytestmark = pytest.mark.parametrize("module_stack", ["packet", "xdp"], indirect=True, scope="module")
 
+# Its phones call faster than a stranger may by default.
+GUARD = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\n"
 CALLS = 200
 PACKETS = 75  # per call and direction
 

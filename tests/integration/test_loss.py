@@ -14,6 +14,8 @@ from sip import Dialog, sdp, token
 
 HERE = pathlib.Path(__file__).resolve().parent
 CALLS = 30
+# All of them and their repetitions come from one stranger's address.
+GUARD = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\n"
 
 
 class Callee:

@@ -9,6 +9,8 @@ from media import check_exactly_once, exchange, open_path, rtp
 from sip import sdp
 from test_dialog import no_calls_left
 
+# Its phones call faster than a stranger may by default.
+GUARD = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\n"
 TO_SBC = (SBC_OUT4, 5060)
 
 
