@@ -14,7 +14,7 @@ SAN ?=
 ifeq ($(SAN),asan)
   SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(SAN),tsan)
-  # TSan does not model fences; gcc warns of it. The one there is, is the latch's: one writer, readers that retry.
+  # TSan does not model fences; gcc warns of it. Those there are: docs/decisions/0041-rules-under-rcu.md.
   SANFLAGS = -fsanitize=thread -fno-omit-frame-pointer $(if $(findstring gcc,$(CC)),-Wno-tsan)
 else ifeq ($(SAN),cov)
   SANFLAGS = --coverage
