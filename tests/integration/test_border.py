@@ -603,8 +603,8 @@ def test_who_did_not_ask_gets_no_samples(bed, outside):
     other = bed.connect(owner=2)
     bed.closing.append(other)
     bed.api.ban(NOBODY[4])
-    outside.dropped(NOBODY[4], "drop-banned", 20)
-    bed.api.event("DP_EVENT_DROP_SAMPLE")
+    sampled = lambda: outside.send(NOBODY[4]) and bed.api.take_events("DP_EVENT_DROP_SAMPLE")
+    netns.wait_for("a sample for who asked", sampled, 10, interval=0.1)
     assert other.take_events("DP_EVENT_DROP_SAMPLE") == []
 
 
