@@ -6,6 +6,8 @@
 
 #include "dataplane/prefix_slots.h"
 
+enum { FILTER_WORTH = 3 /* kinds of keys */ };
+
 /* The questions of a burst that have no answer yet. */
 struct matching {
 	const struct prefix_query *query;
@@ -13,12 +15,14 @@ struct matching {
 	uint64_t now_us;
 	unsigned open; /* how many */
 	uint8_t which[PREFIX_BURST + 1];
+	uint8_t kinds[PREFIX_BURST]; /* what the filter says of a question; all bits: it was not asked */
 };
 
 /* One kind of key. */
 struct kind {
 	uint64_t mask[2]; /* of both halves of an address, as it lies in memory */
 	uint8_t family, length;
+	uint8_t bit; /* in the filter; 0 = it does not know */
 	bool scoped, port;
 };
 
@@ -40,6 +44,7 @@ static uint64_t swap_mask(unsigned bits)
 static void kind_length(struct kind *k, unsigned length)
 {
 	k->length = (uint8_t)length;
+	k->bit = prefix_filter_bit(k->family, k->length, k->port);
 	k->mask[0] = swap_mask(length < 64 ? length : 64);
 	k->mask[1] = swap_mask(length < 64 ? 0 : length - 64);
 }
@@ -78,18 +83,31 @@ static const struct prefix_entry *verify(
 	return NULL;
 }
 
-static unsigned ask(
-	const struct prefix_table *t, const struct matching *m, const struct kind *k, struct probe *p)
+/* The open questions for which the filter has the kind. Without a branch: which have is as good as random. */
+static unsigned choose(const struct matching *m, const struct kind *k, uint8_t *chosen)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->open; i++) {
-		const struct prefix_query *q = &m->query[m->which[i]];
+		chosen[n] = m->which[i];
+		n += (k->bit & ~m->kinds[m->which[i]]) == 0;
+	}
+	return n;
+}
+
+static unsigned ask(
+	const struct prefix_table *t, const struct matching *m, const struct kind *k, struct probe *p)
+{
+	uint8_t chosen[PREFIX_BURST + 1];
+	unsigned candidates = choose(m, k, chosen), n = 0;
+
+	for (unsigned i = 0; i < candidates; i++) {
+		const struct prefix_query *q = &m->query[chosen[i]];
 
 		if ((k->port && q->port == 0) || (k->scoped && q->scope == PREFIX_SCOPE_ANY))
 			continue;
 		struct masked key = masked_key(k, q);
-		p[n].which = m->which[i];
+		p[n].which = chosen[i];
 		p[n].hash = prefix_hash(t, key.high, key.low, key.rest);
 		rte_prefetch0(&t->buckets[p[n].hash & t->bucket_mask]);
 		n++;
@@ -168,11 +186,30 @@ static void match_both(
 	}
 }
 
+/* Where there are few kinds it would cost more than it saves. */
+static void filter_ask(
+	const struct prefix_table *t, struct matching *m, const struct kinds *there, uint8_t family)
+{
+	uint64_t place[PREFIX_BURST];
+
+	if (atomic_load_explicit(&there->count, memory_order_relaxed) < FILTER_WORTH) {
+		memset(m->kinds, UINT8_MAX, sizeof(m->kinds));
+		return;
+	}
+	for (unsigned i = 0; i < m->open; i++) {
+		place[i] = prefix_filter_place(t, m->query[m->which[i]].ip.half[0], family);
+		rte_prefetch0((const void *)&t->filter[place[i]]);
+	}
+	for (unsigned i = 0; i < m->open; i++)
+		m->kinds[m->which[i]] = atomic_load_explicit(&t->filter[place[i]], memory_order_acquire);
+}
+
 static void match_family(const struct prefix_table *t, struct matching *m, uint8_t family)
 {
 	const struct kinds *there = &t->kinds[family == 6];
 	struct kind k = { .family = family, .port = true };
 
+	filter_ask(t, m, there, family);
 	kind_length(&k, prefix_whole(family));
 	match_both(t, m, &k, atomic_load_explicit(&there->port[1], memory_order_relaxed),
 		atomic_load_explicit(&there->port[0], memory_order_relaxed));

@@ -6,7 +6,10 @@
  * of tags, most of what is asked comes from the second level cache. What does not fit goes to the next bucket, and each bucket
  * that was passed counts it, so that a reader knows how far to go. An entry never changes its slot; writes are ordered such that
  * a reader who sees a tag sees the index, and who sees the index sees the entry. Slots are given to others at once, the memory
- * of an entry only after a grace period: a reader always verifies the key, and what it verifies is whole. */
+ * of an entry only after a grace period: a reader always verifies the key, and what it verifies is whole.
+ *
+ * Each kind of key (ports, a length) costs a bucket. Where there are many, a filter of at most 1 MiB says first which of them
+ * there can be near an address. */
 #ifndef DATAPLANE_PREFIX_SLOTS_H
 #define DATAPLANE_PREFIX_SLOTS_H
 
@@ -23,6 +26,10 @@ enum {
 	BUCKETS_PASSED_MAX = 16, /* how far from its own bucket an entry may be */
 	LENGTHS = 129, /* of prefixes: 0..128 */
 	LENGTH_WORDS = (LENGTHS + 63) / 64,
+	FILTER_KINDS = 8, /* bits of a place in the filter */
+	FILTER_FROM_4 = 20, /* lengths of prefixes that the filter knows begin here */
+	FILTER_FROM_6 = 48,
+	FILTER_PLACES_MAX = 1 << 20,
 	RETIRED_MAX = 1024, /* entries that wait for workers to pass */
 };
 
@@ -43,6 +50,7 @@ struct prefix_line {
 struct kinds {
 	_Atomic uint64_t length[2][LENGTH_WORDS]; /* [of a scope][..]: bit `length` */
 	atomic_bool port[2]; /* [of a scope] */
+	atomic_uint count; /* of all these */
 };
 
 struct prefix_record;
@@ -53,6 +61,9 @@ struct prefix_table {
 	struct bucket_entries *entries; /* of each bucket */
 	uint64_t bucket_mask;
 	struct prefix_line *lines;
+	_Atomic uint8_t
+		*filter; /* by the hash of the first bits of an address: which kinds of keys begin so */
+	uint64_t filter_mask;
 	uint64_t secret[4];
 
 	struct kinds kinds[2]; /* IPv4, IPv6; written by main, read by workers */
@@ -60,6 +71,7 @@ struct prefix_table {
 	/* owner: main thread */
 	uint32_t kind_count[2][2][LENGTHS + 1]; /* [family][of a scope][length; LENGTHS = ports] */
 	struct rte_rcu_qsbr *rcu;
+	uint16_t (*filter_count)[FILTER_KINDS]; /* for each bit; UINT16_MAX stays */
 	struct prefix_record *records;
 	uint32_t *hosts; /* heads of the chains of whole hosts and their ports */
 	uint64_t host_mask;
@@ -81,6 +93,24 @@ static inline uint64_t prefix_fold(uint64_t a, uint64_t b)
 	unsigned __int128 product = (unsigned __int128)a * b;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* The place of an address in the filter, from its upper half in memory order. */
+static inline uint64_t prefix_filter_place(const struct prefix_table *t, uint64_t high, uint8_t family)
+{
+	uint64_t first = __builtin_bswap64(~0ULL << (64 - (family == 4 ? FILTER_FROM_4 : FILTER_FROM_6)));
+
+	return prefix_fold((high & first) ^ t->secret[0], t->secret[3]) & t->filter_mask;
+}
+
+/* Which bit a kind of keys has; 0: it is too wide for the filter and always asked for. */
+static inline uint8_t prefix_filter_bit(uint8_t family, uint8_t length, bool port)
+{
+	if (length < (family == 4 ? FILTER_FROM_4 : FILTER_FROM_6))
+		return 0;
+	if (length == (family == 4 ? 32 : 128))
+		return port ? 2 : 1;
+	return (uint8_t)(4U << length / 2 % (FILTER_KINDS - 2));
 }
 
 /* Port, scope, family and length of a key as one word. */

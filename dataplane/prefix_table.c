@@ -3,6 +3,7 @@
 #include "dataplane/prefix_table.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "dataplane/prefix_slots.h"
@@ -44,6 +45,13 @@ static size_t records_size(uint32_t capacity)
 	return ((size_t)capacity + 1) * sizeof(struct prefix_record);
 }
 
+static uint64_t filter_places(uint32_t capacity)
+{
+	uint64_t n = power_of_two(capacity);
+
+	return n < FILTER_PLACES_MAX ? n : FILTER_PLACES_MAX;
+}
+
 struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rcu)
 {
 	struct prefix_table *t = table_memory_new(sizeof(*t));
@@ -53,6 +61,7 @@ struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rc
 	t->rcu = rcu;
 	t->capacity = capacity;
 	t->bucket_mask = power_of_two(capacity / BUCKET_LOAD) - 1;
+	t->filter_mask = filter_places(capacity) - 1;
 	t->host_mask = power_of_two(capacity / 2) - 1;
 	for (unsigned i = 0; i < 4; i++)
 		t->secret[i] = random_u64();
@@ -60,9 +69,11 @@ struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rc
 	t->entries = table_memory_new((t->bucket_mask + 1) * sizeof(*t->entries));
 	t->lines = table_memory_new(lines_size(capacity));
 	t->records = table_memory_new(records_size(capacity));
+	t->filter = table_memory_new((t->filter_mask + 1) * sizeof(*t->filter));
+	t->filter_count = table_memory_new((t->filter_mask + 1) * sizeof(*t->filter_count));
 	t->hosts = table_memory_new((t->host_mask + 1) * sizeof(*t->hosts));
 	if (t->buckets == NULL || t->entries == NULL || t->lines == NULL || t->records == NULL ||
-		t->hosts == NULL) {
+		t->hosts == NULL || t->filter == NULL || t->filter_count == NULL) {
 		prefix_table_free(t);
 		return NULL;
 	}
@@ -77,6 +88,8 @@ void prefix_table_free(struct prefix_table *t)
 	table_memory_free(t->entries, (t->bucket_mask + 1) * sizeof(*t->entries));
 	table_memory_free(t->lines, lines_size(t->capacity));
 	table_memory_free(t->records, records_size(t->capacity));
+	table_memory_free((void *)t->filter, (t->filter_mask + 1) * sizeof(*t->filter));
+	table_memory_free(t->filter_count, (t->filter_mask + 1) * sizeof(*t->filter_count));
 	table_memory_free(t->hosts, (t->host_mask + 1) * sizeof(*t->hosts));
 	table_memory_free(t, sizeof(*t));
 }
@@ -234,9 +247,27 @@ static void place_publish(
 	tag_store(&t->buckets[p->at], p->slot, prefix_tag(key_hash(t, k)));
 }
 
+/* A count that has reached its end is no longer known: its bit stays. */
+static void filter_change(struct prefix_table *t, const struct prefix_key *k, bool add)
+{
+	uint8_t bit = prefix_filter_bit(k->family, k->length, k->port != 0);
+
+	if (bit == 0)
+		return;
+	uint64_t place = prefix_filter_place(t, k->ip.half[0], k->family);
+	uint16_t *count = &t->filter_count[place][__builtin_ctz(bit)];
+	if (*count == UINT16_MAX)
+		return;
+	*count = (uint16_t)(add ? *count + 1 : *count - 1);
+	uint8_t bits = atomic_load_explicit(&t->filter[place], memory_order_relaxed);
+	bits = (uint8_t)(*count != 0 ? bits | bit : bits & ~bit);
+	atomic_store_explicit(&t->filter[place], bits, memory_order_release);
+}
+
 /* Kinds of keys: workers ask for a kind from before its first entry comes until after its last went. */
 static void kind_count(struct prefix_table *t, const struct prefix_key *k, bool add)
 {
+	filter_change(t, k, add);
 	bool scoped = k->scope != PREFIX_SCOPE_ANY;
 	unsigned which = k->port != 0 ? LENGTHS : k->length;
 	uint32_t *count = &t->kind_count[k->family == 6][scoped][which];
@@ -245,6 +276,7 @@ static void kind_count(struct prefix_table *t, const struct prefix_key *k, bool 
 	*count += add ? 1 : UINT32_MAX;
 	if (*count > 1 || (*count == 1 && !add))
 		return;
+	atomic_fetch_add_explicit(&kinds->count, add ? 1U : UINT_MAX, memory_order_relaxed);
 	if (k->port != 0)
 		atomic_store_explicit(&kinds->port[scoped], add, memory_order_release);
 	else if (add)

@@ -89,7 +89,7 @@ static struct prefix_entry about(const char *ip, uint8_t length, uint16_t port, 
 
 static void add(struct gate *g, struct prefix_table *t, struct prefix_entry e)
 {
-	assert_int_equal(prefix_table_set(t, &e, NULL, g->w->now_us, false, NULL), 0);
+	assert_int_equal(prefix_table_set(t, &e, NULL, NOW, false, NULL), 0);
 }
 
 static void ban(struct gate *g, const char *ip, uint8_t length, uint16_t port)
