@@ -79,7 +79,8 @@ enum dp_latching {
 	DP_LATCHING_FIXED = 0, /* only the signalled address and port may send */
 	DP_LATCHING_LATCH =
 		1, /* the first valid packet from the signalled or the signalling address; then locked */
-	DP_LATCHING_RELATCH = 2,
+	DP_LATCHING_RELATCH =
+		2, /* the same, once more after each update and each silence of relatch-silence */
 };
 
 enum dp_side_flag {
@@ -131,7 +132,7 @@ struct dp_session_reply {
 };
 
 /* What arrived from one side on one stream, measured without RTCP (RFC 3550 appendix A). Times: microseconds since the
- * session was created; 0 = never. */
+ * session was created; 0 = never. What is policed has arrived: it is in `packets`, not in `relayed`, and not lost. */
 struct dp_counters {
 	uint64_t packets, octets; /* valid RTP (or OTHER) from the accepted source; octets of UDP payload */
 	uint64_t relayed; /* of these, sent on to the other side */
