@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from bed import CARRIER, PBX
+from bed import CARRIER, PBX, PBX6, PHONE
 from dataplane_api import C, S, DataplaneError, host_port, session, side
 from media import check_exactly_once, exchange, open_path
 
@@ -134,3 +134,21 @@ def test_media_that_moves_to_another_peer_goes_there_from_the_update_on(bed):
     second.wait(10)
     first.drain()
     assert len(first.arrived) == 10 and not {p for p, _ in first.arrived} & {p for p, _ in second.arrived}
+
+
+def test_a_phone_behind_a_nat_goes_on_to_be_heard_and_to_hear_when_the_other_side_moves(bed):
+    """The far side goes over to IPv6: new ports there, and what was learnt of the phone holds. Then to a peer in the phone's own realm."""
+    stream = bed.stream(bed.peer(PHONE), bed.peer(PBX), near_side={"signalling": "203.0.113.2"})
+    open_path(stream.near, stream.far)
+    open_path(stream.far, stream.near)
+    for host in (PBX6, CARRIER):
+        stream.far = bed.peer(host)
+        moved = stream.update()
+        assert moved[0] == stream.local[0] and moved[1] != stream.local[1]
+        stream.local = moved
+        stream.far.destination = moved[1]
+        open_path(stream.near, stream.far)
+        open_path(stream.far, stream.near)
+        exchange([(stream.near, stream.far)], 5)
+        check_exactly_once(stream.near, stream.far)
+        check_exactly_once(stream.far, stream.near)

@@ -142,7 +142,8 @@ def test_the_round_trip_is_the_time_since_the_sender_report_without_the_far_ends
     receive(stream.far.rtcp)
     end = time.monotonic()
     counters = stream.count(0)
-    assert waited - delay - 0.001 <= counters.round_trip_us / 1e6 <= end - start - delay + 0.001
+    # A worker that is put to sleep between its clock and its packets errs by that; half of the delay tells right from wrong.
+    assert waited - 1.5 * delay <= counters.round_trip_us / 1e6 <= end - start - 0.5 * delay
     assert counters.round_trip_max_us == counters.round_trip_us
     assert stream.count(1).round_trip_us == 0
 
