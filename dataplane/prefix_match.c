@@ -6,16 +6,22 @@
 
 #include "dataplane/prefix_slots.h"
 
-enum { FILTER_WORTH = 3 /* kinds of keys */ };
+enum {
+	FILTER_WORTH = 3, /* kinds of keys */
+	BATCH_KINDS = 8,
+	BATCH_PROBES = 4 * PREFIX_BURST,
+};
 
-/* The questions of a burst that have no answer yet. */
+/* The questions of a burst. */
 struct matching {
 	const struct prefix_query *query;
 	const struct prefix_entry **found;
 	uint64_t now_us;
-	unsigned open; /* how many */
-	uint8_t which[PREFIX_BURST + 1];
-	uint8_t kinds[PREFIX_BURST]; /* what the filter says of a question; all bits: it was not asked */
+	uint32_t open; /* those that have no answer yet, as bits */
+	union {
+		uint8_t of[PREFIX_BURST]; /* what the filter says of each; all bits: it was not asked */
+		uint64_t word[PREFIX_BURST / 8];
+	} kinds;
 };
 
 /* One kind of key. */
@@ -28,7 +34,14 @@ struct kind {
 
 struct probe {
 	uint64_t hash;
-	uint32_t which;
+	uint8_t which, kind;
+};
+
+/* Probes of several kinds are on their way at once: where each kind has few, one after the other would wait for memory. */
+struct batch {
+	unsigned kinds, count;
+	struct kind kind[BATCH_KINDS];
+	struct probe probe[BATCH_PROBES];
 };
 
 /* The key that a question is looked up by. */
@@ -83,36 +96,41 @@ static const struct prefix_entry *verify(
 	return NULL;
 }
 
-/* The open questions for which the filter has the kind. Without a branch: which have is as good as random. */
-static unsigned choose(const struct matching *m, const struct kind *k, uint8_t *chosen)
+/* The open questions for which the filter has the kind, as bits; which have is as good as random, so without a branch. */
+static uint32_t choose(const struct matching *m, const struct kind *k)
 {
-	unsigned n = 0;
+	uint32_t chosen = 0;
 
-	for (unsigned i = 0; i < m->open; i++) {
-		chosen[n] = m->which[i];
-		n += (k->bit & ~m->kinds[m->which[i]]) == 0;
+	if (k->bit == 0)
+		return m->open;
+	for (unsigned i = 0; i < PREFIX_BURST / 8; i++) {
+		uint64_t has = m->kinds.word[i] >> __builtin_ctz(k->bit) & 0x0101010101010101;
+
+		chosen |= (uint32_t)(has * 0x0102040810204080 >> 56) << 8 * i;
 	}
-	return n;
+	return chosen & m->open;
 }
 
-static unsigned ask(
-	const struct prefix_table *t, const struct matching *m, const struct kind *k, struct probe *p)
+static void ask(const struct prefix_table *t, const struct matching *m, struct batch *b)
 {
-	uint8_t chosen[PREFIX_BURST + 1];
-	unsigned candidates = choose(m, k, chosen), n = 0;
+	const struct kind *k = &b->kind[b->kinds];
+	unsigned n = b->count;
 
-	for (unsigned i = 0; i < candidates; i++) {
-		const struct prefix_query *q = &m->query[chosen[i]];
+	for (uint32_t chosen = choose(m, k); chosen != 0; chosen &= chosen - 1) {
+		unsigned i = (unsigned)__builtin_ctz(chosen);
+		const struct prefix_query *q = &m->query[i];
 
 		if ((k->port && q->port == 0) || (k->scoped && q->scope == PREFIX_SCOPE_ANY))
 			continue;
 		struct masked key = masked_key(k, q);
-		p[n].which = chosen[i];
-		p[n].hash = prefix_hash(t, key.high, key.low, key.rest);
-		rte_prefetch0(&t->buckets[p[n].hash & t->bucket_mask]);
+		b->probe[n] = (struct probe){ .hash = prefix_hash(t, key.high, key.low, key.rest),
+			.which = (uint8_t)i,
+			.kind = (uint8_t)b->kinds };
+		rte_prefetch0(&t->buckets[b->probe[n].hash & t->bucket_mask]);
 		n++;
 	}
-	return n;
+	b->count = n;
+	b->kinds++;
 }
 
 /* Keeps the probes that the tags do not refuse. */
@@ -147,42 +165,47 @@ static void approach(const struct prefix_table *t, const struct probe *p, unsign
 	}
 }
 
-static void match_kind(const struct prefix_table *t, struct matching *m, const struct kind *k)
+/* Kinds are in their order, so that the first answer is the most specific. */
+static void answer(const struct prefix_table *t, struct matching *m, struct batch *b)
 {
-	struct probe probes[PREFIX_BURST];
-	unsigned n = ask(t, m, k, probes), answered = 0;
+	unsigned n = sift(t, b->probe, b->count);
 
-	n = sift(t, probes, n);
+	b->kinds = b->count = 0;
 	if (likely(n == 0))
 		return;
-	approach(t, probes, n);
+	approach(t, b->probe, n);
 	for (unsigned i = 0; i < n; i++) {
-		struct masked key = masked_key(k, &m->query[probes[i].which]);
-		const struct prefix_entry *e = verify(t, &key, probes[i].hash, m->now_us);
+		const struct probe *p = &b->probe[i];
+		struct masked key = masked_key(&b->kind[p->kind], &m->query[p->which]);
 
-		m->found[probes[i].which] = e;
-		answered += e != NULL;
+		if ((m->open >> p->which & 1) == 0)
+			continue;
+		m->found[p->which] = verify(t, &key, p->hash, m->now_us);
+		if (m->found[p->which] != NULL)
+			m->open &= ~(1U << p->which);
 	}
-	if (answered == 0)
-		return;
-	unsigned open = 0;
-	for (unsigned i = 0; i < m->open; i++)
-		if (m->found[m->which[i]] == NULL)
-			m->which[open++] = m->which[i];
-	m->open = open;
+}
+
+static void match_kind(
+	const struct prefix_table *t, struct matching *m, const struct kind *k, struct batch *b)
+{
+	if (b->kinds == BATCH_KINDS || b->count > BATCH_PROBES - PREFIX_BURST)
+		answer(t, m, b);
+	b->kind[b->kinds] = *k;
+	ask(t, m, b);
 }
 
 /* Of its scope before of any. */
-static void match_both(
-	const struct prefix_table *t, struct matching *m, struct kind *k, bool scoped, bool any)
+static void match_both(const struct prefix_table *t, struct matching *m, struct kind *k, struct batch *b,
+	bool scoped, bool any)
 {
 	if (scoped && m->open != 0) {
 		k->scoped = true;
-		match_kind(t, m, k);
+		match_kind(t, m, k, b);
 	}
 	if (any && m->open != 0) {
 		k->scoped = false;
-		match_kind(t, m, k);
+		match_kind(t, m, k, b);
 	}
 }
 
@@ -193,25 +216,34 @@ static void filter_ask(
 	uint64_t place[PREFIX_BURST];
 
 	if (atomic_load_explicit(&there->count, memory_order_relaxed) < FILTER_WORTH) {
-		memset(m->kinds, UINT8_MAX, sizeof(m->kinds));
+		memset(&m->kinds, UINT8_MAX, sizeof(m->kinds));
 		return;
 	}
-	for (unsigned i = 0; i < m->open; i++) {
-		place[i] = prefix_filter_place(t, m->query[m->which[i]].ip.half[0], family);
+	for (uint32_t open = m->open; open != 0; open &= open - 1) {
+		unsigned i = (unsigned)__builtin_ctz(open);
+
+		place[i] = prefix_filter_place(t, m->query[i].ip.half[0], family);
 		rte_prefetch0((const void *)&t->filter[place[i]]);
 	}
-	for (unsigned i = 0; i < m->open; i++)
-		m->kinds[m->which[i]] = atomic_load_explicit(&t->filter[place[i]], memory_order_acquire);
+	memset(&m->kinds, 0, sizeof(m->kinds));
+	for (uint32_t open = m->open; open != 0; open &= open - 1) {
+		unsigned i = (unsigned)__builtin_ctz(open);
+
+		m->kinds.of[i] = atomic_load_explicit(&t->filter[place[i]], memory_order_acquire);
+	}
 }
 
 static void match_family(const struct prefix_table *t, struct matching *m, uint8_t family)
 {
 	const struct kinds *there = &t->kinds[family == 6];
 	struct kind k = { .family = family, .port = true };
+	struct batch b;
+
+	b.kinds = b.count = 0;
 
 	filter_ask(t, m, there, family);
 	kind_length(&k, prefix_whole(family));
-	match_both(t, m, &k, atomic_load_explicit(&there->port[1], memory_order_relaxed),
+	match_both(t, m, &k, &b, atomic_load_explicit(&there->port[1], memory_order_relaxed),
 		atomic_load_explicit(&there->port[0], memory_order_relaxed));
 	k.port = false;
 	for (unsigned w = LENGTH_WORDS; w-- > 0;) {
@@ -222,32 +254,29 @@ static void match_family(const struct prefix_table *t, struct matching *m, uint8
 			unsigned bit = 63 - (unsigned)__builtin_clzll(any | scoped);
 
 			kind_length(&k, w * 64 + bit);
-			match_both(t, m, &k, (scoped >> bit & 1) != 0, (any >> bit & 1) != 0);
+			match_both(t, m, &k, &b, (scoped >> bit & 1) != 0, (any >> bit & 1) != 0);
 			any &= ~(1ULL << bit);
 			scoped &= ~(1ULL << bit);
 		}
 	}
+	answer(t, m, &b);
 }
 
 void prefix_table_match(const struct prefix_table *t, const struct prefix_query *query, unsigned n,
 	uint64_t now_us, const struct prefix_entry **found)
 {
 	struct matching m = { .query = query, .found = found, .now_us = now_us };
-	unsigned others = 0;
+	uint32_t ipv4 = 0, ipv6 = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		found[i] = NULL;
-		m.which[m.open] = (uint8_t)i;
-		m.open += query[i].family == 4;
-		others += query[i].family == 6;
+		ipv4 |= (uint32_t)(query[i].family == 4) << i;
+		ipv6 |= (uint32_t)(query[i].family == 6) << i;
 	}
-	if (m.open != 0)
+	m.open = ipv4;
+	if (ipv4 != 0)
 		match_family(t, &m, 4);
-	if (others == 0)
-		return;
-	m.open = 0;
-	for (unsigned i = 0; i < n; i++)
-		if (query[i].family == 6)
-			m.which[m.open++] = (uint8_t)i;
-	match_family(t, &m, 6);
+	m.open = ipv6;
+	if (ipv6 != 0)
+		match_family(t, &m, 6);
 }

@@ -22,8 +22,7 @@ enum {
 	TAG_CLAIMED = 1, /* a worker is writing the line */
 	CLAIM_TRIES = 4,
 	TAKE_TRIES = 64, /* each was lost to a packet that was let in */
-	HEARD_SHIFT =
-		10, /* `heard` counts 1.024 ms; silence of more than 25 days looks short */
+	HEARD_SHIFT = 10, /* `heard` counts 1.024 ms; silence of more than 25 days looks short */
 };
 
 struct source_line {
