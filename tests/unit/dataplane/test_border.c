@@ -87,14 +87,14 @@ static struct prefix_entry about(const char *ip, uint8_t length, uint16_t port, 
 					      .length = length } };
 }
 
-static void add(struct gate *g, struct prefix_table *t, struct prefix_entry e)
+static void add(struct prefix_table *t, struct prefix_entry e)
 {
 	assert_int_equal(prefix_table_set(t, &e, NULL, NOW, false, NULL), 0);
 }
 
 static void ban(struct gate *g, const char *ip, uint8_t length, uint16_t port)
 {
-	add(g, g->c.bans, about(ip, length, port, PREFIX_SCOPE_ANY));
+	add(g->c.bans, about(ip, length, port, PREFIX_SCOPE_ANY));
 }
 
 static void permit(struct gate *g, const char *ip, uint8_t length, bool yes, bool trusted)
@@ -103,7 +103,7 @@ static void permit(struct gate *g, const char *ip, uint8_t length, bool yes, boo
 
 	e.permit = yes;
 	e.trusted = trusted;
-	add(g, g->c.access, e);
+	add(g->c.access, e);
 }
 
 static void trust(struct gate *g, const char *ip, uint16_t port, uint32_t rate)
@@ -112,7 +112,7 @@ static void trust(struct gate *g, const char *ip, uint16_t port, uint32_t rate)
 
 	e.rate = rate;
 	e.burst = rate;
-	add(g, g->c.trust, e);
+	add(g->c.trust, e);
 }
 
 /* Gives the worker a frame. What became of it: MIRRORED, or the counter it was dropped under; exactly one of them. */
@@ -270,7 +270,7 @@ static void a_ban_ends_when_its_time_is_over(void **state)
 	gate_init(&g, 1);
 	gate_open(&g);
 	e.expires_us = NOW + SECOND;
-	add(&g, g.c.bans, e);
+	add(g.c.bans, e);
 	g.w->now_us = NOW + SECOND - 1;
 	assert_int_equal(udp(&g, "192.0.2.1", 5060), DP_COUNTER_DROP_BANNED);
 	g.w->now_us = NOW + SECOND;
@@ -322,7 +322,7 @@ static void the_realm_is_that_of_the_service_and_else_the_interfaces(void **stat
 	gate_init(&g, 1);
 	g.services[0].realm = REALM_CORE;
 	gate_open(&g);
-	add(&g, g.c.access, e);
+	add(g.c.access, e);
 	assert_int_equal(udp(&g, "192.0.2.1", 5060), DP_COUNTER_DROP_ACCESS_DENIED);
 	assert_int_equal(outcome(&g, f, wire_udp(f, "192.0.2.1", 5060, "10.0.1.10", 80, sip, 4)), MIRRORED);
 	assert_int_equal(outcome_on(&g, 1, f, wire_udp(f, "192.0.2.1", 5060, "10.0.2.9", 80, sip, 4)),
@@ -392,7 +392,7 @@ static void a_trusted_source_has_the_rate_that_its_entry_gives(void **state)
 	e.permit = e.trusted = 1;
 	e.rate = 5;
 	e.burst = 2;
-	add(&g, g.c.access, e);
+	add(g.c.access, e);
 	for (unsigned i = 0; i < 10; i++) {
 		int expected = i < 3 ? MIRRORED : DP_COUNTER_DROP_SOURCE_RATE;
 
@@ -421,7 +421,7 @@ static void a_strangers_rate_is_that_of_its_access_entry_if_it_gives_one(void **
 	e.permit = 1;
 	e.rate = 2;
 	e.burst = 2;
-	add(&g, g.c.access, e);
+	add(g.c.access, e);
 	permit(&g, "203.0.113.0", 24, true, false); /* gives none */
 	for (unsigned i = 0; i < 8; i++) {
 		assert_int_equal(
@@ -759,7 +759,7 @@ static void what_two_workers_judge_while_tables_change_is_all_accounted_for(void
 		e.key.ip.byte[3] = (uint8_t)(i * 7);
 		e.permit = (i & 8) != 0;
 		if (prefix_table_clear(t, &e.key) != 0)
-			add(&g, t, e);
+			add(t, e);
 	}
 	uint64_t total = 0;
 	for (uint16_t i = 0; i < 2; i++) {
