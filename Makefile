@@ -47,7 +47,7 @@ cpclient_SRC     := controlplane/client.c
 controlplane_SRC := $(filter-out controlplane/client.c controlplane/main.c,$(wildcard controlplane/*.c))
 mgmt_SRC         := $(filter-out mgmt/main.c mgmt/sallyport.c,$(wildcard mgmt/*.c))
 
-base_PKG         := libuv libsystemd
+base_PKG         := libuv libsystemd libseccomp
 config_PKG       := libuv libconfuse
 dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl
@@ -71,7 +71,7 @@ mimalloc_cflags :=
 mimalloc_libs   := $(if $(SAN),,-lmimalloc)
 libdpdk_cflags  := $(call pkg_cflags,libdpdk)
 libdpdk_libs    := $(call pkg_libs,libdpdk)
-$(foreach p,libuv libsystemd libconfuse libmnl jansson,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+$(foreach p,libuv libsystemd libseccomp libconfuse libmnl jansson,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
 module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
 module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))

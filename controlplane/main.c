@@ -11,6 +11,7 @@
 #include "platforms/base/clock.h"
 #include "platforms/base/daemon.h"
 #include "platforms/base/log.h"
+#include "platforms/base/sandbox.h"
 
 struct controlplane {
 	struct config *config;
@@ -126,6 +127,12 @@ static int api_init(struct daemon *d)
 	return 0;
 }
 
+static int sandbox_init(struct daemon *d)
+{
+	(void)d;
+	return sandbox_enter(SANDBOX_CONTROLPLANE);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon_stage stages[] = {
@@ -135,6 +142,7 @@ int main(int argc, char **argv)
 		{ "samples", samples_init, samples_fini },
 		{ "shards", shards_init, shards_fini },
 		{ "api", api_init, NULL },
+		{ "sandbox", sandbox_init, NULL },
 		{ 0 },
 	};
 	static struct controlplane controlplane;

@@ -36,7 +36,8 @@ enum {
 	SUBJECT_MAX = 256,
 	VALUE_MAX = 64,
 	/* Orders beside the actions. */
-	PORT = KEEPER_ACTIONS,
+	PREPARE = KEEPER_ACTIONS,
+	PORT,
 	SEAL,
 	REVIVE,
 	/* Whoever takes over the dataplane can have an interface prepared again and again: not faster than this. */
@@ -52,7 +53,7 @@ struct task {
 			char subject[SUBJECT_MAX];
 			char value[VALUE_MAX];
 		};
-		struct raw_interface port; /* PORT; its sockets come beside it */
+		struct raw_interface port; /* PREPARE; PORT, and its sockets beside it */
 		uint32_t index; /* REVIVE */
 	};
 };
@@ -161,15 +162,33 @@ static void (*const undo[])(const struct task *) = {
 	[KEEPER_DIRECTORY] = undo_directory,
 };
 
-/* What the keeper knows; owner: keeper process */
-struct memory {
+/* owner: keeper process */
+static struct memory {
 	struct task task[KEEPER_TASKS_MAX];
 	unsigned tasks;
 	struct kept_port port[KEEPER_PORTS_MAX];
 	unsigned ports;
 	bool sealed;
 	struct token_bucket revivals;
-};
+} memory;
+
+static int remember(enum keeper_action action, const char *subject, const char *value)
+{
+	struct task *t = &memory.task[memory.tasks];
+
+	if (memory.tasks == KEEPER_TASKS_MAX)
+		return -ENOSPC;
+	*t = (struct task){ .action = action };
+	snprintf(t->subject, sizeof(t->subject), "%s", subject);
+	snprintf(t->value, sizeof(t->value), "%s", value != NULL ? value : "");
+	memory.tasks++;
+	return 0;
+}
+
+static void terminate(struct raw_interface *r)
+{
+	r->name[sizeof(r->name) - 1] = r->table[sizeof(r->table) - 1] = '\0';
+}
 
 /* The interface of that name is another one now: as its predecessor was, and our sockets on it. */
 static struct answer revive(const struct kept_port *p)
@@ -196,7 +215,7 @@ static int remember_port(struct memory *m, const struct task *t, const int *fd, 
 	if (m->ports == KEEPER_PORTS_MAX || count > FANOUT_QUEUES_MAX)
 		return -ENOSPC;
 	p->raw = t->port;
-	p->raw.name[sizeof(p->raw.name) - 1] = p->raw.table[sizeof(p->raw.table) - 1] = '\0';
+	terminate(&p->raw);
 	p->sockets = count;
 	memcpy(p->fd, fd, count * sizeof(fd[0]));
 	m->ports++;
@@ -224,11 +243,20 @@ static bool obey(struct memory *m, const struct task *t, const int *fd, unsigned
 		answer->status = remember_port(m, t, fd, count);
 		return true;
 	}
-	if (t->action >= KEEPER_ACTIONS || count != 0 || m->tasks == KEEPER_TASKS_MAX)
+	if (count != 0)
 		return false;
-	m->task[m->tasks] = *t;
-	m->task[m->tasks].subject[SUBJECT_MAX - 1] = m->task[m->tasks].value[VALUE_MAX - 1] = '\0';
-	m->tasks++;
+	if (t->action == PREPARE) {
+		struct raw_interface raw = t->port;
+
+		terminate(&raw);
+		answer->status = raw_interface_prepare(&raw, remember);
+		return true;
+	}
+	if (t->action >= KEEPER_ACTIONS)
+		return false;
+	struct task copy = *t;
+	copy.subject[SUBJECT_MAX - 1] = copy.value[VALUE_MAX - 1] = '\0';
+	answer->status = remember((enum keeper_action)t->action, copy.subject, copy.value);
 	return true;
 }
 
@@ -257,7 +285,7 @@ static ssize_t order_receive(int from, struct task *t, int fd[FANOUT_QUEUES_MAX]
 
 _Noreturn static void keeper_main(int socket)
 {
-	static struct memory m;
+	struct memory *m = &memory;
 	struct answer answer;
 	struct task task;
 	int fd[FANOUT_QUEUES_MAX];
@@ -271,18 +299,18 @@ _Noreturn static void keeper_main(int socket)
 	(void)prctl(PR_SET_NAME, "sp-keeper");
 	close_range(STDERR_FILENO + 1, (unsigned)socket - 1, 0);
 	close_range((unsigned)socket + 1, UINT_MAX, 0);
-	token_bucket_init(&m.revivals, REVIVALS_PER_SECOND, REVIVALS_BURST, clock_now_us());
+	token_bucket_init(&m->revivals, REVIVALS_PER_SECOND, REVIVALS_BURST, clock_now_us());
 	for (;;) {
 		ssize_t n = order_receive(socket, &task, fd, &count);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != sizeof(task) || !obey(&m, &task, fd, count, &answer) ||
+		if (n != sizeof(task) || !obey(m, &task, fd, count, &answer) ||
 			send(socket, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
 			break;
 	}
-	while (m.tasks-- > 0)
-		undo[m.task[m.tasks].action](&m.task[m.tasks]);
+	while (m->tasks-- > 0)
+		undo[m->task[m->tasks].action](&m->task[m->tasks]);
 	_exit(0);
 }
 
@@ -358,6 +386,13 @@ int keeper_tell(enum keeper_action action, const char *subject, const char *valu
 	memcpy(t.subject, subject, strlen(subject));
 	if (value != NULL)
 		memcpy(t.value, value, strlen(value));
+	return order(&t, NULL, 0, NULL);
+}
+
+int keeper_prepare(const struct raw_interface *raw)
+{
+	const struct task t = { .action = PREPARE, .port = *raw };
+
 	return order(&t, NULL, 0, NULL);
 }
 

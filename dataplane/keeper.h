@@ -28,6 +28,8 @@ enum keeper_action {
 int keeper_start(void);
 /* Undone in reverse order of telling. 0, -ENAMETOOLONG, or -errno when the keeper is gone. */
 int keeper_tell(enum keeper_action action, const char *subject, const char *value);
+/* raw_interface_prepare, by the keeper, who remembers what it was: programs (nft) are run by nobody else. 0 or -errno. */
+int keeper_prepare(const struct raw_interface *raw);
 /* A port whose interface may come back, with its AF_PACKET sockets, of which the keeper gets copies. Its index, or -errno. */
 int keeper_port(const struct raw_interface *raw, const int *fd, unsigned count);
 /* Nothing can be told from now on: whoever takes over the dataplane, which has no rights any more, must not borrow the keeper's.

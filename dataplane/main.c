@@ -13,6 +13,7 @@
 #include "dataplane/keeper.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
+#include "platforms/base/sandbox.h"
 
 enum { PATH_LONGEST = 256 };
 
@@ -63,7 +64,14 @@ static void keeper_fini(struct daemon *d)
 
 static int eal_init(struct daemon *d)
 {
-	return eal_start(d->context);
+	/* It belongs to each thread alone, and DPDK starts some that we cannot reach: all that follow have it empty. Only the keeper
+	 * runs programs. */
+	int status = daemon_empty_bounding_set();
+
+	if (status != 0)
+		log_error("daemon", "cannot empty the bounding set of capabilities",
+			LOG_ERRNO("error", status));
+	return status != 0 ? status : eal_start(d->context);
 }
 
 static void eal_fini(struct daemon *d)
@@ -221,6 +229,12 @@ static void server_fini(struct daemon *d)
 	telemetry_stop(d->context);
 }
 
+static int sandbox_init(struct daemon *d)
+{
+	(void)d;
+	return sandbox_enter(SANDBOX_DATAPLANE);
+}
+
 static const struct daemon_stage stages[] = {
 	{ "config", config_init, config_fini },
 	{ "keeper", keeper_init, keeper_fini },
@@ -233,6 +247,7 @@ static const struct daemon_stage stages[] = {
 	{ "watch", watch_init, watch_fini },
 	{ "border-watch", border_watch_init, border_watch_fini },
 	{ "server", server_init, server_fini },
+	{ "sandbox", sandbox_init, NULL },
 	{ 0 },
 };
 

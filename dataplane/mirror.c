@@ -49,7 +49,7 @@ static int raw_prepare(const struct dataplane *dp, struct port *p)
 		raw_interface_read(&raw, p->config->port, p->config->port_kind == CONFIG_PORT_PACKET, tagged);
 
 	if (status == 0)
-		status = raw_interface_prepare(&raw, keeper_tell);
+		status = keeper_prepare(&raw);
 	if (status == 0 && !raw.af_packet)
 		status = keeper_tell(KEEPER_NFT_TABLE, raw.table, NULL);
 	if (status != 0)

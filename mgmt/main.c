@@ -9,6 +9,7 @@
 #include "mgmt/server.h"
 #include "platforms/base/daemon.h"
 #include "platforms/base/log.h"
+#include "platforms/base/sandbox.h"
 
 struct mgmt {
 	struct config *config;
@@ -94,6 +95,12 @@ static void server_fini(struct daemon *d)
 	server_free(((struct mgmt *)d->context)->server);
 }
 
+static int sandbox_init(struct daemon *d)
+{
+	(void)d;
+	return sandbox_enter(SANDBOX_MGMT);
+}
+
 int main(int argc, char **argv)
 {
 	/* The server goes before the neighbours: their last replies find its commands abandoned. */
@@ -103,6 +110,7 @@ int main(int argc, char **argv)
 		{ "privileges", privileges_init, NULL },
 		{ "neighbours", neighbours_init, neighbours_fini },
 		{ "server", server_init, server_fini },
+		{ "sandbox", sandbox_init, NULL },
 		{ 0 },
 	};
 	static struct mgmt mgmt;

@@ -39,6 +39,8 @@ int daemon_directory(const char *directory, const char *user);
 /* RUN-DIRECTORY/NAME.pid, locked: a second instance gets -EEXIST. Removed by daemon_pid_close. 0 or -errno. */
 int daemon_pid_open(const char *run_directory, const char *name);
 void daemon_pid_close(void);
+/* Of the calling thread and those it starts later: what an executed file could gain. Not root: nothing. 0 or -errno. */
+int daemon_empty_bounding_set(void);
 /* NoNewPrivileges; if root: groups, gid, uid of `user`, all capabilities gone, then proved by trying to get root back.
  * `user` unknown: -ENOENT; with uid or gid 0: -EINVAL; something of root is left: -EPERM, do not go on.
  * Not root: only NoNewPrivileges. 0 or -errno. */

@@ -47,8 +47,10 @@ int daemon_account(const char *user, uid_t *uid, gid_t *gid)
 }
 
 /* The bounding set: what an executed file could give back, were NoNewPrivileges ever lifted. */
-static int empty_bounding_set(void)
+int daemon_empty_bounding_set(void)
 {
+	if (geteuid() != 0)
+		return 0;
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return -errno;
@@ -91,7 +93,7 @@ static bool none_is_root(const char *ids)
 	return true;
 }
 
-/* True when a thread's status file shows no uid 0 and no usable capability. */
+/* True when a thread's status file shows no uid 0 and no capability, to use or to be had by executing a file. */
 static bool thread_is_harmless(const char *tid)
 {
 	char path[64];
@@ -111,13 +113,14 @@ static bool thread_is_harmless(const char *tid)
 		if (!strncmp(line, "Uid:", 4)) {
 			harmless = none_is_root(line + 4);
 			seen++;
-		} else if (!strncmp(line, "CapPrm:", 7) || !strncmp(line, "CapEff:", 7)) {
+		} else if (!strncmp(line, "CapPrm:", 7) || !strncmp(line, "CapEff:", 7) ||
+			   !strncmp(line, "CapBnd:", 7)) {
 			harmless = strtoull(line + 7, NULL, 16) == 0;
 			seen++;
 		}
 	}
 	fclose(status);
-	return harmless && seen == 3;
+	return harmless && seen == 4;
 }
 
 /* setresuid() reaches the threads glibc knows of. Threads that a library made before (the packet workers) are looked
@@ -149,7 +152,7 @@ static int prove_dropped(void)
 
 static int become(const char *user, uid_t uid, gid_t gid)
 {
-	int error = empty_bounding_set();
+	int error = daemon_empty_bounding_set();
 
 	if (error < 0)
 		return error;

@@ -3,6 +3,9 @@
 
 import itertools
 import json
+import os
+import pathlib
+import re
 import signal
 import time
 
@@ -163,12 +166,37 @@ def test_two_sbcs_do_not_disturb_each_other(stack):
     one_call(stack)
 
 
-def test_nothing_runs_as_root_once_started(stack):
-    for daemon in sbc_module.DAEMONS:
-        status = dict(line.split(":\t", 1) for line in open(f"/proc/{stack.sbc.pid(daemon)}/status").read().splitlines() if ":\t" in line)
-        assert set(status["Uid"].split()) == {"65534"}, daemon
-        assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, daemon
-        assert status["NoNewPrivs"] == "1", daemon
+def threads(pid):
+    """/proc/PID/task/*/status, as dictionaries."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        yield dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+
+
+@pytest.mark.parametrize("daemon", sbc_module.DAEMONS)
+def test_no_thread_has_a_right_it_does_not_use_once_started(stack, daemon):
+    """User, groups, every set of capabilities, no way to more, and a filter of system calls."""
+    seen = 0
+    for status in threads(stack.sbc.pid(daemon)):
+        seen += 1
+        assert set(status["Uid"].split()) == {"65534"} and set(status["Gid"].split()) == {"65534"}, status
+        assert set(status["Groups"].split()) <= {"65534"}, status
+        assert {name: int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), 0), status
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), status
+    assert seen >= {"dataplane": 3, "controlplane": 2, "mgmt": 1}[daemon]
+
+
+# What a daemon holds open once it serves: nothing that leads out of what it does.
+DESCRIPTORS = {
+    "dataplane": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/(null|net/tun)|.*/dataplane\.(log|pid)|/dev/zero|.*/cmdline|memfd:.*|/memfd:.*",
+    "controlplane": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/null|.*/controlplane\.(log|pid)",
+    "mgmt": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/null|.*/mgmt\.(log|pid)",
+}
+
+
+@pytest.mark.parametrize("daemon", sbc_module.DAEMONS)
+def test_nothing_unexpected_is_open_once_started(stack, daemon):
+    links = {os.readlink(fd) for fd in pathlib.Path(f"/proc/{stack.sbc.pid(daemon)}/fd").iterdir()}
+    assert not {link for link in links if not re.match(DESCRIPTORS[daemon], link)}
 
 
 def test_an_idle_sbc_is_idle(stack):

@@ -109,6 +109,7 @@ static int drop_with_a_thread(void)
 	char value[128];
 
 	sem_init(&started, 0, 0);
+	EXPECT(daemon_empty_bounding_set() == 0);
 	EXPECT(pthread_create(&thread, NULL, work, NULL) == 0);
 	sem_wait(&started);
 	EXPECT(daemon_drop_privileges("nobody") == 0);
@@ -119,6 +120,19 @@ static int drop_with_a_thread(void)
 	EXPECT(strtoull(value, NULL, 16) == 0);
 	EXPECT(status_line(file, "CapPrm", value));
 	EXPECT(strtoull(value, NULL, 16) == 0);
+	EXPECT(status_line(file, "CapBnd", value));
+	EXPECT(strtoull(value, NULL, 16) == 0);
+	return 0;
+}
+
+static int drop_with_a_thread_that_keeps_its_bounding_set(void)
+{
+	pthread_t thread;
+
+	sem_init(&started, 0, 0);
+	EXPECT(pthread_create(&thread, NULL, work, NULL) == 0);
+	sem_wait(&started);
+	EXPECT(daemon_drop_privileges("nobody") == -EPERM);
 	return 0;
 }
 
@@ -128,6 +142,7 @@ static void threads_that_were_there_before_lose_it_too(void **state)
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(in_child(drop_with_a_thread), 0);
+	assert_int_equal(in_child(drop_with_a_thread_that_keeps_its_bounding_set), 0);
 }
 
 /* A thread that regains nothing but kept its capabilities: what the proof must find. */
