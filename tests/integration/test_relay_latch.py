@@ -165,6 +165,19 @@ def test_signalling_lets_a_latched_side_be_learnt_anew_at_once(bed):
     assert stream.count(0).source.port == other.port and stream.far.port == far_port
 
 
+def test_relatch_follows_after_any_signalling(bed):
+    """The addresses are the same; that something was signalled is enough. What we send goes on to the old place until then."""
+    stream = opened(bed, latching="RELATCH")
+    other = moved(bed, stream)
+    stream.update()
+    stream.far.send()
+    stream.near.wait(1)
+    open_path(other, stream.far)
+    stream.far.send()
+    other.wait(1)
+    from_elsewhere(bed, stream, STRANGER)
+
+
 def test_the_same_signalling_again_does_not_unlock(bed):
     """A session refresh repeats the addresses: whoever sends from elsewhere stays out."""
     stream = opened(bed)

@@ -11,6 +11,10 @@ import netns
 from bed import ACCESS4, ACCESS6, CARRIER, CARRIER6, CORE4, PBX, PBX6, PHONE, is_silent, receive
 from media import PAYLOAD, check_exactly_once, exchange, open_path, rtp
 
+BED = {"more": """
+realm thin { network-interface = outside  trust = untrusted  media-rate = 64 }
+steering-pool thin { realm = thin  address = "203.0.113.10"  ports = "13000-13099" }
+"""}
 EVENT = 101  # payload type of telephone events
 
 
@@ -152,6 +156,16 @@ def test_media_over_its_bandwidth_is_dropped_and_counted_and_nothing_else_is(bed
     stream.far.wait(400 - counters.policed)
     assert stream.count(1).policed == 0
     netns.wait_for("the realm's count", lambda: bed.api.realms()["access"].policed >= counters.policed, 10)
+
+
+@pytest.mark.parametrize("asked, policed", [(0, True), (100000, False)], ids=["nothing said", "more said"])
+def test_the_realms_rate_holds_where_the_description_names_no_bandwidth(bed, asked, policed):
+    stream = opened(bed, realm="thin", rate_limit=asked)
+    before = stream.count(0)
+    for _ in range(200):
+        stream.near.send()
+    netns.wait_for("200 packets counted", lambda: stream.count(0).packets - before.packets == 200, 10)
+    assert (stream.count(0).policed > 0) == policed
 
 
 def test_media_under_its_bandwidth_is_never_touched(bed):

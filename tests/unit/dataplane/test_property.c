@@ -20,7 +20,7 @@
 #include "tests/unit/dataplane/wire.h"
 
 enum {
-	STEPS = 30000,
+	STEPS = 100000,
 	WORKERS = 2,
 	HOSTS = 3,
 	STREAMS = 3,
