@@ -69,7 +69,8 @@ libosip2_libs   := -losip2 -losipparser2
 mimalloc_cflags :=
 # The sanitizers bring their own allocator.
 mimalloc_libs   := $(if $(SAN),,-lmimalloc)
-libdpdk_cflags  := $(call pkg_cflags,libdpdk)
+# DPDK's inline rings copy elements as words of 32 bits, whatever they are: clang takes the other type's stores for dead.
+libdpdk_cflags  := $(call pkg_cflags,libdpdk) -fno-strict-aliasing
 libdpdk_libs    := $(call pkg_libs,libdpdk)
 $(foreach p,libuv libsystemd libseccomp libconfuse libmnl jansson,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
