@@ -40,8 +40,11 @@ static void open_sessions(void)
 
 	q.stream[0].side[0].latching = DP_LATCHING_LATCH;
 	q.stream[0].side[0].flags = DP_SIDE_RTCP_MUX;
+	q.stream[0].side[0].telephone_event = 101;
 	session[0] = bed_create(dp, &q);
 	q = bed_request("2001:db8:1::5", 4000, "10.0.2.5", 5000);
+	q.stream[0].side[0].latching = DP_LATCHING_RELATCH;
+	q.stream[0].side[1].rate_limit = 64;
 	session[1] = bed_create(dp, &q);
 	if (session[0] == 0 || session[1] == 0)
 		abort();
