@@ -95,6 +95,11 @@ static int kernel_interface_check(struct dataplane *dp, struct port *p)
 
 	if (p->config->port_kind == CONFIG_PORT_PCI)
 		return 0;
+	if (!fanout_is_ours())
+		return config_refuse(dp->config, "network-interface", p->config->name, "port",
+			"\"%s\" cannot be opened: this program is linked so that DPDK does not find our "
+			"setsockopt()",
+			p->config->port);
 	p->ifindex = if_nametoindex(p->config->port);
 	if (p->ifindex == 0)
 		return config_refuse(dp->config, "network-interface", p->config->name, "port",

@@ -219,6 +219,18 @@ static const int deadly[] = {
 	CALL(modify_ldt),
 };
 
+static struct scmp_arg_cmp equals(unsigned argument, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){ .arg = argument, .op = SCMP_CMP_EQ, .datum_a = value };
+}
+
+static struct scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){
+		.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value
+	};
+}
+
 static int allow_listed(scmp_filter_ctx filter, enum sandbox_daemon daemon)
 {
 	int status = 0;
@@ -254,10 +266,10 @@ static int allow_threads(scmp_filter_ctx filter)
 
 	for (size_t i = 0; status == 0 && i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
 		status = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, CALL(clone), 1,
-			SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
+			masked(0, namespaces[i], namespaces[i]));
 	if (status == 0)
 		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
-			SCMP_A0(SCMP_CMP_MASKED_EQ,
+			masked(0,
 				CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
 					CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
 				CLONE_THREAD));
@@ -267,12 +279,11 @@ static int allow_threads(scmp_filter_ctx filter)
 /* No memory becomes code. */
 static int allow_memory(scmp_filter_ctx filter)
 {
-	int status = seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, CALL(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1, masked(2, PROT_EXEC, 0));
 
-	return status != 0 ? status
-			   : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return status != 0
+		       ? status
+		       : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1, masked(2, PROT_EXEC, 0));
 }
 
 /* Interface names are asked for by sockets of the first two; packet, XDP and vsock ones are nobody's business any more. */
@@ -282,18 +293,16 @@ static int allow_sockets(scmp_filter_ctx filter)
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < sizeof(families) / sizeof(families[0]); i++)
-		status = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, CALL(socket), 1, SCMP_A0(SCMP_CMP_EQ, families[i]));
-	return status != 0 ? status
-			   : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socketpair), 1,
-				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 1, equals(0, families[i]));
+	return status != 0
+		       ? status
+		       : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socketpair), 1, equals(0, AF_UNIX));
 }
 
 /* The kernel looks at 32 bits of the request. */
 static int rule_ioctl(scmp_filter_ctx filter, uint32_t action, uint32_t request, uint32_t mask)
 {
-	return seccomp_rule_add(
-		filter, action, CALL(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, mask, request & mask));
+	return seccomp_rule_add(filter, action, CALL(ioctl), 1, masked(1, mask, request & mask));
 }
 
 static int allow_ioctls(scmp_filter_ctx filter)
@@ -320,21 +329,19 @@ static int allow_others(scmp_filter_ctx filter, pid_t self)
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < sizeof(names) / sizeof(names[0]); i++)
-		status = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, CALL(prctl), 1, SCMP_A0(SCMP_CMP_EQ, names[i]));
+		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(prctl), 1, equals(0, names[i]));
 	if (status == 0)
 		status = allow_ioctls(filter);
 	/* abort(), and pthread_cancel() of DPDK's threads: signals to ourselves alone. */
 	if (status == 0)
 		status = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, CALL(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
+			filter, SCMP_ACT_ALLOW, CALL(tgkill), 1, equals(0, (scmp_datum_t)self));
 	if (status == 0)
 		status = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, CALL(kill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self));
+			filter, SCMP_ACT_ALLOW, CALL(kill), 1, equals(0, (scmp_datum_t)self));
 	/* Limits are read, not raised. */
 	if (status == 0)
-		status =
-			seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, equals(2, 0));
 	return status;
 }
 
