@@ -551,7 +551,7 @@ static void malformed_packets_and_media_ports_never_come_to_the_border(void **st
 
 static void a_jumbo_frame_has_its_sources_rate(void **state)
 {
-	uint8_t f[1400] = { 0 };
+	uint8_t f[1400] = { 0 }, payload[1200] = { 0 };
 	struct gate g;
 
 	(void)state;
@@ -559,7 +559,7 @@ static void a_jumbo_frame_has_its_sources_rate(void **state)
 	g.c.untrusted[SOURCE_STREAM] = rate_of(1, 1);
 	gate_open(&g);
 	for (unsigned i = 0; i < 3; i++) {
-		(void)wire_udp(f, "192.0.2.1", 5060, "10.0.1.10", 5060, f, 1200);
+		(void)wire_udp(f, "192.0.2.1", 5060, "10.0.1.10", 5060, payload, sizeof(payload));
 		struct rte_mbuf *m = wire_frame(0, f, 1000), *tail = wire_frame(0, f, 1000);
 
 		assert_int_equal(rte_pktmbuf_chain(m, tail), 0);

@@ -111,10 +111,12 @@ static void every_drop_on_the_way_in_is_sampled_with_its_interface(void **state)
 	struct dataplane *dp;
 	struct worker *w = bed_worker(&dp);
 	struct drop_sample s;
-	uint8_t f[256];
+	uint8_t f[256], payload[20] = { 0 };
 
 	(void)state;
-	wire_receive(dp, 0, 1, wire_frame(1, f, wire_udp(f, "10.0.2.5", 9, "10.0.2.1", BED_FIRST, f, 20)));
+	wire_receive(dp, 0, 1,
+		wire_frame(
+			1, f, wire_udp(f, "10.0.2.5", 9, "10.0.2.1", BED_FIRST, payload, sizeof(payload))));
 	assert_true(fetch(w, &s));
 	assert_int_equal(s.counter, DP_COUNTER_DROP_NO_FLOW);
 	assert_int_equal(s.interface, 1);
