@@ -85,7 +85,9 @@ class Soak:
 
     def begin(self, line):
         latching = self.random.choice(("LATCH", "FIXED", "RELATCH"))
-        line.stream = self.bed.stream(*line.ends, near_side={"latching": latching}, far_side={"latching": "FIXED"})
+        thin = self.random.random() < 0.1  # less than its far side sends
+        line.stream = self.bed.stream(*line.ends, near_side={"latching": latching},
+                                      far_side={"latching": "FIXED", "rate_limit": 40 if thin else 0})
         line.until = time.monotonic() + self.random.uniform(0.3, 3)
         self.calls += 1
 
@@ -125,7 +127,7 @@ class Soak:
             which = self.random.randrange(2)
             report = struct.pack("!BBHI", 0x80, 201, 1, line.ends[which].ssrc)
             self.send(line.ends[which].rtcp, report, (local[which][0], local[which][1] + 1))
-        elif chance < 0.10:
+        elif chance < (0.2 if "QUIET" in line.stream.sides[0].get("flags", ()) else 0.09):
             self.change(line)
 
     def run(self, seconds):
@@ -223,7 +225,7 @@ def test_calls_come_and_go_under_rtp_and_every_packet_is_accounted_for(bed):
     assert soak.sent == relayed + dropped + missed, story
     assert relayed == soak.arrived + overflowed, story
     assert counted.get("drop-no-flow", 0) + counted.get("drop-wrong-source", 0) >= soak.happened["wrong source"], story
-    assert relayed > 0.5 * soak.sent, story
+    assert relayed > 0.7 * soak.sent, story
     after = bed.api.stats()
     assert (after.sessions, after.ports_used, after.flows) == (before.sessions, before.ports_used, before.flows) == (0, 0, before.flows)
     assert after.sessions_total - before.sessions_total == soak.calls
