@@ -14,6 +14,7 @@ enum {
 	IPV4_FRAGMENT_OFFSET = 0x1fff,
 	IPV6_FRAGMENT_OFFSET = 0xfff8,
 	IPV6_FRAGMENT_BITS = 0xfff9,
+	ETHERTYPE_QINQ = 0x88a8, /* 802.1ad */
 	TCP_HEADER = 20,
 	TCP_FLAGS = 13, /* their offset */
 	TCP_SYN = 0x02,
@@ -173,7 +174,13 @@ static uint8_t parse_ipv6(const uint8_t *frame, size_t length, struct packet *p)
 	return parse_ipv6_extensions(ip + IPV6_HEADER, payload, ip[6], p);
 }
 
-/* EtherType, behind an 802.1Q tag if there is one. false: too short. */
+static bool is_tag(uint16_t type)
+{
+	return type == htons(ETHERTYPE_VLAN) || type == htons(ETHERTYPE_QINQ);
+}
+
+/* EtherType, behind an 802.1Q tag if there is one. false: too short, or another tag: the kernel looks behind as many as there are,
+ * and what it found there would have passed nobody here. */
 static bool parse_link(const uint8_t *frame, size_t length, uint16_t *type, struct packet *p)
 {
 	p->class = PACKET_MALFORMED;
@@ -190,7 +197,7 @@ static bool parse_link(const uint8_t *frame, size_t length, uint16_t *type, stru
 		*type = load_u16(frame + ETHER_HEADER + 2);
 		p->ip = ETHER_HEADER + VLAN_TAG;
 	}
-	return true;
+	return !is_tag(*type);
 }
 
 static uint8_t not_ip(struct packet *p)

@@ -171,6 +171,35 @@ static void what_is_not_udp_is_told_apart_for_the_border(void **state)
 	assert_int_equal(p.family, 0);
 }
 
+/* Linux delivers the packet behind any number of tags of VLAN 0, of both kinds. */
+static void behind_more_tags_than_one_nothing_hides(void **state)
+{
+	static const uint8_t tags[][4] = { { 0x81, 0, 0, 0 }, { 0x88, 0xa8, 0, 0 }, { 0x81, 0, 0, 7 } };
+	uint8_t f[512];
+	struct packet p;
+
+	(void)state;
+	for (unsigned vlan = 0; vlan < 8; vlan += 7)
+		for (unsigned i = 0; i < 3; i++) {
+			size_t n = make_ipv4(f, 0, 50, 0);
+
+			memmove(f + 20, f + 12, n - 12);
+			memcpy(f + 12, tags[0], 4);
+			f[15] = (uint8_t)vlan;
+			memcpy(f + 16, tags[i], 4);
+			packet_parse(f, n + 8, &p);
+			assert_int_equal(p.class, PACKET_MALFORMED);
+			assert_int_equal(p.vlan, vlan);
+			packet_parse_long(f, n + 8, &p);
+			assert_int_equal(p.class, PACKET_MALFORMED);
+		}
+	size_t n = make_ipv4(f, 0, 50, 0);
+	memmove(f + 16, f + 12, n - 12);
+	memcpy(f + 12, tags[1], 4);
+	packet_parse(f, n + 4, &p);
+	assert_int_equal(p.class, PACKET_MALFORMED);
+}
+
 static void a_tcp_header_in_pieces_is_malformed(void **state)
 {
 	const uint8_t behind_ports[8] = { 6, 0, 0, 8 };
@@ -301,6 +330,7 @@ int main(void)
 		cmocka_unit_test(fragments_are_told_from_whole_datagrams),
 		cmocka_unit_test(ipv6_extension_headers_lead_to_the_ports),
 		cmocka_unit_test(what_is_not_udp_is_told_apart_for_the_border),
+		cmocka_unit_test(behind_more_tags_than_one_nothing_hides),
 		cmocka_unit_test(a_tcp_header_in_pieces_is_malformed),
 		cmocka_unit_test(neighbour_discovery_is_that_of_this_link),
 		cmocka_unit_test(a_frame_in_several_buffers_still_has_a_source),
