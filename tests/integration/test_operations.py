@@ -3,6 +3,9 @@
 resumes by itself, and what does not hang on it never stops."""
 
 import json
+import os
+import pathlib
+import signal
 
 import pytest
 
@@ -60,6 +63,37 @@ def test_a_link_that_was_down_works_again(bed, end):
     flows(apart)
     bed.ping(CARRIER, ACCESS4)
     bed.ping(CARRIER6, ACCESS6)
+
+
+def test_a_link_that_is_down_at_the_start_works_when_it_comes(bed):
+    node, far = PEER["eth1"]
+    ip(bed, node, "link", "set", far, "down")
+    bed.start(bed.kind)
+    netns.wait_for("link down shown", lambda: not link_up(bed), 5)
+    assert not carrier(bed, "eth1")
+    ip(bed, node, "link", "set", far, "up")
+    netns.wait_for("link up shown", lambda: link_up(bed), 5)
+    for stream in streams(bed):
+        flows(stream)
+
+
+def test_a_killed_keeper_costs_the_way_back_and_nothing_else(bed):
+    """Who prepares interfaces is gone: what runs goes on, and the log says what is wrong."""
+    crossing, _, apart = streams(bed)
+    children = [p for p in pathlib.Path("/proc").glob("[0-9]*") if (p / "comm").exists() and (p / "comm").read_text().strip() == "sp-keeper"]
+    keeper = [p for p in children if f"PPid:\t{bed.sbc.pid('dataplane')}\n" in (p / "status").read_text()]
+    os.kill(int(keeper[0].name), signal.SIGKILL)
+    flows(crossing)
+    ip(bed, "sbc", "link", "del", "eth1")
+    netns.wait_for("link down shown", lambda: not link_up(bed), 5)
+    plug(bed)
+    netns.wait_for("a warning", lambda: "cannot be prepared" in bed.sbc.log_path("dataplane").read_text(), 5)
+    flows(apart)
+    # Nor is there anybody who cleans up.
+    bed.disconnect()
+    bed.sbc.stop()
+    netns.run(bed.lab.namespace("sbc"), ["nft", "flush", "ruleset"], check=True)
+    bed.start(bed.kind)
 
 
 def test_a_flapping_link_leaves_no_packet_stuck(bed):
