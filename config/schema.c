@@ -365,7 +365,7 @@ static const struct config_row guard_rows[] = {
 	{ .name = "syn-class-rate", T(UINT), FIELD(config_guard, syn_class_rate), .fallback = "2000", RANGE(0, 100000000),
 	  .unit = "per second", USED(DP, DP), HELP("TCP connection attempts taken from all untrusted sources together; 0: no limit.") },
 	{ .name = "link-rate", T(UINT), FIELD(config_guard, link_rate), .fallback = "5000", RANGE(0, 100000000), .unit = "per second",
-	  USED(DP, DP), HELP("ARP, neighbour discovery and what is not IP, from each interface; 0: no limit.") },
+	  USED(DP, DP), HELP("ARP and neighbour discovery to us alone, the same to all, and what else is not IP: so many of each, from each interface; 0: no limit.") },
 	{ .name = "max-bans", T(UINT), FIELD(config_guard, max_bans), .fallback = "1000000", RANGE(1024, 10000000), USED(DP, DP), RESTART,
 	  HELP("Bans at one time; when there are more, the oldest are lifted.") },
 	{ .name = "max-trusted", T(UINT), FIELD(config_guard, max_trusted), .fallback = "200000", RANGE(1024, 10000000), USED(DP, DP),

@@ -2,6 +2,8 @@
 /* The worker's side of the border: bursts of packets that are no media are judged in the order that border.h tells. */
 #include "dataplane/border.h"
 
+#include <arpa/inet.h>
+#include <net/ethernet.h>
 #include <stdatomic.h>
 
 #include <rte_branch_prediction.h>
@@ -10,12 +12,17 @@
 #include "dataplane/table_memory.h"
 #include "dataplane/worker.h"
 
+/* What a link has budgets for. A storm of broadcasts, or of frames that the kernel has no use for, must not keep out the answers to
+ * what it asks its neighbours: without them media would have no next hop. */
+enum border_link_kind { LINK_TO_US, LINK_TO_ALL, LINK_OTHER, BORDER_LINK_KINDS };
+
 enum {
 	CHUNK_MAX = 16, /* packets that a worker takes from a class's rate at once, .. */
 	CHUNKS_PER_SECOND = 64000, /* .. and no more than come in 1/64 ms */
 	TRUSTED_SPREAD = 4, /* lines for each trusted source: none of them finds its set full */
-	BUDGETS = BORDER_CLASSES +
-		  INTERFACES_MAX, /* classes; then the links, of which BORDER_LINK itself is not used */
+	LINKS = INTERFACES_MAX * BORDER_LINK_KINDS,
+	BUDGETS =
+		BORDER_CLASSES + LINKS, /* classes; then the links, of which BORDER_LINK itself is not used */
 };
 
 /* The rate of a class, of all workers together. */
@@ -278,12 +285,22 @@ static bool take_untrusted(
 	return false;
 }
 
+static unsigned link_budget(const struct item *it)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(it->m, const uint8_t *);
+	enum border_link_kind kind = (frame[0] & 1) != 0 ? LINK_TO_ALL : LINK_TO_US;
+
+	if (it->p.kind == PACKET_NOT_IP && load_u16(frame + it->p.ip - 2) != htons(ETHERTYPE_ARP))
+		kind = LINK_OTHER;
+	return BORDER_CLASSES + (unsigned)it->interface * BORDER_LINK_KINDS + (unsigned)kind;
+}
+
 /* May it pass? Else why not. */
 static bool judge(struct border *b, struct worker *w, const struct verdict *v, enum dp_counter *reason)
 {
 	if (v->link) {
 		*reason = DP_COUNTER_DROP_LINK_RATE;
-		return budget_take(b, w, BORDER_CLASSES + v->it->interface);
+		return budget_take(b, w, link_budget(v->it));
 	}
 	if (v->ban != NULL) {
 		prefix_entry_hit(v->ban);

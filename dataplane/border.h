@@ -10,7 +10,8 @@
  * the interface's (untrusted if one of its realms is).
  *
  * What is taken from which rate:
- *   ARP, neighbour discovery, what is not IP    the interface's BORDER_LINK, nothing else is asked
+ *   ARP, neighbour discovery, what is not IP    the interface's BORDER_LINK, nothing else is asked: one for what is sent to us
+ *                                               alone, one for what is sent to all, one for what is not IP and not ARP
  *   trusted                                     what its trust or access entry gives, then BORDER_TRUSTED
  *   untrusted: UDP, ICMP, other IP              SOURCE_PACKETS (or what its access entry gives), then BORDER_UNTRUSTED
  *   untrusted: TCP segments, later fragments    SOURCE_STREAM, then BORDER_UNTRUSTED
@@ -58,7 +59,7 @@ struct border_config {
 	struct prefix_table *bans, *access, *trust;
 	uint32_t max_sources;
 	struct rate untrusted[SOURCE_RATES]; /* of one untrusted source */
-	struct rate class[BORDER_CLASSES]; /* BORDER_LINK: of each interface */
+	struct rate class[BORDER_CLASSES]; /* BORDER_LINK: of each kind on each interface */
 	const struct border_service *services;
 	unsigned service_count;
 	const struct border_realm *realms;

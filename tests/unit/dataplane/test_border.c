@@ -520,6 +520,38 @@ static void the_link_has_its_own_rate_on_each_interface_and_is_asked_nothing_els
 	gate_close(&g);
 }
 
+static void a_storm_on_the_link_does_not_keep_out_what_is_for_us(void **state)
+{
+	static const uint8_t all[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, llc[] = { 0x88, 0xcc };
+	uint8_t to_us[60] = { [12] = 0x08, [13] = 0x06 }, to_all[60], other[60], f[256];
+	struct gate g;
+
+	(void)state;
+	gate_init(&g, 1);
+	g.c.class[BORDER_LINK] = rate_of(1, 3);
+	gate_open(&g);
+	memcpy(to_all, to_us, sizeof(to_us));
+	memcpy(to_all, all, sizeof(all));
+	memcpy(other, to_us, sizeof(to_us));
+	memcpy(other + 12, llc, sizeof(llc));
+	for (int i = 0; i < 100; i++) {
+		int expected = i < 3 ? MIRRORED : DP_COUNTER_DROP_LINK_RATE;
+
+		assert_int_equal(outcome(&g, to_all, sizeof(to_all)), expected);
+		assert_int_equal(outcome(&g, other, sizeof(other)), expected);
+	}
+	size_t n = wire_udp(f, "fe80::1", 0, "2001:db8:1::1", 0, sip, sizeof(sip));
+	f[14 + 6] = 58;
+	f[14 + 7] = 255;
+	f[54] = 135;
+	memcpy(f, (uint8_t[]){ 0x33, 0x33, 0xff }, 3);
+	assert_int_equal(outcome(&g, f, n), DP_COUNTER_DROP_LINK_RATE);
+	assert_int_equal(outcome(&g, to_us, sizeof(to_us)), MIRRORED);
+	assert_int_equal(neighbour(&g, "fe80::1", 255), MIRRORED);
+	assert_int_equal(outcome_on(&g, 1, to_all, sizeof(to_all)), MIRRORED);
+	gate_close(&g);
+}
+
 static void malformed_packets_and_media_ports_never_come_to_the_border(void **state)
 {
 	uint8_t f[256];
@@ -800,6 +832,7 @@ int main(void)
 		cmocka_unit_test(the_trusted_have_a_class_of_their_own),
 		cmocka_unit_test(connection_attempts_have_rates_per_source_and_together),
 		cmocka_unit_test(the_link_has_its_own_rate_on_each_interface_and_is_asked_nothing_else),
+		cmocka_unit_test(a_storm_on_the_link_does_not_keep_out_what_is_for_us),
 		cmocka_unit_test(malformed_packets_and_media_ports_never_come_to_the_border),
 		cmocka_unit_test(a_jumbo_frame_has_its_sources_rate),
 		cmocka_unit_test(a_million_strangers_do_not_touch_what_is_known_of_the_trusted),
