@@ -203,7 +203,7 @@ def syn_frame(to_mac, source, source_port, target, target_port):
 def receive(sock, timeout=5.0):
     """(payload, source) of the next datagram; the socket does not block afterwards."""
     sock.setblocking(False)
-    assert select.select([sock], [], [], timeout)[0], f"nothing arrives at {sock.getsockname()[:2]}"
+    assert select.select([sock], [], [], timeout)[0], f"nothing arrives at {sock.getsockname()}"
     data, source = sock.recvfrom(65536)
     return data, source[:2]
 
