@@ -3,8 +3,6 @@
 and a flood into "near"'s side."""
 
 import json
-import os
-import pathlib
 import subprocess
 
 import stage
@@ -29,27 +27,23 @@ def build(s):
     s.address("far", "eth0", f"{FAR}/24")
 
 
-def _polling_threads():
-    return {path.parent.name for path in pathlib.Path("/proc").glob("[0-9]*/comm") if _read(path).startswith("napi/eth")}
-
-
-def _read(path):
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def receive_at_home(s):
-    """The kernel's receiving for the node "sbc" happens on the server's core, before all else there, as that of a NIC whose
-    interrupts go there; else whoever sends into a veth does it. To be called when the server has opened its ports."""
-    before = _polling_threads()
+def _set(s, name, value):
     for interface in ("eth1", "eth2"):
-        if s.run("sbc", "sh", "-c", f"echo 1 > /sys/class/net/{interface}/threaded").returncode != 0:
-            raise stage.Refused("this kernel has no NAPI threads")
-    for thread in stage.wait_for("the NAPI threads", lambda: len(_polling_threads() - before) >= 2 and _polling_threads() - before):
-        os.sched_setaffinity(int(thread), {stage.CPU})
-        os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(50))
+        if s.run("sbc", "sh", "-c", f"echo {value} > /sys/class/net/{interface}/{name}").returncode != 0:
+            raise stage.Refused(f"this kernel has no {name}")
+
+
+def steer(s):
+    """The kernel's IP, UDP and sockets work for a server on "sbc" on the server's core (Receive Packet Steering); else whoever sends
+    into a veth does all that."""
+    _set(s, "queues/rx-0/rps_cpus", format(1 << stage.CPU, "x"))
+
+
+def poll_at_home(s):
+    """A server on "sbc" with XDP sockets does the kernel's receiving itself when it asks for packets, as DPDK's driver offers
+    (preferred busy polling); else whoever sends into a veth does it."""
+    _set(s, "napi_defer_hard_irqs", 2)
+    _set(s, "gro_flush_timeout", 200000)
 
 
 def write_flows(s, ports, macs):
