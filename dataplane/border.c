@@ -19,6 +19,7 @@ enum border_link_kind { LINK_TO_US, LINK_TO_ALL, LINK_OTHER, BORDER_LINK_KINDS }
 enum {
 	CHUNK_MAX = 16, /* packets that a worker takes from a class's rate at once, .. */
 	CHUNKS_PER_SECOND = 64000, /* .. and no more than come in 1/64 ms */
+	IPV6_WHOLE = 128, /* length of a host's prefix */
 	TRUSTED_SPREAD = 4, /* lines for each trusted source: none of them finds its set full */
 	LINKS = INTERFACES_MAX * BORDER_LINK_KINDS,
 	BUDGETS =
@@ -209,6 +210,8 @@ static void choose_source(const struct border *b, struct verdict *v)
 	if (!v->trusted)
 		return;
 	v->source = source_of(&p->source, p->family, v->trust != NULL ? v->trust->key.port : 0);
+	if (v->trust != NULL && v->trust->key.length == IPV6_WHOLE)
+		v->source.within = p->source.half[1];
 	v->place = source_table_prefetch(b->sources[1], &v->source);
 }
 

@@ -99,12 +99,13 @@ static uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Set in the upper half, tag in the lower. */
+/* Set in the upper half, tag in the lower. Of `within` only the tag remembers something: two hosts of a /64 that share set and tag,
+ * one in 2^32 in the same set, share a rate. */
 uint64_t source_table_prefetch(const struct source_table *t, const struct source *s)
 {
 	uint64_t rest = (uint64_t)s->family << 16 | s->port;
-	uint64_t hash =
-		fold(fold(s->address ^ t->secret[0], t->secret[1]) ^ t->secret[2], rest ^ t->secret[1]);
+	uint64_t hash = fold(fold(s->address ^ t->secret[0], s->within ^ t->secret[1]) ^ t->secret[2],
+		rest ^ t->secret[1]);
 	uint64_t set = (hash >> 32) * t->set_count >> 32;
 
 	rte_prefetch0(&t->sets[set]);

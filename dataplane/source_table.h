@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rates of single sources: IPv4 addresses, IPv6 /64s (which is what one subscriber has), or single flows of them. One cache line
+/* Rates of single sources: IPv4 addresses, IPv6 /64s (which is what one subscriber has), or single hosts or flows of them. One cache line
  * per source in sets of fixed size: bounded memory, bounded time, whatever comes. Shared by the workers: a rate is a time of
  * arrival (GCRA, ITU-T I.371) that is moved on by compare-and-swap, so that a source spread over several workers has still one
  * rate. When a set is full, the source that has been silent for longest is forgotten. */
@@ -32,6 +32,7 @@ bool rate_take(uint64_t *arrival, struct rate rate, uint32_t packets, uint64_t n
 
 struct source {
 	uint64_t address; /* as in union host: IPv4, or the upper half of IPv6 */
+	uint64_t within; /* lower half of IPv6 where a host has a rate of its own; else 0 */
 	uint16_t port; /* network order; 0 = all of the address */
 	uint8_t family;
 };

@@ -408,6 +408,31 @@ static void a_trusted_source_has_the_rate_that_its_entry_gives(void **state)
 	gate_close(&g);
 }
 
+static void phones_of_one_ipv6_network_that_are_trusted_do_not_share_a_rate(void **state)
+{
+	struct gate g;
+
+	(void)state;
+	gate_init(&g, 1);
+	g.c.untrusted[SOURCE_PACKETS] = rate_of(1, 1);
+	gate_open(&g);
+	trust(&g, "2001:db8:9::1", 5060, 2);
+	trust(&g, "2001:db8:9::2", 5060, 2);
+	trust(&g, "2001:db8:9::3", 0, 2);
+	trust(&g, "2001:db8:9::4", 0, 2);
+	for (int i = 0; i < 20; i++) {
+		int expected = i < 2 ? MIRRORED : DP_COUNTER_DROP_SOURCE_RATE;
+
+		assert_int_equal(udp(&g, "2001:db8:9::1", 5060), expected);
+		assert_int_equal(udp(&g, "2001:db8:9::3", (uint16_t)(5000 + i)), expected);
+	}
+	assert_int_equal(udp(&g, "2001:db8:9::2", 5060), MIRRORED);
+	assert_int_equal(udp(&g, "2001:db8:9::4", 5060), MIRRORED);
+	assert_int_equal(udp(&g, "2001:db8:9::5", 5060), MIRRORED);
+	assert_int_equal(udp(&g, "2001:db8:9::6", 5060), DP_COUNTER_DROP_SOURCE_RATE);
+	gate_close(&g);
+}
+
 static void a_strangers_rate_is_that_of_its_access_entry_if_it_gives_one(void **state)
 {
 	struct prefix_entry e = about("198.51.100.0", 24, 0, REALM_ACCESS);
@@ -827,6 +852,7 @@ int main(void)
 		cmocka_unit_test(trust_goes_before_the_rates_of_strangers),
 		cmocka_unit_test(an_interface_whose_realms_are_all_trusted_is_trusted),
 		cmocka_unit_test(a_trusted_source_has_the_rate_that_its_entry_gives),
+		cmocka_unit_test(phones_of_one_ipv6_network_that_are_trusted_do_not_share_a_rate),
 		cmocka_unit_test(a_strangers_rate_is_that_of_its_access_entry_if_it_gives_one),
 		cmocka_unit_test(a_source_over_its_rate_takes_nothing_from_its_class),
 		cmocka_unit_test(the_trusted_have_a_class_of_their_own),
