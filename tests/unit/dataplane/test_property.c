@@ -29,6 +29,7 @@ enum {
 	PATCHES = 6,
 	TYPES = DP_TOP_SOURCES + 2,
 	VICTIM_PORT = 6000,
+	PACKET_US = 20000, /* between two packets: the office may send a hundred a second */
 };
 
 static const char rates[] =
@@ -250,7 +251,7 @@ static void through(struct property *p, unsigned port, const uint8_t *frame, siz
 
 	wire_clear();
 	for (unsigned i = 0; i < WORKERS; i++)
-		workers[i].now_us = clock_now_us();
+		workers[i].now_us = clock_now_us() + p->counted * PACKET_US;
 	wire_receive(p->dp, pick(p, WORKERS), port, wire_frame((uint16_t)port, frame, n));
 	for (unsigned i = 0; i < WORKERS; i++) {
 		struct rte_mbuf *m;
@@ -558,8 +559,12 @@ static void step_broken_request(struct property *p)
 	for (size_t at = 0; type == DP_BAN_SET && at < 2 * sizeof(struct dp_ban); at += sizeof(struct dp_ban))
 		((struct dp_ban *)((uint8_t *)&p->body + at))->expires_us = 0;
 	for (size_t at = 0; type == DP_TRUST_SET && at < 4 * sizeof(struct dp_trust);
-		at += sizeof(struct dp_trust))
-		((struct dp_trust *)((uint8_t *)&p->body + at))->expires_us = 0;
+		at += sizeof(struct dp_trust)) {
+		struct dp_trust *one = (struct dp_trust *)((uint8_t *)&p->body + at);
+
+		one->expires_us = 0;
+		one->rate = one->burst = 0; /* nor rates */
+	}
 	int n = ask(p, type, &p->body, length, &reply);
 	if (type == DP_SESSION_CREATE && n > 0) {
 		struct dp_session_id id = { ((const struct dp_session_reply *)reply)->session };
