@@ -8,6 +8,7 @@
 
 #include <rte_branch_prediction.h>
 
+#include "dataplane/fragment.h"
 #include "dataplane/relay.h"
 #include "dataplane/table_memory.h"
 #include "dataplane/worker.h"
@@ -35,6 +36,7 @@ struct budget {
 
 struct border_worker {
 	uint32_t credit[BUDGETS]; /* owner: worker; taken from the budgets, not used yet */
+	struct fragments fragments;
 } __attribute__((aligned(64)));
 
 struct border {
@@ -44,6 +46,7 @@ struct border {
 	struct border_worker worker[WORKERS_MAX];
 
 	/* constant */
+	struct hash_key fragment_key;
 	struct rate untrusted[SOURCE_RATES];
 	struct border_interface interface[INTERFACES_MAX];
 	struct border_service *services; /* slots of a hash; family 0 = empty */
@@ -107,6 +110,7 @@ struct border *border_new(const struct border_config *config)
 	if (b == NULL)
 		return NULL;
 	b->size = size;
+	hash_key_random(&b->fragment_key);
 	b->sources[0] = source_table_new(config->max_sources);
 	b->sources[1] = source_table_new(TRUSTED_SPREAD * prefix_table_capacity(config->trust));
 	if (b->sources[0] == NULL || b->sources[1] == NULL) {
@@ -167,15 +171,19 @@ static bool budget_take(struct border *b, struct worker *w, unsigned which)
 	return true;
 }
 
+static bool has_ports(const struct packet *p)
+{
+	return p->class != PACKET_OTHER || p->kind == PACKET_TCP || p->kind == PACKET_TCP_SYN || p->follows;
+}
+
 static void realm_find(const struct border *b, struct verdict *v)
 {
 	const struct item *it = v->it;
 	const struct packet *p = &it->p;
 	const struct border_interface *ifc = &b->interface[it->interface];
-	bool ports = p->class != PACKET_OTHER || p->kind == PACKET_TCP || p->kind == PACKET_TCP_SYN;
 	const struct border_service *s = NULL;
 
-	if (ports && p->dest_port != 0)
+	if (has_ports(p) && p->dest_port != 0)
 		s = service_find(b, &p->dest, p->family, p->dest_port, it->interface);
 	if (s == NULL)
 		s = service_find(b, &p->dest, p->family, 0, it->interface);
@@ -187,7 +195,6 @@ static void realm_find(const struct border *b, struct verdict *v)
 static bool question(const struct border *b, struct verdict *v, struct prefix_query *q)
 {
 	const struct packet *p = &v->it->p;
-	bool ports = p->class != PACKET_OTHER || p->kind == PACKET_TCP || p->kind == PACKET_TCP_SYN;
 
 	v->link = p->class == PACKET_OTHER && (p->kind == PACKET_NOT_IP || p->kind == PACKET_NEIGHBOUR);
 	if (v->link) {
@@ -195,9 +202,10 @@ static bool question(const struct border *b, struct verdict *v, struct prefix_qu
 		return false;
 	}
 	realm_find(b, v);
-	*q = (struct prefix_query){
-		.ip = p->source, .port = ports ? p->source_port : 0, .scope = v->realm, .family = p->family
-	};
+	*q = (struct prefix_query){ .ip = p->source,
+		.port = has_ports(p) ? p->source_port : 0,
+		.scope = v->realm,
+		.family = p->family };
 	return true;
 }
 
@@ -331,6 +339,9 @@ static void look_up(struct border *b, struct worker *w, struct verdict *v, struc
 	query[0] = (struct prefix_query){ 0 }; /* the compiler does not know that n > 0 */
 	for (unsigned i = 0; i < n; i++) {
 		v[i].it = items[i];
+		if (unlikely(items[i]->p.is_fragment))
+			fragment_follow(
+				&b->worker[w->index].fragments, &b->fragment_key, &items[i]->p, w->now_us);
 		if (!question(b, &v[i], &query[i]))
 			continue;
 		v[i].source = source_of(&query[i].ip, query[i].family, 0);

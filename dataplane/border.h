@@ -17,6 +17,8 @@
  *   untrusted: TCP segments, later fragments    SOURCE_STREAM, then BORDER_UNTRUSTED
  *   untrusted: TCP SYN without ACK              SOURCE_SYN, BORDER_SYN, then BORDER_UNTRUSTED
  *
+ * Later fragments of UDP are judged by the ports of the first (fragment.h).
+ *
  * A source that is trusted by its port (a flow of a NAT) has a rate of its own; else all of an address have one. Strangers of an
  * IPv6 /64 share one, hosts of it that are trusted by name do not: one phone must not be able to silence the office. */
 #ifndef DATAPLANE_BORDER_H

@@ -78,6 +78,12 @@ static uint64_t header_sum(const uint8_t *ip, size_t header)
 	       load_u32(ip + 16);
 }
 
+static void parse_identification(uint32_t identification, struct packet *p)
+{
+	p->identification = identification;
+	p->is_fragment = 1;
+}
+
 static uint8_t parse_ipv4(const uint8_t *frame, size_t length, struct packet *p)
 {
 	const uint8_t *ip = frame + p->ip;
@@ -97,6 +103,8 @@ static uint8_t parse_ipv4(const uint8_t *frame, size_t length, struct packet *p)
 	p->dest.half[0] = load_u32(ip + 16);
 	p->dest.half[1] = 0;
 	uint16_t fragment = ntohs(load_u16(ip + 6));
+	if ((fragment & IPV4_FRAGMENT_BITS) != 0)
+		parse_identification(load_u16(ip + 4), p);
 	if (ip[9] != IPPROTO_UDP)
 		return (fragment & IPV4_FRAGMENT_OFFSET) != 0
 			       ? parse_later(ip[9], fragment & IPV4_FRAGMENT_OFFSET, p)
@@ -131,6 +139,8 @@ static uint8_t parse_ipv6_extensions(const uint8_t *at, size_t left, uint8_t nex
 		case IPPROTO_FRAGMENT:
 			if (left < 8)
 				return PACKET_MALFORMED;
+			if ((ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_BITS) != 0)
+				parse_identification(load_u32(at + 4), p);
 			if ((ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_OFFSET) != 0)
 				return parse_later(at[0], ntohs(load_u16(at + 2)) >> 3, p);
 			fragment = fragment || (ntohs(load_u16(at + 2)) & IPV6_FRAGMENT_BITS) != 0;
@@ -186,6 +196,7 @@ static bool parse_link(const uint8_t *frame, size_t length, uint16_t *type, stru
 	p->class = PACKET_MALFORMED;
 	p->family = 0;
 	p->vlan = 0;
+	p->is_fragment = p->follows = 0;
 	if (length < ETHER_HEADER)
 		return false;
 	*type = load_u16(frame + 12);

@@ -520,6 +520,63 @@ static void connection_attempts_have_rates_per_source_and_together(void **state)
 	gate_close(&g);
 }
 
+/* Of a datagram of one source and identification, to the SIP of "access". */
+static int fragment(struct gate *g, const char *from, uint16_t port, uint16_t identification, bool first)
+{
+	bool v6 = strchr(from, ':') != NULL;
+	uint8_t f[256];
+	size_t n = wire_udp(
+		f, from, port, v6 ? "2001:db8:1::10" : "10.0.1.10", first ? 5060 : 0, sip, sizeof(sip));
+
+	if (v6) {
+		memmove(f + 62, f + 54, n - 54);
+		memset(f + 54, 0, 8);
+		f[20] = 44;
+		f[54] = 17;
+		store_u16(f + 56, htons(first ? 0x0001 : 0x0010));
+		store_u16(f + 60, htons(identification));
+		store_u16(f + 18, htons((uint16_t)(n - 54 + 8)));
+		return outcome(g, f, n + 8);
+	}
+	store_u16(f + 14 + 4, htons(identification));
+	store_u16(f + 14 + 6, htons(first ? 0x2000 : 0x0010));
+	store_u16(f + 14 + 10, 0);
+	store_u16(f + 14 + 10, (uint16_t)~checksum_fold(checksum_sum(f + 14, 20)));
+	return outcome(g, f, n);
+}
+
+static void later_fragments_are_trusted_and_banned_as_the_first_was(void **state)
+{
+	static const char *const hosts[] = { "192.0.2.1", "2001:db8:9::1" };
+	struct gate g;
+
+	(void)state;
+	gate_init(&g, 1);
+	g.c.class[BORDER_UNTRUSTED] = rate_of(1, 1);
+	g.c.interface[0].realm = REALM_CORE; /* of what has no port */
+	gate_open(&g);
+	assert_int_equal(udp(&g, "198.51.100.1", 5060), MIRRORED); /* nothing is left for strangers */
+	for (unsigned i = 0; i < 2; i++) {
+		struct prefix_entry e = about(hosts[i], i == 0 ? 32 : 128, 5060, REALM_ACCESS);
+
+		add(g.c.trust, e);
+		ban(&g, hosts[i], i == 0 ? 32 : 128, 6666);
+		assert_int_equal(fragment(&g, hosts[i], 0xdead, 7, false), DP_COUNTER_DROP_CLASS_RATE);
+		assert_int_equal(fragment(&g, hosts[i], 5060, 7, true), MIRRORED);
+		assert_int_equal(fragment(&g, hosts[i], 0xdead, 7, false), MIRRORED);
+		assert_int_equal(fragment(&g, hosts[i], 0xdead, 7, false), MIRRORED);
+		assert_int_equal(fragment(&g, hosts[i], 0xdead, 8, false), DP_COUNTER_DROP_CLASS_RATE);
+		assert_int_equal(fragment(&g, hosts[1 - i], 0xdead, 7, false),
+			i == 0 ? DP_COUNTER_DROP_CLASS_RATE : MIRRORED);
+		assert_int_equal(fragment(&g, hosts[i], 6666, 9, true), DP_COUNTER_DROP_BANNED);
+		assert_int_equal(fragment(&g, hosts[i], 0xdead, 9, false), DP_COUNTER_DROP_BANNED);
+	}
+	g.w->now_us += 32 * SECOND;
+	assert_int_equal(udp(&g, "198.51.100.1", 5060), MIRRORED);
+	assert_int_equal(fragment(&g, hosts[0], 0xdead, 7, false), DP_COUNTER_DROP_CLASS_RATE);
+	gate_close(&g);
+}
+
 static void the_link_has_its_own_rate_on_each_interface_and_is_asked_nothing_else(void **state)
 {
 	struct gate g;
@@ -857,6 +914,7 @@ int main(void)
 		cmocka_unit_test(a_source_over_its_rate_takes_nothing_from_its_class),
 		cmocka_unit_test(the_trusted_have_a_class_of_their_own),
 		cmocka_unit_test(connection_attempts_have_rates_per_source_and_together),
+		cmocka_unit_test(later_fragments_are_trusted_and_banned_as_the_first_was),
 		cmocka_unit_test(the_link_has_its_own_rate_on_each_interface_and_is_asked_nothing_else),
 		cmocka_unit_test(a_storm_on_the_link_does_not_keep_out_what_is_for_us),
 		cmocka_unit_test(malformed_packets_and_media_ports_never_come_to_the_border),
