@@ -76,6 +76,7 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	const struct flow_rule *r = it->rule;
 	const struct worker_interface *out = &w->shared->interface[r->out_interface];
 	struct latch *l = flow_latch(f, c);
+	uint16_t device = worker_device(&out->device);
 	enum dp_counter drop;
 	union next_hop_link link;
 
@@ -88,6 +89,10 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	if (!next_hop_load(w->shared->next_hops, l->next_hop, &link)) {
 		counter_add(&f->no_next_hop, 1);
 		drop = DP_COUNTER_DROP_NO_NEXT_HOP;
+		goto drop;
+	}
+	if (unlikely(device == DEVICE_NONE) && link.byte[6] != LINK_LOCAL) {
+		drop = DP_COUNTER_DROP_PORT_DOWN;
 		goto drop;
 	}
 	if (it->p.ttl <= 1) { /* two relays that point at each other must come to an end */
@@ -126,7 +131,7 @@ static void relay_send(struct worker *w, struct item *it, enum flow_component c,
 	if (unlikely(link.byte[6] == LINK_LOCAL))
 		local_send(w, it, out);
 	else
-		transmit_packet(w, worker_device(&out->device), it->m, DP_COUNTER_DROP_TX_FULL);
+		transmit_packet(w, device, it->m, DP_COUNTER_DROP_TX_FULL);
 	return;
 drop:
 	if (!rtcp)

@@ -239,6 +239,33 @@ static void a_sample_of_dropped_media_has_its_headers_and_not_what_was_said(void
 	wire_bed_free(c.dp);
 }
 
+static void media_whose_way_out_is_gone_is_not_relayed_and_its_sample_says_nothing_either(void **state)
+{
+	struct dp_session_request q = bed_request(A, 4000, B, 5000);
+	struct dp_counters from[2];
+	struct drop_sample sample;
+	struct call c;
+
+	(void)state;
+	call_open(&c, &q, 1);
+	uint16_t device = c.dp->shared.interface[1].device;
+	c.dp->shared.interface[1].device = DEVICE_NONE;
+	arrive(&c, 0, A, 4000, 0, rtp, sizeof(rtp));
+	assert_dropped(&c, DP_COUNTER_DROP_PORT_DOWN);
+	assert_int_equal(
+		rte_ring_sc_dequeue_elem(c.dp->shared.workers[0].sampler.ring, &sample, sizeof(sample)), 0);
+	assert_int_equal(sample.captured, 14 + 20 + 8 + RTP_HEADER);
+	assert_int_equal(sample.interface, 0);
+	assert_int_equal(c.dp->shared.workers[0].counter[DP_COUNTER_MEDIA_RELAYED], 0);
+	counters_of(&c, from);
+	assert_int_equal(from[0].packets, 1);
+	assert_int_equal(from[0].relayed, 0);
+	c.dp->shared.interface[1].device = device;
+	arrive(&c, 0, A, 4000, 0, rtp, sizeof(rtp));
+	assert_sent(&c, 1, 0, B, 5000, rtp, sizeof(rtp));
+	wire_bed_free(c.dp);
+}
+
 static void payload_type_0_is_voice_where_no_events_were_negotiated(void **state)
 {
 	struct dp_session_request q = bed_request(A, 4000, B, 5000);
@@ -594,6 +621,8 @@ int main(void)
 		cmocka_unit_test(a_key_held_for_long_is_one_event),
 		cmocka_unit_test(an_event_too_short_to_be_one_is_relayed_and_not_counted),
 		cmocka_unit_test(a_sample_of_dropped_media_has_its_headers_and_not_what_was_said),
+		cmocka_unit_test(
+			media_whose_way_out_is_gone_is_not_relayed_and_its_sample_says_nothing_either),
 		cmocka_unit_test(payload_type_0_is_voice_where_no_events_were_negotiated),
 		cmocka_unit_test(reports_tell_the_far_ends_loss_and_the_round_trip_on_both_kinds_of_port),
 		cmocka_unit_test(what_a_report_cannot_know_is_not_believed),
