@@ -60,7 +60,7 @@ struct packet {
 	uint16_t source_port, dest_port; /* network order */
 	uint32_t identification; /* of a fragment, as it stands there */
 	uint8_t is_fragment; /* `identification` is set: of PACKET_FRAGMENT and PACKET_LATER */
-	uint8_t follows; /* the border's: ports of PACKET_LATER are those of its first fragment */
+	uint8_t follows; /* PACKET_LATER has ports: its own, or the border found them in its first fragment */
 	union host source, dest;
 };
 

@@ -232,6 +232,18 @@ void packet_parse(const uint8_t *frame, size_t length, struct packet *p)
 		p->class = not_ip(p);
 }
 
+/* The ports of a frame that is no fragment stand in its first buffer; what follows them is not looked at. */
+static uint8_t parse_long(const uint8_t *at, size_t available, uint8_t protocol, struct packet *p)
+{
+	if (protocol == IPPROTO_TCP)
+		return parse_other(at, available, protocol, false, p);
+	if (protocol == IPPROTO_UDP && available >= UDP_HEADER) {
+		parse_ports(at, p);
+		p->follows = 1;
+	}
+	return parse_later(protocol, 0, p);
+}
+
 void packet_parse_long(const uint8_t *frame, size_t length, struct packet *p)
 {
 	uint16_t type;
@@ -239,17 +251,23 @@ void packet_parse_long(const uint8_t *frame, size_t length, struct packet *p)
 	if (!parse_link(frame, length, &type, p))
 		return;
 	const uint8_t *ip = frame + p->ip;
+	size_t have = length - p->ip;
 	p->source = p->dest = (union host){ 0 };
-	if (type == htons(ETHERTYPE_IP) && length >= p->ip + (size_t)IPV4_HEADER) {
+	if (type == htons(ETHERTYPE_IP) && have >= IPV4_HEADER) {
+		size_t header = (size_t)(ip[0] & 15) * 4;
+		bool whole = header >= IPV4_HEADER && header <= have &&
+			     (ntohs(load_u16(ip + 6)) & IPV4_FRAGMENT_BITS) == 0;
+
 		p->family = 4;
 		p->source.half[0] = load_u32(ip + 12);
 		p->dest.half[0] = load_u32(ip + 16);
-		p->class = parse_later(ip[9], 0, p);
-	} else if (type == htons(ETHERTYPE_IPV6) && length >= p->ip + (size_t)IPV6_HEADER) {
+		p->class =
+			whole ? parse_long(ip + header, have - header, ip[9], p) : parse_later(ip[9], 0, p);
+	} else if (type == htons(ETHERTYPE_IPV6) && have >= IPV6_HEADER) {
 		p->family = 6;
 		memcpy(&p->source, ip + 8, sizeof(p->source));
 		memcpy(&p->dest, ip + 24, sizeof(p->dest));
-		p->class = parse_later(ip[6], 0, p);
+		p->class = parse_long(ip + IPV6_HEADER, have - IPV6_HEADER, ip[6], p);
 	} else if (type != htons(ETHERTYPE_IP) && type != htons(ETHERTYPE_IPV6)) {
 		p->class = not_ip(p);
 	}

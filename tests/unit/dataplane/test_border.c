@@ -663,6 +663,59 @@ static void malformed_packets_and_media_ports_never_come_to_the_border(void **st
 	gate_close(&g);
 }
 
+/* What becomes of `f` as the first buffer of a longer frame. */
+static int jumbo(struct gate *g, const uint8_t *f, size_t n)
+{
+	struct rte_mbuf *m = wire_frame(0, f, n), *tail = wire_frame(0, f, n);
+	int result = MIRRORED;
+
+	memset(g->w->counter, 0, sizeof(g->w->counter));
+	assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
+	wire_receive(g->dp, 0, 0, m);
+	for (int c = 0; c < DP_COUNTER_COUNT; c++)
+		if (g->w->counter[c] != 0 && strncmp(dp_counter_name((enum dp_counter)c), "drop-", 5) == 0)
+			result = c;
+	assert_int_equal(wires[2].count, result == MIRRORED);
+	wire_clear();
+	return result;
+}
+
+static void a_jumbo_frame_has_the_trust_and_the_bans_of_its_port(void **state)
+{
+	static const char *const hosts[] = { "192.0.2.1", "2001:db8:9::1" };
+	uint8_t f[1400] = { 0 }, payload[1200] = { 0 };
+	struct gate g;
+
+	(void)state;
+	gate_init(&g, 1);
+	g.c.class[BORDER_UNTRUSTED] = rate_of(1, 1);
+	g.c.class[BORDER_SYN] = rate_of(1, 1);
+	gate_open(&g);
+	assert_int_equal(udp(&g, "198.51.100.1", 5060), MIRRORED);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *to = i == 0 ? "10.0.1.10" : "2001:db8:1::10";
+		unsigned next = i == 0 ? 14 + 9 : 14 + 6, flags = (i == 0 ? 34 : 54) + 13;
+
+		trust(&g, hosts[i], 5060, 0);
+		ban(&g, hosts[i], i == 0 ? 32 : 128, 6666);
+		(void)wire_udp(f, hosts[i], 5060, to, 5060, payload, sizeof(payload));
+		assert_int_equal(jumbo(&g, f, 1000), MIRRORED);
+		f[next] = 6;
+		assert_int_equal(jumbo(&g, f, 1000), MIRRORED);
+		(void)wire_udp(f, hosts[i], 6666, to, 5060, payload, sizeof(payload));
+		assert_int_equal(jumbo(&g, f, 1000), DP_COUNTER_DROP_BANNED);
+		f[next] = 6;
+		assert_int_equal(jumbo(&g, f, 1000), DP_COUNTER_DROP_BANNED);
+		(void)wire_udp(f, hosts[i], 7777, to, 5060, payload, sizeof(payload));
+		assert_int_equal(jumbo(&g, f, 1000), DP_COUNTER_DROP_CLASS_RATE);
+		f[next] = 6;
+		f[flags] = 2;
+		assert_int_equal(
+			jumbo(&g, f, 1000), i == 0 ? DP_COUNTER_DROP_CLASS_RATE : DP_COUNTER_DROP_SYN_RATE);
+	}
+	gate_close(&g);
+}
+
 static void a_jumbo_frame_has_its_sources_rate(void **state)
 {
 	uint8_t f[1400] = { 0 }, payload[1200] = { 0 };
@@ -918,6 +971,7 @@ int main(void)
 		cmocka_unit_test(the_link_has_its_own_rate_on_each_interface_and_is_asked_nothing_else),
 		cmocka_unit_test(a_storm_on_the_link_does_not_keep_out_what_is_for_us),
 		cmocka_unit_test(malformed_packets_and_media_ports_never_come_to_the_border),
+		cmocka_unit_test(a_jumbo_frame_has_the_trust_and_the_bans_of_its_port),
 		cmocka_unit_test(a_jumbo_frame_has_its_sources_rate),
 		cmocka_unit_test(a_million_strangers_do_not_touch_what_is_known_of_the_trusted),
 		cmocka_unit_test(a_class_has_one_rate_over_all_workers),
