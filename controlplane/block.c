@@ -114,6 +114,31 @@ static bool is_start_line(struct span line, bool whole)
 	       span_starts_case(rest, SPAN("tel:"));
 }
 
+/* RFC 3261 section 19.1.1: an address may carry a password and headers, Authorization among them. What is cut off may have been the
+ * '@', so what looks like a port is none unless it is a number. */
+static void hide_secrets(char *line)
+{
+	size_t space = strcspn(line, " "), scheme = space + strcspn(line + space, ":");
+	size_t end = scheme + strcspn(line + scheme, " "), colon = scheme + 1, at = scheme;
+
+	if (line[scheme] == '\0' || end == scheme)
+		return;
+	while (at < end && line[at] != '@')
+		at++;
+	size_t headers = (at < end ? at : scheme) + strcspn(line + (at < end ? at : scheme), "? ");
+	for (size_t i = at; i < headers; i++)
+		at = line[i] == '@' ? i : at;
+	colon += strcspn(line + colon, ":[@ ");
+	if (at == end && (line[end] != '\0' || line[colon] != ':' ||
+				 colon + 1 + strspn(line + colon + 1, "0123456789") >= end))
+		at = scheme; /* a host and its port */
+	if (line[colon] == ':')
+		for (size_t i = colon + 1; i < at; i++)
+			line[i] = '*';
+	for (size_t i = headers + 1; i < end; i++)
+		line[i] = '*';
+}
+
 /* The first line of a SIP message, as far as it may be shown; empty: it is none. */
 static void first_line(const uint8_t *data, size_t captured, char out[CP_LINE_MAX])
 {
@@ -137,6 +162,8 @@ static void first_line(const uint8_t *data, size_t captured, char out[CP_LINE_MA
 	for (size_t i = 0; i < line.n; i++)
 		out[i] = line.p[i] >= ' ' && line.p[i] <= '~' ? line.p[i] : '?';
 	out[line.n] = '\0';
+	if (strncmp(out, "SIP/", 4) != 0)
+		hide_secrets(out);
 }
 
 /* --- who gives way --------------------------------------------------------------------------------------------------- */

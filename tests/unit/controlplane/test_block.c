@@ -162,6 +162,47 @@ static void nothing_that_steers_a_terminal_is_kept(void **state)
 	assert_string_equal(listed[0].line, "OPTIONS sip:?[2J????@x SIP/2.0");
 }
 
+static void passwords_and_headers_in_an_address_are_not_kept(void **state)
+{
+	static const char *const lines[][2] = {
+		{ "INVITE sip:bob:secret@example.net:5060 SIP/2.0",
+			"INVITE sip:bob:******@example.net:5060 SIP/2.0" },
+		{ "INVITE sips:bob:a?b@example.net SIP/2.0", "INVITE sips:bob:***@example.net SIP/2.0" },
+		{ "INVITE sip:bob:a@b@example.net SIP/2.0", "INVITE sip:bob:***@example.net SIP/2.0" },
+		{ "INVITE sip:bob@example.net?Authorization=x@y SIP/2.0",
+			"INVITE sip:bob@example.net?***************** SIP/2.0" },
+		{ "INVITE sip:example.net:5060?Authorization=x SIP/2.0",
+			"INVITE sip:example.net:5060?*************** SIP/2.0" },
+		{ "INVITE sip:bob@[2001:db8::1]:5060 SIP/2.0", "INVITE sip:bob@[2001:db8::1]:5060 SIP/2.0" },
+		{ "INVITE sip:[2001:db8::1]:5060 SIP/2.0", "INVITE sip:[2001:db8::1]:5060 SIP/2.0" },
+		{ "INVITE sip:example.net:5060;lr SIP/2.0", "INVITE sip:example.net:5060;lr SIP/2.0" },
+		{ "INVITE tel:+4930123456 SIP/2.0", "INVITE tel:+4930123456 SIP/2.0" },
+		{ "SIP/2.0 200 call: a?b@c", "SIP/2.0 200 call: a?b@c" },
+	};
+	static const char *const cut[][2] = {
+		{ "REGISTER sip:bob:secr", "REGISTER sip:bob:****" },
+		{ "REGISTER sip:bob:12ab", "REGISTER sip:bob:****" },
+		{ "REGISTER sip:example.net:50", "REGISTER sip:example.net:50" },
+		{ "REGISTER sip:example.net", "REGISTER sip:example.net" },
+		{ "REGISTER sip:", "REGISTER sip:" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "%s\r\n\r\n", lines[i][0]);
+		add("192.0.2.7", DP_COUNTER_DROP_BANNED, text);
+		list("192.0.2.7");
+		assert_string_equal(listed[0].line, lines[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
+		add("192.0.2.7", DP_COUNTER_DROP_BANNED, cut[i][0]);
+		list("192.0.2.7");
+		assert_string_equal(listed[0].line, cut[i][1]);
+	}
+}
+
 static void torn_packets_are_kept_without_a_line(void **state)
 {
 	uint8_t octets[DP_SAMPLE_MAX];
@@ -297,6 +338,7 @@ int main(void)
 		TEST(what_is_no_sip_has_no_line),
 		TEST(a_line_that_is_cut_is_known_by_its_beginning),
 		TEST(nothing_that_steers_a_terminal_is_kept),
+		TEST(passwords_and_headers_in_an_address_are_not_kept),
 		TEST(torn_packets_are_kept_without_a_line),
 		TEST(networks_ports_and_families_are_told_apart),
 		TEST(pages_go_from_the_newest_to_the_oldest_without_a_gap),
