@@ -2,8 +2,6 @@
 /* RTP validation and reception statistics. */
 #include "dataplane/rtp.h"
 
-#include <arpa/inet.h>
-
 enum {
 	REPORTED_MAX_US = 60000000,
 	MAX_DROPOUT = 3000, /* RFC 3550 appendix A.1 */
@@ -13,17 +11,6 @@ enum {
 	WINDOW_BITS = 64,
 };
 
-/* Rates an unknown clock is taken to; the scale turns microseconds into clock units with 32 fraction bits. */
-#define CLOCK(hz)                                      \
-	{                                              \
-		(hz), ((uint64_t)(hz) << 32) / 1000000 \
-	}
-static const struct {
-	uint32_t hz;
-	uint64_t scale;
-} clocks[] = { { 0, 0 }, CLOCK(8000), CLOCK(16000), CLOCK(24000), CLOCK(32000), CLOCK(44100), CLOCK(48000),
-	CLOCK(90000), CLOCK(11025), CLOCK(22050) };
-#undef CLOCK
 enum {
 	CLOCK_UNKNOWN,
 	CLOCK_8000,
@@ -34,6 +21,15 @@ enum {
 	CLOCK_22050,
 	CLOCK_COUNT
 };
+
+/* Rates an unknown clock is taken to. */
+static const uint32_t clock_hz[CLOCK_COUNT] = { 0, 8000, 16000, 24000, 32000, 44100, 48000, 90000, 11025,
+	22050 };
+
+#define SCALE(hz) (((uint64_t)(hz) << 32) / 1000000)
+const uint64_t rtp_clock_scale[CLOCK_COUNT] = { 0, SCALE(8000), SCALE(16000), SCALE(24000), SCALE(32000),
+	SCALE(44100), SCALE(48000), SCALE(90000), SCALE(11025), SCALE(22050) };
+#undef SCALE
 
 /* RFC 3551 tables 4 and 5; what is not there is dynamic. */
 static const uint8_t static_clock[128] = {
@@ -74,7 +70,7 @@ static inline size_t header_length(const uint8_t *packet, size_t length)
 	return length < header ? header : header + (size_t)ntohs(load_u16(packet + header - 2)) * 4;
 }
 
-bool rtp_valid(const uint8_t *payload, size_t length)
+bool rtp_valid_any(const uint8_t *payload, size_t length)
 {
 	if (length < RTP_HEADER || payload[0] >> 6 != 2)
 		return false;
@@ -103,12 +99,6 @@ bool rtcp_valid(const uint8_t *payload, size_t length)
 	return ((size_t)ntohs(load_u16(payload + 2)) + 1) * 4 <= length;
 }
 
-static uint32_t arrival(const struct rtp_stats *s, uint64_t now_us)
-{
-	/* The product overflows after hours, but only its bits 32 to 63 matter: clock units modulo 2^32. */
-	return (uint32_t)((now_us * clocks[s->clock].scale) >> 32);
-}
-
 static void stream_begin(struct rtp_stats *s, uint16_t sequence, uint32_t ssrc, uint8_t type,
 	uint32_t timestamp, uint64_t now_us)
 {
@@ -121,7 +111,7 @@ static void stream_begin(struct rtp_stats *s, uint16_t sequence, uint32_t ssrc, 
 	s->clock_us = now_us;
 	s->clock_timestamp = timestamp;
 	s->timestamp = timestamp;
-	s->transit = arrival(s, now_us) - timestamp;
+	s->transit = rtp_arrival(s, now_us) - timestamp;
 	s->state = RTP_MEASURED;
 }
 
@@ -165,21 +155,6 @@ static void sequence_measure(struct rtp_stats *s, uint16_t sequence)
 	}
 }
 
-/* RFC 3550 appendix A.8, integer form. */
-static void jitter_measure(struct rtp_stats *s, uint32_t timestamp, uint64_t now_us)
-{
-	uint32_t transit = arrival(s, now_us) - timestamp;
-	int32_t d = (int32_t)(transit - s->transit);
-
-	s->transit = transit;
-	s->timestamp = timestamp;
-	uint32_t magnitude = d < 0 ? 0U - (uint32_t)d : (uint32_t)d;
-	uint32_t jitter = s->jitter + magnitude - ((s->jitter + 8) >> 4);
-	counter_set32(&s->jitter, jitter);
-	if (jitter > s->jitter_max)
-		counter_set32(&s->jitter_max, jitter);
-}
-
 /* Within an eighth, or unknown. */
 static uint8_t clock_nearest(uint64_t hz)
 {
@@ -187,7 +162,7 @@ static uint8_t clock_nearest(uint64_t hz)
 	uint8_t found = CLOCK_UNKNOWN;
 
 	for (unsigned i = 1; i < CLOCK_COUNT; i++) {
-		uint64_t off = hz > clocks[i].hz ? hz - clocks[i].hz : clocks[i].hz - hz;
+		uint64_t off = hz > clock_hz[i] ? hz - clock_hz[i] : clock_hz[i] - hz;
 
 		if (off < best) {
 			best = off;
@@ -207,7 +182,7 @@ static void clock_measure(struct rtp_stats *s, uint32_t timestamp, uint64_t now_
 	s->clock_us = now_us;
 	s->clock_timestamp = timestamp;
 	s->timestamp = timestamp;
-	s->transit = arrival(s, now_us) - timestamp;
+	s->transit = rtp_arrival(s, now_us) - timestamp;
 }
 
 void rtp_count(struct rtp_stats *s, size_t length, uint64_t now_us)
@@ -224,7 +199,7 @@ void rtp_count(struct rtp_stats *s, size_t length, uint64_t now_us)
 	counter_set(&s->last_us, now_us);
 }
 
-void rtp_measure(struct rtp_stats *s, const uint8_t *payload, size_t length, uint64_t now_us)
+void rtp_measure_any(struct rtp_stats *s, const uint8_t *payload, size_t length, uint64_t now_us)
 {
 	uint16_t sequence = ntohs(load_u16(payload + 2));
 	uint32_t timestamp = ntohl(load_u32(payload + 4));
@@ -251,10 +226,10 @@ void rtp_measure(struct rtp_stats *s, const uint8_t *payload, size_t length, uin
 		s->clock_us = now_us;
 		s->clock_timestamp = timestamp;
 		s->timestamp = timestamp;
-		s->transit = arrival(s, now_us) - timestamp;
+		s->transit = rtp_arrival(s, now_us) - timestamp;
 	} else if (timestamp != s->timestamp) {
 		if (s->clock != CLOCK_UNKNOWN)
-			jitter_measure(s, timestamp, now_us);
+			rtp_jitter(s, timestamp, rtp_arrival(s, now_us) - timestamp);
 		else
 			clock_measure(s, timestamp, now_us);
 	}
@@ -262,7 +237,7 @@ void rtp_measure(struct rtp_stats *s, const uint8_t *payload, size_t length, uin
 
 uint32_t rtp_jitter_us(const struct rtp_stats *s, uint32_t jitter)
 {
-	uint32_t hz = clocks[s->clock < CLOCK_COUNT ? s->clock : CLOCK_UNKNOWN].hz;
+	uint32_t hz = clock_hz[s->clock < CLOCK_COUNT ? s->clock : CLOCK_UNKNOWN];
 
 	if (hz == 0)
 		return 0;

@@ -211,9 +211,53 @@ static void gaps_and_times_are_kept(void **state)
 	assert_int_equal(s.octets, 200);
 }
 
+/* Steady streams with everything that may happen to them. */
+static void the_next_packet_in_line_counts_as_any_packet_does(void **state)
+{
+	static const uint8_t types[] = { 0, 9, 96, 13 };
+	struct rtp_stats s = { 0 }, any = { 0 };
+	uint32_t timestamp = 5, ssrc = 9;
+	uint16_t sequence = 65000;
+	uint64_t us = T0;
+	uint8_t type = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 300000; i++) {
+		uint32_t event = random_below(400);
+		uint8_t p[200] = { 0x80 };
+
+		sequence = (uint16_t)(sequence + 1);
+		us += 20000 + random_below(3000);
+		if (event == 0)
+			sequence = (uint16_t)(sequence + random_below(5000));
+		else if (event == 1)
+			sequence = (uint16_t)(sequence - random_below(70));
+		else if (event == 2)
+			ssrc = random_below(3);
+		else if (event == 3)
+			type = types[random_below(4)];
+		else if (event == 4)
+			us += random_below(10000000);
+		else if (event == 5)
+			timestamp += random_below(1000000);
+		if (event % 10 != 6)
+			timestamp += 160;
+		p[1] = (uint8_t)(type | (event == 7 ? 0x80 : 0));
+		store_u16(p + 2, htons(sequence));
+		store_u32(p + 4, htonl(timestamp));
+		store_u32(p + 8, htonl(ssrc));
+		size_t n = RTP_HEADER + random_below(180);
+		rtp_measure(&s, p, n, us);
+		rtp_measure_any(&any, p, n, us);
+		assert_memory_equal(&s, &any, sizeof(s));
+	}
+	assert_true(s.ssrc_changes > 100 && s.lost > 1000 && s.jitter_max > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_next_packet_in_line_counts_as_any_packet_does),
 		cmocka_unit_test(headers_that_do_not_fit_are_not_rtp),
 		cmocka_unit_test(rtcp_is_told_from_rtp),
 		cmocka_unit_test(loss_duplicates_and_reordering_agree_with_full_bookkeeping),
