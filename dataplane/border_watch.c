@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "dataplane/parse.h"
 #include "dataplane/border.h"
 #include "dataplane/dataplane.h"
 #include "platforms/base/clock.h"

@@ -14,6 +14,7 @@ enum {
 	IPV4_HEADER = 20,
 	IPV6_HEADER = 40,
 	UDP_HEADER = 8,
+	IPV4_FRAGMENT_BITS = 0x3fff, /* more-fragments and offset */
 	PACKET_GROWTH_MAX = IPV6_HEADER - IPV4_HEADER + VLAN_TAG, /* headroom that rewriting may use */
 };
 
@@ -63,11 +64,6 @@ struct packet {
 	uint8_t follows; /* PACKET_LATER has ports: its own, or the border found them in its first fragment */
 	union host source, dest;
 };
-
-/* Classifies `length` bytes at `frame`. Never reads behind them. */
-void packet_parse(const uint8_t *frame, size_t length, struct packet *p);
-/* The same for the first `length` bytes of a frame that goes on in other buffers: PACKET_OTHER or PACKET_MALFORMED. */
-void packet_parse_long(const uint8_t *frame, size_t length, struct packet *p);
 
 static inline uint16_t load_u16(const uint8_t *p)
 {

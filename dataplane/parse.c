@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ethernet, 802.1Q, IPv4, IPv6 and UDP headers of a received frame. */
-#include "dataplane/packet.h"
-
-#include <arpa/inet.h>
-#include <net/ethernet.h>
-#include <netinet/in.h>
-
-#include "dataplane/checksum.h"
+#include "dataplane/parse.h"
 
 enum {
 	IPV6_HEADERS_MAX = 8, /* extension headers followed; RFC 8200 section 4.1 knows six */
-	IPV4_FRAGMENT_BITS = 0x3fff, /* more-fragments and offset */
 	IPV4_FRAGMENT_OFFSET = 0x1fff,
 	IPV6_FRAGMENT_OFFSET = 0xfff8,
 	IPV6_FRAGMENT_BITS = 0xfff9,
@@ -218,7 +211,7 @@ static uint8_t not_ip(struct packet *p)
 	return PACKET_OTHER;
 }
 
-void packet_parse(const uint8_t *frame, size_t length, struct packet *p)
+void packet_parse_any(const uint8_t *frame, size_t length, struct packet *p)
 {
 	uint16_t type;
 

@@ -7,7 +7,6 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/border.h"
-#include "dataplane/packet.h"
 #include "dataplane/relay.h"
 #include "dataplane/worker.h"
 
@@ -26,15 +25,18 @@ static void mirror_send(struct worker *w, struct item *it)
 }
 
 /* Sets it->flow and asks for its cache lines when the packet is for a media port. */
-static void classify(struct worker *w, struct item *it)
+static inline void classify(struct worker *w, struct burst *b, struct item *it)
 {
 	const struct flow_address *a;
 	struct flow *f;
 
 	it->flow = NULL;
-	if (it->p.class != PACKET_UDP && it->p.class != PACKET_FRAGMENT && it->p.class != PACKET_EXTENDED)
+	if (unlikely(it->p.class != PACKET_UDP) && it->p.class != PACKET_FRAGMENT &&
+		it->p.class != PACKET_EXTENDED)
 		return;
-	a = flow_address_find(&w->shared->flows, &it->p.dest, it->p.family);
+	a = b->address;
+	if (a == NULL || a->family != it->p.family || !host_equal(&a->ip, &it->p.dest))
+		a = b->address = flow_address_find(&w->shared->flows, &it->p.dest, it->p.family);
 	if (a == NULL || a->interface != it->interface)
 		return;
 	f = flow_find(a, ntohs(it->p.dest_port));
@@ -54,9 +56,12 @@ static void handover(struct worker *w, struct item *it)
 }
 
 /* A packet that is no media, if it is whole, is left to the border: returns how many of those there are now. */
-static unsigned dispatch(struct worker *w, struct item *it, struct item **strangers, unsigned n)
+static unsigned dispatch(
+	struct worker *w, struct burst *b, struct item *it, struct item **strangers, unsigned n)
 {
-	if (it->p.class == PACKET_MALFORMED)
+	if (likely(it->p.class == PACKET_UDP && it->rule != NULL && it->rule->worker == w->index))
+		relay_media(w, b, it);
+	else if (it->p.class == PACKET_MALFORMED)
 		worker_drop_from(w, it->m, it->interface, DP_COUNTER_DROP_MALFORMED);
 	else if (it->flow == NULL)
 		strangers[n++] = it;
@@ -66,15 +71,14 @@ static unsigned dispatch(struct worker *w, struct item *it, struct item **strang
 		media_drop(w, it, DP_COUNTER_DROP_MALFORMED);
 	else if (it->rule == NULL)
 		media_drop(w, it, DP_COUNTER_DROP_NO_FLOW);
-	else if (it->rule->worker != w->index)
-		handover(w, it);
 	else
-		relay_media(w, it);
+		handover(w, it);
 	return n;
 }
 
 /* Parses one packet. false: dropped already. */
-static bool receive(struct worker *w, const struct worker_port *port, struct rte_mbuf *m, struct item *it)
+static bool receive(struct worker *w, struct burst *b, const struct worker_port *port, struct rte_mbuf *m,
+	struct item *it)
 {
 	it->m = m;
 	if (unlikely(m->nb_segs != 1)) /* a jumbo frame: no media of ours is that long */
@@ -86,13 +90,12 @@ static bool receive(struct worker *w, const struct worker_port *port, struct rte
 		worker_drop(w, m, DP_COUNTER_DROP_VLAN);
 		return false;
 	}
-	counter_add(&w->interface[it->interface].rx_packets, 1);
-	counter_add(&w->interface[it->interface].rx_octets, m->pkt_len);
-	classify(w, it);
+	count_rx(w, b, it->interface, m->pkt_len);
+	classify(w, b, it);
 	return true;
 }
 
-static void run_stages(struct worker *w, struct item *items, unsigned n)
+static void run_stages(struct worker *w, struct burst *b, struct item *items, unsigned n)
 {
 	struct item *strangers[BURST];
 	unsigned count = 0;
@@ -111,7 +114,10 @@ static void run_stages(struct worker *w, struct item *items, unsigned n)
 		rte_prefetch0(it->rule);
 	}
 	for (unsigned i = 0; i < n; i++)
-		count = dispatch(w, &items[i], strangers, count);
+		count = dispatch(w, b, &items[i], strangers, count);
+	tally_rx(w, &b->rx);
+	tally_tx(w, &b->tx);
+	worker_count(w, DP_COUNTER_MEDIA_RELAYED, b->relayed);
 	if (count == 0)
 		return;
 	if (w->shared->border != NULL)
@@ -124,7 +130,8 @@ static void run_stages(struct worker *w, struct item *items, unsigned n)
 void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mbuf **packets, unsigned n)
 {
 	struct item items[BURST];
-	unsigned count = 0;
+	struct burst b = { 0 };
+	struct item *it = items;
 
 	worker_count(w, DP_COUNTER_RX_PACKETS, n);
 	for (unsigned i = 0; i < n; i++)
@@ -132,8 +139,8 @@ void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mb
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(packets[i], void *));
 	for (unsigned i = 0; i < n; i++)
-		count += receive(w, port, packets[i], &items[count]);
-	run_stages(w, items, count);
+		it += receive(w, &b, port, packets[i], it);
+	run_stages(w, &b, items, (unsigned)(it - items));
 }
 
 /* Its device may be away by now: the map stays. */
@@ -145,6 +152,7 @@ static const struct worker_port *port_of(const struct worker_shared *s, const st
 void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n)
 {
 	struct item items[BURST];
+	struct burst b = { 0 };
 
 	for (unsigned i = 0; i < n; i++) {
 		struct item *it = &items[i];
@@ -152,12 +160,12 @@ void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n)
 		it->m = packets[i];
 		packet_parse(rte_pktmbuf_mtod(it->m, const uint8_t *), it->m->data_len, &it->p);
 		it->interface = port_of(w->shared, it->m)->interface[it->p.vlan];
-		classify(w, it);
+		classify(w, &b, it);
 		if (it->flow == NULL)
 			it->p.class =
 				PACKET_MALFORMED; /* cannot be: it was classified by the worker that sent it */
 	}
-	run_stages(w, items, n);
+	run_stages(w, &b, items, n);
 }
 
 void relay_local(struct worker *w)

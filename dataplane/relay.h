@@ -3,7 +3,7 @@
 #ifndef DATAPLANE_RELAY_H
 #define DATAPLANE_RELAY_H
 
-#include "dataplane/packet.h"
+#include "dataplane/parse.h"
 #include "dataplane/rtp.h"
 #include "dataplane/worker.h"
 
@@ -15,6 +15,52 @@ struct item {
 	struct packet p;
 };
 
+/* What an interface received or sent, counted once for a run of packets. */
+struct tally {
+	uint64_t packets, octets;
+	uint8_t interface;
+};
+
+/* What a burst's packets have in common. */
+struct burst {
+	const struct flow_address *address; /* the last packet was for */
+	struct tally rx, tx;
+	uint64_t relayed;
+};
+
+static inline void tally_rx(struct worker *w, const struct tally *t)
+{
+	counter_add(&w->interface[t->interface].rx_packets, t->packets);
+	counter_add(&w->interface[t->interface].rx_octets, t->octets);
+}
+
+static inline void tally_tx(struct worker *w, const struct tally *t)
+{
+	counter_add(&w->interface[t->interface].tx_packets, t->packets);
+	counter_add(&w->interface[t->interface].tx_octets, t->octets);
+}
+
+static inline void count_rx(struct worker *w, struct burst *b, uint8_t interface, uint32_t octets)
+{
+	if (unlikely(b->rx.interface != interface)) {
+		tally_rx(w, &b->rx);
+		b->rx = (struct tally){ .interface = interface };
+	}
+	b->rx.packets++;
+	b->rx.octets += octets;
+}
+
+static inline void count_tx(struct worker *w, struct burst *b, uint8_t interface, size_t octets)
+{
+	if (unlikely(b->tx.interface != interface)) {
+		tally_tx(w, &b->tx);
+		b->tx = (struct tally){ .interface = interface };
+	}
+	b->relayed++;
+	b->tx.packets++;
+	b->tx.octets += octets;
+}
+
 /* Dropped packets are sampled for people to look at: what callers say, and the digits they press, are not for them. */
 static inline void media_drop(struct worker *w, struct item *it, enum dp_counter reason)
 {
@@ -24,6 +70,6 @@ static inline void media_drop(struct worker *w, struct item *it, enum dp_counter
 
 /* relay_media.c: a packet for a media port with a rule of this worker: source, validity, measurement, on to the other side.
  * Takes it over. */
-void relay_media(struct worker *w, struct item *it);
+void relay_media(struct worker *w, struct burst *b, struct item *it);
 
 #endif

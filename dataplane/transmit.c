@@ -18,20 +18,8 @@ static void flush(struct worker *w, uint16_t device, enum dp_counter full)
 	b->count = 0;
 }
 
-void transmit_packet(struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full)
+void transmit_full(struct worker *w, uint16_t device, enum dp_counter full)
 {
-	struct transmit_buffer *b;
-
-	if (unlikely(device == DEVICE_NONE)) {
-		worker_drop(w, m, DP_COUNTER_DROP_PORT_DOWN);
-		return;
-	}
-	b = &w->transmit[device];
-	if (b->count == 0)
-		w->pending[w->pending_count++] = device | (uint32_t)full << 16;
-	b->packet[b->count++] = m;
-	if (b->count < BURST)
-		return;
 	flush(w, device, full);
 	for (unsigned i = 0; i < w->pending_count; i++)
 		if ((w->pending[i] & 0xffff) == device)

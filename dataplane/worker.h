@@ -122,10 +122,6 @@ void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n);
 /* Packets that the last bursts sent to ourselves; their TTL ends what would go round for ever. */
 void relay_local(struct worker *w);
 
-/* transmit.c: queues one packet; sends when the buffer is full. DEVICE_NONE: drops it as DROP_PORT_DOWN. Takes it over. */
-void transmit_packet(struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full);
-void transmit_flush(struct worker *w);
-
 /* A device that the main thread may take away at any time. */
 static inline uint16_t worker_device(const uint16_t *device)
 {
@@ -150,6 +146,29 @@ static inline void worker_drop_from(
 static inline void worker_drop(struct worker *w, struct rte_mbuf *m, enum dp_counter reason)
 {
 	worker_drop_from(w, m, INTERFACE_NONE, reason);
+}
+
+/* transmit.c: sends what the device's buffer holds, all of BURST packets; what the device does not take is a drop `full`. */
+void transmit_full(struct worker *w, uint16_t device, enum dp_counter full);
+/* The same for all devices. */
+void transmit_flush(struct worker *w);
+
+/* Queues one packet; sends when the buffer is full. DEVICE_NONE: drops it as DROP_PORT_DOWN. Takes it over. */
+static inline void transmit_packet(
+	struct worker *w, uint16_t device, struct rte_mbuf *m, enum dp_counter full)
+{
+	struct transmit_buffer *b;
+
+	if (unlikely(device == DEVICE_NONE)) {
+		worker_drop(w, m, DP_COUNTER_DROP_PORT_DOWN);
+		return;
+	}
+	b = &w->transmit[device];
+	if (b->count == 0)
+		w->pending[w->pending_count++] = device | (uint32_t)full << 16;
+	b->packet[b->count++] = m;
+	if (unlikely(b->count == BURST))
+		transmit_full(w, device, full);
 }
 
 #endif

@@ -176,11 +176,24 @@ static uint64_t fates(const struct worker *w)
 	return n;
 }
 
+/* Parsing in line must find what the rules for all frames find. */
+static void check_parsed(const uint8_t *f, size_t n)
+{
+	struct packet p, any;
+
+	memset(&p, 0xa5, sizeof(p));
+	memset(&any, 0xa5, sizeof(any));
+	packet_parse_any(f, n, &any);
+	if (packet_parse_plain(f, n, &p) && memcmp(&p, &any, sizeof(p)) != 0)
+		abort();
+}
+
 static void receive(unsigned port, const uint8_t *f, size_t n)
 {
 	struct worker *w = &dp->shared.workers[0];
 	uint64_t before = fates(w), mirrored = w->counter[DP_COUNTER_MIRROR_IN];
 
+	check_parsed(f, n);
 	wire_receive(dp, 0, port, wire_frame((uint16_t)port, f, n));
 	if (fates(w) != before + 1)
 		abort();

@@ -13,6 +13,7 @@
 
 #include <rte_log.h>
 
+#include "dataplane/parse.h"
 #include "dataplane/server.h"
 #include "platforms/base/clock.h"
 #include "tests/unit/dataplane/border_bed.h"

@@ -610,9 +610,144 @@ static void wrap_late_twice_and_another_source_all_pass_and_are_named(void **sta
 	wire_bed_free(c.dp);
 }
 
+static uint32_t seed = 7;
+
+static uint32_t random_below(uint32_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+/* A frame of side `k`: most of them an RTP stream, now and then something else. */
+static size_t some_frame(struct call *c, unsigned k, unsigned i, uint8_t *f)
+{
+	static const uint8_t types[] = { 0, 0x80, 9, EVENT_TYPE, 200, 192 };
+	uint8_t p[RTP_HEADER + VOICE] = { 0x80 };
+	uint32_t event = random_below(60);
+
+	p[0] = event == 0 ? (uint8_t)random_below(256) : 0x80;
+	p[1] = event < 4 ? types[random_below(6)] : 0;
+	store_u16(p + 2, htons((uint16_t)(i + (event == 5 ? random_below(300) : 0))));
+	store_u32(p + 4, htonl(i * 160));
+	store_u32(p + 8, event == 6 ? 3 : 4);
+	uint16_t port = (uint16_t)((k == 0 ? 4000 : 5000) + (event == 7 && i > 100 ? 2 : 0));
+	size_t n = wire_udp(f, k == 0 ? A : B, port, c->local[k], c->port[k], p,
+		event == 8 ? random_below(RTP_HEADER + 2) : RTP_HEADER + random_below(VOICE));
+	uint8_t *ip = f + ETHER_HEADER;
+	ip[1] = (uint8_t)random_below(256);
+	ip[8] = (uint8_t)(event == 9 ? random_below(3) : random_below(256));
+	if (event == 10)
+		ip[9] = 6;
+	if (event == 11)
+		ip[6] = 0x20;
+	store_u16(ip + IPV4_HEADER + 6, event == 12 ? 0 : (uint16_t)random_below(65536));
+	store_u16(ip + 10, 0);
+	store_u16(ip + 10, (uint16_t)~checksum_fold(checksum_sum(ip, IPV4_HEADER)));
+	return n;
+}
+
+/* All that a packet changes. */
+struct outcome {
+	struct flow flow[2];
+	uint64_t counter[DP_COUNTER_COUNT];
+	struct worker_interface_counters interface[INTERFACES_MAX];
+	uint8_t sent[2048];
+	size_t length;
+};
+
+static void outcome_take(struct call *c, struct outcome *o)
+{
+	const struct session *s = session_find(&c->dp->sessions, c->id);
+	const struct worker *w = &c->dp->shared.workers[0];
+
+	*o = (struct outcome){ 0 };
+	for (unsigned k = 0; k < 2; k++) {
+		memcpy(&o->flow[k], s->stream[0].side[k].flow, sizeof(o->flow[k]));
+		o->flow[k].police_due = 0;
+	}
+	memcpy(o->counter, w->counter, sizeof(o->counter));
+	memcpy(o->interface, w->interface, sizeof(o->interface));
+	for (unsigned d = 0; d < 2; d++)
+		for (unsigned i = 0; i < wires[d].count; i++) {
+			const struct rte_mbuf *m = wires[d].kept[i];
+
+			assert_int_equal(o->length, 0);
+			assert_int_equal(m->pkt_len, m->data_len);
+			memcpy(o->sent, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+			o->length = m->data_len;
+		}
+	wire_clear();
+}
+
+static void outcome_undo(struct call *c, const struct outcome *o)
+{
+	const struct session *s = session_find(&c->dp->sessions, c->id);
+	struct worker *w = &c->dp->shared.workers[0];
+
+	for (unsigned k = 0; k < 2; k++)
+		memcpy(s->stream[0].side[k].flow, &o->flow[k], sizeof(o->flow[k]));
+	memcpy(w->counter, o->counter, sizeof(o->counter));
+	memcpy(w->interface, o->interface, sizeof(o->interface));
+}
+
+/* No worker runs beside this. */
+static void rules_cost(struct call *c, uint32_t cost)
+{
+	const struct session *s = session_find(&c->dp->sessions, c->id);
+
+	for (unsigned k = 0; k < 2; k++)
+		((struct flow_rule *)atomic_load(&s->stream[0].side[k].flow->rule))->police_cost = cost;
+}
+
+/* A rate that nobody reaches leads past the path of plain packets. */
+static void plain_packets_come_to_the_same_as_on_the_path_of_all(void **state)
+{
+	(void)state;
+	for (unsigned flags = 0; flags < 8; flags++) {
+		struct dp_session_request q = bed_request(A, 4000, B, 5000);
+		struct outcome before, plain, any;
+		struct call c;
+		unsigned sent = 0;
+
+		for (unsigned k = 0; k < 2; k++) {
+			q.stream[0].side[k].telephone_event = EVENT_TYPE;
+			q.stream[0].side[k].latching =
+				(flags & 1) != 0 ? DP_LATCHING_LATCH : DP_LATCHING_FIXED;
+			q.stream[0].side[k].flags |= (flags & 2) != 0 ? DP_SIDE_RTCP_MUX : 0;
+		}
+		call_open(&c, &q, 1);
+		c.dp->shared.interface[1].vlan = (flags & 4) != 0 ? 9 : 0;
+		struct rte_ring *samples = c.dp->shared.workers[0].sampler.ring;
+		c.dp->shared.workers[0].sampler.ring = NULL;
+		for (unsigned i = 0; i < 10000; i++) {
+			uint8_t f[2048];
+			unsigned k = random_below(2);
+			size_t n = some_frame(&c, k, i, f);
+
+			call_time(&c, 1, i * 20000ULL);
+			c.dp->shared.interface[1 - k].device =
+				random_below(50) == 0 ? DEVICE_NONE : (uint16_t)(1 - k);
+			outcome_take(&c, &before);
+			wire_receive(c.dp, 0, k, wire_frame((uint16_t)k, f, n));
+			outcome_take(&c, &plain);
+			outcome_undo(&c, &before);
+			rules_cost(&c, 1);
+			wire_receive(c.dp, 0, k, wire_frame((uint16_t)k, f, n));
+			outcome_take(&c, &any);
+			rules_cost(&c, 0);
+			assert_memory_equal(&plain, &any, sizeof(any));
+			sent += any.length != 0;
+		}
+		assert_true(sent > 7000 && sent < 9990);
+		c.dp->shared.workers[0].sampler.ring = samples;
+		wire_bed_free(c.dp);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_packets_come_to_the_same_as_on_the_path_of_all),
 		cmocka_unit_test(a_stream_at_its_rate_passes_for_ever_and_twice_of_it_passes_half),
 		cmocka_unit_test(rtp_and_rtcp_of_a_side_share_its_rate),
 		cmocka_unit_test(a_description_without_bandwidth_gets_the_realms_rate_and_an_update_another),

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 
+#include "dataplane/parse.h"
 #include "dataplane/rewrite.h"
 
 enum { HEADROOM = 64, ROUNDS = 20000 };

@@ -9,7 +9,7 @@
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
-#include "dataplane/checksum.h"
+#include "dataplane/parse.h"
 #include "tests/unit/dataplane/bed.h"
 
 enum { WIRE_KEPT = 256, WIRE_DEVICES = 4, WIRE_BUFFERS = 1023 };
