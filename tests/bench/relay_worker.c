@@ -19,6 +19,7 @@
 #include "dataplane/checksum.h"
 #include "dataplane/latch.h"
 #include "dataplane/next_hop.h"
+#include "dataplane/table_memory.h"
 #include "dataplane/worker.h"
 
 enum { BATCH = 1024, RTP_BYTES = 172, POOL = 8191, COSTS = 4096, PORT_FIRST = 1024, PORT_LAST = 65535 };
@@ -148,7 +149,7 @@ static void make_flows(uint32_t flows)
 				    PORT_LAST) != 0)
 				die("address");
 		}
-	rules = aligned_alloc(64, (size_t)calls * 2 * sizeof(*rules));
+	rules = table_memory_new((size_t)calls * 2 * sizeof(*rules));
 	sources = calloc(calls * 2, sizeof(*sources));
 	order = calloc(calls * 2, sizeof(*order));
 	if (flow_table_allocate(&shared.flows) != 0 || rules == NULL || sources == NULL || order == NULL)
