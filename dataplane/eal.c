@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <rte_debug.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 
@@ -24,6 +26,7 @@ enum {
 	/* Without `memory`: packet buffers of all queues of so many devices, and DPDK's own needs. */
 	MEMORY_BASE_MIB = 96,
 	MEMORY_DEVICE_MIB = 16,
+	WORKER_NICE = -20,
 };
 
 struct arguments {
@@ -246,6 +249,28 @@ static int runtime_directory(const struct dataplane *dp)
 	return status != 0 ? status : keeper_tell(KEEPER_DIRECTORY, path, NULL);
 }
 
+/* A worker that shares its core goes before everybody else there: one that has to wait while packets come loses them when their
+ * ring, of some thousand, is full. Only root may ask for it, and the threads keep it. */
+static int prefer_thread(void *arg)
+{
+	(void)arg;
+	return setpriority(PRIO_PROCESS, 0, WORKER_NICE) == 0 ? 0
+							      : -errno; /* 0: this thread (setpriority(2)) */
+}
+
+static void workers_prefer(const struct dataplane *dp)
+{
+	for (unsigned i = 1; i <= dp->config->media_manager.worker_count; i++) {
+		int status = rte_eal_remote_launch(prefer_thread, NULL, i);
+
+		if (status == 0)
+			status = rte_eal_wait_lcore(i);
+		if (status != 0)
+			log_warning("eal", "a worker has no preference over other processes of its core",
+				LOG_UINT("worker", i - 1), LOG_ERRNO("error", status));
+	}
+}
+
 int eal_start(struct dataplane *dp)
 {
 	struct arguments *a = calloc(1, sizeof(*a));
@@ -280,6 +305,7 @@ int eal_start(struct dataplane *dp)
 		return -EIO;
 	}
 	dp->eal_arguments = a;
+	workers_prefer(dp);
 	xdp_libraries_quiet();
 	return 0;
 out:

@@ -199,6 +199,16 @@ def test_nothing_unexpected_is_open_once_started(stack, daemon):
     assert not {link for link in links if not re.match(DESCRIPTORS[daemon], link)}
 
 
+def test_packet_workers_go_before_other_processes_of_their_core(stack):
+    nice = {}
+    for task in pathlib.Path(f"/proc/{stack.sbc.pid('dataplane')}/task").iterdir():
+        name, rest = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        nice.setdefault(name, set()).add(int(rest.split()[16]))
+    workers = {name: values for name, values in nice.items() if "worker" in name}
+    assert workers and all(values == {-20} for values in workers.values()), nice
+    assert nice["sallyport-datap"] == {0}
+
+
 def test_an_idle_sbc_is_idle(stack):
     """poll = adaptive: CPU time while nothing comes is a small part of the time that passes."""
     pids = [stack.sbc.pid(d) for d in sbc_module.DAEMONS]
