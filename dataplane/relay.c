@@ -117,7 +117,6 @@ static void run_stages(struct worker *w, struct burst *b, struct item *items, un
 		count = dispatch(w, b, &items[i], strangers, count);
 	tally_rx(w, &b->rx);
 	tally_tx(w, &b->tx);
-	worker_count(w, DP_COUNTER_MEDIA_RELAYED, b->relayed);
 	if (count == 0)
 		return;
 	if (w->shared->border != NULL)

@@ -17,7 +17,8 @@ struct item {
 
 /* What an interface received or sent, counted once for a run of packets. */
 struct tally {
-	uint64_t packets, octets;
+	uint64_t octets;
+	uint32_t packets;
 	uint8_t interface;
 };
 
@@ -25,7 +26,6 @@ struct tally {
 struct burst {
 	const struct flow_address *address; /* the last packet was for */
 	struct tally rx, tx;
-	uint64_t relayed;
 };
 
 static inline void tally_rx(struct worker *w, const struct tally *t)
@@ -34,8 +34,10 @@ static inline void tally_rx(struct worker *w, const struct tally *t)
 	counter_add(&w->interface[t->interface].rx_octets, t->octets);
 }
 
+/* Only media is counted here. */
 static inline void tally_tx(struct worker *w, const struct tally *t)
 {
+	worker_count(w, DP_COUNTER_MEDIA_RELAYED, t->packets);
 	counter_add(&w->interface[t->interface].tx_packets, t->packets);
 	counter_add(&w->interface[t->interface].tx_octets, t->octets);
 }
@@ -56,7 +58,6 @@ static inline void count_tx(struct worker *w, struct burst *b, uint8_t interface
 		tally_tx(w, &b->tx);
 		b->tx = (struct tally){ .interface = interface };
 	}
-	b->relayed++;
 	b->tx.packets++;
 	b->tx.octets += octets;
 }
