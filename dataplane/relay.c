@@ -10,6 +10,9 @@
 #include "dataplane/relay.h"
 #include "dataplane/worker.h"
 
+/* So many packets are parsed until the line of a flow that names its rule has come (measured: decision 0049). */
+enum { FLOW_ON_ITS_WAY = 8 };
+
 static void mirror_send(struct worker *w, struct item *it)
 {
 	const struct worker_interface *ifc = &w->shared->interface[it->interface];
@@ -95,24 +98,25 @@ static bool receive(struct worker *w, struct burst *b, const struct worker_port 
 	return true;
 }
 
+/* Sets it->rule and asks for its cache line. */
+static inline void rule_find(struct item *it)
+{
+	it->rule = NULL;
+	if (it->flow == NULL)
+		return;
+	if (unlikely(!it->flow->pooled)) { /* between two pools: not a media port */
+		it->flow = NULL;
+		return;
+	}
+	it->rule = atomic_load_explicit(&it->flow->rule, memory_order_acquire);
+	rte_prefetch0(it->rule);
+}
+
 static void run_stages(struct worker *w, struct burst *b, struct item *items, unsigned n)
 {
 	struct item *strangers[BURST];
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct item *it = &items[i];
-
-		it->rule = NULL;
-		if (it->flow == NULL)
-			continue;
-		if (!it->flow->pooled) { /* between two pools: not a media port */
-			it->flow = NULL;
-			continue;
-		}
-		it->rule = atomic_load_explicit(&it->flow->rule, memory_order_acquire);
-		rte_prefetch0(it->rule);
-	}
 	for (unsigned i = 0; i < n; i++)
 		count = dispatch(w, b, &items[i], strangers, count);
 	tally_rx(w, &b->rx);
@@ -130,15 +134,20 @@ void relay_burst(struct worker *w, const struct worker_port *port, struct rte_mb
 {
 	struct item items[BURST];
 	struct burst b = { 0 };
-	struct item *it = items;
+	struct item *it = items, *found = items;
 
 	worker_count(w, DP_COUNTER_RX_PACKETS, n);
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(packets[i]);
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(packets[i], void *));
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		it += receive(w, &b, port, packets[i], it);
+		if (it - found > FLOW_ON_ITS_WAY)
+			rule_find(found++);
+	}
+	while (found < it)
+		rule_find(found++);
 	run_stages(w, &b, items, (unsigned)(it - items));
 }
 
@@ -164,6 +173,8 @@ void relay_handover(struct worker *w, struct rte_mbuf **packets, unsigned n)
 			it->p.class =
 				PACKET_MALFORMED; /* cannot be: it was classified by the worker that sent it */
 	}
+	for (unsigned i = 0; i < n; i++)
+		rule_find(&items[i]);
 	run_stages(w, &b, items, n);
 }
 
