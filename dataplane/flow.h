@@ -23,8 +23,7 @@ enum flow_component { FLOW_RTP, FLOW_RTCP, FLOW_COMPONENTS };
 enum flow_rule_flag {
 	RULE_MEASURED = 1, /* RTP and RTCP: validated; else any UDP */
 	RULE_MUTED = 2, /* nothing is passed on */
-	RULE_IN_MUX = 4, /* RFC 5761 on the arriving side */
-	RULE_OUT_MUX = 8,
+	RULE_OUT_MUX = 4, /* RFC 5761 on the side where it goes */
 };
 
 struct flow_endpoint {

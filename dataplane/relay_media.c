@@ -190,9 +190,8 @@ static __attribute__((noinline)) void relay_any(struct worker *w, struct burst *
 	const uint8_t *payload = udp + UDP_HEADER;
 	enum flow_component c = (it->p.dest_port & htons(1)) != 0 ? FLOW_RTCP : FLOW_RTP;
 	bool measured = (r->flags & RULE_MEASURED) != 0;
-	bool rtcp =
-		measured &&
-		(c == FLOW_RTCP || ((r->flags & RULE_IN_MUX) != 0 && rtp_is_rtcp(payload, it->p.payload)));
+	/* Whether RFC 5761 was agreed or not: what looks like RTCP must not cross with its words. */
+	bool rtcp = measured && (c == FLOW_RTCP || rtp_is_rtcp(payload, it->p.payload));
 	struct latch *l = flow_latch(f, c);
 
 	if (!measured && c == FLOW_RTCP) { /* such a stream has one port */

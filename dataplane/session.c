@@ -270,8 +270,6 @@ static void rule_fill(const struct sessions *t, const struct session *s, const s
 		r->flags |= RULE_MEASURED;
 	if ((out->flags & DP_SIDE_MUTED) != 0 || out->rtp.port == 0)
 		r->flags |= RULE_MUTED;
-	if ((in->flags & DP_SIDE_RTCP_MUX) != 0)
-		r->flags |= RULE_IN_MUX;
 	if ((out->flags & DP_SIDE_RTCP_MUX) != 0)
 		r->flags |= RULE_OUT_MUX;
 	r->accept[FLOW_RTP] = rule_endpoint(&in->rtp);

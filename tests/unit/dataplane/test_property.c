@@ -322,8 +322,8 @@ static void step_media(struct property *p)
 		return;
 	const struct dp_stream_request *s = &m->request.stream[i];
 	unsigned in = strcmp(s->side[k].realm, "core") == 0, out = strcmp(s->side[1 - k].realm, "core") == 0;
-	bool other = s->kind == DP_MEDIA_OTHER, mux_in = (s->side[k].flags & DP_SIDE_RTCP_MUX) != 0;
-	bool is_rtcp = !other && (c == 1 || (mux_in && kinds[kind].octets == rtcp));
+	bool other = s->kind == DP_MEDIA_OTHER;
+	bool is_rtcp = !other && (c == 1 || kinds[kind].octets == rtcp);
 	bool valid =
 		other || (kinds[kind].octets == rtcp && is_rtcp) || (kinds[kind].octets == rtp && !is_rtcp);
 	struct dp_address source = some_source(p, m, i, k, c, in);

@@ -171,6 +171,26 @@ static void rtcp_is_converted_between_a_multiplexing_side_and_one_that_is_not(vo
 	wire_bed_free(c.dp);
 }
 
+/* Else its CNAME would cross as part of an RTP packet. */
+static void rtcp_on_the_rtp_port_is_rtcp_though_nobody_agreed_to_it(void **state)
+{
+	struct dp_session_request q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	static const uint8_t broken[] = { 0x80, 200, 0, 60, 0, 0, 0, 1, 0, 0, 0, 0 };
+	struct dp_counters from[2];
+	struct call c;
+
+	(void)state;
+	call_open(&c, &q, 1);
+	arrive(&c, 0, "10.0.1.5", 4000, 0, rtcp, sizeof(rtcp));
+	assert_sent(&c, 1, 1, "10.0.2.5", 5001, rtcp, sizeof(rtcp));
+	arrive(&c, 0, "10.0.1.5", 4000, 0, broken, sizeof(broken));
+	assert_dropped(&c, DP_COUNTER_DROP_NOT_RTP);
+	counters_of(&c, from);
+	assert_int_equal(from[0].rtcp_packets, 1);
+	assert_int_equal(from[0].packets, 0);
+	wire_bed_free(c.dp);
+}
+
 static void other_media_passes_untouched_on_one_port(void **state)
 {
 	struct dp_session_request q = bed_request("10.0.1.5", 4000, "2001:db8:2::5", 5000);
@@ -446,6 +466,7 @@ int main(void)
 		cmocka_unit_test(a_nated_side_is_learnt_from_its_signalling_address_and_then_locked),
 		cmocka_unit_test(an_update_without_change_keeps_the_latch_and_a_changed_remote_arms_it),
 		cmocka_unit_test(rtcp_is_converted_between_a_multiplexing_side_and_one_that_is_not),
+		cmocka_unit_test(rtcp_on_the_rtp_port_is_rtcp_though_nobody_agreed_to_it),
 		cmocka_unit_test(other_media_passes_untouched_on_one_port),
 		cmocka_unit_test(what_cannot_be_relayed_is_dropped_by_name),
 		cmocka_unit_test(what_rtcp_says_in_words_does_not_cross),
