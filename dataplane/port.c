@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
 
 #include "dataplane/channels.h"
 #include "dataplane/dataplane.h"
@@ -223,6 +226,21 @@ static int port_configure(struct dataplane *dp, uint16_t device, unsigned queues
 	return status;
 }
 
+/* Without huge pages DPDK would give every buffer a page of its own, whose heads then share few lines of the cache: a quarter more
+ * cycles a packet. Only a NIC that goes by physical addresses needs that. */
+static struct rte_mempool *packets_new(const struct dataplane *dp, unsigned count)
+{
+	struct rte_pktmbuf_pool_private data = { .mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE };
+	unsigned flags = RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+
+	for (unsigned i = 0; i < dp->port_count; i++)
+		if (dp->port[i].config->port_kind == CONFIG_PORT_PCI && rte_eal_iova_mode() != RTE_IOVA_VA)
+			flags = 0;
+	return rte_mempool_create("packets", count, sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
+		BUFFER_CACHE, sizeof(data), rte_pktmbuf_pool_init, &data, rte_pktmbuf_init, NULL,
+		SOCKET_ID_ANY, flags);
+}
+
 int port_open_all(struct dataplane *dp)
 {
 	unsigned queues = 1;
@@ -245,8 +263,7 @@ int port_open_all(struct dataplane *dp)
 	}
 	unsigned buffers = BUFFERS_BASE + (dp->port_count + (unsigned)dp->config->network_interfaces_count) *
 						  queues * BUFFERS_PER_QUEUE;
-	dp->packets = rte_pktmbuf_pool_create(
-		"packets", buffers - 1, BUFFER_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	dp->packets = packets_new(dp, buffers - 1);
 	if (dp->packets == NULL)
 		return config_refuse(dp->config, "media-manager", NULL, "memory",
 			"%u packet buffers do not fit (%s); give more MiB", buffers, rte_strerror(rte_errno));
