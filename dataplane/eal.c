@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <rte_debug.h>
 #include <rte_eal.h>
@@ -258,8 +259,21 @@ static int prefer_thread(void *arg)
 							      : -errno; /* 0: this thread (setpriority(2)) */
 }
 
+/* Where the kernel shares the CPU out among sessions first (sched(7), autogroup), the nice value alone means nothing to the others. A
+ * session that is not ours alone is left as it is. */
+static void session_prefer(void)
+{
+	FILE *file = getsid(0) == getpid() ? fopen("/proc/self/autogroup", "we") : NULL;
+
+	if (file == NULL)
+		return;
+	(void)fprintf(file, "%d", WORKER_NICE);
+	(void)fclose(file); /* what is in a cgroup of its own refuses, and needs it not */
+}
+
 static void workers_prefer(const struct dataplane *dp)
 {
+	session_prefer();
 	for (unsigned i = 1; i <= dp->config->media_manager.worker_count; i++) {
 		int status = rte_eal_remote_launch(prefer_thread, NULL, i);
 

@@ -40,6 +40,7 @@ def start_sallyport(s, kind):
 
         stage.wait_for(f"sallyport-{daemon}", serves)
         keep_away(process)
+    traffic.polled(s, kind)
     stage.wait_for("the SBC being in service", lambda: '"state": "in-service"' in show(s, "status"))
 
 
@@ -73,14 +74,30 @@ def answered(s, process, statistics):
     return int(rows[-1]["SuccessfulCall(C)"]), int(rows[-1]["SuccessfulCall(C)"]) + int(rows[-1]["FailedCall(C)"])
 
 
+def absent():
+    """(milliseconds for which the hypervisor had the worker's CPU, nanoseconds for which the worker waited for others on it)."""
+    stolen = next(line.split()[8] for line in open("/proc/stat") if line.startswith(f"cpu{stage.CPU} "))
+    waited = 0
+    for task in pathlib.Path("/proc").glob("[0-9]*/task/*"):
+        try:
+            if "worker" in (task / "comm").read_text() and os.sched_getaffinity(int(task.name)) == {stage.CPU}:
+                waited += int((task / "schedstat").read_text().split()[1])
+        except OSError:
+            continue  # it has ended meanwhile
+    return int(stolen) * 1000 // os.sysconf("SC_CLK_TCK"), waited
+
+
 def run(s, flows, calls, seconds, flood):
-    """(RTP sent, RTP lost, OPTIONS answered, OPTIONS asked, flood a second)."""
+    """(RTP sent, RTP lost, OPTIONS answered, OPTIONS asked, flood a second, milliseconds stolen, milliseconds waited)."""
     agent, statistics = start_agent(s, seconds - 1)
+    before = absent()
     report = traffic.run(s, seconds, flows, rate=2 * calls * PACKETS_PER_SECOND, flood=flood, flood_mac=traffic.mac(s, "sbc", "sp-outside"))
+    stolen, waited = (now - then for now, then in zip(absent(), before))
     good, asked = answered(s, agent, statistics)
     lost = report["rtp_sent"] - report["rtp_received"]
-    stage.note(f"{report['flooded']:,.0f}/s of flood: {lost} of {report['rtp_sent']} RTP lost, {good} of {asked} OPTIONS answered")
-    return report["rtp_sent"], lost, good, asked, report["flooded"]
+    stage.note(f"{report['flooded']:,.0f}/s of flood: {lost} of {report['rtp_sent']} RTP lost, {good} of {asked} OPTIONS answered; "
+               f"worker's CPU stolen for {stolen} ms, its worker kept waiting for {waited / 1e6:.1f} ms")
+    return report["rtp_sent"], lost, good, asked, report["flooded"], stolen, waited / 1e6
 
 
 def measure():
@@ -102,6 +119,7 @@ def measure():
             on.append(run(s, flows, calls, seconds, rate))
         stage.note(show(s, "drops"))
     for name, runs in (("off", off), ("on", on)):
-        sent, lost, good, asked, _ = (sum(column) for column in zip(*runs))
-        stage.result("flood", f"{kind}-flood-{name}-rtp-lost", lost, None, "packets", of=sent, flood_per_second=round(min(r[4] for r in runs)))
+        sent, lost, good, asked, _, stolen, waited = (sum(column) for column in zip(*runs))
+        stage.result("flood", f"{kind}-flood-{name}-rtp-lost", lost, None, "packets", of=sent, flood_per_second=round(min(r[4] for r in runs)),
+                     stolen_ms=stolen, waited_ms=round(waited, 1))
         stage.result("flood", f"{kind}-flood-{name}-options-answered", round(100 * good / asked, 3), None, "percent", of=asked)

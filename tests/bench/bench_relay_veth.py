@@ -46,6 +46,7 @@ def launch(s, kind):
         return path.exists()
 
     stage.wait_for("sallyport-dataplane", serves)
+    traffic.polled(s, kind)
     # The mirrors answer ARP and learn both ends.
     s.run("near", "ping", "-c", "1", "-W", "2", OUTSIDE)
     s.run("far", "ping", "-c", "1", "-W", "2", INSIDE)

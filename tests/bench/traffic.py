@@ -78,3 +78,11 @@ def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False
     report["flooded"] = report["flood_sent"] / report["seconds"]
     stage.note(" ".join(f"{key}={value:,.10g}" for key, value in report.items()))
     return report
+
+
+def polled(s, kind):
+    """veth takes the generator's XDP frames only where it polls, which without an XDP program it does for GRO's sake alone; the dataplane
+    has switched that off on packet: ports, because it could make frames longer than a buffer. It does nothing to these."""
+    if kind == "packet":
+        for interface in ("eth1", "eth2"):
+            s.run("sbc", "ethtool", "-K", interface, "gro", "on")

@@ -207,6 +207,8 @@ def test_packet_workers_go_before_other_processes_of_their_core(stack):
     workers = {name: values for name, values in nice.items() if "worker" in name}
     assert workers and all(values == {-20} for values in workers.values()), nice
     assert nice["sallyport-datap"] == {0}
+    session = pathlib.Path(f"/proc/{stack.sbc.pid('dataplane')}/autogroup")
+    assert not session.exists() or session.read_text().split()[-1] == "-20"
 
 
 def test_an_idle_sbc_is_idle(stack):
