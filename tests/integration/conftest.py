@@ -17,7 +17,7 @@ import sbc as sbc_module  # noqa: E402
 from media import Media  # noqa: E402
 from sip import Endpoint, sdp  # noqa: E402
 
-LAB = "sptest"
+LAB = os.environ.get("TEST_LAB", "sptest")  # a run of another name may go on beside this one
 LOGS = sbc_module.BUILD / "test-logs"
 
 # What the border drops because there is too much of it. A test of SIP that meets one of them tests something else.
@@ -39,7 +39,7 @@ def one_suite_at_a_time():
     if os.geteuid() != 0:
         yield
         return
-    with open("/run/sallyport-test.lock", "w") as lock:
+    with open(f"/run/sallyport-test-{LAB}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
         left = [p.name for p in pathlib.Path("/run/netns").glob(f"{LAB}*")] if os.path.isdir("/run/netns") else []

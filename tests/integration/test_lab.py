@@ -9,7 +9,7 @@ import pytest
 import baresip
 import melody
 import netns
-from conftest import Stack
+from conftest import LAB, Stack
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,8 @@ def test_a_wrong_recording_is_not_taken_for_the_melody(tmp_path, spoil):
 
 
 def test_up_and_down_may_be_repeated_and_leave_nothing(bare):
-    stack = Stack(name="sptest2")
-    namespaces = lambda: [n for n in subprocess.run(["ip", "netns", "list"], text=True, capture_output=True).stdout.split() if n.startswith("sptest2-")]
+    stack = Stack(name=f"{LAB}2")
+    namespaces = lambda: [n for n in subprocess.run(["ip", "netns", "list"], text=True, capture_output=True).stdout.split() if n.startswith(f"{LAB}2-")]
     sleeper = netns.popen(stack.lab.namespace("pbx"), ["sleep", "600"])
     stack.lab.up()
     assert len(namespaces()) == 6

@@ -13,7 +13,7 @@ import pytest
 
 import netns
 import sbc as sbc_module
-from conftest import SBC_OUT4, Call
+from conftest import LAB, SBC_OUT4, Call
 from media import check_exactly_once, exchange, open_path
 from sip import sdp
 
@@ -156,7 +156,7 @@ def test_a_second_instance_is_refused_and_does_not_disturb_the_first(stack):
 def test_two_sbcs_do_not_disturb_each_other(stack):
     """Two labs on one machine: namespaces, run directories and DPDK's own files are apart."""
     from conftest import Stack
-    other = Stack(name="sptest2")
+    other = Stack(name=f"{LAB}2")
     try:
         other.start("packet")
         one_call(other)
