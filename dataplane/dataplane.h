@@ -77,7 +77,7 @@ struct dataplane {
 	/* Sources that an access-control trusts in some realm: no ban may meet them unasked. owner: main thread */
 	struct prefix_table *trusted_sources;
 
-	uint64_t counter[DP_COUNTER_COUNT]; /* what the main thread counts; owner: main thread, read by anybody */
+	uint64_t counter[DP_COUNTER_COUNT]; /* what it counts itself; owner: main thread, read by anybody */
 	uint64_t per_second[DP_COUNTER_COUNT]; /* over the last whole second; owner: main thread */
 
 	struct neighbour *neighbour;

@@ -251,7 +251,8 @@ static void match_family(const struct prefix_table *t, struct matching *m, uint8
 		uint64_t scoped = atomic_load_explicit(&there->length[1][w], memory_order_relaxed);
 
 		while ((any | scoped) != 0 && m->open != 0) {
-			unsigned bit = 63 - (unsigned)__builtin_clzll(any | scoped);
+			/* The analyser knows not what clz can be. */
+			unsigned bit = (63 - (unsigned)__builtin_clzll(any | scoped)) & 63;
 
 			kind_length(&k, w * 64 + bit);
 			match_both(t, m, &k, &b, (scoped >> bit & 1) != 0, (any >> bit & 1) != 0);
