@@ -3,9 +3,10 @@
  * kernel, this sets it up and says what came of it.
  *
  * usage: traffic -o BPF-OBJECT -A NAMESPACE,INTERFACE -B NAMESPACE,INTERFACE -t SECONDS
- *                [-l FLOWS-FILE [-r PACKETS-PER-SECOND]] [-f PACKETS-PER-SECOND -d ADDRESS -m MAC] [-b BATCH] [-L]
+ *                [-l FLOWS-FILE [-r PACKETS-PER-SECOND]] [-f PACKETS-PER-SECOND -d ADDRESS -m MAC] [-b BATCH] [-L] [-R]
  * Flows-file, a line each: SIDE (0 or 1) SOURCE PORT DESTINATION PORT DESTINATION-MAC. -r: of all flows together; without it as
  * much as the kernel takes. The flood enters by A, for the signalling port of ADDRESS. -L: latencies are measured.
+ * -R: what arrives is counted and goes on to a UDP socket, one at the source of each flow; else it ends where it is counted.
  * IPv4; RTP of 20 ms G.711 with right checksums and running sequence numbers. Prints one JSON object. */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,14 +32,21 @@
 #include "platforms/base/span.h"
 #include "tests/bench/bpf/traffic.h"
 
-enum { BATCH = 64, ADDRESS_TEXT = 64, DRAIN_MS = 200, FLOOD_LATE_US = 200, STOP_AFTER_S = 2 };
+enum {
+	BATCH = 64,
+	ADDRESS_TEXT = 64,
+	DRAIN_MS = 200,
+	FLOOD_LATE_US = 200,
+	STOP_AFTER_S = 2,
+	RECEIVER_BYTES = 4096
+};
 
 static struct {
 	const char *object, *flows, *flood_to;
 	char *side[TRAFFIC_SIDES];
 	unsigned seconds, rate, flood, batch;
 	uint8_t mac[6];
-	bool latencies;
+	bool latencies, receivers;
 } options = { .batch = BATCH };
 
 static struct bpf_object *object;
@@ -173,6 +182,28 @@ static void open_object(void)
 	bins = map_memory("latencies", sizeof(*bins) * TRAFFIC_BINS);
 }
 
+/* A UDP socket where each flow of the side comes from: the other direction ends there, and no ICMP answers it. Nobody reads them, which
+ * would take the generator's core: a few packets fill them, and from then on the kernel drops each one at its socket. Whoever sends
+ * into the interface does all that. They stay open until the program ends. */
+static void open_receivers(unsigned side)
+{
+	for (uint32_t i = 0; i < state->flows; i++) {
+		const uint8_t *frame = (const uint8_t *)flows[i].head;
+		struct sockaddr_in address = { .sin_family = AF_INET };
+		int size = RECEIVER_BYTES;
+
+		if (flows[i].side != side)
+			continue;
+		memcpy(&address.sin_addr, frame + 26, 4);
+		memcpy(&address.sin_port, frame + 34, 2);
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) != 0 ||
+			bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+			die("a receiver's socket", errno);
+	}
+}
+
 /* In the side's namespace: its interface becomes a way out, and what comes in there is counted. */
 static void open_side(unsigned side)
 {
@@ -188,6 +219,8 @@ static void open_side(unsigned side)
 	if (fd < 0 || setns(fd, CLONE_NEWNET) != 0)
 		die(path, errno);
 	close(fd);
+	if (options.receivers)
+		open_receivers(side);
 	uint32_t interface = if_nametoindex(comma + 1);
 
 	if (interface == 0)
@@ -252,17 +285,20 @@ static double latency(double share)
 
 static void report(void)
 {
-	unsigned long long most = 0, arrived = 0;
+	unsigned long long most = 0, arrived = 0, in_time = 0;
 
 	nanosleep(
 		&(struct timespec){ .tv_nsec = DRAIN_MS * 1000000L }, NULL); /* what is still in the rings */
 	for (unsigned side = 0; side < TRAFFIC_SIDES; side++) {
 		arrived += received[side].rtp;
+		in_time += received[side].rtp_in_time;
 		if (received[side].latency_ns_max > most)
 			most = received[side].latency_ns_max;
 	}
-	printf("{\"seconds\": %.4f, \"rtp_sent\": %llu, \"rtp_received\": %llu, \"flood_sent\": %llu",
-		(double)(state->stopped - state->began) / 1e9, state->rtp_sent, arrived, state->flood_sent);
+	printf("{\"seconds\": %.4f, \"rtp_sent\": %llu, \"rtp_received\": %llu, \"rtp_in_time\": %llu, "
+	       "\"flood_sent\": %llu",
+		(double)(state->stopped - state->began) / 1e9, state->rtp_sent, arrived, in_time,
+		state->flood_sent);
 	if (options.latencies)
 		printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f",
 			latency(0.5), latency(0.99), latency(0.999), (double)most / 1000);
@@ -283,7 +319,7 @@ static void parse_options(int argc, char **argv)
 	struct ether_addr mac;
 	int option;
 
-	while ((option = getopt(argc, argv, "o:A:B:t:l:r:f:d:m:b:L")) != -1) {
+	while ((option = getopt(argc, argv, "o:A:B:t:l:r:f:d:m:b:LR")) != -1) {
 		switch (option) {
 		case 'o':
 			options.object = optarg;
@@ -318,6 +354,9 @@ static void parse_options(int argc, char **argv)
 		case 'L':
 			options.latencies = true;
 			break;
+		case 'R':
+			options.receivers = true;
+			break;
 		default:
 			exit(2);
 		}
@@ -332,10 +371,10 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	(void)libbpf_set_print(NULL); /* it warns of a counter that is there already */
 	open_object();
-	for (unsigned side = 0; side < TRAFFIC_SIDES; side++)
-		open_side(side);
 	if (options.flows != NULL)
 		read_flows();
+	for (unsigned side = 0; side < TRAFFIC_SIDES; side++)
+		open_side(side);
 	if (options.flood != 0)
 		write_flood();
 	if (options.rate != 0)
@@ -345,6 +384,7 @@ int main(int argc, char **argv)
 	state->flood = options.flood != 0;
 	state->flood_late = (uint64_t)FLOOD_LATE_US * 1000 << TRAFFIC_FRACTION;
 	state->stamped = options.latencies;
+	state->delivered = options.receivers;
 	send_all();
 	report();
 	return 0;

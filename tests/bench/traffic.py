@@ -27,25 +27,6 @@ def build(s):
     s.address("far", "eth0", f"{FAR}/24")
 
 
-def _set(s, name, value):
-    for interface in ("eth1", "eth2"):
-        if s.run("sbc", "sh", "-c", f"echo {value} > /sys/class/net/{interface}/{name}").returncode != 0:
-            raise stage.Refused(f"this kernel has no {name}")
-
-
-def steer(s):
-    """The kernel's IP, UDP and sockets work for a server on "sbc" on the server's core (Receive Packet Steering); else whoever sends
-    into a veth does all that."""
-    _set(s, "queues/rx-0/rps_cpus", format(1 << stage.CPU, "x"))
-
-
-def poll_at_home(s):
-    """A server on "sbc" with XDP sockets does the kernel's receiving itself when it asks for packets, as DPDK's driver offers
-    (preferred busy polling); else whoever sends into a veth does it."""
-    _set(s, "napi_defer_hard_irqs", 2)
-    _set(s, "gro_flush_timeout", 200000)
-
-
 def write_flows(s, ports, macs):
     """ports: of each call, (the server's toward near, toward far); macs: the same two. Both directions of each call."""
     lines = []
@@ -57,8 +38,9 @@ def write_flows(s, ports, macs):
     return path
 
 
-def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False, near="near", far="far"):
-    """One run: traffic.c's report, with rates a second beside. rate 0: as much as the kernel takes."""
+def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False, deliver=False, near="near", far="far"):
+    """One run: traffic.c's report, with rates a second beside. rate 0: as much as the kernel takes. deliver: RTP goes on to real UDP
+    sockets where it is counted."""
     command = [stage.binary("bench/traffic"), "-o", stage.binary("bench/traffic.bpf.o"), "-t", max(1, round(seconds)),
                "-A", f"{s.prefix}-{near},eth0", "-B", f"{s.prefix}-{far},eth0"]
     if flows:
@@ -67,6 +49,8 @@ def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False
         command += ["-f", round(flood), "-d", OUTSIDE, "-m", flood_mac]
     if latencies:
         command += ["-L", "-b", 8]  # short batches: a packet waits for the end of its own
+    if deliver:
+        command.append("-R")
     process = s.start(None, *command, cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
     output = process.communicate()[0]
     s.end(process)
@@ -75,6 +59,7 @@ def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False
     report = json.loads(output)
     report["offered"] = report["rtp_sent"] / report["seconds"]
     report["arrived"] = report["rtp_received"] / report["seconds"]
+    report["carried"] = report["rtp_in_time"] / report["seconds"]
     report["flooded"] = report["flood_sent"] / report["seconds"]
     stage.note(" ".join(f"{key}={value:,.10g}" for key, value in report.items()))
     return report

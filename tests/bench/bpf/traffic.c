@@ -161,9 +161,13 @@ static __always_inline int receive(struct __sk_buff *skb, __u32 side)
 	if (frame.byte[12] != 8 || frame.byte[13] != 0 || frame.byte[23] != 17 ||
 		frame.byte[TRAFFIC_HEADERS] >> 6 != 2)
 		return TC_ACT_OK; /* no RTP in UDP in IPv4 */
+	int verdict = s->delivered != 0 ? TC_ACT_OK : TC_ACT_SHOT;
+
 	r->rtp++;
+	if (s->stopped == 0)
+		r->rtp_in_time++;
 	if (s->stamped == 0)
-		return TC_ACT_SHOT;
+		return verdict;
 	__u64 latency = bpf_ktime_get_ns() - frame.word[TRAFFIC_TIME / 8];
 	__u32 bin = latency / TRAFFIC_BIN_NS < TRAFFIC_BINS ? latency / TRAFFIC_BIN_NS : TRAFFIC_BINS - 1;
 	__u64 *count = bpf_map_lookup_elem(&latencies, &bin);
@@ -173,7 +177,7 @@ static __always_inline int receive(struct __sk_buff *skb, __u32 side)
 	r->latency_ns_sum += latency;
 	if (latency > r->latency_ns_max)
 		r->latency_ns_max = latency;
-	return TC_ACT_SHOT;
+	return verdict;
 }
 
 SEC("tc")

@@ -44,11 +44,12 @@ struct traffic_state {
 	__u64 flood_late; /* a flood this much behind its schedule gives that part up */
 	__u32 flows, flow;
 	__u32 flood, stamped; /* is there one; latencies are wanted */
+	__u32 delivered, reserved; /* delivered: what is counted goes on to a socket */
 	__u64 rtp_sent, flood_sent, stopped; /* stopped: ns when all was done */
 };
 
 struct traffic_received {
-	__u64 rtp, latency_ns_sum, latency_ns_max;
+	__u64 rtp, rtp_in_time, latency_ns_sum, latency_ns_max; /* in time: while more were sent */
 };
 
 #endif
