@@ -188,6 +188,7 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 	leg->realm = interface->realm;
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->remote_cseq = scan->cseq_number;
+	leg_note_peer(leg, invite);
 	shard_token(shard, leg->local_tag);
 	if (message_from(invite, &from) || message_to(invite, &to) || from.tag.n == 0)
 		return -EINVAL;
@@ -264,6 +265,7 @@ int leg_take_response(struct leg *leg, const struct message *response)
 {
 	int error;
 
+	leg_note_peer(leg, response);
 	if ((error = keep(&leg->remote_tag, message_scan(response)->to_tag)))
 		return error;
 	error = take_target(leg, response);
@@ -279,6 +281,7 @@ int leg_refresh_target(struct leg *leg, const struct message *message)
 {
 	int error = take_target(leg, message);
 
+	leg_note_peer(leg, message);
 	if (error)
 		return error == -ENOENT ? 0 : error;
 	/* A phone whose NAT gave it a new port comes from there: its re-INVITE says where it can be reached now. */
@@ -286,6 +289,53 @@ int leg_refresh_target(struct leg *leg, const struct message *message)
 		leg->flow = *message_flow(message);
 	choose_next_hop(leg);
 	return 0;
+}
+
+/* Each value of a comma-separated header, up to a bound: whoever lists more is not believed the rest. */
+static void note_list(const struct message *message, struct span name,
+	void (*each)(struct span token, uint32_t *bits), uint32_t *bits)
+{
+	enum { TOKENS_MAX = 64 };
+	struct span value, token;
+	bool found = false;
+	uint32_t seen = 0;
+
+	for (unsigned n = 0, tokens = 0; message_header(message, name, n, &value); n++) {
+		found = true;
+		for (unsigned v = 0; tokens < TOKENS_MAX && leg_list_value(value, v, &token); v++, tokens++)
+			each(token, &seen);
+	}
+	if (found)
+		*bits = seen;
+}
+
+static void note_option(struct span token, uint32_t *bits)
+{
+	enum sip_option option = sip_option_parse(token);
+
+	if (option != SIP_OPTION_COUNT)
+		*bits |= 1U << option;
+}
+
+static void note_method(struct span token, uint32_t *bits)
+{
+	*bits |= 1U << sip_method_parse(token);
+}
+
+void leg_note_peer(struct leg *leg, const struct message *message)
+{
+	note_list(message, SPAN("Supported"), note_option, &leg->peer_options);
+	note_list(message, SPAN("Allow"), note_method, &leg->peer_methods);
+}
+
+bool leg_peer_allows(const struct leg *leg, enum sip_method method)
+{
+	return (leg->peer_methods >> method & 1) != 0;
+}
+
+bool leg_peer_supports(const struct leg *leg, enum sip_option option)
+{
+	return (leg->peer_options >> option & 1) != 0;
 }
 
 bool leg_accept_cseq(struct leg *leg, const struct message *request)

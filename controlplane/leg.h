@@ -41,6 +41,8 @@ struct leg {
 	struct transaction *server_invite; /* the INVITE received on this leg, until it has ended */
 	struct transaction *client_invite; /* the INVITE sent on this leg, until it has ended */
 	struct transaction *client_bye;
+	uint32_t peer_options; /* bits of enum sip_option: its last Supported */
+	uint32_t peer_methods; /* bits of enum sip_method: its last Allow; 0 = it has not said */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 };
 
@@ -58,6 +60,11 @@ void leg_fini(struct leg *leg);
 int leg_take_response(struct leg *leg, const struct message *response);
 /* Target refresh by a re-INVITE or its 2xx (RFC 3261 section 12.2). Without a Contact nothing changes. */
 int leg_refresh_target(struct leg *leg, const struct message *message);
+/* What the peer says of itself in this message: Supported, Allow. Without the header what was known stays. */
+void leg_note_peer(struct leg *leg, const struct message *message);
+/* True if it said that it takes the method. */
+bool leg_peer_allows(const struct leg *leg, enum sip_method method);
+bool leg_peer_supports(const struct leg *leg, enum sip_option option);
 /* A request within the dialog: false when its CSeq is not higher than the last one's (then it deserves 500). */
 bool leg_accept_cseq(struct leg *leg, const struct message *request);
 
