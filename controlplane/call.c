@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
 #include "platforms/base/clock.h"
 
 struct call_transition {
@@ -158,8 +158,8 @@ static void on_media_ready(void *arg, int status)
 		log_warning("call", "no media ports", LOG_UINT("call", call->id), LOG_ERRNO("error", status));
 	if (status == 0)
 		call_session_insert(call);
-	if (call->reinvite.state != REINVITE_NONE)
-		reinvite_ready(call, status);
+	if (exchange_is_under_way(call))
+		exchange_ready(call, status);
 	else
 		call_happens(call, &event);
 }

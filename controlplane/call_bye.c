@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
 #include "controlplane/hide.h"
 
 static const struct span nothing = { NULL, 0 };
@@ -146,7 +146,7 @@ static void hang_up(struct call *call, const struct call_event *event, unsigned 
 	note_cause(call, event);
 	writer_init(&out, text, sizeof(text));
 	reason = reason_of(event, &out);
-	reinvite_abort(call);
+	exchange_abort(call);
 	timer_cancel(&call->timer);
 	for (unsigned side = 0; side < LEGS; side++)
 		if (sides & 1u << side)

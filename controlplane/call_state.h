@@ -65,14 +65,14 @@ struct call_event {
 	const char *cause; /* static text for the record */
 };
 
-/* A re-INVITE on its way through the call; `from` is the side that sent it. */
-enum reinvite_state {
-	REINVITE_NONE,
-	REINVITE_LEASING, /* ports for its offer */
-	REINVITE_SENT, /* the other side's final response */
-	REINVITE_ANSWER_LEASING, /* ports for the offer in the 2xx; its ACK is still due */
-	REINVITE_ANSWERED, /* the ACK */
-	REINVITE_STATE_COUNT
+/* An exchange of descriptions on its way through the call; `from` is the side that began it. */
+enum exchange_state {
+	EXCHANGE_NONE,
+	EXCHANGE_LEASING, /* ports for its offer */
+	EXCHANGE_SENT, /* the other side's final response */
+	EXCHANGE_ANSWER_LEASING, /* ports for the offer in the 2xx; its ACK is still due */
+	EXCHANGE_ANSWERED, /* the ACK */
+	EXCHANGE_STATE_COUNT
 };
 
 /* How a dialog of this shard is found: our tag. */
@@ -110,11 +110,11 @@ struct call {
 	char *offer; /* a description put aside until its ports are there */
 	size_t offer_length;
 	struct {
-		enum reinvite_state state;
+		enum exchange_state state;
 		unsigned from;
 		bool offerless;
 		struct timer timer;
-	} reinvite;
+	} exchange; /* owner: call_exchange.c */
 	uint64_t started_ms, answered_ms, started_wall_ms;
 	unsigned status; /* final response to the caller */
 	const char *cause; /* of the end; static text */
@@ -173,11 +173,6 @@ void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag,
 /* The INVITE of the call on `leg`, `source` being the other leg's. 0 or -errno. */
 int invite_request(struct leg *leg, const struct message *source, unsigned max_forwards, struct span body,
 	const struct transaction_events *events);
-
-/* call_reinvite.c */
-void reinvite_received(struct leg *leg, struct transaction *transaction, const struct message *invite);
-void reinvite_ready(struct call *call, int status); /* its ports have come, or not */
-void reinvite_abort(struct call *call); /* the call ends */
 
 /* call_bye.c */
 void bye_accept(struct call *call, const struct call_event *event); /* answers 200 */

@@ -203,7 +203,7 @@ void call_free(struct call *call)
 		table->last = call->previous;
 	__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 	timer_cancel(&call->timer);
-	timer_cancel(&call->reinvite.timer);
+	timer_cancel(&call->exchange.timer);
 	while (call->forks) {
 		struct call_fork *fork = call->forks;
 

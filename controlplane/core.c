@@ -2,7 +2,7 @@
 /* New requests: who may send them (RFC 3261 section 8.2), to which dialog they belong, and who handles the method. */
 #include "controlplane/core.h"
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
 #include "controlplane/hide.h"
 #include "controlplane/route.h"
 
@@ -36,7 +36,7 @@ void core_reply(struct transaction *transaction, unsigned status, struct span ex
 static void take_invite(const struct core_request *request)
 {
 	if (request->leg)
-		reinvite_received(request->leg, request->transaction, request->message);
+		exchange_received(request->leg, request->transaction, request->message);
 	else
 		call_start(request->shard, request->transaction, request->message, request->agent);
 }

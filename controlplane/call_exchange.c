@@ -5,92 +5,92 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
 #include "controlplane/hide.h"
 #include "platforms/base/random.h"
 
 static const struct span no_body = { NULL, 0 };
 
-enum reinvite_event_type {
-	REINVITE_LEASED,
-	REINVITE_LEASE_FAILED,
-	REINVITE_ANSWER, /* 2xx: message */
-	REINVITE_REJECT, /* 300..699: message, status */
-	REINVITE_FAILED, /* no final response: status */
-	REINVITE_CANCEL,
-	REINVITE_ACK, /* message */
-	REINVITE_NO_ACK,
-	REINVITE_TIMER,
-	REINVITE_EVENT_COUNT
+enum exchange_event_type {
+	EXCHANGE_LEASED,
+	EXCHANGE_LEASE_FAILED,
+	EXCHANGE_ANSWER, /* 2xx: message */
+	EXCHANGE_REJECT, /* 300..699: message, status */
+	EXCHANGE_FAILED, /* no final response: status */
+	EXCHANGE_CANCEL,
+	EXCHANGE_ACK, /* message */
+	EXCHANGE_NO_ACK,
+	EXCHANGE_TIMER,
+	EXCHANGE_EVENT_COUNT
 };
 
-struct reinvite_event {
-	enum reinvite_event_type type;
+struct exchange_event {
+	enum exchange_event_type type;
 	unsigned status;
 	const struct message *message;
 };
 
-struct reinvite_transition {
-	void (*action)(struct call *call, const struct reinvite_event *event);
-	enum reinvite_state next;
+struct exchange_transition {
+	void (*action)(struct call *call, const struct exchange_event *event);
+	enum exchange_state next;
 };
 
-static void send_on(struct call *call, const struct reinvite_event *event);
-static void refuse(struct call *call, const struct reinvite_event *event);
-static void cancel_waiting(struct call *call, const struct reinvite_event *event);
-static void take_answer(struct call *call, const struct reinvite_event *event);
-static void relay_answer(struct call *call, const struct reinvite_event *event);
-static void relay_reject(struct call *call, const struct reinvite_event *event);
-static void fail(struct call *call, const struct reinvite_event *event);
-static void cancel_on(struct call *call, const struct reinvite_event *event);
-static void give_up_answer(struct call *call, const struct reinvite_event *event);
-static void finish(struct call *call, const struct reinvite_event *event);
-static void lose(struct call *call, const struct reinvite_event *event);
+static void send_on(struct call *call, const struct exchange_event *event);
+static void refuse(struct call *call, const struct exchange_event *event);
+static void cancel_waiting(struct call *call, const struct exchange_event *event);
+static void take_answer(struct call *call, const struct exchange_event *event);
+static void relay_answer(struct call *call, const struct exchange_event *event);
+static void relay_reject(struct call *call, const struct exchange_event *event);
+static void fail(struct call *call, const struct exchange_event *event);
+static void cancel_on(struct call *call, const struct exchange_event *event);
+static void give_up_answer(struct call *call, const struct exchange_event *event);
+static void finish(struct call *call, const struct exchange_event *event);
+static void lose(struct call *call, const struct exchange_event *event);
 
 /* clang-format off */
-static const struct reinvite_transition transitions[REINVITE_STATE_COUNT][REINVITE_EVENT_COUNT] = {
-	[REINVITE_LEASING] = {
-		[REINVITE_LEASED]       = { send_on, REINVITE_SENT },
-		[REINVITE_LEASE_FAILED] = { refuse, REINVITE_NONE },
-		[REINVITE_CANCEL]       = { cancel_waiting, REINVITE_NONE },
+static const struct exchange_transition transitions[EXCHANGE_STATE_COUNT][EXCHANGE_EVENT_COUNT] = {
+	[EXCHANGE_LEASING] = {
+		[EXCHANGE_LEASED]       = { send_on, EXCHANGE_SENT },
+		[EXCHANGE_LEASE_FAILED] = { refuse, EXCHANGE_NONE },
+		[EXCHANGE_CANCEL]       = { cancel_waiting, EXCHANGE_NONE },
 	},
-	[REINVITE_SENT] = {
-		[REINVITE_ANSWER]       = { take_answer, REINVITE_ANSWER_LEASING },
-		[REINVITE_REJECT]       = { relay_reject, REINVITE_NONE },
-		[REINVITE_FAILED]       = { fail, REINVITE_NONE },
+	[EXCHANGE_SENT] = {
+		[EXCHANGE_ANSWER]       = { take_answer, EXCHANGE_ANSWER_LEASING },
+		[EXCHANGE_REJECT]       = { relay_reject, EXCHANGE_NONE },
+		[EXCHANGE_FAILED]       = { fail, EXCHANGE_NONE },
 		/* The other side decides whether it came in time: both must end with the same description. */
-		[REINVITE_CANCEL]       = { cancel_on, REINVITE_SENT },
-		[REINVITE_TIMER]        = { cancel_on, REINVITE_SENT },
+		[EXCHANGE_CANCEL]       = { cancel_on, EXCHANGE_SENT },
+		[EXCHANGE_TIMER]        = { cancel_on, EXCHANGE_SENT },
 	},
-	[REINVITE_ANSWER_LEASING] = {
-		[REINVITE_LEASED]       = { relay_answer, REINVITE_ANSWERED },
-		[REINVITE_LEASE_FAILED] = { give_up_answer, REINVITE_NONE },
+	[EXCHANGE_ANSWER_LEASING] = {
+		[EXCHANGE_LEASED]       = { relay_answer, EXCHANGE_ANSWERED },
+		[EXCHANGE_LEASE_FAILED] = { give_up_answer, EXCHANGE_NONE },
 	},
-	[REINVITE_ANSWERED] = {
-		[REINVITE_ACK]          = { finish, REINVITE_NONE },
-		[REINVITE_NO_ACK]       = { lose, REINVITE_NONE },
+	[EXCHANGE_ANSWERED] = {
+		[EXCHANGE_ACK]          = { finish, EXCHANGE_NONE },
+		[EXCHANGE_NO_ACK]       = { lose, EXCHANGE_NONE },
 	},
 };
 /* clang-format on */
 
-static void happens(struct call *call, const struct reinvite_event *event)
+static void happens(struct call *call, const struct exchange_event *event)
 {
-	const struct reinvite_transition *transition = &transitions[call->reinvite.state][event->type];
+	const struct exchange_transition *transition = &transitions[call->exchange.state][event->type];
 
 	if (!transition->action)
 		return;
-	call->reinvite.state = transition->next;
+	call->exchange.state = transition->next;
 	transition->action(call, event);
 }
 
 static struct leg *asker(struct call *call)
 {
-	return &call->leg[call->reinvite.from];
+	return &call->leg[call->exchange.from];
 }
 
 static struct leg *asked(struct call *call)
 {
-	return &call->leg[1 - call->reinvite.from];
+	return &call->leg[1 - call->exchange.from];
 }
 
 /* --- what the transactions report ------------------------------------------------------------------------------------- */
@@ -101,13 +101,13 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 	unsigned status = message_scan(response)->status;
 	/* A refusal that cannot be read is passed on by its code alone. */
 	bool readable = status < 300 || message_is_parsed(response);
-	struct reinvite_event event = { .status = status, .message = readable ? response : NULL };
+	struct exchange_event event = { .status = status, .message = readable ? response : NULL };
 
 	if (status < 200)
 		return;
-	event.type = status < 300 ? REINVITE_ANSWER : REINVITE_REJECT;
+	event.type = status < 300 ? EXCHANGE_ANSWER : EXCHANGE_REJECT;
 	/* The call ended meanwhile; its 2xx is acknowledged all the same. */
-	if (status < 300 && leg->call->reinvite.state != REINVITE_SENT) {
+	if (status < 300 && leg->call->exchange.state != EXCHANGE_SENT) {
 		invite_ack(leg, transaction, message_scan(response)->to_tag, no_body);
 		return;
 	}
@@ -121,7 +121,7 @@ static void on_response_ended(void *arg, struct transaction *transaction, enum t
 	(void)transaction;
 	leg->client_invite = NULL;
 	if (how != TRANSACTION_SHUTDOWN && how != TRANSACTION_DONE)
-		happens(leg->call, &(struct reinvite_event){ .type = REINVITE_FAILED,
+		happens(leg->call, &(struct exchange_event){ .type = EXCHANGE_FAILED,
 					   .status = how == TRANSACTION_TIMEOUT ? 408 : 503 });
 }
 
@@ -132,7 +132,7 @@ static void on_cancelled(void *arg, struct transaction *transaction, const struc
 	struct leg *leg = arg;
 
 	(void)transaction;
-	happens(leg->call, &(struct reinvite_event){ .type = REINVITE_CANCEL, .message = cancel });
+	happens(leg->call, &(struct exchange_event){ .type = EXCHANGE_CANCEL, .message = cancel });
 }
 
 static void on_acked(void *arg, struct transaction *transaction, const struct message *ack)
@@ -140,7 +140,7 @@ static void on_acked(void *arg, struct transaction *transaction, const struct me
 	struct leg *leg = arg;
 
 	(void)transaction;
-	happens(leg->call, &(struct reinvite_event){ .type = REINVITE_ACK, .message = ack });
+	happens(leg->call, &(struct exchange_event){ .type = EXCHANGE_ACK, .message = ack });
 }
 
 static void on_request_ended(void *arg, struct transaction *transaction, enum transaction_end how)
@@ -150,7 +150,7 @@ static void on_request_ended(void *arg, struct transaction *transaction, enum tr
 	(void)transaction;
 	leg->server_invite = NULL;
 	if (how == TRANSACTION_TIMEOUT || how == TRANSACTION_TRANSPORT_ERROR)
-		happens(leg->call, &(struct reinvite_event){ .type = REINVITE_NO_ACK });
+		happens(leg->call, &(struct exchange_event){ .type = EXCHANGE_NO_ACK });
 }
 
 static const struct transaction_events asker_events = { NULL, on_cancelled, on_acked, on_request_ended };
@@ -162,8 +162,8 @@ static unsigned admit(const struct call *call, const struct leg *leg, const stru
 {
 	if (call->state != CALL_ESTABLISHED)
 		return call->state < CALL_ESTABLISHED ? 491 : 481;
-	if (call->reinvite.state != REINVITE_NONE)
-		return call->reinvite.from == leg->side ? 500 : 491;
+	if (call->exchange.state != EXCHANGE_NONE)
+		return call->exchange.from == leg->side ? 500 : 491;
 	if (message_body(invite).n && call_sdp(invite).n == 0)
 		return 415;
 	return 0;
@@ -193,11 +193,11 @@ static unsigned offer_status(int error)
 								 : 503;
 }
 
-void reinvite_received(struct leg *leg, struct transaction *transaction, const struct message *invite)
+void exchange_received(struct leg *leg, struct transaction *transaction, const struct message *invite)
 {
 	struct call *call = leg->call;
 	unsigned status = admit(call, leg, invite);
-	struct reinvite_event event = { .type = REINVITE_LEASED };
+	struct exchange_event event = { .type = EXCHANGE_LEASED };
 	int result = 0;
 
 	if (status) {
@@ -210,28 +210,28 @@ void reinvite_received(struct leg *leg, struct transaction *transaction, const s
 	leg->server_invite = transaction;
 	transaction_attach(transaction, &asker_events, leg);
 	transaction_reply(transaction, 100, no_body, no_body);
-	call->reinvite.from = leg->side;
-	call->reinvite.state = REINVITE_LEASING;
-	call->reinvite.offerless = call_sdp(invite).n == 0;
+	call->exchange.from = leg->side;
+	call->exchange.state = EXCHANGE_LEASING;
+	call->exchange.offerless = call_sdp(invite).n == 0;
 	if (leg_refresh_target(leg, invite))
 		log_debug("call", "unusable Contact in re-INVITE", LOG_UINT("call", call->id));
 	media_set_party(
 		call->media, leg->side, &(struct media_party){ leg->realm, leg->profile, leg->flow.remote });
-	if (!call->reinvite.offerless)
+	if (!call->exchange.offerless)
 		result = media_offer(call->media, leg->side, call_sdp(invite));
 	if (result == 1)
 		return;
 	if (result < 0) {
-		event.type = REINVITE_LEASE_FAILED;
+		event.type = EXCHANGE_LEASE_FAILED;
 		event.status = offer_status(result);
 	}
 	happens(call, &event);
 }
 
-void reinvite_ready(struct call *call, int status)
+void exchange_ready(struct call *call, int status)
 {
-	happens(call, &(struct reinvite_event){
-			      .type = status ? REINVITE_LEASE_FAILED : REINVITE_LEASED, .status = 503 });
+	happens(call, &(struct exchange_event){
+			      .type = status ? EXCHANGE_LEASE_FAILED : EXCHANGE_LEASED, .status = 503 });
 }
 
 /* --- actions ---------------------------------------------------------------------------------------------------------------- */
@@ -239,7 +239,7 @@ void reinvite_ready(struct call *call, int status)
 static void timer_expired(struct timer *timer, void *arg)
 {
 	(void)timer;
-	happens(arg, &(struct reinvite_event){ .type = REINVITE_TIMER });
+	happens(arg, &(struct exchange_event){ .type = EXCHANGE_TIMER });
 }
 
 static void detach_last(struct leg *leg)
@@ -249,7 +249,7 @@ static void detach_last(struct leg *leg)
 	leg->client_invite = NULL;
 }
 
-static void send_on(struct call *call, const struct reinvite_event *event)
+static void send_on(struct call *call, const struct exchange_event *event)
 {
 	const struct message *invite = transaction_message(asker(call)->server_invite);
 	struct leg *leg = asked(call);
@@ -260,16 +260,16 @@ static void send_on(struct call *call, const struct reinvite_event *event)
 	(void)event;
 	detach_last(leg);
 	writer_init(&body, text, sizeof(text));
-	if (!call->reinvite.offerless)
+	if (!call->exchange.offerless)
 		error = media_write(call->media, leg->side, call_sdp(invite), &body);
 	if (!error)
 		error = invite_request(leg, invite,
 			hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0), writer_result(&body),
 			&asked_events);
 	if (error)
-		happens(call, &(struct reinvite_event){ .type = REINVITE_REJECT, .status = 500 });
+		happens(call, &(struct exchange_event){ .type = EXCHANGE_REJECT, .status = 500 });
 	else
-		timer_arm(call->shard->timers, &call->reinvite.timer, call->shard->config->sip.timer_c_ms,
+		timer_arm(call->shard->timers, &call->exchange.timer, call->shard->config->sip.timer_c_ms,
 			timer_expired, call);
 }
 
@@ -277,23 +277,23 @@ static int answer_asker(struct call *call, unsigned status, const struct message
 {
 	struct leg *leg = asker(call);
 
-	timer_cancel(&call->reinvite.timer);
+	timer_cancel(&call->exchange.timer);
 	return invite_respond(leg, status, leg->local_tag, from, body);
 }
 
-static void refuse(struct call *call, const struct reinvite_event *event)
+static void refuse(struct call *call, const struct exchange_event *event)
 {
 	answer_asker(call, event->status, NULL, no_body);
 }
 
-static void cancel_waiting(struct call *call, const struct reinvite_event *event)
+static void cancel_waiting(struct call *call, const struct exchange_event *event)
 {
 	(void)event;
 	media_reject(call->media);
 	answer_asker(call, 487, NULL, no_body);
 }
 
-static void cancel_on(struct call *call, const struct reinvite_event *event)
+static void cancel_on(struct call *call, const struct exchange_event *event)
 {
 	(void)event;
 	if (asked(call)->client_invite)
@@ -301,7 +301,7 @@ static void cancel_on(struct call *call, const struct reinvite_event *event)
 }
 
 /* RFC 3261 section 12.2.1.2: 481 and 408 end the dialog, other refusals leave it as it was. */
-static void relay_reject(struct call *call, const struct reinvite_event *event)
+static void relay_reject(struct call *call, const struct exchange_event *event)
 {
 	media_reject(call->media);
 	answer_asker(call, hide_status(event->status), event->message, no_body);
@@ -311,26 +311,26 @@ static void relay_reject(struct call *call, const struct reinvite_event *event)
 		call_breaks(call, "the other side has no such dialog");
 }
 
-static void fail(struct call *call, const struct reinvite_event *event)
+static void fail(struct call *call, const struct exchange_event *event)
 {
 	media_reject(call->media);
 	answer_asker(call, event->status, NULL, no_body);
 	call_breaks(call, "no response to a re-INVITE");
 }
 
-static void take_answer(struct call *call, const struct reinvite_event *event)
+static void take_answer(struct call *call, const struct exchange_event *event)
 {
 	struct leg *leg = asked(call);
 	struct span sdp = call_sdp(event->message);
-	struct reinvite_event next = { .type = REINVITE_LEASED, .status = 500, .message = event->message };
+	struct exchange_event next = { .type = EXCHANGE_LEASED, .status = 500, .message = event->message };
 	int result;
 
-	timer_cancel(&call->reinvite.timer);
+	timer_cancel(&call->exchange.timer);
 	leg_refresh_target(leg, event->message);
 	if (!message_is_parsed(event->message)) {
 		call->ack_due = true;
 		result = -EINVAL;
-	} else if (call->reinvite.offerless) {
+	} else if (call->exchange.offerless) {
 		call->ack_due = true;
 		call_put_aside(call, sdp);
 		result = call->offer ? media_offer(call->media, leg->side, sdp) : -ENOMEM;
@@ -341,11 +341,11 @@ static void take_answer(struct call *call, const struct reinvite_event *event)
 		result = media_answer(call->media, leg->side, sdp, true);
 	}
 	if (result)
-		next.type = REINVITE_LEASE_FAILED;
+		next.type = EXCHANGE_LEASE_FAILED;
 	happens(call, &next);
 }
 
-static void relay_answer(struct call *call, const struct reinvite_event *event)
+static void relay_answer(struct call *call, const struct exchange_event *event)
 {
 	struct span sdp =
 		event->message ? call_sdp(event->message) : (struct span){ call->offer, call->offer_length };
@@ -361,7 +361,7 @@ static void relay_answer(struct call *call, const struct reinvite_event *event)
 }
 
 /* The asked side has changed its mind already; there is no common description any more. */
-static void give_up_answer(struct call *call, const struct reinvite_event *event)
+static void give_up_answer(struct call *call, const struct exchange_event *event)
 {
 	struct leg *leg = asked(call);
 
@@ -373,7 +373,7 @@ static void give_up_answer(struct call *call, const struct reinvite_event *event
 	call_breaks(call, "unusable description in a re-INVITE");
 }
 
-static void finish(struct call *call, const struct reinvite_event *event)
+static void finish(struct call *call, const struct exchange_event *event)
 {
 	struct leg *leg = asked(call);
 	char text[CALL_MESSAGE_MAX];
@@ -386,7 +386,7 @@ static void finish(struct call *call, const struct reinvite_event *event)
 		struct span sdp = call_sdp(event->message);
 
 		writer_init(&body, text, sizeof(text));
-		failed = !leg->client_invite || media_answer(call->media, call->reinvite.from, sdp, true) ||
+		failed = !leg->client_invite || media_answer(call->media, call->exchange.from, sdp, true) ||
 			 media_write(call->media, leg->side, sdp, &body);
 		call->ack_due = false;
 		if (leg->client_invite)
@@ -399,26 +399,53 @@ static void finish(struct call *call, const struct reinvite_event *event)
 		call_store(call);
 }
 
-static void lose(struct call *call, const struct reinvite_event *event)
+static void lose(struct call *call, const struct exchange_event *event)
 {
 	(void)event;
 	call_breaks(call, "no ACK for a re-INVITE");
 }
 
 /* RFC 3261 section 15.1.2: what is still pending gets 487. The other side's final response is still acknowledged (on_response). */
-void reinvite_abort(struct call *call)
+void exchange_abort(struct call *call)
 {
-	enum reinvite_state state = call->reinvite.state;
+	enum exchange_state state = call->exchange.state;
 	struct leg *leg = asked(call);
 
-	if (state == REINVITE_NONE)
+	if (state == EXCHANGE_NONE)
 		return;
-	call->reinvite.state = REINVITE_NONE;
-	timer_cancel(&call->reinvite.timer);
+	call->exchange.state = EXCHANGE_NONE;
+	timer_cancel(&call->exchange.timer);
 	media_reject(call->media);
 	if (call->ack_due && leg->client_invite)
 		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag), no_body);
 	call->ack_due = false;
-	if (state != REINVITE_ANSWERED)
+	if (state != EXCHANGE_ANSWERED)
 		invite_respond(asker(call), 487, asker(call)->local_tag, NULL, no_body);
+}
+
+bool exchange_is_under_way(const struct call *call)
+{
+	return call->exchange.state != EXCHANGE_NONE;
+}
+
+void exchange_received_prack(struct leg *leg, struct transaction *transaction, const struct message *prack)
+{
+	(void)leg;
+	(void)prack;
+	refuse_early(transaction, 488);
+}
+
+int exchange_refresh(
+	struct leg *leg, void (*done)(struct leg *leg, unsigned status, const struct message *response))
+{
+	(void)leg;
+	(void)done;
+	return -EBUSY;
+}
+
+int exchange_reoffer(struct call *call, unsigned side)
+{
+	(void)call;
+	(void)side;
+	return -EBUSY;
 }
