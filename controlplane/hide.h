@@ -11,14 +11,24 @@
 #include "platforms/base/span.h"
 
 enum hide_kind { /* bits: what is being written */
-	HIDE_INVITE = 1,
-	HIDE_REINVITE = 2,
-	HIDE_ACK = 4,
-	HIDE_BYE = 8,
-	HIDE_PROVISIONAL = 16,
-	HIDE_SUCCESS = 32,
-	HIDE_FAILURE = 64,
-	HIDE_CHALLENGE = 128, /* 401 and 407, in addition to HIDE_FAILURE */
+	HIDE_INVITE = 1 << 0, /* outside of a dialog */
+	HIDE_REINVITE = 1 << 1,
+	HIDE_ACK = 1 << 2,
+	HIDE_BYE = 1 << 3,
+	HIDE_PROVISIONAL = 1 << 4,
+	HIDE_SUCCESS = 1 << 5,
+	HIDE_FAILURE = 1 << 6,
+	HIDE_CHALLENGE = 1 << 7, /* 401 and 407, in addition to HIDE_FAILURE */
+	HIDE_CANCEL = 1 << 8,
+	HIDE_UPDATE = 1 << 9,
+	HIDE_PRACK = 1 << 10,
+	HIDE_INFO = 1 << 11,
+	HIDE_MESSAGE = 1 << 12,
+	HIDE_OPTIONS = 1 << 13,
+	HIDE_REFER = 1 << 14,
+	HIDE_SUBSCRIBE = 1 << 15,
+	HIDE_NOTIFY = 1 << 16,
+	HIDE_PUBLISH = 1 << 17,
 };
 
 /* Copies the headers of `message`, received on leg `from`, that may cross to leg `to`. */
