@@ -158,7 +158,10 @@ static int take_target(struct leg *leg, const struct message *message)
 
 struct sip_flow leg_flow(const struct leg *leg)
 {
-	return (struct sip_flow){ leg->flow.listener, leg->next_hop };
+	/* The connection the peer came by leads to it, and to no other host. */
+	bool same = address_equal_host(&leg->next_hop, &leg->flow.remote);
+
+	return (struct sip_flow){ leg->flow.listener, leg->next_hop, same ? leg->flow.connection : 0 };
 }
 
 /* --- making --------------------------------------------------------------------------------------------------------- */
@@ -459,7 +462,9 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 	writer_text(out, sip_method_name(method));
 	writer_char(out, ' ');
 	write_target(leg, strict, out);
-	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/");
+	writer_text(out, transport_via_name(listener_transport(leg->flow.listener)));
+	writer_char(out, ' ');
 	write_host_port(listener_address(leg->flow.listener), out);
 	writer_text(out, ";rport;branch=");
 	writer_text(out, transaction_branch(leg->shard, branch));
@@ -487,5 +492,6 @@ void leg_contact(const struct leg *leg, struct writer *out)
 		writer_char(out, '@');
 	}
 	write_host_port(listener_address(leg->flow.listener), out);
+	writer_text(out, transport_uri_parameter(listener_transport(leg->flow.listener)));
 	writer_text(out, ">\r\n");
 }

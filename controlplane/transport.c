@@ -66,6 +66,7 @@ static int listeners_make(struct transport *transport)
 			listener->index = transport->listener_count;
 			listener->shard = transport->shard;
 			listener->interface = interface;
+			listener->transport = interface->listen[n].transport;
 			listener->address = interface->listen[n].address;
 			result = udp_init(listener);
 			if (result == 0)
@@ -145,6 +146,42 @@ const struct config_sip_interface *listener_interface(const struct listener *lis
 const union address *listener_address(const struct listener *listener)
 {
 	return &listener->address;
+}
+
+enum config_transport listener_transport(const struct listener *listener)
+{
+	return listener->transport;
+}
+
+bool listener_is_reliable(const struct listener *listener)
+{
+	return listener->transport != CONFIG_TRANSPORT_UDP;
+}
+
+static const struct {
+	const char *via, *parameter;
+} transport_names[] = {
+	[CONFIG_TRANSPORT_UDP] = { "UDP", "" },
+	[CONFIG_TRANSPORT_TCP] = { "TCP", ";transport=tcp" },
+	[CONFIG_TRANSPORT_TLS] = { "TLS", ";transport=tls" },
+	[CONFIG_TRANSPORT_WS] = { "WS", ";transport=ws" },
+	[CONFIG_TRANSPORT_WSS] = { "WSS", ";transport=ws" },
+};
+
+const char *transport_via_name(enum config_transport transport)
+{
+	return transport_names[transport].via;
+}
+
+const char *transport_uri_parameter(enum config_transport transport)
+{
+	return transport_names[transport].parameter;
+}
+
+int transport_connect(struct sip_flow *flow)
+{
+	flow->connection = 0;
+	return 0;
 }
 
 size_t listener_index(const struct listener *listener)

@@ -15,6 +15,7 @@ struct listener {
 	size_t index; /* the same in all shards */
 	struct shard *shard;
 	const struct config_sip_interface *interface;
+	enum config_transport transport;
 	union address address;
 	struct udp_socket *socket; /* NULL: not open */
 	struct udp_batch *batch;
