@@ -58,6 +58,11 @@ struct config_sip {
 	unsigned max_message_udp, max_header_block, max_body, max_header, max_identity_header;
 	unsigned max_headers, max_separators, max_via;
 	unsigned max_transactions, max_calls; /* per shard */
+	unsigned max_subscriptions, max_subscriptions_per_source, max_routed_requests; /* likewise */
+	unsigned subscription_max_expires; /* seconds */
+	unsigned max_dialog_requests; /* under way, of one peer in one dialog */
+	unsigned relay_timeout_ms;
+	struct config_strings event_packages, info_packages, message_types;
 	unsigned max_sdp_lines, max_sdp_media;
 	unsigned stateless_rate; /* answers per second and shard; 0 = no limit */
 	unsigned receive_buffer; /* bytes per socket */

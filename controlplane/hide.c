@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/core.h"
+
 enum {
 	HIDE_VALUES_MAX = 8, /* of one header name; more are not copied */
 	HIDE_TOKENS_MAX = 256 /* bytes of a value that is made of tokens */
@@ -350,7 +352,7 @@ unsigned hide_status(unsigned status)
 
 void hide_allow(struct writer *out)
 {
-	writer_text(out, "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n");
+	core_allow(out);
 }
 
 void hide_product(const struct config *config, bool request, struct writer *out)

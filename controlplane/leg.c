@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controlplane/hide.h"
+#include "controlplane/request_relay.h"
 
 enum { ROUTES_MAX = 16 };
 
@@ -255,6 +256,7 @@ void leg_fini(struct leg *leg)
 	for (size_t i = 0; i < sizeof(attached) / sizeof(attached[0]); i++)
 		if (attached[i])
 			transaction_detach(attached[i]);
+	request_relay_abort(leg);
 	free(leg->call_id);
 	free(leg->remote_tag);
 	free(leg->local);

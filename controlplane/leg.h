@@ -13,6 +13,8 @@
 #include "controlplane/transaction.h"
 
 struct call;
+struct request_relay;
+struct subscription;
 
 enum { LEG_CALLER = 0, LEG_CALLED = 1, LEGS = 2 };
 /* What one leg may keep of its peer's text; a longer Call-ID, tag, contact or route set is refused. */
@@ -43,6 +45,8 @@ struct leg {
 	struct transaction *client_bye;
 	uint32_t peer_options; /* bits of enum sip_option: its last Supported */
 	uint32_t peer_methods; /* bits of enum sip_method: its last Allow; 0 = it has not said */
+	struct subscription *subscription; /* the owner of a leg that is no call's; else NULL */
+	struct request_relay *asking, *asked; /* requests under way from and to the peer; owner: request_relay.c */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 };
 

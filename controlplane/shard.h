@@ -18,6 +18,7 @@
 struct transaction_layer;
 struct transport;
 struct call_table;
+struct subscription_table;
 
 struct shard {
 	unsigned index, count;
@@ -30,6 +31,8 @@ struct shard {
 	struct transport *transport;
 	struct transaction_layer *transactions;
 	struct call_table *calls;
+	struct subscription_table *subscriptions;
+	uint32_t routed_requests; /* under way outside of dialogs; request_relay.c */
 	struct dp_client *dataplane;
 	uint64_t counter[CP_COUNTER_COUNT]; /* owner: this shard; others read relaxed */
 	struct shard **all; /* count entries */

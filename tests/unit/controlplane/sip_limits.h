@@ -27,6 +27,14 @@
 	.stateless_rate = 2000, \
 	.receive_buffer = 4194304
 
+#define SIP_RELAY_LIMITS \
+	.max_subscriptions = 100, \
+	.max_subscriptions_per_source = 100, \
+	.max_routed_requests = 100, \
+	.subscription_max_expires = 7200, \
+	.max_dialog_requests = 8, \
+	.relay_timeout_ms = 30000
+
 #define SIP_SDP_LIMITS \
 	.max_sdp_lines = 256, \
 	.max_sdp_media = 16

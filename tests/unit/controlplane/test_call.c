@@ -475,9 +475,9 @@ static void test_requests_are_refused_as_rfc_3261_section_8_2_says(void **state)
 	static const struct {
 		const char *method, *tag, *headers, *answer, *has;
 	} cases[] = {
-		{ "OPTIONS", NULL, "", "SIP/2.0 200 ", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n" },
-		{ "SUBSCRIBE", NULL, "", "SIP/2.0 405 ", "Allow: INVITE" },
-		{ "FROBNICATE", NULL, "", "SIP/2.0 405 ", "Allow: INVITE" },
+		{ "OPTIONS", NULL, "", "SIP/2.0 200 ", "Allow: ACK, CANCEL, INVITE, BYE, OPTIONS, PRACK, " },
+		{ "REGISTER", NULL, "", "SIP/2.0 405 ", "Allow: ACK, CANCEL, INVITE" },
+		{ "FROBNICATE", NULL, "", "SIP/2.0 405 ", "Allow: ACK, CANCEL, INVITE" },
 		{ "BYE", "nobody", "", "SIP/2.0 481 ", "" },
 		{ "BYE", NULL, "", "SIP/2.0 481 ", "" },
 		{ "INVITE", "nobody", "", "SIP/2.0 481 ", "" },
