@@ -55,6 +55,7 @@ struct config_media_manager {
 struct config_sip {
 	unsigned shards;
 	unsigned t1_ms, t2_ms, t4_ms, timer_b_ms, timer_c_ms, timer_d_ms, trying_delay_ms;
+	unsigned min_session_timer; /* seconds */
 	unsigned max_message_udp, max_header_block, max_body, max_header, max_identity_header;
 	unsigned max_headers, max_separators, max_via;
 	unsigned max_transactions, max_calls; /* per shard */
@@ -118,17 +119,28 @@ enum config_session_timer_mode {
 	CONFIG_SESSION_TIMER_REQUIRE
 };
 enum config_relay { CONFIG_RELAY, CONFIG_TERMINATE };
+enum config_privacy { CONFIG_PRIVACY_RELAY, CONFIG_PRIVACY_APPLY, CONFIG_PRIVACY_REMOVE };
+enum config_diversion {
+	CONFIG_DIVERSION_RELAY,
+	CONFIG_DIVERSION_HISTORY_INFO,
+	CONFIG_DIVERSION_DIVERSION,
+	CONFIG_DIVERSION_DROP
+};
 
 struct config_ip_profile {
 	char *name;
 	enum config_nat nat;
 	enum config_latching latching;
 	enum config_media_security media_security;
-	struct config_strings crypto_suites, codecs_allow, codecs_order, headers_pass;
+	struct config_strings crypto_suites, codecs_allow, codecs_order;
+	struct config_strings headers_pass, bodies_pass; /* towards this side */
+	struct config_strings headers_drop; /* from this side */
 	unsigned session_timer; /* seconds */
 	enum config_session_timer_mode session_timer_mode;
 	enum config_relay transfer;
-	char *early_media, *privacy; /* values of the schema's enumerations */
+	char *early_media; /* value of the schema's enumeration */
+	enum config_privacy privacy;
+	enum config_diversion diversion;
 	bool rtcp_mux;
 	unsigned max_call_duration; /* seconds; 0 = no limit */
 };
