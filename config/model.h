@@ -67,6 +67,14 @@ struct config_sip {
 	unsigned max_sdp_lines, max_sdp_media;
 	unsigned stateless_rate; /* answers per second and shard; 0 = no limit */
 	unsigned receive_buffer; /* bytes per socket */
+	unsigned stream_max_connections, stream_max_per_source; /* of all shards together */
+	unsigned stream_accept_rate; /* per second; 0 = no limit */
+	unsigned stream_idle_timeout, stream_first_byte_timeout, stream_message_timeout; /* seconds */
+	unsigned stream_connect_timeout_ms;
+	unsigned stream_queue, stream_memory; /* bytes per connection, per shard */
+	unsigned stream_keep_alive; /* seconds; 0 = none */
+	unsigned udp_request_limit; /* bytes; 0 = all requests may go by UDP */
+	unsigned tcp_absent_time; /* seconds */
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };
 
