@@ -350,12 +350,14 @@ static void message_scanned(struct transaction_layer *layer, const struct sip_fl
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes)
 {
 	struct transaction_layer *layer = shard->transactions;
-	enum scan_verdict verdict = scan_message(&layer->received, bytes, true, &shard->config->sip);
+	bool datagram = !listener_is_reliable(flow->listener);
+	enum scan_verdict verdict = scan_message(&layer->received, bytes, datagram, &shard->config->sip);
 
 	switch (verdict) {
 	case SCAN_KEEP_ALIVE:
 		shard_count(shard, RX_KEEP_ALIVE);
 		return;
+	case SCAN_PARTIAL:
 	case SCAN_SILENT:
 		shard_count(shard, RX_MESSAGES);
 		shard_count(shard, SCAN_SILENT);
