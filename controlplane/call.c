@@ -29,14 +29,22 @@ static const struct call_transition transitions[CALL_STATE_COUNT][CALL_EVENT_COU
 		ROW(ANSWER)       = { invite_answer, CALL_ANSWER_LEASING },
 		ROW(REJECT)       = { invite_reject, CALL_OVER },
 		ROW(FAILED)       = { invite_fail, CALL_OVER },
+		ROW(LEASED)       = { early_offer_leased, CALL_PROCEEDING },
+		ROW(LEASE_FAILED) = { invite_no_answer, CALL_CANCELLING },
 		ROW(CANCEL)       = { invite_cancel, CALL_CANCELLING },
-		ROW(BYE)          = { bye_instead_of_cancel, CALL_CANCELLING },
+		ROW(BYE)          = { early_bye, CALL_CANCELLING },
 		ROW(TIMER)        = { invite_no_answer, CALL_CANCELLING },
 		ROW(BROKEN)       = { invite_no_answer, CALL_CANCELLING },
 	},
 	[CALL_ANSWER_LEASING] = {
 		ROW(LEASED)       = { invite_answer_leased, CALL_ANSWERED },
 		ROW(LEASE_FAILED) = { invite_answer_given_up, CALL_ENDING },
+		ROW(CANCEL)       = { invite_answer_given_up, CALL_ENDING },
+		ROW(BYE)          = { invite_answer_given_up, CALL_ENDING },
+		ROW(BROKEN)       = { invite_answer_given_up, CALL_ENDING },
+	},
+	[CALL_ANSWER_HELD] = {
+		ROW(PRACKED)      = { invite_answer_release, CALL_ANSWERED },
 		ROW(CANCEL)       = { invite_answer_given_up, CALL_ENDING },
 		ROW(BYE)          = { invite_answer_given_up, CALL_ENDING },
 		ROW(BROKEN)       = { invite_answer_given_up, CALL_ENDING },
@@ -283,6 +291,7 @@ static uint32_t shown_state(const struct call *call)
 	case CALL_ESTABLISHED:
 	case CALL_ANSWERED:
 	case CALL_ANSWER_LEASING:
+	case CALL_ANSWER_HELD:
 		return CP_CALL_ANSWERED;
 	case CALL_PROCEEDING:
 	case CALL_LEASING:

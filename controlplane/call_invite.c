@@ -29,7 +29,7 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 		event.cause = "unreadable response from the callee";
 	} else if (scan->status >= 300)
 		event.type = CALL_EVENT_REJECT;
-	else if (leg->remote_tag) {
+	else if (leg->call->callee_answered) {
 		if (!span_equal(span_from(leg->remote_tag), scan->to_tag))
 			bye_fork(leg, transaction, response);
 		return;
@@ -47,7 +47,7 @@ static void on_callee_ended(void *arg, struct transaction *transaction, enum tra
 
 	(void)transaction;
 	leg->client_invite = NULL;
-	if (leg->remote_tag || how == TRANSACTION_SHUTDOWN)
+	if (leg->call->callee_answered || how == TRANSACTION_SHUTDOWN)
 		return;
 	if (how == TRANSACTION_TRANSPORT_ERROR) {
 		event.status = 503;
@@ -249,6 +249,8 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 		refuse(call, 503, "no dataplane");
 		return;
 	}
+	/* Whoever requires it supports it. */
+	call->reliable_only = message_has_token(invite, SPAN("Require"), SPAN("100rel"));
 	if (call_sdp(invite).n == 0) {
 		call->offerless = true;
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
@@ -282,6 +284,7 @@ void invite_send(struct call *call, const struct call_event *event)
 	if (error) {
 		log_warning("call", "INVITE not sent", LOG_UINT("call", call->id), LOG_ERRNO("error", error));
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
+					   .side = LEG_CALLED,
 					   .status = error == -EMSGSIZE ? 513 : 503,
 					   .cause = "INVITE cannot be sent" });
 		return;

@@ -138,12 +138,17 @@ struct leg *call_find_leg(struct shard *shard, const struct scan *request)
 {
 	for (struct call_tag *tag = *tag_slot(shard, request->to_tag); tag; tag = tag->next) {
 		const struct leg *leg = tag->leg;
+		struct call_fork *fork;
 
 		if (!span_equal(span_from(tag->text), request->to_tag) ||
 			!span_equal(span_from(leg->call_id), request->call_id))
 			continue;
 		if (leg->remote_tag && span_equal(span_from(leg->remote_tag), request->from_tag))
 			return tag->leg;
+		/* All branches know us by the same tag: that of the INVITE. */
+		fork = leg->side == LEG_CALLED ? call_fork_find(leg->call, request->from_tag) : NULL;
+		if (fork)
+			return fork->leg[LEG_CALLED];
 	}
 	return NULL;
 }
@@ -188,6 +193,7 @@ void call_free(struct call *call)
 {
 	struct call_table *table = call->shard->calls;
 
+	call_forks_free(call, true);
 	/* Only with the whole shard: else call_record_end has closed it. */
 	if (call->media) {
 		call_session_remove(call);
@@ -204,19 +210,12 @@ void call_free(struct call *call)
 	__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 	timer_cancel(&call->timer);
 	timer_cancel(&call->exchange.timer);
-	while (call->forks) {
-		struct call_fork *fork = call->forks;
-
-		call->forks = fork->next;
-		call_tag_remove(&fork->tag);
-		free(fork->remote_tag);
-		free(fork);
-	}
 	for (unsigned side = 0; side < LEGS; side++) {
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);
 	}
 	free(call->offer);
+	free(call->held);
 	free(call);
 }
 

@@ -353,11 +353,12 @@ bool leg_accept_cseq(struct leg *leg, const struct message *request)
 	return true;
 }
 
-int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response)
+/* All but the remote tag and the route set. */
+static int copy_dialog(struct leg *copy, const struct leg *leg)
 {
 	int error;
 
-	*fork = (struct leg){
+	*copy = (struct leg){
 		.shard = leg->shard,
 		.side = leg->side,
 		.realm = leg->realm,
@@ -368,14 +369,37 @@ int leg_fork(struct leg *fork, const struct leg *leg, const struct message *resp
 		.local_cseq = leg->local_cseq,
 		.invite_cseq = leg->invite_cseq,
 	};
-	memcpy(fork->local_tag, leg->local_tag, sizeof(fork->local_tag));
-	memcpy(fork->contact_user, leg->contact_user, sizeof(fork->contact_user));
-	if ((error = keep(&fork->call_id, span_from(leg->call_id))) ||
-		(error = keep(&fork->local, span_from(leg->local))) ||
-		(error = keep(&fork->remote, span_from(leg->remote))) ||
-		(error = keep(&fork->target, span_from(leg->target))))
+	memcpy(copy->local_tag, leg->local_tag, sizeof(copy->local_tag));
+	memcpy(copy->contact_user, leg->contact_user, sizeof(copy->contact_user));
+	if ((error = keep(&copy->call_id, span_from(leg->call_id))) ||
+		(error = keep(&copy->local, span_from(leg->local))) ||
+		(error = keep(&copy->remote, span_from(leg->remote))))
 		return error;
-	return leg_take_response(fork, response);
+	return keep(&copy->target, span_from(leg->target));
+}
+
+int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response)
+{
+	int error = copy_dialog(fork, leg);
+
+	return error ? error : leg_take_response(fork, response);
+}
+
+int leg_early(struct leg *early, const struct leg *leg)
+{
+	int error = copy_dialog(early, leg);
+
+	early->next_hop = leg->next_hop;
+	early->remote_cseq = leg->server_invite
+				     ? message_scan(transaction_message(leg->server_invite))->cseq_number
+				     : leg->remote_cseq;
+	early->peer_options = leg->peer_options;
+	early->peer_methods = leg->peer_methods;
+	if (!error && leg->remote_tag)
+		error = keep(&early->remote_tag, span_from(leg->remote_tag));
+	if (!error && leg->routes)
+		error = keep(&early->routes, span_from(leg->routes));
+	return error;
 }
 
 /* --- writing -------------------------------------------------------------------------------------------------------- */

@@ -82,6 +82,9 @@ struct sip_flow leg_flow(const struct leg *leg);
  * `response`. leg_fini afterwards. */
 int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response);
 
+/* Copies the peer's half too, for another early dialog of the same INVITE; it needs a local tag of its own. leg_fini afterwards. */
+int leg_early(struct leg *early, const struct leg *leg);
+
 /* The n-th of the comma-separated values in `list`, commas in quotes and <> not counted; false if there is none. */
 bool leg_list_value(struct span list, unsigned n, struct span *value);
 
