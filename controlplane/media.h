@@ -49,12 +49,19 @@ int media_offer(struct media *media, unsigned side, struct span body);
 int media_answer(struct media *media, unsigned side, struct span body, bool final);
 /* A 2xx without a description after an early answer: that one stands. 0, or -EPROTO when there was none. */
 int media_confirm(struct media *media);
-/* Back to what was committed. */
+/* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);
 bool media_offer_is_pending(const struct media *media);
 /* Writes the description `body`, just taken by media_offer or media_answer, for the other side `to`. The origin's version
  * counts up when the text differs from the last one written there. 0 or -errno. */
 int media_write(struct media *media, unsigned to, struct span body, struct writer *out);
+/* True if `body` is what `side` last said, and what was last written for it can be its answer (RFC 3264 section 8: nothing has changed,
+ * nobody else has to be asked). */
+bool media_is_known(const struct media *media, unsigned side, struct span body);
+/* What was last written for `to`, as a version of its own: for a side that has accepted an offer which was given up. 0 or -errno. */
+int media_restate(struct media *media, unsigned to, struct writer *out);
+/* A side's signalling has moved without a new description: its media may come from there. */
+void media_moved(struct media *media, unsigned side, const struct media_party *party);
 /* What was last written for a side; empty if nothing was. Borrowed until the next media_write. */
 struct span media_written(const struct media *media, unsigned to);
 
