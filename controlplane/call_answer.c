@@ -6,6 +6,7 @@
 
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
+#include "controlplane/call_session_timer.h"
 #include "controlplane/hide.h"
 #include "platforms/base/clock.h"
 
@@ -47,6 +48,7 @@ void invite_answer(struct call *call, const struct call_event *event)
 	call->ack_due = true;
 	call->callee_answered = true;
 	result = confirm_dialog(call, event->message, &fork);
+	session_timer_take_response(callee, event->message);
 	if (!message_is_parsed(event->message))
 		result = -EINVAL;
 	if (result == 0 && call->offerless && !(fork && fork->answered)) {
@@ -160,6 +162,7 @@ static void respond_failure(struct call *call, unsigned status, const char *caus
 	writer_init(&extra, text, sizeof(text));
 	if (retry)
 		writer_text(&extra, retry_after);
+	session_timer_write_refusal(caller, status, &extra);
 	if (status == 415)
 		writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
 	hide_product(call->shard->config, false, &extra);

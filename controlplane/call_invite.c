@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "controlplane/call_state.h"
+#include "controlplane/call_session_timer.h"
 #include "controlplane/hide.h"
 #include "controlplane/route.h"
 
@@ -204,6 +205,10 @@ static unsigned make_legs(struct call *call, const struct message *invite, const
 	if (leg_init_server(caller, call->shard, invite) || message_from(invite, &from) ||
 		message_to(invite, &to))
 		return 400;
+	*cause = "session timer";
+	status = session_timer_take_request(caller, invite);
+	if (status)
+		return status;
 	*cause = "unsupported body";
 	status = body_status(invite);
 	if (status)

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "controlplane/call_state.h"
+#include "controlplane/call_session_timer.h"
 #include "controlplane/hide.h"
 
 static void copy_record_route(const struct message *request, struct writer *out)
@@ -44,6 +45,7 @@ static const struct {
 } supported[] = {
 	{ SIP_OPTION_100REL, OPTIONS_INVITE, takes_100rel },
 	{ SIP_OPTION_100REL, OPTIONS_RESPONSE, NULL },
+	{ SIP_OPTION_TIMER, OPTIONS_INVITE | OPTIONS_REINVITE | OPTIONS_RESPONSE, session_timer_is_on },
 };
 
 void leg_options(const struct leg *leg, enum options_place place, struct writer *out)
@@ -75,6 +77,8 @@ int invite_write(struct leg *leg, unsigned status, const char *tag, const struct
 		hide_allow(out);
 		leg_options(leg, OPTIONS_RESPONSE, out);
 	}
+	if (status >= 200 && status < 300)
+		session_timer_write_response(leg, out);
 	hide_product(leg->shard->config, false, out);
 	writer_span(out, extra);
 	if (from)
@@ -150,6 +154,7 @@ int invite_request(struct leg *leg, const struct message *source, unsigned max_f
 	leg_contact(leg, &out);
 	hide_allow(&out);
 	leg_options(leg, leg->remote_tag ? OPTIONS_REINVITE : OPTIONS_INVITE, &out);
+	session_timer_write_request(leg, &out);
 	hide_product(leg->shard->config, true, &out);
 	hide_headers(source, kind, &leg->call->leg[1 - leg->side], leg, &out);
 	message_end(&out, SPAN("application/sdp"), body);

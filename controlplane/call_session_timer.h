@@ -5,10 +5,13 @@
 
 #include "controlplane/leg.h"
 
-/* Header lines of a request of ours (INVITE, UPDATE): Supported is written by leg_options. */
+/* Header lines of a request of ours (INVITE, UPDATE); Supported is written by leg_options. */
 void session_timer_write_request(struct leg *leg, struct writer *out);
-/* A request of the peer's with Session-Expires: 0, or 422 with Min-SE in `extra`. Notes what it asks for. */
-unsigned session_timer_take_request(struct leg *leg, const struct message *request, struct writer *extra);
+bool session_timer_is_on(const struct leg *leg); /* by its ip-profile */
+/* INVITE or UPDATE of the peer: notes what it asks for. 0, 422 (too short an interval), 421 (`require`, and it knows no timers). */
+unsigned session_timer_take_request(struct leg *leg, const struct message *request);
+/* Header lines of that refusal: Min-SE, Require. */
+void session_timer_write_refusal(const struct leg *leg, unsigned status, struct writer *out);
 /* Header lines of our 2xx to it, and the timer begins. */
 void session_timer_write_response(struct leg *leg, struct writer *out);
 /* 2xx of the peer to a request of ours: the timer begins. */

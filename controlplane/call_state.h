@@ -67,14 +67,37 @@ struct call_event {
 	const char *cause; /* static text for the record */
 };
 
-/* An exchange of descriptions on its way through the call; `from` is the side that began it. */
+/* An exchange of descriptions on its way through the call. */
 enum exchange_state {
 	EXCHANGE_NONE,
 	EXCHANGE_LEASING, /* ports for its offer */
 	EXCHANGE_SENT, /* the other side's final response */
 	EXCHANGE_ANSWER_LEASING, /* ports for the offer in the 2xx; its ACK is still due */
 	EXCHANGE_ANSWERED, /* the ACK */
+	EXCHANGE_GIVEN_UP, /* the other side's final response; the asker has been refused */
+	EXCHANGE_OWN, /* the final response to a re-INVITE of our own */
+	EXCHANGE_ASKING, /* the offer that exchange_reoffer asked for */
+	EXCHANGE_PAUSED, /* after 491: our own request will be sent again */
 	EXCHANGE_STATE_COUNT
+};
+
+struct exchange { /* owner: call_exchange.c */
+	enum exchange_state state;
+	struct leg *asker, *asked; /* in EXCHANGE_OWN and EXCHANGE_ASKING there is no asker */
+	enum sip_method asker_method, asked_method; /* INVITE, UPDATE, PRACK; of ourselves: UNKNOWN */
+	struct transaction *server, *client; /* what is no INVITE: those are the legs' own */
+	bool offerless; /* re-INVITE without a description */
+	bool retargeted; /* a later request of the asker has said where it is (RFC 6141 section 4) */
+	bool answered_here; /* nobody else was asked */
+	unsigned attempts; /* of our own request */
+	void (*done)(struct leg *leg, unsigned status, const struct message *response);
+	void (*retry)(struct call *call); /* of a request of ours that got 491, to `retry_leg` */
+	struct leg *retry_leg;
+	struct timer timer;
+	struct {
+		struct transaction *client;
+		void (*done)(struct leg *leg, unsigned status, const struct message *response);
+	} refresh[LEGS]; /* UPDATEs without a description: they cross nothing */
 };
 
 /* How a dialog of this shard is found: our tag. */
@@ -136,12 +159,7 @@ struct call {
 	struct timer timer; /* Timer C, then max-call-duration */
 	char *offer; /* a description put aside until its ports are there */
 	size_t offer_length;
-	struct {
-		enum exchange_state state;
-		unsigned from;
-		bool offerless;
-		struct timer timer;
-	} exchange; /* owner: call_exchange.c */
+	struct exchange exchange;
 	uint64_t started_ms, answered_ms, started_wall_ms;
 	unsigned status; /* final response to the caller */
 	const char *cause; /* of the end; static text */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
 #include "platforms/base/clock.h"
 
 struct call_table {
@@ -209,7 +209,7 @@ void call_free(struct call *call)
 		table->last = call->previous;
 	__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 	timer_cancel(&call->timer);
-	timer_cancel(&call->exchange.timer);
+	exchange_fini(call);
 	for (unsigned side = 0; side < LEGS; side++) {
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);

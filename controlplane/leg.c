@@ -217,6 +217,7 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 
 	leg->shard = shard;
 	leg->side = LEG_CALLED;
+	leg->owns_call_id = true;
 	leg->flow = *flow;
 	leg->next_hop = flow->remote;
 	leg->realm = interface->realm;
@@ -257,6 +258,7 @@ void leg_fini(struct leg *leg)
 		if (attached[i])
 			transaction_detach(attached[i]);
 	request_relay_abort(leg);
+	timer_cancel(&leg->session.timer);
 	free(leg->call_id);
 	free(leg->remote_tag);
 	free(leg->local);
@@ -368,7 +370,10 @@ static int copy_dialog(struct leg *copy, const struct leg *leg)
 		.next_hop = leg->flow.remote,
 		.local_cseq = leg->local_cseq,
 		.invite_cseq = leg->invite_cseq,
+		.owns_call_id = leg->owns_call_id,
+		.session = leg->session,
 	};
+	copy->session.timer = (struct timer){ 0 };
 	memcpy(copy->local_tag, leg->local_tag, sizeof(copy->local_tag));
 	memcpy(copy->contact_user, leg->contact_user, sizeof(copy->contact_user));
 	if ((error = keep(&copy->call_id, span_from(leg->call_id))) ||

@@ -10,6 +10,7 @@
 #include "config/model.h"
 #include "controlplane/message.h"
 #include "controlplane/shard.h"
+#include "controlplane/timer_wheel.h"
 #include "controlplane/transaction.h"
 
 struct call;
@@ -19,6 +20,21 @@ struct subscription;
 enum { LEG_CALLER = 0, LEG_CALLED = 1, LEGS = 2 };
 /* What one leg may keep of its peer's text; a longer Call-ID, tag, contact or route set is refused. */
 enum { LEG_TEXT_MAX = 1024 };
+
+enum session_refresher { SESSION_ANYBODY, SESSION_UAC, SESSION_UAS };
+
+struct leg_session { /* RFC 4028; owner: call_session_timer.c */
+	struct timer timer; /* the only one of a leg: refresh, then expiry */
+	uint32_t interval; /* agreed, in seconds; 0: none runs */
+	uint32_t left_ms; /* until expiry, once the timer has run */
+	uint32_t floor; /* the highest Min-SE the peer has named */
+	uint32_t asked; /* by the request that is being answered; 0: nothing */
+	enum session_refresher asked_refresher;
+	uint8_t retries; /* after 422 */
+	bool supported; /* the peer knows session timers */
+	bool is_mine; /* we refresh */
+	bool refreshing;
+};
 
 struct leg {
 	struct shard *shard;
@@ -46,7 +62,10 @@ struct leg {
 	uint32_t peer_options; /* bits of enum sip_option: its last Supported */
 	uint32_t peer_methods; /* bits of enum sip_method: its last Allow; 0 = it has not said */
 	struct subscription *subscription; /* the owner of a leg that is no call's; else NULL */
-	struct request_relay *asking, *asked; /* requests under way from and to the peer; owner: request_relay.c */
+	struct request_relay *asking,
+		*asked; /* requests under way from and to the peer; owner: request_relay.c */
+	bool owns_call_id; /* we made the Call-ID: who waits how long after 491 (RFC 3261 section 14.1) */
+	struct leg_session session;
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 };
 

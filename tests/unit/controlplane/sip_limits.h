@@ -13,7 +13,8 @@
 	.timer_b_ms = 32000, \
 	.timer_c_ms = 180000, \
 	.timer_d_ms = 32000, \
-	.trying_delay_ms = 200
+	.trying_delay_ms = 200, \
+	.min_session_timer = 90
 
 #define SIP_MESSAGE_LIMITS \
 	.max_message_udp = 16384, \
