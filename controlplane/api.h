@@ -51,7 +51,18 @@ enum cp_message {
 	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")              \
 	X(RX_KERNEL_DROPPED, "rx-kernel-dropped",                                                     \
 		"datagrams the kernel dropped because a socket's buffer was full")                    \
-	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")
+	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")                             \
+	X(TX_KEEP_ALIVE, "tx-keep-alive", "CRLF keep-alives sent")                                    \
+	X(STREAM_OPENED, "stream-opened", "TCP connections begun, either way")                        \
+	X(STREAM_CLOSED, "stream-closed", "TCP connections ended")                                    \
+	X(STREAM_REFUSED, "stream-refused", "TCP connections refused by a limit")                     \
+	X(STREAM_GAVE_WAY, "stream-gave-way", "idle TCP connections closed to make room")             \
+	X(STREAM_TIMED_OUT, "stream-timed-out", "TCP connections closed: idle, silent or too slow")   \
+	X(STREAM_TOO_SLOW, "stream-too-slow", "TCP connections closed because their queue was full")  \
+	X(STREAM_BROKEN, "stream-broken", "TCP connections closed because of what came by them")      \
+	X(STREAM_UNREACHED, "stream-unreached", "TCP connections that could not be made")             \
+	X(REQUESTS_MOVED, "requests-moved", "long requests sent by TCP instead of UDP")               \
+	X(REQUESTS_MOVED_BACK, "requests-moved-back", "of these, sent by UDP in the end")
 
 enum cp_counter {
 #define X(id, name, help) CP_COUNTER_##id,

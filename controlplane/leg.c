@@ -245,6 +245,7 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	writer_text(&out, theirs);
 	if (address_port(&flow->remote) != 5060)
 		writer_format(&out, ":%u", address_port(&flow->remote));
+	writer_text(&out, transport_uri_parameter(listener_transport(flow->listener)));
 	if (out.overflow || (error = keep(&leg->target, writer_result(&out))))
 		return out.overflow ? -EMSGSIZE : error;
 	return keep(&leg->call_id, span_from(shard_token(shard, token)));

@@ -54,6 +54,12 @@ void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_
 /* Entry from the transport: one received message, any bytes. Scans, absorbs repetitions, matches, parses, delivers. */
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes);
 
+/* The connection has ended: client transactions that wait for an answer on it end with TRANSACTION_TRANSPORT_ERROR, or go on by UDP
+ * if their size alone had brought them there. Not from within a call of the transaction layer. */
+void transaction_connection_lost(struct shard *shard, uint64_t connection);
+/* What waits on one connection was sent again on another. */
+void transaction_connection_moved(struct shard *shard, uint64_t from, uint64_t to);
+
 void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
 /* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500,
  * a 2xx of an INVITE is repeated no more. */
