@@ -82,7 +82,7 @@ static int write_and_send(struct call_fork *fork, uint32_t rseq, const struct me
 	writer_format(&w, "RAck: %u %u INVITE\r\n", rseq, leg->invite_cseq);
 	hide_product(leg->shard->config, true, &w);
 	if (prack)
-		hide_headers(prack, HIDE_PRACK, fork->leg[LEG_CALLER], leg, &w);
+		hide_headers(prack, (enum hide_kind)(HIDE_PRACK | HIDE_ACK), fork->leg[LEG_CALLER], leg, &w);
 	message_end(&w, SPAN("application/sdp"), body);
 	if (w.overflow)
 		return -EMSGSIZE;
@@ -221,8 +221,7 @@ void prack_settled(struct call_fork *fork)
 	timer_cancel(&fork->timer);
 }
 
-/* Out of the list; the next one is due. */
-static void acknowledged(struct call_fork *fork, const struct prack_response *response)
+static void response_unlink(struct call_fork *fork, const struct prack_response *response)
 {
 	if (response == fork->challenged) {
 		fork->challenged = NULL;
@@ -230,7 +229,13 @@ static void acknowledged(struct call_fork *fork, const struct prack_response *re
 	}
 	fork->unacknowledged = response->next;
 	timer_cancel(&fork->timer);
-	transmit_first(fork);
+}
+
+/* The next one is due, or the 2xx that waited. The call may be gone afterwards. */
+static void acknowledged(struct call_fork *fork)
+{
+	if (!timer_is_armed(&fork->timer))
+		transmit_first(fork);
 	call_happens(fork->call, &(struct call_event){ .type = CALL_EVENT_PRACKED, .side = LEG_CALLER });
 }
 
@@ -522,13 +527,12 @@ static void take_relayed(struct call_fork *fork, struct transaction *transaction
 	relay->response = response;
 	relay->offer = sdp.n && !response->offer;
 	relay->leasing = result == 1;
-	acknowledged(fork, response);
-	if (relay->leasing)
-		return; /* prack_ready goes on */
-	if (relay->offer)
+	response_unlink(fork, response);
+	if (relay->offer && !relay->leasing) /* else prack_ready goes on */
 		relay_send_offer(relay);
-	else
+	else if (!relay->offer)
 		relay_send(relay, writer_result(&body));
+	acknowledged(fork);
 }
 
 void prack_received(struct leg *leg, struct transaction *transaction, const struct message *prack)
@@ -552,5 +556,7 @@ void prack_received(struct leg *leg, struct transaction *transaction, const stru
 		exchange_received_prack(leg, transaction, prack);
 	else
 		transaction_reply(transaction, 200, no_body, no_body);
-	acknowledged(fork, response);
+	response_unlink(fork, response);
+	free(response);
+	acknowledged(fork);
 }

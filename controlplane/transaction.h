@@ -22,9 +22,9 @@ enum transaction_end {
 };
 
 struct transaction_events {
-	/* Client: a response that is not a repetition. An INVITE's further 2xx with another To tag (fork) come too; repeated
-	 * 2xx are answered with the stored ACK (transaction_ack). An INVITE's final response that the parser refused comes as
-	 * well (message_is_parsed): its user must end what it began, and pass nothing of it on. */
+	/* Client: a response that is not a repetition, but 101 to 199 of an INVITE always. An INVITE's further 2xx with another To tag
+	 * (fork) come too; repeated 2xx are answered with the stored ACK (transaction_ack). An INVITE's final response that the
+	 * parser refused comes as well (message_is_parsed): its user must end what it began, and pass nothing of it on. */
 	void (*response)(void *arg, struct transaction *transaction, const struct message *response);
 	/* Server INVITE: a CANCEL matched and has been answered 200. The user answers the INVITE with 487, unless a final
 	 * response has already been sent (then this is not called). Once. */

@@ -171,7 +171,9 @@ static void provisional(struct transaction *tr, const struct message *response, 
 		transaction_arm_give_up(tr, sip->timer_c_ms);
 	if (tr->cancel_wanted && !tr->cancel_sent)
 		cancel_send(tr);
-	if (digest == tr->last_digest) {
+	/* Whoever rings long says so again each minute, in the same words (RFC 3261 section 13.3.1.1): the caller's side has a Timer C
+	 * of its own, which wants to hear it. */
+	if (digest == tr->last_digest && (tr->kind != MACHINE_ICT || status == 100)) {
 		shard_count(tr->shard, RX_REPEATED);
 		return;
 	}
