@@ -63,7 +63,7 @@ struct config_sip {
 	unsigned subscription_max_expires; /* seconds */
 	unsigned max_dialog_requests; /* under way, of one peer in one dialog */
 	unsigned relay_timeout_ms;
-	struct config_strings event_packages, info_packages, message_types;
+	struct config_strings event_packages, info_packages;
 	unsigned max_sdp_lines, max_sdp_media;
 	unsigned stateless_rate; /* answers per second and shard; 0 = no limit */
 	unsigned receive_buffer; /* bytes per socket */
@@ -149,7 +149,7 @@ struct config_ip_profile {
 	char *early_media; /* value of the schema's enumeration */
 	enum config_privacy privacy;
 	enum config_diversion diversion;
-	bool rtcp_mux;
+	bool rtcp_mux, unsolicited_notify;
 	unsigned max_call_duration; /* seconds; 0 = no limit */
 };
 

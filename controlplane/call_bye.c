@@ -5,6 +5,7 @@
 
 #include "controlplane/call_exchange.h"
 #include "controlplane/hide.h"
+#include "controlplane/request_relay.h"
 
 static const struct span nothing = { NULL, 0 };
 
@@ -147,6 +148,8 @@ static void hang_up(struct call *call, const struct call_event *event, unsigned 
 	writer_init(&out, text, sizeof(text));
 	reason = reason_of(event, &out);
 	exchange_abort(call);
+	for (unsigned side = 0; side < LEGS; side++)
+		request_relay_abort(&call->leg[side]);
 	timer_cancel(&call->timer);
 	for (unsigned side = 0; side < LEGS; side++)
 		if (sides & 1u << side)

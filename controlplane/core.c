@@ -2,6 +2,8 @@
 /* New requests: who may send them (RFC 3261 section 8.2), to which dialog they belong, and who handles the method. */
 #include "controlplane/core.h"
 
+#include <string.h>
+
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_prack.h"
 #include "controlplane/call_transfer.h"
@@ -35,18 +37,50 @@ void core_reply(struct transaction *transaction, unsigned status, struct span ex
 		lines.overflow ? nothing : writer_result(&lines));
 }
 
+bool core_list_has(const struct config_strings *values, struct span value)
+{
+	for (size_t i = 0; i < values->count; i++)
+		if (span_equal_case(span_from(values->item[i]), value))
+			return true;
+	return false;
+}
+
+void core_list(const char *name, const struct config_strings *values, struct writer *out)
+{
+	for (size_t i = 0; i < values->count; i++) {
+		writer_text(out, i ? ", " : name);
+		writer_text(out, i ? "" : ": ");
+		writer_text(out, values->item[i]);
+	}
+	writer_text(out, values->count ? "\r\n" : "");
+}
+
+void core_allow_events(const struct config *config, struct writer *out)
+{
+	core_list("Allow-Events", &config->sip.event_packages, out);
+}
+
+bool core_is_token(struct span text)
+{
+	static const char other[] = "-.!%*_+`'~";
+
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+		if (!alnum && !memchr(other, c, sizeof(other) - 1))
+			return false;
+	}
+	return text.n > 0;
+}
+
 void core_bad_event(struct transaction *transaction)
 {
-	const struct config_strings *packages = &transaction_shard(transaction)->config->sip.event_packages;
 	char text[512];
 	struct writer extra;
 
 	writer_init(&extra, text, sizeof(text));
-	for (size_t i = 0; i < packages->count; i++) {
-		writer_text(&extra, i ? ", " : "Allow-Events: ");
-		writer_text(&extra, packages->item[i]);
-	}
-	writer_text(&extra, packages->count ? "\r\n" : "");
+	core_allow_events(transaction_shard(transaction)->config, &extra);
 	core_reply(transaction, 489, extra.overflow ? nothing : writer_result(&extra));
 }
 

@@ -166,11 +166,16 @@ struct span message_body(const struct message *message)
 	return message->scan.body;
 }
 
-bool message_body_is(const struct message *message, struct span type)
+struct span message_type(const struct message *message)
 {
 	struct span rest = message->scan.content_type;
 
-	return span_equal_case(span_trim(span_cut(&rest, ';')), type);
+	return span_trim(span_cut(&rest, ';'));
+}
+
+bool message_body_is(const struct message *message, struct span type)
+{
+	return span_equal_case(message_type(message), type);
 }
 
 /* Header fields with a one-letter form (IANA's list of SIP header fields). */

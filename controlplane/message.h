@@ -42,6 +42,7 @@ const struct sip_flow *message_flow(const struct message *message);
 struct span message_body(const struct message *message);
 bool message_body_is(
 	const struct message *message, struct span type); /* Content-Type without parameters, any case */
+struct span message_type(const struct message *message); /* Content-Type without parameters; may be empty */
 /* The n-th header of that name (compact form known by name); false if there is none. */
 bool message_header(const struct message *message, struct span name, unsigned n, struct span *value);
 /* True if a comma-separated list header (Supported, Require, Allow) has the token. */

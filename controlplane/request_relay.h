@@ -11,7 +11,8 @@ struct request_relay;
 
 /* Within a call: to the other leg's dialog, with a Contact where the method has one. Takes the transaction over. `extra`: complete
  * header lines of the caller's own (Refer-To mapped, Event ...), `content_type` and `body` likewise, both may be empty: nothing of the
- * request's body crosses by itself. `done`, may be NULL: told the final status before it is passed on; once, in any case. */
+ * request's body crosses by itself. `done`, may be NULL: told the final status before it is passed on; once, but not
+ * when one of the legs goes, or the call hangs up. */
 void request_relay(struct leg *from, struct transaction *transaction, const struct message *request,
 	enum hide_kind kind, struct span extra, struct span content_type, struct span body,
 	void (*done)(struct leg *from, unsigned status, void *arg), void *arg);

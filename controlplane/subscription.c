@@ -38,3 +38,11 @@ void subscription_notify_received(
 	(void)notify;
 	core_reply(transaction, 481, nothing);
 }
+
+void subscription_start(struct shard *shard, struct transaction *transaction, const struct message *subscribe,
+	const struct config_session_agent *source)
+{
+	(void)shard;
+	(void)source;
+	subscription_received(NULL, transaction, subscribe);
+}
