@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/call_exchange.h"
+#include "controlplane/message_parts.h"
 #include "platforms/base/clock.h"
 
 struct call_transition {
@@ -122,8 +123,7 @@ void call_breaks(struct call *call, const char *cause)
 
 struct span call_sdp(const struct message *message)
 {
-	return message_body_is(message, SPAN("application/sdp")) ? message_body(message)
-								 : (struct span){ NULL, 0 };
+	return message_sdp(message);
 }
 
 void call_put_aside(struct call *call, struct span offer)

@@ -24,13 +24,15 @@ static int send_request(struct leg *leg, enum sip_method method, const struct me
 	writer_init(&message, text, sizeof(text));
 	leg_request_begin(leg, method, hops_of(source), &message);
 	leg_contact(leg, &message);
+	if (other)
+		hide_contact_parameters(source, &message);
 	hide_allow(&message);
 	leg_options(leg, OPTIONS_REINVITE, &message);
 	session_timer_write_request(leg, &message);
 	hide_product(leg->shard->config, true, &message);
 	if (other)
 		hide_headers(source, HIDE_REINVITE, other, leg, &message);
-	message_end(&message, SPAN("application/sdp"), body);
+	hide_end(other ? source : NULL, HIDE_REINVITE, leg, body, &message);
 	if (message.overflow)
 		return -EMSGSIZE;
 	return transaction_request(leg->shard, &flow, writer_result(&message), events, leg, out);
@@ -78,7 +80,7 @@ void exchange_respond(struct leg *leg, struct transaction *server, unsigned stat
 	hide_product(leg->shard->config, false, &out);
 	if (other)
 		hide_headers(from, kind, other, leg, &out);
-	message_end(&out, SPAN("application/sdp"), body);
+	hide_end(other ? from : NULL, kind, leg, body, &out);
 	if (out.overflow || transaction_respond(server, status, writer_result(&out)))
 		transaction_reply(server, 500, span_from(leg->local_tag), (struct span){ NULL, 0 });
 	transaction_detach(server);

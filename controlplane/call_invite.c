@@ -157,20 +157,6 @@ static unsigned route_call(struct call *call, const struct message *invite, stru
 	return flow->listener ? 0 : 503;
 }
 
-static unsigned body_status(const struct message *invite)
-{
-	struct span encoding;
-
-	if (message_body(invite).n == 0)
-		return 0;
-	if (!message_body_is(invite, SPAN("application/sdp")))
-		return 415;
-	if (message_header(invite, SPAN("Content-Encoding"), 0, &encoding) &&
-		!span_equal_case(encoding, SPAN("identity")))
-		return 415;
-	return 0;
-}
-
 static unsigned offer_status(int error)
 {
 	switch (error) {
@@ -209,16 +195,21 @@ static unsigned make_legs(struct call *call, const struct message *invite, const
 	status = session_timer_take_request(caller, invite);
 	if (status)
 		return status;
-	*cause = "unsupported body";
-	status = body_status(invite);
+	*cause = "unknown kind of privacy";
+	status = hide_privacy_status(invite);
 	if (status)
 		return status;
 	status = route_call(call, invite, &called, &flow, cause);
 	if (status)
 		return status;
 	*cause = "cannot write the callee's leg";
+	callee->privacy = caller->privacy;
 	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
 		return 500;
+	*cause = "unsupported body";
+	status = hide_body_status(invite, HIDE_INVITE, callee);
+	if (status)
+		return status;
 	call_tag_insert(&call->tag[LEG_CALLER], caller, caller->local_tag);
 	call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
 	set_party(call, LEG_CALLER);

@@ -74,6 +74,8 @@ int invite_write(struct leg *leg, unsigned status, const char *tag, const struct
 	if (status < 300) {
 		copy_record_route(transaction_message(leg->server_invite), out);
 		leg_contact(leg, out);
+		if (from)
+			hide_contact_parameters(from, out);
 		hide_allow(out);
 		leg_options(leg, OPTIONS_RESPONSE, out);
 	}
@@ -83,7 +85,7 @@ int invite_write(struct leg *leg, unsigned status, const char *tag, const struct
 	writer_span(out, extra);
 	if (from)
 		hide_headers(from, kind_of_status(status), &leg->call->leg[1 - leg->side], leg, out);
-	message_end(out, SPAN("application/sdp"), body);
+	hide_end(from, kind_of_status(status), leg, body, out);
 	return out->overflow ? -EMSGSIZE : 0;
 }
 
@@ -152,12 +154,13 @@ int invite_request(struct leg *leg, const struct message *source, unsigned max_f
 	writer_init(&out, text, sizeof(text));
 	leg_request_begin(leg, SIP_METHOD_INVITE, max_forwards, &out);
 	leg_contact(leg, &out);
+	hide_contact_parameters(source, &out);
 	hide_allow(&out);
 	leg_options(leg, leg->remote_tag ? OPTIONS_REINVITE : OPTIONS_INVITE, &out);
 	session_timer_write_request(leg, &out);
 	hide_product(leg->shard->config, true, &out);
 	hide_headers(source, kind, &leg->call->leg[1 - leg->side], leg, &out);
-	message_end(&out, SPAN("application/sdp"), body);
+	hide_end(source, kind, leg, body, &out);
 	if (out.overflow)
 		return -EMSGSIZE;
 	return transaction_request(leg->shard, &flow, writer_result(&out), events, leg, &leg->client_invite);

@@ -192,6 +192,7 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 	leg->realm = interface->realm;
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->remote_cseq = scan->cseq_number;
+	leg->privacy = (uint8_t)hide_privacy(invite);
 	leg_note_peer(leg, invite);
 	shard_token(shard, leg->local_tag);
 	if (message_from(invite, &from) || message_to(invite, &to) || from.tag.n == 0)
@@ -226,6 +227,8 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	keep_user(leg->called, called);
 	address_print_uri(listener_address(flow->listener), ours);
 	address_print_uri(&flow->remote, theirs);
+	if (hide_is_anonymous(leg))
+		from = &hide_anonymous;
 	if (sip_uri_parse(from->uri, &uri) == 0)
 		keep_user(leg->contact_user, hide_user(&uri));
 
@@ -372,6 +375,7 @@ static int copy_dialog(struct leg *copy, const struct leg *leg)
 		.local_cseq = leg->local_cseq,
 		.invite_cseq = leg->invite_cseq,
 		.owns_call_id = leg->owns_call_id,
+		.privacy = leg->privacy,
 		.session = leg->session,
 	};
 	copy->session.timer = (struct timer){ 0 };

@@ -66,6 +66,7 @@ struct leg {
 		*asked; /* requests under way from and to the peer; owner: request_relay.c */
 	bool owns_call_id; /* we made the Call-ID: who waits how long after 491 (RFC 3261 section 14.1) */
 	struct leg_session session;
+	uint8_t privacy; /* enum hide_privacy: the wish of the call's INVITE; of a called leg set before leg_init_client */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 };
 
@@ -73,7 +74,7 @@ struct leg {
  * over LEG_TEXT_MAX), -EINVAL (no usable Contact or From), -ENOMEM. leg_fini afterwards in any case. */
 int leg_init_server(struct leg *leg, struct shard *shard, const struct message *invite);
 /* The leg towards an agent, before anything is sent: `called` is the user part to call, `from` and `to` are those of the
- * other leg's INVITE, of which only display name and user are taken. Errors as above. */
+ * other leg's INVITE, of which only display name and user are taken, and not those of `from` if leg->privacy forbids. Errors as above. */
 int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow *flow, struct span called,
 	const struct name_addr *from, const struct name_addr *to);
 /* Detaches transactions and frees the leg's memory, not the leg. */
