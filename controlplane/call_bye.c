@@ -131,6 +131,8 @@ static struct span reason_of(const struct call_event *event, struct writer *out)
 	if (event->type == CALL_EVENT_BYE)
 		return message_header(event->message, SPAN("Reason"), 0, &value) ? hide_reason(value, out)
 										 : nothing;
+	if (event->type == CALL_EVENT_BROKEN && event->status == 408)
+		return SPAN("Q.850;cause=102"); /* its session has expired */
 	if (event->type == CALL_EVENT_BROKEN)
 		return SPAN("Q.850;cause=41"); /* temporary failure */
 	if (event->type == CALL_EVENT_NO_ACK)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/call_exchange_internal.h"
+#include "controlplane/call_prack.h"
 #include "controlplane/call_session_timer.h"
 #include "controlplane/hide.h"
 #include "platforms/base/random.h"
@@ -240,16 +241,18 @@ static unsigned body_status(const struct message *request)
  * cannot be asked before the call is answered. */
 static unsigned admit_early(const struct call *call, struct leg *leg)
 {
-	const struct call_fork *fork = call_fork_of(leg);
+	struct call_fork *fork = call_fork_of(leg);
 	const struct leg *peer = call_peer(leg);
 	bool is_caller = leg->side == LEG_CALLER, own, other;
 
 	own = fork && (is_caller ? fork->settled : fork->answered);
-	other = fork && (is_caller ? fork->answered : fork->settled);
+	other = fork && (is_caller ? fork->answered : fork->settled && !prack_is_pending(fork));
 	if (!own)
 		return is_caller != call->offerless ? 500 : 491;
-	if (!other || !peer || !leg_peer_allows(peer, SIP_METHOD_UPDATE) || call->media_fork != fork)
+	if (!other || !peer || !leg_peer_allows(peer, SIP_METHOD_UPDATE))
 		return 504;
+	if (early_commit(fork))
+		return is_caller ? 500 : 491;
 	return media_offer_is_pending(call->media) ? 491 : 0;
 }
 
