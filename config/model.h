@@ -61,6 +61,7 @@ struct config_sip {
 	unsigned max_transactions, max_calls; /* per shard */
 	unsigned max_subscriptions, max_subscriptions_per_source, max_routed_requests; /* likewise */
 	unsigned subscription_max_expires; /* seconds */
+	unsigned max_redirects; /* of one call */
 	unsigned max_dialog_requests; /* under way, of one peer in one dialog */
 	unsigned relay_timeout_ms;
 	struct config_strings event_packages, info_packages;
@@ -127,6 +128,7 @@ enum config_session_timer_mode {
 	CONFIG_SESSION_TIMER_REQUIRE
 };
 enum config_relay { CONFIG_RELAY, CONFIG_TERMINATE };
+enum config_redirect { CONFIG_REDIRECT_RECURSE, CONFIG_REDIRECT_RELAY };
 enum config_privacy { CONFIG_PRIVACY_RELAY, CONFIG_PRIVACY_APPLY, CONFIG_PRIVACY_REMOVE };
 enum config_diversion {
 	CONFIG_DIVERSION_RELAY,
@@ -146,6 +148,7 @@ struct config_ip_profile {
 	unsigned session_timer; /* seconds */
 	enum config_session_timer_mode session_timer_mode;
 	enum config_relay transfer;
+	enum config_redirect redirect;
 	char *early_media; /* value of the schema's enumeration */
 	enum config_privacy privacy;
 	enum config_diversion diversion;
@@ -201,6 +204,7 @@ struct config_session_group {
 	enum { CONFIG_STRATEGY_HUNT, CONFIG_STRATEGY_ROUND_ROBIN, CONFIG_STRATEGY_LEAST_BUSY } strategy;
 	unsigned *retry_on; /* status codes */
 	size_t retry_on_count;
+	unsigned attempt_timeout_ms;
 };
 
 struct config_translation {

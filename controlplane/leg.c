@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/agent.h"
+#include "controlplane/credentials.h"
 #include "controlplane/hide.h"
 #include "controlplane/request_relay.h"
 
@@ -262,6 +264,8 @@ void leg_fini(struct leg *leg)
 		if (attached[i])
 			transaction_detach(attached[i]);
 	request_relay_abort(leg);
+	agent_give(leg);
+	credentials_free(leg->credentials);
 	timer_cancel(&leg->session.timer);
 	free(leg->call_id);
 	free(leg->remote_tag);
@@ -375,6 +379,7 @@ static int copy_dialog(struct leg *copy, const struct leg *leg)
 		.local_cseq = leg->local_cseq,
 		.invite_cseq = leg->invite_cseq,
 		.owns_call_id = leg->owns_call_id,
+		.credentials = credentials_share(leg->credentials),
 		.privacy = leg->privacy,
 		.session = leg->session,
 	};
@@ -489,6 +494,7 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 	struct span first;
 	bool strict = leg->routes && leg_list_value(span_from(leg->routes), 0, &first) && !is_loose(first);
 	uint32_t cseq = leg->invite_cseq;
+	size_t uri;
 
 	if (method != SIP_METHOD_ACK)
 		cseq = ++leg->local_cseq;
@@ -497,7 +503,9 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 
 	writer_text(out, sip_method_name(method));
 	writer_char(out, ' ');
+	uri = out->len;
 	write_target(leg, strict, out);
+	first = (struct span){ out->buffer + uri, out->len - uri };
 	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/");
 	writer_text(out, transport_via_name(listener_transport(leg->flow.listener)));
 	writer_char(out, ' ');
@@ -518,6 +526,7 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 	writer_char(out, ' ');
 	writer_text(out, sip_method_name(method));
 	writer_text(out, "\r\n");
+	credentials_write(leg, method, first, out);
 }
 
 void leg_contact(const struct leg *leg, struct writer *out)

@@ -14,6 +14,7 @@
 #include "controlplane/transaction.h"
 
 struct call;
+struct credentials;
 struct request_relay;
 struct subscription;
 
@@ -67,6 +68,8 @@ struct leg {
 	bool owns_call_id; /* we made the Call-ID: who waits how long after 491 (RFC 3261 section 14.1) */
 	struct leg_session session;
 	uint8_t privacy; /* enum hide_privacy: the wish of the call's INVITE; of a called leg set before leg_init_client */
+	struct credentials *credentials; /* the agent has asked for them; NULL: never; owner: credentials.c */
+	bool holds_agent; /* this call counts as one of the agent's; owner: agent.c */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 };
 

@@ -15,6 +15,7 @@
 #include "dataplane/client.h"
 #include "platforms/base/hash.h"
 
+struct agent_table;
 struct transaction_layer;
 struct transport;
 struct call_table;
@@ -30,6 +31,7 @@ struct shard {
 	struct timer_wheel *timers;
 	struct transport *transport;
 	struct transaction_layer *transactions;
+	struct agent_table *agents;
 	struct call_table *calls;
 	struct subscription_table *subscriptions;
 	uint32_t routed_requests; /* under way outside of dialogs; request_relay.c */
