@@ -26,18 +26,3 @@ bool transfer_replaces(struct shard *shard, struct transaction *transaction, con
 	(void)source;
 	return false;
 }
-
-struct leg *transfer_find_dialog(
-	struct shard *shard, const struct config_realm *realm, const struct dialog_name *name)
-{
-	(void)shard;
-	(void)realm;
-	(void)name;
-	return NULL;
-}
-
-void transfer_write_dialog(const struct leg *leg, struct dialog_name *out)
-{
-	(void)leg;
-	*out = (struct dialog_name){ 0 };
-}

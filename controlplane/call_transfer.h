@@ -15,16 +15,19 @@ bool transfer_replaces(struct shard *shard, struct transaction *transaction, con
 	const struct config_session_agent *source);
 void transfer_fini(struct call *call);
 
-/* A dialog's identifiers as one side knows them, and as the other side of the same call does. For Replaces, Target-Dialog, dialog
- * event bodies, In-Reply-To, Join. */
+/* --- names of dialogs (call_dialog_name.c) --- */
+/* A dialog as its user agent is to be told of it: Replaces, Target-Dialog, Join, bodies of dialog events. */
 struct dialog_name {
 	struct span call_id, to_tag,
-		from_tag; /* as in Replaces: the tags from the point of view of who receives it */
+		from_tag; /* to_tag: that of who receives the name (RFC 3891 section 3) */
 	bool early_only;
 };
-/* On this shard. `name` as a peer of `leg`'s realm wrote it; *other: the leg on the other side. NULL: none of ours. */
+/* The leg whose dialog is meant, in a name that a peer of `realm` has written; whether it is early is not looked at. Only on this shard.
+ * Strictly in this order of tags: who does not know the sender's point of view asks again with the tags exchanged. NULL: none of ours,
+ * or none of this realm. The other side's leg is call_peer() of it. */
 struct leg *transfer_find_dialog(
 	struct shard *shard, const struct config_realm *realm, const struct dialog_name *name);
+/* The name for the peer of `leg`; empty when that has no dialog (any more). Borrowed from the leg. */
 void transfer_write_dialog(const struct leg *leg, struct dialog_name *out);
 
 #endif
