@@ -115,10 +115,7 @@ static void acceptable(uv_poll_t *poll, int status, int events)
 
 static void closed(uv_handle_t *handle)
 {
-	struct stream_listen *listening = (struct stream_listen *)handle;
-
-	close(listening->fd);
-	free(listening);
+	free(handle);
 }
 
 void stream_listen_fini(struct listener *listener)
@@ -130,6 +127,8 @@ void stream_listen_fini(struct listener *listener)
 	listener->listening = NULL;
 	timer_cancel(&listening->pause);
 	uv_poll_stop(&listening->poll);
+	/* At once: its address is wanted again. */
+	close(listening->fd);
 	uv_close((uv_handle_t *)&listening->poll, closed);
 }
 
