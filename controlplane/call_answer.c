@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/call_attempt.h"
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
@@ -47,6 +48,7 @@ void invite_answer(struct call *call, const struct call_event *event)
 	timer_cancel(&call->timer);
 	call->ack_due = true;
 	call->callee_answered = true;
+	attempt_fini(call);
 	result = confirm_dialog(call, event->message, &fork);
 	session_timer_take_response(callee, event->message);
 	if (!message_is_parsed(event->message))
@@ -200,6 +202,8 @@ void invite_reject(struct call *call, const struct call_event *event)
 	struct leg *caller = &call->leg[LEG_CALLER];
 	unsigned status = hide_status(event->status);
 
+	if (attempt_next(call, event))
+		return;
 	timer_cancel(&call->timer);
 	call->status = status;
 	call->cause = "refused";
@@ -212,6 +216,8 @@ void invite_reject(struct call *call, const struct call_event *event)
 
 void invite_fail(struct call *call, const struct call_event *event)
 {
+	if (attempt_next(call, event))
+		return;
 	timer_cancel(&call->timer);
 	count_failure(call, event->type);
 	/* Our own shortage passes soon; for how long an agent stays silent is not ours to promise. */
@@ -244,6 +250,8 @@ void invite_cancel(struct call *call, const struct call_event *event)
 
 void invite_no_answer(struct call *call, const struct call_event *event)
 {
+	if (event->type == CALL_EVENT_TIMER && attempt_next(call, event))
+		return;
 	count_failure(call, event->type);
 	respond_failure(call, event->status, event->cause, false);
 	cancel_callee(call, NULL);

@@ -2,10 +2,11 @@
 /* The first INVITE of a call: admitted, routed, leased, written anew for the callee, and its responses back to the caller. */
 #include <errno.h>
 
+#include "controlplane/agent.h"
+#include "controlplane/call_attempt.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
 #include "controlplane/hide.h"
-#include "controlplane/route.h"
 
 static const struct span no_body = { NULL, 0 };
 static const char retry_after[] = "Retry-After: 5\r\n";
@@ -20,6 +21,7 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 		.side = LEG_CALLED, .status = scan->status, .message = response, .transaction = transaction
 	};
 
+	attempt_heard(leg->call);
 	if (scan->status <= 100)
 		return;
 	if (scan->status < 200)
@@ -105,58 +107,6 @@ static void refuse(struct call *call, unsigned status, const char *cause)
 		&(struct call_event){ .type = CALL_EVENT_LEASE_FAILED, .status = status, .cause = cause });
 }
 
-static const struct config_session_agent *next_hop_agent(const struct config_local_policy *policy)
-{
-	switch (policy->next_hop) {
-	case CONFIG_NEXT_HOP_AGENT:
-		return policy->agent;
-	case CONFIG_NEXT_HOP_GROUP:
-		for (size_t i = 0; i < policy->group->agent_count; i++)
-			if (address_is_set(&policy->group->agents[i]->address.address))
-				return policy->group->agents[i];
-		return NULL;
-	case CONFIG_NEXT_HOP_REGISTRATION:
-		break;
-	}
-	return NULL;
-}
-
-/* Chooses policy, agent and the listener to reach it with. 0 or the status the caller deserves. */
-static unsigned route_call(struct call *call, const struct message *invite, struct span *called,
-	struct sip_flow *flow, const char **cause)
-{
-	const struct config *config = call->shard->config;
-	const struct config_session_agent *agent;
-	struct name_addr from;
-	struct sip_uri uri, from_uri = { 0 };
-	struct span user;
-
-	*cause = "no local-policy";
-	if (message_request_uri(invite, &uri) || message_from(invite, &from))
-		return 400;
-	if (!span_equal_case(uri.scheme, SPAN("sip")) && !span_equal_case(uri.scheme, SPAN("tel")))
-		return 416;
-	*called = hide_user(&uri);
-	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : no_body;
-	if (route_find(config, call->leg[LEG_CALLER].realm, user, *called, &call->policy)) {
-		shard_count(call->shard, CALLS_NO_ROUTE);
-		return 404;
-	}
-	*cause = "no session-agent for the policy";
-	agent = next_hop_agent(call->policy);
-	if (!agent)
-		return 404;
-	*cause = "session-agent cannot be reached";
-	flow->remote = agent->address.address;
-	if (!address_is_set(&flow->remote))
-		return 503;
-	if (address_port(&flow->remote) == 0)
-		address_set_port(&flow->remote, 5060);
-	flow->listener = transport_find(call->shard, agent->realm, agent->address.transport, &flow->remote);
-	call->leg[LEG_CALLED].agent = agent;
-	return flow->listener ? 0 : 503;
-}
-
 static unsigned offer_status(int error)
 {
 	switch (error) {
@@ -182,15 +132,15 @@ static void set_party(struct call *call, unsigned side)
 static unsigned make_legs(struct call *call, const struct message *invite, const char **cause)
 {
 	struct leg *caller = &call->leg[LEG_CALLER], *callee = &call->leg[LEG_CALLED];
-	struct span called = { NULL, 0 };
-	struct sip_flow flow = { 0 };
-	struct name_addr from, to;
+	struct name_addr to;
 	unsigned status;
 
 	*cause = "unusable From, To or Contact";
-	if (leg_init_server(caller, call->shard, invite) || message_from(invite, &from) ||
-		message_to(invite, &to))
+	if (leg_init_server(caller, call->shard, invite) || message_to(invite, &to))
 		return 400;
+	*cause = "session-agent has its max-sessions";
+	if (agent_take(caller, false))
+		return 503;
 	*cause = "session timer";
 	status = session_timer_take_request(caller, invite);
 	if (status)
@@ -199,13 +149,9 @@ static unsigned make_legs(struct call *call, const struct message *invite, const
 	status = hide_privacy_status(invite);
 	if (status)
 		return status;
-	status = route_call(call, invite, &called, &flow, cause);
+	status = attempt_first(call, invite, cause);
 	if (status)
 		return status;
-	*cause = "cannot write the callee's leg";
-	callee->privacy = caller->privacy;
-	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
-		return 500;
 	*cause = "unsupported body";
 	status = hide_body_status(invite, HIDE_INVITE, callee);
 	if (status)
@@ -287,4 +233,5 @@ void invite_send(struct call *call, const struct call_event *event)
 	}
 	/* Timer C, RFC 3261 section 16.6, step 11. */
 	call_timer_arm(call, call->shard->config->sip.timer_c_ms);
+	attempt_sent(call);
 }

@@ -150,6 +150,7 @@ struct call {
 	struct media *media;
 	struct call *next, *previous, *next_by_session;
 	const struct config_local_policy *policy;
+	struct call_attempts *attempts; /* NULL: one agent, asked once; owner: call_attempt.c */
 	bool offerless; /* INVITE without a description: the offer comes with the 2xx */
 	bool ringing;
 	bool reliable_only; /* the caller's INVITE requires 100rel */

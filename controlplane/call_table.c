@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/call_attempt.h"
 #include "controlplane/call_exchange.h"
 #include "platforms/base/clock.h"
 
@@ -210,6 +211,7 @@ void call_free(struct call *call)
 	__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 	timer_cancel(&call->timer);
 	exchange_fini(call);
+	attempt_fini(call);
 	for (unsigned side = 0; side < LEGS; side++) {
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);

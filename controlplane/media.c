@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "controlplane/media_state.h"
+#include "platforms/base/random.h"
 
 /* --- what a description says --------------------------------------------------------------------------------------- */
 
@@ -258,6 +259,43 @@ void media_reject(struct media *media)
 	}
 	if (touched && media->committed)
 		media_update(media, media->committed);
+}
+
+/* Nobody can tell from it that somebody else was asked before. */
+static void forget_written(struct media *media, unsigned side)
+{
+	free(media->written[side]);
+	media->written[side] = NULL;
+	media->written_length[side] = 0;
+	media->origin[side] = (struct sdp_origin){ .session_id = random_u64() >> 2, .version = 1 };
+	media->hearing[side] = 0;
+}
+
+int media_retarget(struct media *media, unsigned side, const struct media_party *party)
+{
+	bool moves = media->party[side].realm != party->realm;
+
+	if (!media->next || media->committed || media->waiting)
+		return -EPROTO;
+	media->party[side] = *party;
+	forget_written(media, side);
+	for (unsigned i = 0; i < media->next->count; i++) {
+		struct media_stream *stream = &media->next->stream[i];
+		struct media_side now = { .family = own_family(media, side),
+			.local = stream->side[side].local };
+
+		if (stream->kind == DP_MEDIA_NONE)
+			continue;
+		if (moves || now.family != stream->side[side].family) {
+			now.local = (union address){ 0 };
+			moves = true;
+		}
+		stream->side[side] = now;
+	}
+	if (moves)
+		return media_allocate(media);
+	media_update(media, media->next);
+	return 0;
 }
 
 bool media_offer_is_pending(const struct media *media)

@@ -33,6 +33,9 @@ typedef void (*media_closed)(void *arg, const struct dp_session_info *final);
 
 /* 0 or -ENOMEM. */
 int media_new(struct shard *shard, const struct media_events *events, void *arg, struct media **out);
+/* The offer under way goes to somebody else on `side`: what was said there is forgotten, the ports of the other side stay. 0, 1 (`ready` will
+ * be called: ports of another realm), -EPROTO (no offer, or it has been committed), -errno. */
+int media_retarget(struct media *media, unsigned side, const struct media_party *party);
 /* Who is on a side; to be set before the first offer, and again when its signalling source changes. */
 void media_set_party(struct media *media, unsigned side, const struct media_party *party);
 /* Gives the lease back; `closed` is called once, perhaps before the return. No other event comes any more. */
