@@ -49,6 +49,10 @@ enum cp_message {
 	X(CALLS_NO_ROUTE, "calls-no-route", "calls without a local-policy")                           \
 	X(CALLS_NO_MEDIA, "calls-no-media", "calls refused for want of a media lease")                \
 	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")              \
+	X(SUBSCRIPTIONS, "subscriptions", "subscriptions begun, forks included")                      \
+	X(SUBSCRIPTIONS_LIMIT, "subscriptions-limit", "subscriptions refused by a limit")             \
+	X(EVENT_BODIES_WITHHELD, "event-bodies-withheld",                                             \
+		"bodies of events that could not be written safely and did not cross")                \
 	X(RX_KERNEL_DROPPED, "rx-kernel-dropped",                                                     \
 		"datagrams the kernel dropped because a socket's buffer was full")                    \
 	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")                             \

@@ -6,6 +6,7 @@
 
 #include "controlplane/call_attempt.h"
 #include "controlplane/call_exchange.h"
+#include "controlplane/subscription.h"
 #include "platforms/base/clock.h"
 
 struct call_table {
@@ -39,7 +40,7 @@ int call_layer_open(struct shard *shard)
 		return -ENOMEM;
 	}
 	shard->calls = table;
-	return 0;
+	return subscription_layer_open(shard);
 }
 
 void call_layer_close(struct shard *shard)
@@ -50,6 +51,7 @@ void call_layer_close(struct shard *shard)
 		return;
 	while (table->first)
 		call_free(table->first);
+	subscription_layer_close(shard);
 	free(table->tags);
 	free(table->sessions);
 	free(table);

@@ -206,6 +206,23 @@ void core_allow(struct writer *out)
 	writer_text(out, "\r\n");
 }
 
+void core_supported(struct writer *out)
+{
+	uint32_t options = 0;
+	bool first = true;
+
+	for (unsigned method = 0; method < SIP_METHOD_COUNT; method++)
+		options |= methods[method].options;
+	writer_text(out, "Supported:");
+	for (unsigned option = 0; option < SIP_OPTION_COUNT; option++)
+		if (options >> option & 1) {
+			writer_text(out, first ? " " : ", ");
+			writer_text(out, sip_option_name((enum sip_option)option));
+			first = false;
+		}
+	writer_text(out, "\r\n");
+}
+
 /* --- admission ------------------------------------------------------------------------------------------------------- */
 
 static void refuse_method(const struct core_request *request)
@@ -307,7 +324,9 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 	}
 	if (refuse_extensions(&request, row->options))
 		return;
-	if (request.leg && !leg_accept_cseq(request.leg, message)) {
+	/* A NOTIFY may be the first of a dialog of its own: subscription_notify.c looks itself. */
+	if (request.leg && (request.leg->call || scan->method != SIP_METHOD_NOTIFY) &&
+		!leg_accept_cseq(request.leg, message)) {
 		core_reply(transaction, 500, nothing);
 		return;
 	}

@@ -15,6 +15,8 @@ void core_allow_events(const struct config *config, struct writer *out);
 void core_list(const char *name, const struct config_strings *values, struct writer *out);
 bool core_list_has(const struct config_strings *values, struct span value); /* any case */
 bool core_is_token(struct span text); /* RFC 3261 section 25.1 */
+/* Supported: the option tags that some method may require, a complete line. */
+void core_supported(struct writer *out);
 /* Allow: the methods that core.c has a row for, a complete line. */
 void core_allow(struct writer *out);
 

@@ -292,6 +292,19 @@ int leg_take_response(struct leg *leg, const struct message *response)
 	return 0;
 }
 
+int leg_take_request(struct leg *leg, const struct message *request)
+{
+	int error;
+
+	leg_note_peer(leg, request);
+	if ((error = keep(&leg->remote_tag, message_scan(request)->from_tag)) ||
+		(error = take_target(leg, request)) || (error = keep_routes(leg, request, false)))
+		return error == -ENOENT ? -EINVAL : error;
+	leg->remote_cseq = message_scan(request)->cseq_number;
+	choose_next_hop(leg);
+	return 0;
+}
+
 int leg_refresh_target(struct leg *leg, const struct message *message)
 {
 	int error = take_target(leg, message);

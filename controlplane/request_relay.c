@@ -108,7 +108,8 @@ static unsigned status_for_asker(const struct request_relay *relay, unsigned sta
 	case 513:
 		return status;
 	case 423:
-		return relay->method == SIP_METHOD_PUBLISH ? 423 : 500;
+		return relay->method == SIP_METHOD_PUBLISH || relay->method == SIP_METHOD_SUBSCRIBE ? 423
+												    : 500;
 	case 481:
 		return relay->outside && relay->method != SIP_METHOD_NOTIFY ? 480 : 481;
 	default:
@@ -142,11 +143,9 @@ static void write_special(const struct request_relay *relay, unsigned status, co
 		core_allow_events(relay->shard->config, out);
 	if (status == 469)
 		core_list("Recv-Info", packages, out);
-	if (relay->method != SIP_METHOD_PUBLISH || !response)
-		return;
-	if (status == 423)
+	if (status == 423 && response)
 		copy_number(response, SPAN("Min-Expires"), "Min-Expires: ", out);
-	if (status / 100 != 2)
+	if (relay->method != SIP_METHOD_PUBLISH || !response || status / 100 != 2)
 		return;
 	copy_number(response, SPAN("Expires"), "Expires: ", out);
 	/* Opaque (RFC 3903 section 11.3.1), but not free to say where it is from; without it the next PUBLISH begins anew. */
@@ -166,32 +165,59 @@ static enum hide_kind kind_of_status(unsigned status)
 					      : HIDE_FAILURE;
 }
 
-static void write_response(const struct request_relay *relay, unsigned status, const struct message *response,
-	struct writer *out)
+static bool has_contact(enum sip_method method)
 {
-	char tag[SHARD_TOKEN_MAX];
-	bool has_tag = message_scan(transaction_message(relay->server))->to_tag.n > 0;
+	return method == SIP_METHOD_REFER || method == SIP_METHOD_NOTIFY || method == SIP_METHOD_SUBSCRIBE;
+}
+
+/* RFC 3261 section 12.1.1: a response that makes a dialog repeats the route it was made by. */
+static void copy_record_route(const struct message *request, struct writer *out)
+{
+	struct span value;
+
+	for (unsigned n = 0; message_header(request, SPAN("Record-Route"), n, &value); n++) {
+		writer_text(out, "Record-Route: ");
+		writer_span(out, value);
+		writer_text(out, "\r\n");
+	}
+}
+
+/* Our tag is that of the dialog where there is one: the request may be what makes it. */
+static void write_response(const struct request_relay *relay, unsigned status, const struct message *response,
+	struct span extra, struct writer *out)
+{
+	const struct message *request = transaction_message(relay->server);
+	char fresh[SHARD_TOKEN_MAX];
+	const char *tag =
+		relay->from->local_tag[0] ? relay->from->local_tag : shard_token(relay->shard, fresh);
 
 	transaction_response_begin(relay->server, status, span_from(sip_reason(status)),
-		has_tag ? nothing : span_from(shard_token(relay->shard, tag)), out);
-	if (status < 300 && relay->method == SIP_METHOD_REFER)
+		message_scan(request)->to_tag.n ? nothing : span_from(tag), out);
+	if (status < 300 && has_contact(relay->method) && !relay->outside) {
+		copy_record_route(request, out);
 		leg_contact(relay->from, out);
+	}
 	hide_product(relay->shard->config, false, out);
 	if (response)
 		hide_headers(response, kind_of_status(status), relay->to, relay->from, out);
 	write_special(relay, status, response, out);
+	writer_span(out, extra);
 	message_end(out, nothing, nothing);
 }
 
 void relay_finish(struct request_relay *relay, unsigned status, const struct message *response)
 {
-	unsigned shown = status_for_asker(relay, status);
-	char text[CALL_MESSAGE_MAX];
-	struct writer out;
+	char text[CALL_MESSAGE_MAX], lines[512];
+	struct writer out, extra;
+	unsigned shown;
 
 	writer_init(&out, text, sizeof(text));
+	writer_init(&extra, lines, sizeof(lines));
+	if (relay->finishing)
+		relay->finishing(relay, &status, response, &extra);
+	shown = status_for_asker(relay, status);
 	if (relay->server)
-		write_response(relay, shown, response, &out);
+		write_response(relay, shown, response, writer_result(&extra), &out);
 	/* Whoever is told may end the call: neither leg is looked at any more. */
 	lists_remove(relay);
 	if (relay->done)
@@ -270,11 +296,6 @@ void relay_attach(struct request_relay *relay, struct transaction *server)
 {
 	relay->server = server;
 	transaction_attach(server, &server_events, relay);
-}
-
-static bool has_contact(enum sip_method method)
-{
-	return method == SIP_METHOD_REFER || method == SIP_METHOD_NOTIFY || method == SIP_METHOD_SUBSCRIBE;
 }
 
 /* The answer must reach the asker before it gives up (Timer F, 64*T1 of its own). */
@@ -383,20 +404,18 @@ int request_send(struct leg *leg, enum sip_method method, struct span extra, str
 	return 0;
 }
 
-static void give_up(struct request_relay *relay, unsigned status)
+/* RFC 3261 section 15.1.2: a call that ends answers what is pending with 487. A subscription just is no more. */
+static void give_up(struct request_relay *relay)
 {
-	relay->done = NULL;
-	relay->answered = NULL;
 	if (relay->server)
-		core_reply(relay->server, status, nothing);
+		core_reply(relay->server, relay->to->subscription ? 481 : 487, nothing);
 	relay_free(relay);
 }
 
 void request_relay_abort(struct leg *leg)
 {
-	/* RFC 3261 section 15.1.2: a dialog that ends answers what is pending with 487. */
 	while (leg->asking)
-		give_up(leg->asking, 487);
+		give_up(leg->asking);
 	while (leg->asked)
-		give_up(leg->asked, 487);
+		give_up(leg->asked);
 }

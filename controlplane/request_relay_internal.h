@@ -14,6 +14,10 @@ struct request_relay {
 	struct transaction *server, *client;
 	enum sip_method method;
 	struct timer timer;
+	/* Before anything else at its end, both legs still there: what `response` (NULL: none came) says of them. May change the status, and
+	 * add lines to the answer. */
+	void (*finishing)(struct request_relay *relay, unsigned *status, const struct message *response,
+		struct writer *extra);
 	void (*done)(struct leg *from, unsigned status, void *arg);
 	void (*answered)(struct leg *leg, unsigned status, const struct message *response, void *arg);
 	void *arg;
