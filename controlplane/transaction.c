@@ -196,6 +196,7 @@ void transaction_free(struct transaction *tr)
 	timer_cancel(&tr->give_up);
 	table_remove(&tr->node);
 	table_remove(&tr->dialog);
+	table_remove(&tr->merged);
 	table_remove(&tr->connection);
 	list_remove(tr);
 	live_count_set(layer, layer->live_count - 1);

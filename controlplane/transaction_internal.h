@@ -40,7 +40,8 @@ struct accepted_dialog {
 
 struct transaction {
 	struct table_node node; /* by branch */
-	struct table_node dialog; /* server: merged requests; from its 2xx on: the ACK of the 2xx */
+	struct table_node dialog; /* server: from its 2xx on, the ACK of that */
+	struct table_node merged; /* server: the same request by another way */
 	struct table_node connection; /* client, on a stream, until its final response */
 	struct shard *shard;
 	struct sip_flow flow;
@@ -70,7 +71,7 @@ struct transaction {
 
 /* A transaction in its absorbing state: repetitions are answered with stored bytes or not at all. */
 struct tombstone {
-	struct table_node node, dialog;
+	struct table_node node, dialog, merged;
 	struct timer deadline;
 	struct sip_flow flow;
 	struct transaction_layer *layer;

@@ -76,7 +76,7 @@ static void create(struct transaction_layer *layer, const struct sip_flow *flow,
 	tr->request = message;
 	table_insert(&layer->table, &tr->node, key, TABLE_TRANSACTION, tr);
 	if (merged)
-		table_insert(&layer->table, &tr->dialog, merged, TABLE_TRANSACTION, tr);
+		table_insert(&layer->table, &tr->merged, merged, TABLE_TRANSACTION, tr);
 	transaction_run(tr, MACHINE_RECEIVE_REQUEST);
 	if (invite)
 		transaction_arm_retransmit(tr, shard->config->sip.trying_delay_ms);
@@ -248,7 +248,6 @@ static void accepted(struct transaction *tr, const struct scan *response)
 	osip_machine_free(tr->machine);
 	tr->machine = NULL;
 	tr->state = TRANSACTION_ACCEPTED;
-	table_remove(&tr->dialog);
 	table_insert(&layer->table, &tr->dialog, &key, TABLE_TRANSACTION, tr);
 	tr->interval_ms = sip->t1_ms;
 	transaction_arm_retransmit(tr, tr->interval_ms);
