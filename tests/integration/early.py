@@ -108,6 +108,15 @@ def check_hidden(phone, pbx):
                 assert word not in m.raw, f"{word} of the other side in\n{m.raw.decode()}"
 
 
+def restart_with(stack, settings):
+    """The SBC again, with more in sip-config; the test that does so starts it once more at its end."""
+    def change(text):
+        text = stack.change(text) if stack.change else text
+        return text.replace("sip-config {", f"sip-config {{ {settings} ", 1) if "sip-config {" in text else f"{text}\nsip-config {{ {settings} }}\n"
+
+    stack.start(stack.kind, change)
+
+
 def no_calls_left(stack):
     netns.wait_for("no call and no media session left", lambda: not stack.sbc.show("calls")["calls"]
                    and stack.sbc.show("status")["sessions"] == 0, 8)

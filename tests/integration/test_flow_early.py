@@ -10,6 +10,7 @@ from media import check_exactly_once, exchange, open_path
 from sip import sdp
 
 pytestmark = pytest.mark.parametrize("module_stack", ["packet", "packet, 3 shards"], indirect=True, scope="module")
+GUARD = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\n"
 
 
 def start(stack, body=True):
