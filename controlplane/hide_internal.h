@@ -50,6 +50,8 @@ bool hide_is_token(struct span s);
 /* Dots as in host names and addresses, not as in "0.8" and "Q.850". */
 bool hide_names_a_host(struct span value);
 void hide_copy_verbatim(struct hide_way *way, struct span name, struct span value, struct writer *out);
+void hide_copy_credentials(
+	struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_tokens(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_number(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_retry(struct hide_way *way, struct span name, struct span value, struct writer *out);

@@ -52,7 +52,7 @@ static const struct hide_row rows[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
 		{ NAME("User-to-User"), HIDE_INVITE | ANSWERS | HIDE_FAILURE | HIDE_BYE, hide_copy_user_to_user },
 	},
 	[13] = {
-		{ NAME("Authorization"), REQUESTS | HIDE_ACK, hide_copy_verbatim },
+		{ NAME("Authorization"), REQUESTS | HIDE_ACK, hide_copy_credentials },
 		{ NAME("P-Early-Media"), IN_CALL | ANSWERS, hide_copy_tokens },
 		{ NAME("Target-Dialog"), HIDE_INVITE | HIDE_REFER | HIDE_SUBSCRIBE, hide_copy_dialog },
 	},
@@ -77,7 +77,7 @@ static const struct hide_row rows[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
 	[19] = {
 		{ NAME("Authentication-Info"), HIDE_SUCCESS, hide_copy_verbatim },
 		{ NAME("P-Asserted-Identity"), REQUESTS | ANSWERS, hide_copy_asserted },
-		{ NAME("Proxy-Authorization"), REQUESTS | HIDE_ACK, hide_copy_verbatim },
+		{ NAME("Proxy-Authorization"), REQUESTS | HIDE_ACK, hide_copy_credentials },
 		{ NAME("Request-Disposition"), BEGINNING, hide_copy_tokens },
 	},
 	[20] = {

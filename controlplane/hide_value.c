@@ -31,6 +31,13 @@ void hide_copy_verbatim(struct hide_way *way, struct span name, struct span valu
 	writer_text(out, "\r\n");
 }
 
+/* Not beside our own (leg_request_begin). */
+void hide_copy_credentials(struct hide_way *way, struct span name, struct span value, struct writer *out)
+{
+	if (!way->to->credentials)
+		hide_copy_verbatim(way, name, value, out);
+}
+
 bool hide_is_token(struct span s)
 {
 	static const char other[] = "-.!%*_+`'~";
