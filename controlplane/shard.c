@@ -251,8 +251,11 @@ void shards_stop(struct shard **shards, unsigned count)
 		if (shards[i] && shards[i]->private->mailbox)
 			mailbox_drain(shards[i]->private->mailbox);
 	for (unsigned i = 0; i < count; i++)
-		if (shards[i])
+		if (shards[i]) {
 			shard_free(shards[i]);
+			/* What those after it still send by its connections goes nowhere. */
+			shards[i] = NULL;
+		}
 	free(shards);
 }
 

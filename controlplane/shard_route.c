@@ -175,11 +175,14 @@ static void parcel_to_send(struct shard *shard, void *arg)
 int shard_send(struct shard *shard, const struct sip_flow *flow, struct span message)
 {
 	unsigned owner = (unsigned)connection_shard(flow->connection);
-	struct parcel *parcel = owner < shard->count ? parcel_new(shard, flow, message) : NULL;
+	struct parcel *parcel;
 	int result;
 
+	if (owner >= shard->count || !shard->all[owner])
+		return -ENOTCONN;
+	parcel = parcel_new(shard, flow, message);
 	if (!parcel)
-		return owner < shard->count ? -ENOMEM : -ENOTCONN;
+		return -ENOMEM;
 	result = shard_post(shard->all[owner], parcel_to_send, parcel);
 	if (result < 0)
 		free(parcel);

@@ -208,16 +208,18 @@ struct connection *stream_dial(
 	return NULL;
 }
 
-/* What transport_send would use. NULL with *error. */
+/* What transport_send would use: without a port beside it, that very connection. NULL with *error. */
 static struct connection *choose(struct streams *streams, const struct sip_flow *flow, int *error)
 {
 	struct connection *connection = connection_find(streams, flow->connection);
 
-	if (!connection)
-		connection = connection_find_reached(streams, flow->listener, &flow->remote);
-	if (!connection)
-		connection = stream_dial(streams, flow->listener, &flow->remote, error);
-	return connection;
+	if (connection)
+		return connection;
+	*error = -ENOTCONN;
+	if (address_port(&flow->remote) == 0)
+		return NULL;
+	connection = connection_find_reached(streams, flow->listener, &flow->remote);
+	return connection ? connection : stream_dial(streams, flow->listener, &flow->remote, error);
 }
 
 int stream_connect(struct streams *streams, struct sip_flow *flow)
@@ -231,7 +233,7 @@ int stream_connect(struct streams *streams, struct sip_flow *flow)
 		return 0;
 	connection = choose(streams, flow, &error);
 	flow->connection = connection ? connection->id : 0;
-	return error;
+	return connection ? 0 : error;
 }
 
 int stream_send(struct streams *streams, const struct sip_flow *flow, struct span message)

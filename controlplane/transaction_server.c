@@ -228,7 +228,7 @@ void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow,
 	answer = reply_write(layer, flow, scan, 200,
 		invite->kind == TABLE_TRANSACTION ? last_tag(invite->owner) : none, none);
 	if (answer.n) {
-		transport_send(flow, answer);
+		reply_send(flow, answer);
 		if (!listener_is_reliable(flow->listener))
 			tombstone_add(layer, &key, flow, answer, 64 * layer->shard->config->sip.t1_ms);
 	}

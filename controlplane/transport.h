@@ -20,7 +20,7 @@ struct listener; /* one listen address of one sip-interface in one shard */
 struct sip_flow {
 	struct listener *listener;
 	union address remote;
-	uint64_t connection; /* 0: none, or a datagram */
+	uint64_t connection; /* 0: none, or a datagram. With port 0 in `remote`: it or nothing */
 };
 
 /* Opens all UDP listeners of the configuration for this shard: SO_REUSEPORT where there are several shards,

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/reply.h"
 #include "controlplane/stream_internal.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -472,6 +473,17 @@ static void test_a_response_without_its_connection_goes_to_sent_by_at_the_same_h
 	close(fd), close(peer);
 }
 
+static void test_an_answer_without_state_calls_nobody_back(void **state)
+{
+	struct world *w = *state;
+	struct sip_flow flow = { .listener = transport_listener(&w->shard, 0) };
+	int peer = listening_peer(&flow.remote);
+
+	assert_int_equal(reply_send(&flow, SPAN("no")), -ENOTCONN);
+	assert_int_equal(counter(w, CP_COUNTER_STREAM_OPENED), 0);
+	close(peer);
+}
+
 static void test_alias_of_a_session_agent_is_used_and_a_strangers_is_not(void **state)
 {
 	struct world *w = *state;
@@ -612,6 +624,7 @@ int main(void)
 		TEST(test_a_session_agent_never_gives_way_and_is_let_in_when_full),
 		TEST(test_a_connection_is_made_once_and_used_again),
 		TEST(test_a_response_without_its_connection_goes_to_sent_by_at_the_same_host),
+		TEST(test_an_answer_without_state_calls_nobody_back),
 		TEST(test_alias_of_a_session_agent_is_used_and_a_strangers_is_not),
 		TEST(test_a_refused_or_broken_connection_ends_its_requests_at_once),
 		TEST(test_pings_go_to_session_agents),
