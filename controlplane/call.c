@@ -139,7 +139,7 @@ static void timer_expired(struct timer *timer, void *arg)
 
 	(void)timer;
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_TIMER,
-				   .status = 408,
+				   .status = call->caller_answered ? 480 : 408,
 				   .cause = call->caller_answered ? "max-call-duration" : "no answer" });
 }
 

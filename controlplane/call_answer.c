@@ -149,7 +149,19 @@ void invite_answer_leased(struct call *call, const struct call_event *event)
 		send_answer(call, out.overflow ? no_body : writer_result(&out));
 }
 
-static void respond_failure(struct call *call, unsigned status, const char *cause, bool retry)
+/* RFC 6432: why we refuse what nobody has refused. */
+static void write_reason(const struct call_event *event, struct writer *out)
+{
+	const char *reason = call_reason_q850(event);
+
+	if (!reason)
+		return;
+	writer_text(out, "Reason: ");
+	writer_text(out, reason);
+	writer_text(out, "\r\n");
+}
+
+static void respond_failure(struct call *call, unsigned status, const struct call_event *event, bool retry)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
 	char text[256];
@@ -157,8 +169,8 @@ static void respond_failure(struct call *call, unsigned status, const char *caus
 
 	call->status = status;
 	early_over(call);
-	if (cause)
-		call->cause = cause;
+	if (event->cause)
+		call->cause = event->cause;
 	if (!caller->server_invite)
 		return;
 	writer_init(&extra, text, sizeof(text));
@@ -167,6 +179,7 @@ static void respond_failure(struct call *call, unsigned status, const char *caus
 	session_timer_write_refusal(caller, status, &extra);
 	if (status == 415)
 		writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
+	write_reason(event, &extra);
 	hide_product(call->shard->config, false, &extra);
 	transaction_reply(caller->server_invite, status, span_from(caller->local_tag),
 		extra.overflow ? no_body : writer_result(&extra));
@@ -185,15 +198,18 @@ void invite_answer_given_up(struct call *call, const struct call_event *event)
 {
 	bool hung_up = event->type == CALL_EVENT_BYE;
 	unsigned status = event->status;
+	char text[CALL_REASON_MAX];
+	struct writer out;
 
 	count_failure(call, event->type);
 	if (hung_up)
 		bye_accept(call, event);
 	if (event->type == CALL_EVENT_CANCEL || hung_up)
 		status = event->side == LEG_CALLED ? 480 : 487;
-	respond_failure(call, status, event->cause, status == 503);
+	respond_failure(call, status, event, status == 503);
 	media_reject(call->media);
-	bye_send(&call->leg[LEG_CALLED], no_body);
+	writer_init(&out, text, sizeof(text));
+	bye_send(&call->leg[LEG_CALLED], call_reason(event, &out));
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE });
 }
 
@@ -222,30 +238,27 @@ void invite_fail(struct call *call, const struct call_event *event)
 	count_failure(call, event->type);
 	/* Our own shortage passes soon; for how long an agent stays silent is not ours to promise. */
 	respond_failure(
-		call, event->status, event->cause, event->status == 503 && !call->leg[LEG_CALLED].local_cseq);
+		call, event->status, event, event->status == 503 && !call->leg[LEG_CALLED].local_cseq);
 }
 
-static void cancel_callee(struct call *call, const struct message *cancel)
+static void cancel_callee(struct call *call, const struct call_event *event)
 {
 	struct transaction *invite = call->leg[LEG_CALLED].client_invite;
-	struct span value, reason = no_body;
-	char text[64];
+	char text[CALL_REASON_MAX];
 	struct writer out;
 
 	timer_cancel(&call->timer);
 	if (!invite)
 		return;
 	writer_init(&out, text, sizeof(text));
-	if (cancel && message_header(cancel, SPAN("Reason"), 0, &value))
-		reason = hide_reason(value, &out);
-	transaction_cancel(invite, reason);
+	transaction_cancel(invite, call_reason(event, &out));
 }
 
 void invite_cancel(struct call *call, const struct call_event *event)
 {
 	count_failure(call, CALL_EVENT_CANCEL);
-	respond_failure(call, 487, "cancelled", false);
-	cancel_callee(call, event->message);
+	respond_failure(call, 487, event, false);
+	cancel_callee(call, event);
 }
 
 void invite_no_answer(struct call *call, const struct call_event *event)
@@ -253,8 +266,8 @@ void invite_no_answer(struct call *call, const struct call_event *event)
 	if (event->type == CALL_EVENT_TIMER && attempt_next(call, event))
 		return;
 	count_failure(call, event->type);
-	respond_failure(call, event->status, event->cause, false);
-	cancel_callee(call, NULL);
+	respond_failure(call, event->status, event, false);
+	cancel_callee(call, event);
 }
 
 void invite_answer_late(struct call *call, const struct call_event *event)

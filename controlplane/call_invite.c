@@ -17,6 +17,7 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 {
 	struct leg *leg = arg;
 	const struct scan *scan = message_scan(response);
+	struct call_fork *fork;
 	struct call_event event = {
 		.side = LEG_CALLED, .status = scan->status, .message = response, .transaction = transaction
 	};
@@ -35,6 +36,10 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 	else if (leg->call->callee_answered) {
 		if (!span_equal(span_from(leg->remote_tag), scan->to_tag))
 			bye_fork(leg, transaction, response);
+		return;
+	} else if ((fork = call_fork_find(leg->call, scan->to_tag)) && fork->leg[LEG_CALLER]->gone) {
+		/* The caller has hung up on this branch, its answer has crossed the BYE. */
+		bye_fork(fork->leg[LEG_CALLED], transaction, response);
 		return;
 	} else
 		event.type = CALL_EVENT_ANSWER;
@@ -93,6 +98,7 @@ static void on_caller_ended(void *arg, struct transaction *transaction, enum tra
 	if (leg->call->caller_answered && (how == TRANSACTION_TIMEOUT || how == TRANSACTION_TRANSPORT_ERROR))
 		call_happens(leg->call, &(struct call_event){ .type = CALL_EVENT_NO_ACK,
 						.side = LEG_CALLER,
+						.status = 408,
 						.cause = "no ACK from the caller" });
 }
 

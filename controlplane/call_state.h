@@ -273,6 +273,14 @@ void bye_send(struct leg *leg, struct span reason);
 /* A dialog that nobody wants: a fork that lost the race. */
 void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer);
 
+/* call_reason.c */
+enum { CALL_REASON_MAX = 256 };
+/* Value of the Reason that goes to the other side, or to both: that of a BYE or CANCEL without its text, or our own by event and status.
+ * Empty: none. */
+struct span call_reason(const struct call_event *event, struct writer *out);
+/* Of our own reasons the one that a final response may say (RFC 6432), or NULL. */
+const char *call_reason_q850(const struct call_event *event);
+
 /* call_record.c */
 void call_record_end(
 	struct call *call); /* closes the media and logs the record when the counters have come */

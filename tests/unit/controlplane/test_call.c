@@ -437,7 +437,7 @@ static void test_silence_of_one_side_ends_the_call_on_both(void **state)
 	call_dataplane_event(&w->f->shard, DP_EVENT_MEDIA_SILENT, &unknown);
 	assert_int_equal(fake_last(DP_SESSION_DELETE)->id, 99);
 	call_dataplane_event(&w->f->shard, DP_EVENT_MEDIA_SILENT, &event);
-	assert_contains(take(w, &w->f->peer, "BYE "), "Reason: Q.850;cause=41\r\n");
+	assert_contains(take(w, &w->f->peer, "BYE "), "Reason: SIP;cause=503, Q.850;cause=41\r\n");
 	assert_true(was_sent(w, &w->f->other, "BYE "));
 	assert_int_equal(fixture_counter(w->f, CP_COUNTER_CALLS_MEDIA_SILENT), 1);
 }

@@ -62,7 +62,7 @@ static void test_each_leg_agrees_on_its_own(void **state)
 	fixture_pass(w->f, 567000);
 	assert_false(was_sent(w, &w->f->peer, ""));
 	fixture_pass(w->f, 2000);
-	assert_contains(taken(w, &w->f->peer, "BYE "), "Reason: Q.850;cause=102\r\n");
+	assert_contains(taken(w, &w->f->peer, "BYE "), "Q.850;cause=102\r\n");
 	w->looked = 0;
 	take(w, &w->f->other, "BYE ");
 }
