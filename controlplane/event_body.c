@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/call_transfer.h"
 #include "controlplane/event_xml.h"
 #include "controlplane/hide.h"
 #include "controlplane/trace.h"
@@ -158,6 +159,73 @@ static bool write_id(const struct event_sides *sides, struct span value, struct 
 	return value.n > 0;
 }
 
+/* --- identifiers of dialogs (RFC 4235 section 4.1.1, for RFC 3891) --------------------------------------------------------------- */
+
+struct dialog_attributes {
+	struct span call_id, local_tag, remote_tag;
+};
+
+static struct dialog_attributes dialog_attributes(struct span attributes)
+{
+	struct dialog_attributes found = { nothing, nothing, nothing };
+	struct span name, value;
+
+	while (event_xml_attribute(&attributes, &name, &value)) {
+		if (span_equal(name, SPAN("call-id")))
+			found.call_id = value;
+		else if (span_equal(name, SPAN("local-tag")))
+			found.local_tag = value;
+		else if (span_equal(name, SPAN("remote-tag")))
+			found.remote_tag = value;
+	}
+	return found;
+}
+
+/* The other leg of the call that a name of the far side means, if its identifiers may be told on this side: a Call-ID of ours, in the
+ * realm of the one that watches. So it is for a telephone that rings, which is what is picked up. */
+static const struct leg *dialog_find(
+	const struct event_sides *sides, struct span call_id, struct span ours, struct span theirs)
+{
+	struct dialog_name name = { .call_id = call_id, .to_tag = ours, .from_tag = theirs };
+	const struct leg *leg = transfer_find_dialog(sides->shard, sides->from->realm, &name);
+
+	leg = leg ? call_peer(leg) : NULL;
+	return leg && leg->owns_call_id && leg->realm == sides->to->realm ? leg : NULL;
+}
+
+static void write_tag(const char *attribute, struct span value, struct writer *out)
+{
+	writer_text(out, attribute);
+	writer_span(out, value);
+	writer_char(out, '"');
+}
+
+/* The far side's dialog with us seen from one of its ends becomes the other leg's, seen from the same end. Any other is not told. */
+static void write_dialog_name(const struct event_sides *sides, struct span attributes, struct writer *out)
+{
+	struct dialog_attributes far = dialog_attributes(attributes);
+	struct dialog_name near;
+	const struct leg *leg;
+	bool we_are_local = false;
+
+	if (far.call_id.n == 0 || far.local_tag.n == 0 || far.remote_tag.n == 0)
+		return;
+	leg = dialog_find(sides, far.call_id, far.remote_tag, far.local_tag);
+	if (!leg) {
+		leg = dialog_find(sides, far.call_id, far.local_tag, far.remote_tag);
+		we_are_local = true;
+	}
+	if (!leg)
+		return;
+	transfer_write_dialog(leg, &near);
+	if (!is_made_of(near.call_id, "-_.", 64) || !is_made_of(near.to_tag, "-_.~+!*", 64) ||
+		!is_made_of(near.from_tag, "-_.", 64))
+		return;
+	write_tag(" call-id=\"", near.call_id, out);
+	write_tag(" local-tag=\"", we_are_local ? near.to_tag : near.from_tag, out);
+	write_tag(" remote-tag=\"", we_are_local ? near.from_tag : near.to_tag, out);
+}
+
 /* --- XML -------------------------------------------------------------------------------------------------------------------- */
 
 struct attribute_row {
@@ -166,11 +234,17 @@ struct attribute_row {
 	bool optional; /* one that cannot be written is left out, rather than the body refused */
 };
 
+enum element_kind {
+	STRICT,
+	LENIENT /* its text may be left out */,
+	DIALOG /* it has the identifiers of one */
+};
+
 struct element_row {
 	const char *name, *written; /* written: with the prefix that our root declares */
 	write_value text; /* NULL: text is left out */
 	struct attribute_row attributes[4];
-	bool optional; /* likewise, for its text */
+	enum element_kind kind;
 };
 
 struct document {
@@ -180,22 +254,23 @@ struct document {
 	size_t row_count;
 };
 
-/* Not there: call-id and the tags of dialogs, which are the far side's; session descriptions, routes and targets of requests. */
+/* Not there: session descriptions, routes and targets of requests. */
 static const struct element_row dialog_rows[] = {
 	{ "dialog-info", "dialog-info", NULL,
 		{ { "version", write_number, false }, { "state", write_word, false },
 			{ "entity", write_uri, false } },
-		false },
-	{ "dialog", "dialog", NULL, { { "id", write_id, false }, { "direction", write_word, true } }, false },
+		STRICT },
+	{ "dialog", "dialog", NULL, { { "id", write_id, false }, { "direction", write_word, true } },
+		DIALOG },
 	{ "state", "state", write_word, { { "event", write_word, true }, { "code", write_number, true } },
-		false },
-	{ "duration", "duration", write_number, { { NULL, NULL, false } }, true },
-	{ "local", "local", NULL, { { NULL, NULL, false } }, false },
-	{ "remote", "remote", NULL, { { NULL, NULL, false } }, false },
-	{ "identity", "identity", write_uri, { { "display", write_text, true } }, false },
-	{ "target", "target", NULL, { { "uri", write_uri, false } }, false },
+		STRICT },
+	{ "duration", "duration", write_number, { { NULL, NULL, false } }, LENIENT },
+	{ "local", "local", NULL, { { NULL, NULL, false } }, STRICT },
+	{ "remote", "remote", NULL, { { NULL, NULL, false } }, STRICT },
+	{ "identity", "identity", write_uri, { { "display", write_text, true } }, STRICT },
+	{ "target", "target", NULL, { { "uri", write_uri, false } }, STRICT },
 	{ "param", "param", NULL, { { "pname", write_feature, false }, { "pval", write_word, false } },
-		false },
+		STRICT },
 };
 
 #define RPID(name)                                                         \
@@ -203,14 +278,14 @@ static const struct element_row dialog_rows[] = {
 		name, "rpid:" name, NULL, { { NULL, NULL, false } }, false \
 	}
 static const struct element_row presence_rows[] = {
-	{ "presence", "presence", NULL, { { "entity", write_uri, false } }, false },
-	{ "tuple", "tuple", NULL, { { "id", write_id, false } }, false },
-	{ "status", "status", NULL, { { NULL, NULL, false } }, false },
-	{ "basic", "basic", write_word, { { NULL, NULL, false } }, false },
-	{ "contact", "contact", write_uri, { { NULL, NULL, false } }, false },
-	{ "note", "note", write_text, { { NULL, NULL, false } }, true },
-	{ "timestamp", "timestamp", write_time, { { NULL, NULL, false } }, true },
-	{ "person", "dm:person", NULL, { { "id", write_id, false } }, false },
+	{ "presence", "presence", NULL, { { "entity", write_uri, false } }, STRICT },
+	{ "tuple", "tuple", NULL, { { "id", write_id, false } }, STRICT },
+	{ "status", "status", NULL, { { NULL, NULL, false } }, STRICT },
+	{ "basic", "basic", write_word, { { NULL, NULL, false } }, STRICT },
+	{ "contact", "contact", write_uri, { { NULL, NULL, false } }, STRICT },
+	{ "note", "note", write_text, { { NULL, NULL, false } }, LENIENT },
+	{ "timestamp", "timestamp", write_time, { { NULL, NULL, false } }, LENIENT },
+	{ "person", "dm:person", NULL, { { "id", write_id, false } }, STRICT },
 	RPID("activities"),
 	RPID("appointment"),
 	RPID("away"),
@@ -262,6 +337,8 @@ static int write_attributes(const struct event_sides *sides, const struct elemen
 	struct span name, value;
 	unsigned seen = 0;
 
+	if (row->kind == DIALOG)
+		write_dialog_name(sides, attributes, out);
 	while (event_xml_attribute(&attributes, &name, &value)) {
 		size_t before = out->len;
 		unsigned bit;
@@ -359,7 +436,7 @@ static int copy_text(struct rewriting *r, const struct event_xml_node *node)
 	if (row->text(r->sides, node->text, r->out))
 		return 0;
 	r->out->len = before;
-	return row->optional ? 0 : -EINVAL;
+	return row->kind == LENIENT ? 0 : -EINVAL;
 }
 
 static int map_document(const struct event_sides *sides, const struct document *document, struct span body,

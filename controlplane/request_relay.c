@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "controlplane/core.h"
+#include "controlplane/credentials.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/trace.h"
 
@@ -92,6 +93,7 @@ void relay_free(struct request_relay *relay)
 			leg_fini(&relay->outside[side]);
 		free(relay->outside);
 	}
+	free(relay->rest);
 	free(relay);
 }
 
@@ -241,6 +243,8 @@ void relay_refuse(struct request_relay *relay, unsigned status)
 	relay_free(relay);
 }
 
+static int send_with(struct request_relay *relay, struct span rest);
+
 /* --- what the transactions report ------------------------------------------------------------------------------------------ */
 
 static void on_response(void *arg, struct transaction *transaction, const struct message *response)
@@ -252,6 +256,9 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 		return;
 	transaction_detach(transaction);
 	relay->client = NULL;
+	if ((status == 401 || status == 407) && relay->rest && credentials_take(relay->to, response) &&
+		send_with(relay, (struct span){ relay->rest, relay->rest_length }) == 0)
+		return;
 	relay_finish(relay, status, response);
 }
 
@@ -306,18 +313,36 @@ static uint64_t patience_ms(const struct config_sip *sip)
 	return sip->relay_timeout_ms < most ? sip->relay_timeout_ms : most;
 }
 
-int relay_send(
-	struct request_relay *relay, const struct message *request, const struct request_content *content)
+/* The dialog's headers are written now: next CSeq, a branch of its own, what a challenge has asked for. 0 or -errno. */
+static int send_with(struct request_relay *relay, struct span rest)
 {
-	int hops = request ? message_scan(request)->max_forwards : -1;
 	struct sip_flow flow = leg_flow(relay->to);
 	char text[CALL_MESSAGE_MAX];
 	struct writer out;
 	int error;
 
 	writer_init(&out, text, sizeof(text));
-	leg_request_begin(
-		relay->to, relay->method, hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0), &out);
+	leg_request_begin(relay->to, relay->method, relay->hops, &out);
+	writer_span(&out, rest);
+	error = out.overflow ? -EMSGSIZE
+			     : transaction_request(relay->shard, &flow, writer_result(&out), &client_events,
+				       relay, &relay->client);
+	if (error)
+		relay->client = NULL;
+	return error;
+}
+
+int relay_send(
+	struct request_relay *relay, const struct message *request, const struct request_content *content)
+{
+	const struct config_session_agent *agent = relay->to->agent;
+	int hops = request ? message_scan(request)->max_forwards : -1;
+	char text[CALL_MESSAGE_MAX];
+	struct writer out;
+	int error;
+
+	relay->hops = hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0);
+	writer_init(&out, text, sizeof(text));
 	if (has_contact(relay->method))
 		leg_contact(relay->to, &out);
 	hide_product(relay->shard->config, true, &out);
@@ -325,13 +350,12 @@ int relay_send(
 		hide_headers(request, content->kind, relay->from, relay->to, &out);
 	writer_span(&out, content->extra);
 	message_end(&out, content->type, content->body);
-	error = out.overflow ? -EMSGSIZE
-			     : transaction_request(relay->shard, &flow, writer_result(&out), &client_events,
-				       relay, &relay->client);
-	if (error) {
-		relay->client = NULL;
+	error = out.overflow ? -EMSGSIZE : send_with(relay, writer_result(&out));
+	if (error)
 		return error;
-	}
+	if (agent && agent->username && agent->username[0])
+		relay->rest = span_dup(writer_result(&out));
+	relay->rest_length = out.len;
 	timer_arm(relay->shard->timers, &relay->timer, patience_ms(&relay->shard->config->sip), timer_expired,
 		relay);
 	return 0;

@@ -13,6 +13,9 @@ struct request_relay {
 	struct leg *outside; /* LEGS of its own, for a request outside of dialogs; else NULL */
 	struct transaction *server, *client;
 	enum sip_method method;
+	unsigned hops;
+	char *rest; /* what follows the dialog's headers: for another try with credentials; NULL if we hold none */
+	size_t rest_length;
 	struct timer timer;
 	/* Before anything else at its end, both legs still there: what `response` (NULL: none came) says of them. May change the status, and
 	 * add lines to the answer. */

@@ -11,28 +11,30 @@ static int setup(void **state)
 {
 	static char target[] = "sip:1000@pbx.inside.example:5080", name[] = "\"B\" <sip:1000@192.0.2.1>",
 		    call_id[] = "their-call@192.0.2.10", tag[] = "theirtag";
-	struct fixture *f = fixture_new(NULL);
+	struct call_world *w = world_new();
+	struct fixture *f = w->f;
 
 	from = (struct leg){ .shard = &f->shard, .flow = f->other, .next_hop = f->other.remote };
 	from.target = target;
 	from.call_id = call_id;
 	from.remote_tag = tag;
 	to = (struct leg){ .shard = &f->shard, .flow = f->peer, .next_hop = f->peer.remote };
+	from.realm = to.realm = &f->realm;
 	to.local = name;
-	*state = f;
+	*state = w;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	fixture_free(*state);
+	world_free(*state);
 	return 0;
 }
 
 /* What becomes of a body; NULL: it does not cross. */
-static const char *map(struct fixture *f, const char *package, const char *body)
+static const char *map(struct call_world *w, const char *package, const char *body)
 {
-	const struct event_sides sides = { &f->shard, &from, &to, to.local };
+	const struct event_sides sides = { &w->f->shard, &from, &to, to.local };
 	struct writer out;
 
 	writer_init(&out, text, sizeof(text) - 1);
@@ -94,6 +96,39 @@ static void test_an_identifier_becomes_the_same_one_each_time(void **state)
 	snprintf(first, sizeof(first), "%s", map(*state, "dialog", one));
 	assert_string_equal(first, map(*state, "dialog", one));
 	assert_string_not_equal(first, map(*state, "dialog", two));
+}
+
+static void value_of(const char *message, const char *header, const char *mark, char *out, size_t size)
+{
+	char line[512];
+	const char *at = strstr(line_of(message, header, line, sizeof(line)), mark);
+
+	assert_non_null(at);
+	snprintf(out, size, "%.*s", (int)strcspn(at + strlen(mark), "\r;"), at + strlen(mark));
+}
+
+/* What a telephone picks up with (RFC 3891) names the call as its own side knows it. */
+static void test_a_dialog_that_is_a_call_of_ours_gets_the_other_sides_names(void **state)
+{
+	static const char *const body =
+		"<dialog-info version=\"1\" state=\"full\" entity=\"sip:a@b\"><dialog id=\"i\" "
+		"call-id=\"call1@192.0.2.9\" local-tag=\"%s\" remote-tag=\"%s\">"
+		"<state>confirmed</state></dialog></dialog-info>";
+	struct call_world *w = *state;
+	char invite[FIXTURE_TEXT_MAX], call_id[64], tag[64], wanted[256], named[1024];
+
+	establish(w, invite);
+	value_of(invite, "Call-ID", ": ", call_id, sizeof(call_id));
+	value_of(invite, "From", ";tag=", tag, sizeof(tag));
+	snprintf(named, sizeof(named), body, "from1", w->caller_tag);
+	snprintf(wanted, sizeof(wanted), "call-id=\"%s\" local-tag=\"%s\" remote-tag=\"pbx1\"", call_id, tag);
+	assert_contains(map(w, "dialog", named), wanted);
+	/* The same call seen from its other end. */
+	snprintf(named, sizeof(named), body, w->caller_tag, "from1");
+	snprintf(wanted, sizeof(wanted), "call-id=\"%s\" local-tag=\"pbx1\" remote-tag=\"%s\"", call_id, tag);
+	assert_contains(map(w, "dialog", named), wanted);
+	snprintf(named, sizeof(named), body, "from1", "unknown");
+	assert_null(strstr(map(w, "dialog", named), "call-id"));
 }
 
 static void test_presence_keeps_what_a_lamp_needs(void **state)
@@ -198,6 +233,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_dialog_info_is_written_anew),
 		TEST(test_an_identifier_becomes_the_same_one_each_time),
+		TEST(test_a_dialog_that_is_a_call_of_ours_gets_the_other_sides_names),
 		TEST(test_presence_keeps_what_a_lamp_needs),
 		TEST(test_a_body_that_is_not_well_formed_or_not_safe_does_not_cross),
 		TEST(test_depth_and_number_of_elements_are_bounded),
