@@ -75,15 +75,17 @@ unsigned hide_body_status(const struct message *message, enum hide_kind kind, co
 
 /* --- writing -------------------------------------------------------------------------------------------------------- */
 
-/* A media type with those of its parameters that are tokens: "text/plain;charset=utf-8". */
+/* A media type with those of its parameters that say how to read it: "text/plain;charset=utf-8". */
 static void write_type(struct span content_type, struct writer *out)
 {
+	static const char *const kept[] = { "charset", "version", "base", "format", NULL };
 	struct span rest = content_type, name, value;
 
 	writer_text(out, "Content-Type: ");
 	writer_span(out, span_trim(span_cut(&rest, ';')));
 	while (hide_parameter_next(&rest, &name, &value)) {
-		if (!hide_is_token(name) || !hide_is_token(value) || hide_names_a_host(value) || value.n > 64)
+		if (!hide_is_word(kept, name) || !hide_is_token(value) || hide_names_a_host(value) ||
+			value.n > 16)
 			continue;
 		writer_char(out, ';');
 		writer_span(out, name);
@@ -96,15 +98,17 @@ static void write_type(struct span content_type, struct writer *out)
 /* "signal;handling=optional"; names of files stay behind. */
 static void write_disposition(struct span disposition, struct writer *out)
 {
+	static const char *const kinds[] = { "render", "session", "icon", "alert", "signal", "info-package",
+		"by-reference", "early-session", "recipient-list", NULL };
+	static const char *const handling[] = { "required", "optional", NULL };
 	struct span rest = disposition, kind = span_trim(span_cut(&rest, ';')), name, value;
 
-	if (!hide_is_token(kind) || hide_names_a_host(kind))
+	if (!hide_is_word(kinds, kind))
 		return;
 	writer_text(out, "Content-Disposition: ");
 	writer_span(out, kind);
 	while (hide_parameter_next(&rest, &name, &value))
-		if (span_equal_case(name, SPAN("handling")) && hide_is_token(value) &&
-			!hide_names_a_host(value)) {
+		if (span_equal_case(name, SPAN("handling")) && hide_is_word(handling, value)) {
 			writer_text(out, ";handling=");
 			writer_span(out, value);
 		}

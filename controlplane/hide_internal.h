@@ -50,9 +50,7 @@ bool hide_is_token(struct span s);
 /* Dots as in host names and addresses, not as in "0.8" and "Q.850". */
 bool hide_names_a_host(struct span value);
 void hide_copy_verbatim(struct hide_way *way, struct span name, struct span value, struct writer *out);
-void hide_copy_credentials(
-	struct hide_way *way, struct span name, struct span value, struct writer *out);
-void hide_copy_tokens(struct hide_way *way, struct span name, struct span value, struct writer *out);
+void hide_copy_credentials(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_number(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_retry(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_types(struct hide_way *way, struct span name, struct span value, struct writer *out);
@@ -62,6 +60,13 @@ void hide_copy_call_info(struct hide_way *way, struct span name, struct span val
 void hide_copy_warning(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_session_id(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_copy_user_to_user(struct hide_way *way, struct span name, struct span value, struct writer *out);
+
+/* hide_words.c */
+/* `words` ends with NULL; any case. */
+bool hide_is_word(const char *const *words, struct span word);
+void hide_copy_words(struct hide_way *way, struct span name, struct span value, struct writer *out);
+void hide_copy_languages(struct hide_way *way, struct span name, struct span value, struct writer *out);
+void hide_copy_resource(struct hide_way *way, struct span name, struct span value, struct writer *out);
 
 /* hide_feature.c (RFC 3840, 3841, 6809) */
 void hide_copy_features(struct hide_way *way, struct span name, struct span value, struct writer *out);

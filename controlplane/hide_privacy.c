@@ -87,7 +87,7 @@ void hide_copy_privacy(struct hide_way *way, struct span name, struct span value
 	if (way->to->profile->privacy == CONFIG_PRIVACY_REMOVE)
 		return;
 	if (!is_carried_out_towards(way->to))
-		hide_copy_tokens(way, name, value, out);
+		hide_copy_words(way, name, value, out);
 	else if (hide_privacy(way->message) & HIDE_PRIVACY_NONE)
 		hide_line(name, SPAN("none"), out);
 }
@@ -155,7 +155,14 @@ void hide_copy_preferred(struct hide_way *way, struct span name, struct span val
 /* What telephones had before RFC 3325, and many still have. */
 void hide_copy_remote_party(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
-	static const char *const kept[] = { "party", "screen", "privacy", "id-type", "np" };
+	static const struct {
+		const char *name, *words[6]; /* the last is NULL */
+	} kept[] = {
+		{ "party", { "calling", "called" } },
+		{ "screen", { "yes", "no" } },
+		{ "privacy", { "full", "name", "uri", "off" } },
+		{ "id-type", { "subscriber", "user", "alias", "return", "term" } },
+	};
 	struct span one;
 
 	if (!may_assert(way))
@@ -169,10 +176,10 @@ void hide_copy_remote_party(struct hide_way *way, struct span name, struct span 
 		write_identity(way, name, &address, out);
 		while (hide_parameter_next(&address.parameters, &parameter, &said))
 			for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-				if (span_equal_case(parameter, span_from(kept[i])) && said.n <= 16 &&
-					hide_is_token(said) && !hide_names_a_host(said)) {
+				if (span_equal_case(parameter, span_from(kept[i].name)) &&
+					hide_is_word(kept[i].words, said)) {
 					writer_char(out, ';');
-					writer_text(out, kept[i]);
+					writer_text(out, kept[i].name);
 					writer_char(out, '=');
 					writer_span(out, said);
 				}

@@ -29,20 +29,20 @@ static const struct hide_row rows[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
 		{ NAME("Warning"), HIDE_FAILURE, hide_copy_warning },
 	},
 	[8] = {
-		{ NAME("Priority"), BEGINNING, hide_copy_tokens },
+		{ NAME("Priority"), BEGINNING, hide_copy_words },
 		{ NAME("Replaces"), HIDE_INVITE, hide_copy_dialog },
 	},
 	[9] = {
 		{ NAME("Call-Info"), HIDE_INVITE, hide_copy_call_info },
 		{ NAME("Diversion"), HIDE_INVITE | HIDE_MESSAGE, hide_note_diversion },
-		{ NAME("Refer-Sub"), HIDE_REFER | HIDE_SUCCESS, hide_copy_tokens },
+		{ NAME("Refer-Sub"), HIDE_REFER | HIDE_SUCCESS, hide_copy_words },
 	},
 	[10] = {
 		{ NAME("Alert-Info"), HIDE_INVITE | HIDE_PROVISIONAL, hide_copy_alert },
 		{ NAME("Session-ID"), EVERYTHING, hide_copy_session_id },
 	},
 	[11] = {
-		{ NAME("Answer-Mode"), HIDE_INVITE | HIDE_SUCCESS, hide_copy_tokens },
+		{ NAME("Answer-Mode"), HIDE_INVITE | HIDE_SUCCESS, hide_copy_words },
 		{ NAME("Referred-By"), HIDE_INVITE | HIDE_REFER, hide_copy_referred_by },
 		{ NAME("Retry-After"), HIDE_FAILURE, hide_copy_retry },
 	},
@@ -53,7 +53,7 @@ static const struct hide_row rows[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
 	},
 	[13] = {
 		{ NAME("Authorization"), REQUESTS | HIDE_ACK, hide_copy_credentials },
-		{ NAME("P-Early-Media"), IN_CALL | ANSWERS, hide_copy_tokens },
+		{ NAME("P-Early-Media"), IN_CALL | ANSWERS, hide_copy_words },
 		{ NAME("Target-Dialog"), HIDE_INVITE | HIDE_REFER | HIDE_SUBSCRIBE, hide_copy_dialog },
 	},
 	[14] = {
@@ -61,15 +61,15 @@ static const struct hide_row rows[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
 		{ NAME("Reject-Contact"), BEGINNING, hide_copy_features },
 	},
 	[15] = {
-		{ NAME("Accept-Language"), BEGINNING, hide_copy_tokens },
+		{ NAME("Accept-Language"), BEGINNING, hide_copy_languages },
 		{ NAME("Remote-Party-ID"), OFFERS | ANSWERS, hide_copy_remote_party },
 	},
 	[16] = {
-		{ NAME("Priv-Answer-Mode"), HIDE_INVITE | HIDE_SUCCESS, hide_copy_tokens },
+		{ NAME("Priv-Answer-Mode"), HIDE_INVITE | HIDE_SUCCESS, hide_copy_words },
 		{ NAME("WWW-Authenticate"), HIDE_CHALLENGE, hide_copy_verbatim },
 	},
 	[17] = {
-		{ NAME("Resource-Priority"), BEGINNING, hide_copy_tokens },
+		{ NAME("Resource-Priority"), BEGINNING, hide_copy_resource },
 	},
 	[18] = {
 		{ NAME("Proxy-Authenticate"), HIDE_CHALLENGE, hide_copy_verbatim },
@@ -78,7 +78,7 @@ static const struct hide_row rows[NAME_LENGTH_MAX + 1][NAMES_PER_LENGTH] = {
 		{ NAME("Authentication-Info"), HIDE_SUCCESS, hide_copy_verbatim },
 		{ NAME("P-Asserted-Identity"), REQUESTS | ANSWERS, hide_copy_asserted },
 		{ NAME("Proxy-Authorization"), REQUESTS | HIDE_ACK, hide_copy_credentials },
-		{ NAME("Request-Disposition"), BEGINNING, hide_copy_tokens },
+		{ NAME("Request-Disposition"), BEGINNING, hide_copy_words },
 	},
 	[20] = {
 		{ NAME("P-Preferred-Identity"), REQUESTS, hide_copy_preferred },

@@ -79,14 +79,6 @@ static bool consists_of(struct span value, const char *allowed)
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
-void hide_copy_tokens(struct hide_way *way, struct span name, struct span value, struct writer *out)
-{
-	(void)way;
-	if (value.n <= HIDE_TOKENS_MAX && !hide_names_a_host(value) &&
-		consists_of(value, LETTERS DIGITS "-_;,=*. "))
-		hide_line(name, value, out);
-}
-
 /* The number at the start: comments and parameters may name hosts. */
 void hide_copy_number(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
@@ -105,17 +97,21 @@ void hide_copy_retry(struct hide_way *way, struct span name, struct span value, 
 		hide_copy_number(way, name, value, out);
 }
 
-/* Media types, without parameters. */
+/* Bodies of events that can be relayed (a media type may be as long and as dotted as a host name), without parameters. */
 void hide_copy_types(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
+	static const char *const known[] = { "application/simple-message-summary",
+		"application/dialog-info+xml", "application/pidf+xml", "application/watcherinfo+xml",
+		"message/sipfrag" };
 	struct span one;
 
-	(void)way;
 	for (unsigned n = 0; n < HIDE_VALUES_MAX && hide_list_next(&value, &one); n++) {
-		struct span type = media_type(one), subtype = type;
-		struct span kind = span_cut(&subtype, '/');
+		struct span type = media_type(one);
+		bool crosses = hide_body_crosses(type, HIDE_NOTIFY, way->from);
 
-		if (type.n <= 127 && hide_is_token(kind) && hide_is_token(subtype))
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			crosses = crosses || span_equal_case(type, span_from(known[i]));
+		if (crosses)
 			hide_line(name, type, out);
 	}
 }
@@ -123,6 +119,9 @@ void hide_copy_types(struct hide_way *way, struct span name, struct span value, 
 struct span hide_reason(struct span value, struct writer *out)
 {
 	static const struct span empty = { NULL, 0 };
+	/* IANA's list, and what is in wide use. */
+	static const char *const protocols[] = { "SIP", "Q.850", "Preemption", "EMM", "RELEASE_CAUSE",
+		"FAILURE_CAUSE", "STIR", "FreeSWITCH", NULL };
 	struct span rest = value, first, protocol, name, parameter;
 	uint64_t cause = 0;
 	bool found = false;
@@ -131,8 +130,7 @@ struct span hide_reason(struct span value, struct writer *out)
 		return empty;
 	rest = first;
 	protocol = span_trim(span_cut(&rest, ';'));
-	/* Registered protocols only (SIP, Q.850, FreeSWITCH ...): letters, a dot, digits, never as long as a name of a host. */
-	if (!hide_is_token(protocol) || protocol.n > 10 || hide_names_a_host(protocol))
+	if (!hide_is_word(protocols, protocol))
 		return empty;
 	while (!found && hide_parameter_next(&rest, &name, &parameter))
 		found = span_equal_case(name, SPAN("cause")) && span_to_uint(parameter, 999, &cause) == 0;
@@ -292,6 +290,7 @@ void hide_copy_session_id(struct hide_way *way, struct span name, struct span va
 void hide_copy_user_to_user(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
 	static const struct span wanted[] = { { "purpose", 7 }, { "content", 7 }, { "encoding", 8 } };
+	static const char *const words[] = { "isdn-uui", "isdn-interwork", "isdn-network", "hex", NULL };
 	struct span one;
 
 	(void)way;
@@ -306,7 +305,7 @@ void hide_copy_user_to_user(struct hide_way *way, struct span name, struct span 
 		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 			struct span found = parameter_of(rest, wanted[i]);
 
-			if (found.n > 64 || !consists_of(found, LETTERS DIGITS "-_"))
+			if (!hide_is_word(words, found))
 				continue;
 			writer_char(out, ';');
 			writer_span(out, wanted[i]);
