@@ -82,6 +82,11 @@ static void describe(const struct media *media, unsigned side, const struct sdp_
 	out->mux = m->rtcp_mux;
 	out->telephone_event = kind_of(m) == DP_MEDIA_RTP ? m->telephone_event : 0;
 	out->bandwidth = sdp_bandwidth_limit(&m->bandwidth);
+	/* RFC 2543's hold says nothing of where its sender is: it stays where it was, and may play music from there. */
+	if (address_is_unspecified(&m->rtp) && address_is_set(&out->remote) && m->port) {
+		address_set_port(&out->remote, m->port);
+		return;
+	}
 	out->remote = usable(&m->rtp, out->family);
 	out->rtcp = usable(&m->rtcp, out->family);
 }
@@ -296,6 +301,13 @@ int media_retarget(struct media *media, unsigned side, const struct media_party 
 		return media_allocate(media);
 	media_update(media, media->next);
 	return 0;
+}
+
+void media_follow(struct media *media, unsigned side, struct media *from, unsigned from_side)
+{
+	/* Should it come to nothing, that version has been used all the same. */
+	from->origin[from_side].version++;
+	media->origin[side] = from->origin[from_side];
 }
 
 bool media_offer_is_pending(const struct media *media)

@@ -54,6 +54,9 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 int media_confirm(struct media *media);
 /* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);
+/* Our descriptions for `side` go on where those of another call's side were: the peer's dialog moves to this call (RFC 3264 section 8). Before
+ * the first one. */
+void media_follow(struct media *media, unsigned side, struct media *from, unsigned from_side);
 bool media_offer_is_pending(const struct media *media);
 /* Writes the description `body`, just taken by media_offer or media_answer, for the other side `to`. The origin's version
  * counts up when the text differs from the last one written there. 0 or -errno. */
