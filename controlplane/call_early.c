@@ -11,7 +11,10 @@ static const struct span no_body = { NULL, 0 };
 
 static bool caller_takes_reliable(const struct call *call)
 {
-	return call->reliable_only || leg_peer_supports(&call->leg[LEG_CALLER], SIP_OPTION_100REL);
+	const struct leg *caller = &call->leg[LEG_CALLER];
+
+	/* A call that we place ourselves (call_transfer.c) has no INVITE of a caller. */
+	return caller->server_invite && (call->reliable_only || leg_peer_supports(caller, SIP_OPTION_100REL));
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------------- */
@@ -23,7 +26,8 @@ static int apply(struct call *call, struct span sdp, bool final)
 
 	/* Another early dialog has gone so far that the offer is settled there: it is made once more for this one. */
 	if (call->media_fork) {
-		if (call->offerless || media_offer_is_pending(call->media))
+		if (call->offerless || media_offer_is_pending(call->media) ||
+			!call->leg[LEG_CALLER].server_invite)
 			return -EBUSY;
 		result = media_offer(call->media, LEG_CALLER,
 			call_sdp(transaction_message(call->leg[LEG_CALLER].server_invite)));
@@ -157,15 +161,17 @@ static void take_offer(struct call_fork *fork, unsigned status, struct span sdp)
 
 void invite_relay_provisional(struct call *call, const struct call_event *event)
 {
-	struct call_fork *fork = call_fork_take(call, event->message);
 	struct span sdp = call_sdp(event->message);
 	char text[CALL_MESSAGE_MAX];
 	enum prack_verdict verdict;
+	struct call_fork *fork;
 	struct writer body;
 
+	fork = call_fork_take(call, event->message);
 	/* Timer C starts again with each of them (RFC 3261 section 16.7). */
 	call_timer_arm(call, call->shard->config->sip.timer_c_ms);
-	if (!fork)
+	/* The caller has hung up on that branch. */
+	if (!fork || fork->leg[LEG_CALLER]->gone)
 		return;
 	verdict = prack_provisional(fork, event->message);
 	if (verdict == PRACK_REPEATED || verdict == PRACK_OUT_OF_ORDER)

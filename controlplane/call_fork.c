@@ -137,6 +137,11 @@ static void leg_adopt(struct leg *leg, struct leg *from)
 	leg->remote_cseq = from->remote_cseq;
 	leg->peer_options = from->peer_options;
 	leg->peer_methods = from->peer_methods;
+	leg->gone = from->gone;
+	/* The BYE of the early dialog that was in this leg goes on without us. */
+	if (leg->client_bye)
+		transaction_detach(leg->client_bye);
+	leg->client_bye = NULL;
 	memcpy(leg->local_tag, from->local_tag, sizeof(leg->local_tag));
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controlplane/call_exchange.h"
+#include "controlplane/credentials.h"
 #include "controlplane/hide.h"
 #include "platforms/base/random.h"
 
@@ -27,12 +28,14 @@ struct prack_response {
 	char text[];
 };
 
-/* A PRACK of the caller on its way to the callee. */
+/* A PRACK on its way to the callee: the caller's, or our own, which has no server transaction. */
 struct prack_relay {
 	struct prack_relay *next;
 	struct call_fork *fork;
 	struct transaction *server, *client; /* NULL: has ended */
-	struct prack_response *response; /* that it acknowledges */
+	struct prack_response
+		*response; /* of ours, that the caller's acknowledges; NULL: the PRACK is our own */
+	uint32_t callee_rseq;
 	bool offer; /* it carries an offer, which the media holds */
 	bool leasing; /* and waits for its ports */
 };
@@ -87,20 +90,6 @@ static int write_and_send(struct call_fork *fork, uint32_t rseq, const struct me
 	if (w.overflow)
 		return -EMSGSIZE;
 	return transaction_request(leg->shard, &flow, writer_result(&w), events, arg, out);
-}
-
-void prack_send(struct call_fork *fork)
-{
-	/* Nothing depends on the response: the transaction layer repeats the PRACK until there is one. */
-	static const struct transaction_events unheard = { NULL, NULL, NULL, NULL };
-	struct transaction *prack;
-	int error = write_and_send(fork, fork->remote_rseq, NULL, no_body, &unheard, NULL, &prack);
-
-	if (error == 0)
-		transaction_detach(prack);
-	else
-		log_warning("call", "PRACK not sent", LOG_UINT("call", fork->call->id),
-			LOG_ERRNO("error", error));
 }
 
 /* --- ours to the caller -------------------------------------------------------------------------------------------------- */
@@ -239,7 +228,10 @@ static void acknowledged(struct call_fork *fork)
 	call_happens(fork->call, &(struct call_event){ .type = CALL_EVENT_PRACKED, .side = LEG_CALLER });
 }
 
-/* --- the caller's PRACK on its way to the callee ---------------------------------------------------------------------------- */
+static void relay_response(void *arg, struct transaction *transaction, const struct message *response);
+static void relay_client_ended(void *arg, struct transaction *transaction, enum transaction_end how);
+
+/* --- PRACK on its way to the callee ---------------------------------------------------------------------------- */
 
 static void relay_remove(struct prack_relay *relay)
 {
@@ -254,6 +246,16 @@ static void relay_remove(struct prack_relay *relay)
 		transaction_detach(relay->client);
 	free(relay->response);
 	free(relay);
+}
+
+/* The early dialogs of an answered call stay for their PRACKs only. */
+static void relay_done(struct prack_relay *relay)
+{
+	struct call *call = relay->fork->call;
+
+	relay_remove(relay);
+	if (call->state == CALL_ESTABLISHED)
+		call_forks_free(call, false);
 }
 
 static void relay_answer(
@@ -299,6 +301,33 @@ static unsigned relay_take_answer(
 	return 500;
 }
 
+/* With what its description has become on the callee's side. */
+static void relay_send(struct prack_relay *relay)
+{
+	static const struct transaction_events events = { .response = relay_response,
+		.ended = relay_client_ended };
+	struct call_fork *fork = relay->fork;
+	const struct message *prack = relay->server ? transaction_message(relay->server) : NULL;
+	struct span sdp = prack ? call_sdp(prack) : no_body;
+	char text[CALL_MESSAGE_MAX];
+	struct writer body;
+	int error = fork->leg[LEG_CALLED] ? 0 : -ENOTCONN;
+
+	relay->leasing = false;
+	writer_init(&body, text, sizeof(text));
+	if (!error && sdp.n)
+		error = media_write(fork->call->media, LEG_CALLED, sdp, &body);
+	if (!error)
+		error = write_and_send(fork, relay->callee_rseq, prack, writer_result(&body), &events, relay,
+			&relay->client);
+	if (!error)
+		return;
+	log_warning("call", "PRACK not sent", LOG_UINT("call", fork->call->id), LOG_ERRNO("error", error));
+	relay_take_answer(relay, NULL, NULL);
+	relay_answer(relay, 503, NULL, no_body);
+	relay_remove(relay);
+}
+
 /* It asks for the same PRACK again, with credentials: what that acknowledges must still be known. */
 static void keep_challenged(struct prack_relay *relay)
 {
@@ -313,12 +342,19 @@ static void relay_response(void *arg, struct transaction *transaction, const str
 {
 	struct prack_relay *relay = arg;
 	unsigned status = message_scan(response)->status, failed;
+	bool challenge = status == 401 || status == 407;
+	struct leg *leg = relay->fork->leg[LEG_CALLED];
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
 
-	(void)transaction;
 	if (status < 200)
 		return;
+	if (challenge && leg && credentials_take(leg, response)) {
+		transaction_detach(transaction);
+		relay->client = NULL;
+		relay_send(relay);
+		return;
+	}
 	writer_init(&body, text, sizeof(text));
 	failed = relay_take_answer(relay, response, &body);
 	if (status < 300 && failed)
@@ -327,9 +363,9 @@ static void relay_response(void *arg, struct transaction *transaction, const str
 		relay_answer(relay, 200, response, writer_result(&body));
 	else
 		relay_answer(relay, status == 481 ? 481 : hide_status(status), response, no_body);
-	if (status == 401 || status == 407)
+	if (challenge)
 		keep_challenged(relay);
-	relay_remove(relay);
+	relay_done(relay);
 }
 
 static void relay_client_ended(void *arg, struct transaction *transaction, enum transaction_end how)
@@ -342,7 +378,7 @@ static void relay_client_ended(void *arg, struct transaction *transaction, enum 
 		return;
 	relay_take_answer(relay, NULL, NULL);
 	relay_answer(relay, how == TRANSACTION_TIMEOUT ? 408 : 503, NULL, no_body);
-	relay_remove(relay);
+	relay_done(relay);
 }
 
 static void relay_server_ended(void *arg, struct transaction *transaction, enum transaction_end how)
@@ -354,12 +390,9 @@ static void relay_server_ended(void *arg, struct transaction *transaction, enum 
 	relay->server = NULL;
 }
 
-static const struct transaction_events relay_client_events = { .response = relay_response,
-	.ended = relay_client_ended };
-static const struct transaction_events relay_server_events = { .ended = relay_server_ended };
-
-static struct prack_relay *relay_new(struct call_fork *fork, struct transaction *server)
+static struct prack_relay *relay_new(struct call_fork *fork, struct transaction *server, uint32_t callee_rseq)
 {
+	static const struct transaction_events events = { .ended = relay_server_ended };
 	struct prack_relay *relay;
 	unsigned count = 0;
 
@@ -368,42 +401,22 @@ static struct prack_relay *relay_new(struct call_fork *fork, struct transaction 
 	relay = count < PRACK_RELAYS_MAX ? calloc(1, sizeof(*relay)) : NULL;
 	if (!relay)
 		return NULL;
-	*relay = (struct prack_relay){ .next = fork->relays, .fork = fork, .server = server };
+	*relay = (struct prack_relay){
+		.next = fork->relays, .fork = fork, .server = server, .callee_rseq = callee_rseq
+	};
 	fork->relays = relay;
-	transaction_attach(server, &relay_server_events, relay);
+	if (server)
+		transaction_attach(server, &events, relay);
 	return relay;
 }
 
-static void relay_send(struct prack_relay *relay, struct span body)
+void prack_send(struct call_fork *fork)
 {
-	const struct message *prack = transaction_message(relay->server);
-	int error = write_and_send(relay->fork, relay->response->callee_rseq, prack, body,
-		&relay_client_events, relay, &relay->client);
+	struct prack_relay *relay = relay_new(fork, NULL, fork->remote_rseq);
 
-	if (error == 0)
-		return;
-	relay_take_answer(relay, NULL, NULL);
-	relay_answer(relay, 503, NULL, no_body);
-	relay_remove(relay);
-}
-
-/* Its ports are there. */
-static void relay_send_offer(struct prack_relay *relay)
-{
-	char text[CALL_MESSAGE_MAX];
-	struct writer body;
-
-	relay->leasing = false;
-	writer_init(&body, text, sizeof(text));
-	if (!relay->server || !relay->fork->leg[LEG_CALLED] ||
-		media_write(relay->fork->call->media, LEG_CALLED,
-			call_sdp(transaction_message(relay->server)), &body)) {
-		relay_take_answer(relay, NULL, NULL);
-		relay_answer(relay, 500, NULL, no_body);
-		relay_remove(relay);
-		return;
-	}
-	relay_send(relay, writer_result(&body));
+	/* Too many of them unanswered: the callee says it again, and gives up after 64*T1. */
+	if (relay)
+		relay_send(relay);
 }
 
 bool prack_ready(struct call *call, int status)
@@ -413,7 +426,7 @@ bool prack_ready(struct call *call, int status)
 			if (!relay->leasing)
 				continue;
 			if (status == 0) {
-				relay_send_offer(relay);
+				relay_send(relay);
 				return true;
 			}
 			relay->offer = false;
@@ -483,17 +496,15 @@ static struct prack_response *find_acknowledged(const struct call_fork *fork, co
 }
 
 /* The answer to the offer that the callee made in a reliable response. */
-static unsigned take_answer(struct call_fork *fork, struct span sdp, struct writer *body)
+static unsigned take_answer(struct call_fork *fork, struct span sdp)
 {
-	struct media *media = fork->call->media;
-
 	if (sdp.n == 0)
 		return 400;
-	if (!fork->answered && media_answer(media, LEG_CALLER, sdp, true))
+	if (!fork->answered && media_answer(fork->call->media, LEG_CALLER, sdp, true))
 		return 488;
 	fork->answered = true;
 	fork->call->media_fork = fork;
-	return media_write(media, LEG_CALLED, sdp, body) ? 488 : 0;
+	return 0;
 }
 
 /* A fresh offer: 0, it goes on its way at once; 1, when its ports are there; or -errno. */
@@ -508,18 +519,15 @@ static void take_relayed(struct call_fork *fork, struct transaction *transaction
 	struct prack_response *response)
 {
 	struct span sdp = call_sdp(prack);
-	char text[CALL_MESSAGE_MAX];
 	struct prack_relay *relay;
-	struct writer body;
 	unsigned status = 0;
 	int result = 0;
 
-	writer_init(&body, text, sizeof(text));
 	if (response->offer)
-		status = take_answer(fork, sdp, &body);
+		status = take_answer(fork, sdp);
 	else if (sdp.n && (result = take_offer(fork, sdp)) < 0)
 		status = result == -EBUSY ? 491 : 488;
-	relay = status ? NULL : relay_new(fork, transaction);
+	relay = status ? NULL : relay_new(fork, transaction, response->callee_rseq);
 	if (!relay) {
 		transaction_reply(transaction, status ? status : 500, no_body, no_body);
 		return;
@@ -528,10 +536,8 @@ static void take_relayed(struct call_fork *fork, struct transaction *transaction
 	relay->offer = sdp.n && !response->offer;
 	relay->leasing = result == 1;
 	response_unlink(fork, response);
-	if (relay->offer && !relay->leasing) /* else prack_ready goes on */
-		relay_send_offer(relay);
-	else if (!relay->offer)
-		relay_send(relay, writer_result(&body));
+	if (!relay->leasing) /* else prack_ready goes on */
+		relay_send(relay);
 	acknowledged(fork);
 }
 

@@ -496,6 +496,35 @@ static void test_the_callers_bye_ends_one_early_dialog_of_several(void **state)
 	assert_string_equal(note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 ")), first);
 }
 
+static void test_the_first_branch_may_be_hung_up_and_its_late_answer_too(void **state)
+{
+	struct call_world *w = *state;
+	char first[64], bye[FIXTURE_TEXT_MAX];
+
+	start(w, "", PHONE_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+	snprintf(first, sizeof(first), "%s", note_tag(w, take(w, &w->f->peer, "SIP/2.0 180 ")));
+	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
+	note_tag(w, take(w, &w->f->peer, "SIP/2.0 180 "));
+	caller_sends(w, "BYE", 2, first, "", NO_SDP);
+	snprintf(bye, sizeof(bye), "%s", take(w, &w->f->other, "BYE "));
+	assert_contains(bye, ";tag=pbx1\r\n");
+	/* Its answer crosses the BYE, its ringing is of no interest any more. */
+	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx1\r\n");
+	assert_contains(take(w, &w->f->other, "BYE "), "CSeq: 3 BYE\r\n");
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 180 "));
+	respond(w, &w->f->other, invite, 200, "pbx2", "", PBX_SDP);
+	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx2\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+	/* The first BYE is still unanswered: this one is another dialog's. */
+	caller_sends(w, "BYE", 3, w->caller_tag, "", NO_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	assert_over(w);
+}
+
 static void test_the_callees_bye_of_an_early_dialog_is_481(void **state)
 {
 	struct call_world *w = *state;
@@ -563,6 +592,7 @@ int main(void)
 		TEST(test_media_follows_the_newest_early_answer_and_then_the_winner),
 		TEST(test_a_branch_without_any_answer_is_not_connected_with_anothers),
 		TEST(test_the_callers_bye_ends_one_early_dialog_of_several),
+		TEST(test_the_first_branch_may_be_hung_up_and_its_late_answer_too),
 		TEST(test_the_callees_bye_of_an_early_dialog_is_481),
 		TEST(test_more_branches_than_the_caller_is_shown_are_bounded),
 		TEST(test_long_ringing_in_the_same_words_is_relayed_and_holds_off_timer_c),
