@@ -4,6 +4,7 @@
 #include "controlplane/call_session_timer.h"
 
 #include "controlplane/call_exchange.h"
+#include "controlplane/credentials.h"
 
 enum {
 	SESSION_MAX_S = 86400, /* what a peer may ask for; also keeps milliseconds in 32 bits */
@@ -114,7 +115,9 @@ static void on_refreshed(struct leg *leg, unsigned status, const struct message 
 	else if (status == 408 || status == 481) {
 		leg->gone = leg->gone || status == 481;
 		expire(leg);
-	} else if (!session->supported)
+	} else if ((status == 401 || status == 407) && response && credentials_take(leg, response))
+		wait(leg, 0);
+	else if (!session->supported)
 		begin(leg, session->interval, true); /* it knows no timers, but it is there */
 	else if (status == 422 && response && session_timer_retry(leg, response))
 		wait(leg, 0);
@@ -125,7 +128,9 @@ static void on_refreshed(struct leg *leg, unsigned status, const struct message 
 static void on_timer(struct timer *timer, void *arg)
 {
 	struct leg *leg = arg;
+	const struct config_sip *sip = &leg->shard->config->sip;
 	struct leg_session *session = &leg->session;
+	uint32_t step = session->left_ms / 4;
 
 	(void)timer;
 	if (leg->call->state > CALL_ESTABLISHED)
@@ -135,7 +140,7 @@ static void on_timer(struct timer *timer, void *arg)
 		return;
 	}
 	/* While it is under way, or cannot be yet, time goes on in steps. */
-	wait(leg, leg->shard->config->sip.t2_ms);
+	wait(leg, larger(sip->t1_ms, step < sip->t2_ms ? step : sip->t2_ms));
 	if (session->is_mine && !session->refreshing)
 		session->refreshing = exchange_refresh(leg, on_refreshed) == 0;
 }
