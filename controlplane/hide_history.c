@@ -15,7 +15,6 @@ struct entry {
 	struct name_addr address;
 	struct sip_uri uri;
 	struct span reason; /* Diversion */
-	struct span index; /* History-Info */
 	uint64_t cause; /* RFC 4458: why the call came to this address; 0: not said */
 	uint64_t counter;
 	bool private, placeholder;
@@ -78,14 +77,6 @@ static struct span unquoted(struct span value)
 
 /* --- reading -------------------------------------------------------------------------------------------------------- */
 
-static bool is_index(struct span value)
-{
-	for (size_t i = 0; i < value.n; i++)
-		if (value.p[i] != '.' && (value.p[i] < '0' || value.p[i] > '9'))
-			return false;
-	return value.n > 0 && value.n <= INDEX_MAX;
-}
-
 /* Privacy stands in the URI's headers, escaped: "?Privacy=history&Reason=SIP%3Bcause%3D302". */
 static bool says_private(struct span headers)
 {
@@ -109,9 +100,6 @@ static bool take_history(struct span value, struct entry *entry)
 	for (rest = entry->uri.parameters; hide_parameter_next(&rest, &name, &said);)
 		if (span_equal_case(name, SPAN("cause")) && span_to_uint(said, 699, &entry->cause) < 0)
 			entry->cause = 0;
-	for (rest = entry->address.parameters; hide_parameter_next(&rest, &name, &said);)
-		if (span_equal_case(name, SPAN("index")) && is_index(said))
-			entry->index = said;
 	return true;
 }
 
@@ -215,6 +203,7 @@ static bool is_hidden(struct hide_way *way, const struct entry *entry)
 
 static const struct entry nobody = { .address = { .uri = { "sip:anonymous@anonymous.invalid", 31 } } };
 
+/* The index is ours: that of the other side counts its proxies and branches, and may look like an address. */
 static void write_history(struct hide_way *way, const struct entries *entries, struct writer *out)
 {
 	char made[INDEX_MAX];
@@ -237,7 +226,7 @@ static void write_history(struct hide_way *way, const struct entries *entries, s
 		if (entry->private && !hidden)
 			writer_text(out, "?Privacy=history");
 		writer_text(out, ">;index=");
-		writer_span(out, entry->index.n ? entry->index : writer_result(&index));
+		writer_span(out, writer_result(&index));
 		writer_text(out, "\r\n");
 	}
 }

@@ -3,7 +3,25 @@
  * inside the trust domain; towards any other the wish is carried out here. */
 #include "controlplane/hide_internal.h"
 
-enum { IDENTITY_SIP = 1, IDENTITY_TEL = 2 };
+enum {
+	IDENTITY_SIP = 1,
+	IDENTITY_TEL = 2,
+	IDENTITY_PRIVACY = 4
+}; /* of hide_way.identities: written already */
+
+static const struct {
+	struct span name;
+	unsigned bit;
+} wishes[] = {
+	{ { "none", 4 }, HIDE_PRIVACY_NONE },
+	{ { "header", 6 }, HIDE_PRIVACY_HEADER },
+	{ { "session", 7 }, HIDE_PRIVACY_SESSION },
+	{ { "user", 4 }, HIDE_PRIVACY_USER },
+	{ { "id", 2 }, HIDE_PRIVACY_ID },
+	{ { "history", 7 }, HIDE_PRIVACY_HISTORY },
+	{ { "critical", 8 }, HIDE_PRIVACY_CRITICAL },
+};
+enum { WISHES = sizeof(wishes) / sizeof(wishes[0]) };
 
 const struct name_addr hide_anonymous = {
 	.display = { "Anonymous", 9 },
@@ -12,18 +30,6 @@ const struct name_addr hide_anonymous = {
 
 unsigned hide_privacy(const struct message *message)
 {
-	static const struct {
-		struct span name;
-		unsigned bit;
-	} values[] = {
-		{ { "none", 4 }, HIDE_PRIVACY_NONE },
-		{ { "header", 6 }, HIDE_PRIVACY_HEADER },
-		{ { "session", 7 }, HIDE_PRIVACY_SESSION },
-		{ { "user", 4 }, HIDE_PRIVACY_USER },
-		{ { "id", 2 }, HIDE_PRIVACY_ID },
-		{ { "history", 7 }, HIDE_PRIVACY_HISTORY },
-		{ { "critical", 8 }, HIDE_PRIVACY_CRITICAL },
-	};
 	struct span value, list, one;
 	unsigned bits = 0;
 
@@ -37,9 +43,9 @@ unsigned hide_privacy(const struct message *message)
 				one = span_trim(span_cut(&list, ';'));
 				if (one.n == 0)
 					continue;
-				for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-					if (span_equal_case(one, values[i].name))
-						bit = values[i].bit;
+				for (unsigned i = 0; i < WISHES; i++)
+					if (span_equal_case(one, wishes[i].name))
+						bit = wishes[i].bit;
 				bits |= bit;
 			}
 		}
@@ -72,8 +78,8 @@ unsigned hide_way_privacy(struct hide_way *way)
 
 		if (wish & HIDE_PRIVACY_NONE)
 			wish = 0;
-		/* What the dialog began with holds for its requests. */
-		if (!(way->from->privacy & HIDE_PRIVACY_NONE))
+		/* What the caller began the dialog with holds for its requests. */
+		if (way->from->side == LEG_CALLER && !(way->from->privacy & HIDE_PRIVACY_NONE))
 			wish |= way->from->privacy;
 		way->privacy = is_carried_out_towards(way->to) ? wish : 0;
 		way->privacy_known = true;
@@ -81,15 +87,27 @@ unsigned hide_way_privacy(struct hide_way *way)
 	return way->privacy;
 }
 
-/* Carried out, it is not passed on (RFC 3323 section 5); `none` is a wish that nobody can carry out for another. */
+/* Carried out, it is not passed on (RFC 3323 section 5); `none` is a wish that nobody can carry out for another. Of a relayed one the
+ * known values cross, whatever stands beside them: an identity goes with it. */
 void hide_copy_privacy(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
-	if (way->to->profile->privacy == CONFIG_PRIVACY_REMOVE)
+	unsigned wish = hide_privacy(way->message);
+	char text[64];
+	struct writer list;
+
+	(void)value;
+	if (way->to->profile->privacy == CONFIG_PRIVACY_REMOVE || (way->identities & IDENTITY_PRIVACY))
 		return;
-	if (!is_carried_out_towards(way->to))
-		hide_copy_words(way, name, value, out);
-	else if (hide_privacy(way->message) & HIDE_PRIVACY_NONE)
-		hide_line(name, SPAN("none"), out);
+	way->identities |= IDENTITY_PRIVACY;
+	if (is_carried_out_towards(way->to))
+		wish &= HIDE_PRIVACY_NONE;
+	writer_init(&list, text, sizeof(text));
+	for (unsigned i = 0; i < WISHES; i++)
+		if (wish & wishes[i].bit) {
+			writer_text(&list, list.len ? ";" : "");
+			writer_span(&list, wishes[i].name);
+		}
+	hide_line(name, writer_result(&list), out);
 }
 
 /* RFC 3325 section 5: an identity means something between realms that trust each other. To an untrusted one it would tell the name of an

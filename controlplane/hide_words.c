@@ -22,7 +22,6 @@ static const struct {
 	WORDS("P-Early-Media", "supported", "sendrecv", "sendonly", "recvonly", "inactive", "gated"), /* RFC 5009 */
 	WORDS("Priority", "non-urgent", "normal", "urgent", "emergency", "psap-callback"), /* RFC 3261, 7090 */
 	WORDS("Priv-Answer-Mode", "auto", "manual", "require"),
-	WORDS("Privacy", "none", "header", "session", "user", "id", "history", "critical"),
 	WORDS("Refer-Sub", "true", "false"), /* RFC 4488 */
 	WORDS("Request-Disposition", "proxy", "redirect", "cancel", "no-cancel", "fork", "no-fork", "recurse", "no-recurse", /* RFC 3841 */
 		"parallel", "sequential", "queue", "no-queue"),

@@ -39,6 +39,10 @@ static void test_the_wish_for_privacy_crosses_within_the_trust_domain_with_the_i
 	trust(&trusted, &trusted);
 	snprintf(expected, sizeof(expected), "Privacy: id;critical\r\n%s", crossed);
 	assert_string_equal(cross(*state, true, HIDE_INVITE, with("Privacy: id;critical\r\n")), expected);
+	/* An identity never goes without the wish, whatever stands beside it. */
+	assert_string_equal(
+		cross(*state, true, HIDE_INVITE, with("Privacy: pbx.example;critical\r\nPrivacy: id, x\r\n")),
+		expected);
 	trust(&trusted, &untrusted);
 	assert_string_equal(cross(*state, true, HIDE_INVITE, with("Privacy: id\r\n")), "");
 	assert_string_equal(cross(*state, true, HIDE_INVITE, with("Privacy: none\r\n")), "Privacy: none\r\n");
@@ -53,6 +57,9 @@ static void test_apply_carries_the_wish_out_even_within_the_trust_domain(void **
 	/* The dialog's own wish, in a later request. */
 	from_leg.privacy = HIDE_PRIVACY_ID;
 	assert_string_equal(cross(*state, true, HIDE_REINVITE, asserted), "");
+	/* It is the caller's, not the callee's. */
+	from_leg.side = LEG_CALLED;
+	assert_string_equal(cross(*state, false, HIDE_SUCCESS, asserted), crossed);
 }
 
 static void test_remove_lets_no_identity_through_at_all(void **state)
