@@ -236,7 +236,7 @@ static const struct config_row ip_profile_rows[] = {
 	  CHOICES({ "recurse", CONFIG_REDIRECT_RECURSE }, { "relay", CONFIG_REDIRECT_RELAY }),
 	  HELP("When this side redirects a call (301, 302): followed here, as far as a local-policy leads there for the caller; or passed to "
 	       "the caller, with a Contact of ours.") },
-	{ .name = "transfer", T(ENUM), FIELD(config_ip_profile, transfer), .fallback = "terminate", USED(CP, NOT_YET),
+	{ .name = "transfer", T(ENUM), FIELD(config_ip_profile, transfer), .fallback = "terminate", USED(CP, CP),
 	  CHOICES({ "relay", CONFIG_RELAY }, { "terminate", CONFIG_TERMINATE }),
 	  HELP("REFER: passed to the other side, or carried out here.") },
 	{ .name = "early-media", T(CHOICE), FIELD(config_ip_profile, early_media), .fallback = "relay", USED(CP, NOT_YET), .works = "relay",

@@ -8,6 +8,7 @@
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 #include "platforms/base/clock.h"
 
@@ -21,6 +22,9 @@ static int confirm_dialog(struct call *call, const struct message *answer, struc
 {
 	int result;
 
+	*fork = NULL;
+	if (call->carry && transfer_confirm(call, answer, &result))
+		return result;
 	*fork = call->forks ? call_fork_take(call, answer) : NULL;
 	if (!*fork) {
 		result = leg_take_response(&call->leg[LEG_CALLED], answer);
@@ -134,6 +138,8 @@ void invite_answer_leased(struct call *call, const struct call_event *event)
 	char description[CALL_MESSAGE_MAX], text[CALL_MESSAGE_MAX];
 	struct writer body, out;
 
+	if (call->carry && transfer_offer(call))
+		return;
 	writer_init(&body, description, sizeof(description));
 	if (sdp.n && media_write(call->media, LEG_CALLER, sdp, &body)) {
 		log_warning("call", "description cannot be written", LOG_UINT("call", call->id));
@@ -291,6 +297,8 @@ void invite_acked(struct call *call, const struct call_event *event)
 	struct writer body;
 	bool failed = false;
 
+	if (call->carry)
+		transfer_join(call);
 	if (other && (!limit || other < limit))
 		limit = other;
 	if (limit)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "controlplane/call_exchange.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/credentials.h"
 #include "controlplane/hide.h"
 #include "controlplane/request_relay.h"
@@ -150,6 +151,8 @@ static void hang_up(struct call *call, const struct call_event *event, unsigned 
 	note_cause(call, event);
 	writer_init(&out, text, sizeof(text));
 	reason = call_reason(event, &out);
+	if (call->transfer)
+		transfer_abort(call);
 	exchange_abort(call);
 	for (unsigned side = 0; side < LEGS; side++)
 		request_relay_abort(&call->leg[side]);
@@ -173,6 +176,8 @@ static void until_done(struct call *call)
 
 void bye_relay(struct call *call, const struct call_event *event)
 {
+	if (call->transfer && transfer_keeps(call, event))
+		return;
 	bye_accept(call, event);
 	hang_up(call, event, 1u << (1 - event->side));
 	until_done(call);

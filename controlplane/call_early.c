@@ -6,6 +6,7 @@
 
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
+#include "controlplane/call_transfer.h"
 
 static const struct span no_body = { NULL, 0 };
 
@@ -167,6 +168,8 @@ void invite_relay_provisional(struct call *call, const struct call_event *event)
 	struct call_fork *fork;
 	struct writer body;
 
+	if (call->carry && transfer_progress(call, event))
+		return;
 	fork = call_fork_take(call, event->message);
 	/* Timer C starts again with each of them (RFC 3261 section 16.7). */
 	call_timer_arm(call, call->shard->config->sip.timer_c_ms);

@@ -8,6 +8,8 @@
 #include "controlplane/call_exchange_internal.h"
 #include "controlplane/call_prack.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/credentials.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 #include "platforms/base/random.h"
 
@@ -263,6 +265,8 @@ static unsigned admit(const struct call *call, struct leg *leg, enum sip_method 
 
 	if (exchange_is_under_way(call))
 		return exchange->asker == leg ? 500 : 491;
+	if (transfer_is_moving(call))
+		return 491;
 	if (call->state == CALL_ESTABLISHED)
 		return media_offer_is_pending(call->media) ? 491 : 0;
 	if (call->state == CALL_PROCEEDING && method != SIP_METHOD_INVITE)
@@ -595,6 +599,8 @@ static bool tries_again(struct call *call, const struct exchange_event *event)
 		again = true;
 	} else if (event->status == 422 && event->message) {
 		again = session_timer_retry(leg, event->message);
+	} else if ((event->status == 401 || event->status == 407) && event->message) {
+		again = credentials_take(leg, event->message);
 	}
 	if (!again)
 		return false;

@@ -5,6 +5,7 @@
 
 #include "controlplane/call_exchange_internal.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "platforms/base/random.h"
 
 /* 491 several times over is no glare. */
@@ -124,7 +125,7 @@ int exchange_refresh(
 	struct exchange *exchange = &call->exchange;
 	struct span body = media_written(call->media, leg->side);
 
-	if (call->state != CALL_ESTABLISHED || exchange->refresh[leg->side].client)
+	if (call->state != CALL_ESTABLISHED || exchange->refresh[leg->side].client || transfer_is_moving(call))
 		return -EBUSY;
 	if (leg_peer_allows(leg, SIP_METHOD_UPDATE)) {
 		exchange->refresh[leg->side].done = done;

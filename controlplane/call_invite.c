@@ -6,6 +6,7 @@
 #include "controlplane/call_attempt.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 
 static const struct span no_body = { NULL, 0 };
@@ -135,7 +136,8 @@ static void set_party(struct call *call, unsigned side)
 }
 
 /* Makes both legs. 0 or the status to refuse with. */
-static unsigned make_legs(struct call *call, const struct message *invite, const char **cause)
+static unsigned make_legs(
+	struct call *call, const struct message *invite, struct leg *instead, const char **cause)
 {
 	struct leg *caller = &call->leg[LEG_CALLER], *callee = &call->leg[LEG_CALLED];
 	struct name_addr to;
@@ -155,7 +157,12 @@ static unsigned make_legs(struct call *call, const struct message *invite, const
 	status = hide_privacy_status(invite);
 	if (status)
 		return status;
-	status = attempt_first(call, invite, cause);
+	if (instead) {
+		*cause = "no memory";
+		status = transfer_shadow(call, LEG_CALLED, instead) ? 500 : 0;
+	} else {
+		status = attempt_first(call, invite, cause);
+	}
 	if (status)
 		return status;
 	*cause = "unsupported body";
@@ -163,14 +170,15 @@ static unsigned make_legs(struct call *call, const struct message *invite, const
 	if (status)
 		return status;
 	call_tag_insert(&call->tag[LEG_CALLER], caller, caller->local_tag);
-	call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
+	if (!instead)
+		call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
 	set_party(call, LEG_CALLER);
 	set_party(call, LEG_CALLED);
 	return 0;
 }
 
-void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
-	const struct config_session_agent *source)
+static void start(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source, struct leg *instead)
 {
 	struct call *call = NULL;
 	const char *cause = NULL;
@@ -187,7 +195,7 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 	call->leg[LEG_CALLER].agent = source;
 	transaction_attach(transaction, &caller_events, &call->leg[LEG_CALLER]);
 	transaction_reply(transaction, 100, no_body, no_body);
-	status = make_legs(call, invite, &cause);
+	status = make_legs(call, invite, instead, &cause);
 	if (status) {
 		refuse(call, status, cause);
 		return;
@@ -211,17 +219,32 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
 }
 
+void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source)
+{
+	start(shard, transaction, invite, source, NULL);
+}
+
+void call_start_instead(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source, struct leg *callee)
+{
+	start(shard, transaction, invite, source, callee);
+}
+
 /* --- towards the callee -------------------------------------------------------------------------------------------------- */
 
 void invite_send(struct call *call, const struct call_event *event)
 {
-	const struct message *invite = transaction_message(call->leg[LEG_CALLER].server_invite);
+	const struct transaction *server = call->leg[LEG_CALLER].server_invite;
+	const struct message *invite = server ? transaction_message(server) : transfer_invite(call);
 	int hops = message_scan(invite)->max_forwards;
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
 	int error = 0;
 
 	(void)event;
+	if (call->carry)
+		transfer_number(call, LEG_CALLED);
 	writer_init(&body, text, sizeof(text));
 	if (!call->offerless)
 		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);

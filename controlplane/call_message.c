@@ -45,6 +45,8 @@ static const struct {
 } supported[] = {
 	{ SIP_OPTION_100REL, OPTIONS_INVITE, takes_100rel },
 	{ SIP_OPTION_100REL, OPTIONS_RESPONSE, NULL },
+	{ SIP_OPTION_REPLACES, OPTIONS_INVITE | OPTIONS_REINVITE | OPTIONS_RESPONSE, NULL },
+	{ SIP_OPTION_NOREFERSUB, OPTIONS_INVITE | OPTIONS_REINVITE | OPTIONS_RESPONSE, NULL },
 	{ SIP_OPTION_TIMER, OPTIONS_INVITE | OPTIONS_REINVITE | OPTIONS_RESPONSE, session_timer_is_on },
 };
 
@@ -154,12 +156,14 @@ int invite_request(struct leg *leg, const struct message *source, unsigned max_f
 	writer_init(&out, text, sizeof(text));
 	leg_request_begin(leg, SIP_METHOD_INVITE, max_forwards, &out);
 	leg_contact(leg, &out);
-	hide_contact_parameters(source, &out);
+	if (source)
+		hide_contact_parameters(source, &out);
 	hide_allow(&out);
 	leg_options(leg, leg->remote_tag ? OPTIONS_REINVITE : OPTIONS_INVITE, &out);
 	session_timer_write_request(leg, &out);
 	hide_product(leg->shard->config, true, &out);
-	hide_headers(source, kind, &leg->call->leg[1 - leg->side], leg, &out);
+	if (source)
+		hide_headers(source, kind, &leg->call->leg[1 - leg->side], leg, &out);
 	hide_end(source, kind, leg, body, &out);
 	if (out.overflow)
 		return -EMSGSIZE;

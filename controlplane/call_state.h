@@ -150,6 +150,8 @@ struct call {
 	struct media *media;
 	struct call *next, *previous, *next_by_session;
 	const struct config_local_policy *policy;
+	struct transfer *transfer; /* REFER, and legs that go elsewhere; owner: call_transfer*.c; mostly NULL */
+	struct carry *carry; /* it is made of legs of other calls; likewise */
 	struct call_attempts *attempts; /* NULL: one agent, asked once; owner: call_attempt.c */
 	bool offerless; /* INVITE without a description: the offer comes with the 2xx */
 	bool ringing;
@@ -211,6 +213,9 @@ void call_fill(const struct call *call, struct cp_call *out); /* for the API */
 /* call_invite.c: the way of the first INVITE in and out */
 void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source);
+/* The same, but to the peer of a leg that another call has, in its dialog: the caller takes the place of that call's other leg. */
+void call_start_instead(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source, struct leg *callee);
 void invite_send(struct call *call, const struct call_event *event);
 
 /* call_early.c: provisional responses and their descriptions */

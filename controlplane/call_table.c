@@ -6,6 +6,7 @@
 
 #include "controlplane/call_attempt.h"
 #include "controlplane/call_exchange.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/subscription.h"
 #include "platforms/base/clock.h"
 
@@ -196,6 +197,8 @@ void call_free(struct call *call)
 {
 	struct call_table *table = call->shard->calls;
 
+	if (call->transfer || call->carry)
+		transfer_fini(call);
 	call_forks_free(call, true);
 	/* Only with the whole shard: else call_record_end has closed it. */
 	if (call->media) {

@@ -6,14 +6,39 @@
 
 #include "controlplane/call_state.h"
 
+/* REFER within a call. Takes the transaction over. */
 void transfer_received(struct leg *leg, struct transaction *transaction, const struct message *refer);
 /* NOTIFY of event "refer" within the call's dialog. False: it is about something else. */
 bool transfer_notify_received(struct leg *leg, struct transaction *transaction, const struct message *notify);
-/* An INVITE with Replaces: true if it has been taken over (answered, or joined to a call of ours); false: it names no dialog of
- * ours and goes on as any INVITE, without the header. */
+/* SUBSCRIBE that prolongs or ends the subscription of a REFER. False: it is about something else. */
+bool transfer_subscribe_received(
+	struct leg *leg, struct transaction *transaction, const struct message *subscribe);
+/* An INVITE with Replaces (RFC 3891): true if it has been taken over: refused, or it takes the place of a leg of ours here. False: it
+ * goes on as any INVITE, without the header or, if the other side knows that dialog, with its name there. */
 bool transfer_replaces(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source);
 void transfer_fini(struct call *call);
+
+/* --- hooks of the call files; call->transfer or call->carry is set --- */
+/* The leg of a new call with the dialog of `leg`, whose peer does not know of it: it becomes the leg itself when the new call is joined.
+ * 0 or -errno. */
+int transfer_shadow(struct call *made, unsigned side, struct leg *leg);
+/* A leg of this call is about to go to another one: no offers meanwhile. */
+bool transfer_is_moving(const struct call *call);
+/* BYE: true if it was the referrer's, who has hung up before the end; the call goes on until then. */
+bool transfer_keeps(struct call *call, const struct call_event *event);
+void transfer_abort(struct call *call); /* the call ends */
+/* What the INVITE of a call without one of a caller's is made of. */
+const struct message *transfer_invite(const struct call *call);
+/* Provisional responses of the new party: true if nobody but the referrer is told. */
+bool transfer_progress(struct call *call, const struct call_event *event);
+/* The callee's leg is another call's yet: its 2xx. */
+bool transfer_confirm(struct call *call, const struct message *answer, int *result);
+/* The new party's offer is here: to the remaining one, if that has not called itself. */
+bool transfer_offer(struct call *call);
+/* Before the INVITE to the callee: in its dialog, if it has one. */
+void transfer_number(struct call *call, unsigned side);
+void transfer_join(struct call *call); /* the caller's ACK: shadows become legs */
 
 /* --- names of dialogs (call_dialog_name.c) --- */
 /* A dialog as its user agent is to be told of it: Replaces, Target-Dialog, Join, bodies of dialog events. */

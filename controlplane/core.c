@@ -148,9 +148,10 @@ static void take_call_notify(const struct core_request *request)
 		core_bad_event(request->transaction);
 }
 
-static void take_bad_event(const struct core_request *request)
+static void take_call_subscribe(const struct core_request *request)
 {
-	core_bad_event(request->transaction);
+	if (!transfer_subscribe_received(request->leg, request->transaction, request->message))
+		core_bad_event(request->transaction);
 }
 
 static void take_routed(const struct core_request *request)
@@ -189,7 +190,7 @@ static const struct method_row {
 	[SIP_METHOD_MESSAGE]   = { take_message,     take_no_dialog, take_routed,    ANY_DIALOG },
 	[SIP_METHOD_REFER]     = { take_refer,       take_no_dialog, take_forbidden, ANY_DIALOG | OPTION(NOREFERSUB) | OPTION(TDIALOG) },
 	[SIP_METHOD_NOTIFY]    = { take_call_notify, take_notify,    take_routed,    ANY_DIALOG },
-	[SIP_METHOD_SUBSCRIBE] = { take_bad_event,   take_subscribe, take_routed,    ANY_DIALOG },
+	[SIP_METHOD_SUBSCRIBE] = { take_call_subscribe, take_subscribe, take_routed,    ANY_DIALOG },
 	[SIP_METHOD_PUBLISH]   = { take_no_dialog,   take_no_dialog, take_routed,    ANY_DIALOG },
 };
 /* clang-format on */

@@ -172,9 +172,19 @@ static void write_method(struct span parameters, struct writer *out)
 	}
 }
 
+/* Our address is what `from` knows of those behind us: that is the peer of `to`. Anybody else is reached by it through us. */
+static const union address *place_of(const struct sip_uri *uri, const struct leg *from, const struct leg *to)
+{
+	union address stated;
+	bool behind_us = address_parse_host(uri->host, &stated) == 0 &&
+			 address_equal_host(&stated, listener_address(from->flow.listener));
+
+	return behind_us && to->agent ? &to->flow.remote : listener_address(to->flow.listener);
+}
+
 int hide_refer_to(struct span value, const struct leg *from, const struct leg *to, struct writer *out)
 {
-	const union address *place = to->agent ? &to->flow.remote : listener_address(to->flow.listener);
+	const union address *place;
 	char host[ADDRESS_TEXT_MAX];
 	struct name_addr address;
 	struct writer start = *out;
@@ -185,6 +195,7 @@ int hide_refer_to(struct span value, const struct leg *from, const struct leg *t
 	if (name_addr_parse(value, &address) || sip_uri_parse(address.uri, &uri))
 		return -EINVAL;
 	user = hide_user(&uri);
+	place = place_of(&uri, from, to);
 	writer_text(out, "<sip:");
 	writer_span(out, user);
 	if (user.n)
