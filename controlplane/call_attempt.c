@@ -88,6 +88,7 @@ unsigned attempt_insert(struct call *call, unsigned at, const struct config_loca
 	const struct leg *callee = &call->leg[LEG_CALLED];
 	struct call_attempts *attempts = attempts_of(call);
 	struct attempt_target one = { .agent = agent ? agent : policy->agent, .policy = policy };
+	unsigned added = 0;
 
 	if (!attempts)
 		return 0;
@@ -98,10 +99,12 @@ unsigned attempt_insert(struct call *call, unsigned at, const struct config_loca
 			span_from(callee->called)))
 		return 0;
 	if (!agent && policy->next_hop == CONFIG_NEXT_HOP_GROUP)
-		return insert_group(call, at, policy, called);
-	if (!agent && policy->next_hop != CONFIG_NEXT_HOP_AGENT)
-		return 0;
-	return insert_one(attempts, at, &one, called);
+		added = insert_group(call, at, policy, called);
+	else if (agent || policy->next_hop == CONFIG_NEXT_HOP_AGENT)
+		added = insert_one(attempts, at, &one, called);
+	if (added && at > 0)
+		attempts->target[at].is_contact = true;
+	return added;
 }
 
 static bool retries_on(const struct config_session_group *group, unsigned status)
@@ -112,14 +115,14 @@ static bool retries_on(const struct config_session_group *group, unsigned status
 	return false;
 }
 
-/* RFC 3261 section 16.7: after a 6xx nobody else is asked; a group has a list of its own. */
+/* RFC 3261 section 16.7: after a 6xx nobody else is asked; the members of a group have its list. */
 static bool goes_on(const struct call_attempts *attempts, unsigned status)
 {
 	const struct attempt_target *next = &attempts->target[attempts->at + 1];
 
 	if (attempts->at + 1 >= attempts->count)
 		return false;
-	return next->group ? retries_on(next->group, status) : status < 600;
+	return next->is_contact ? status < 600 : retries_on(next->group, status);
 }
 
 /* --- the callee's leg ------------------------------------------------------------------------------------------------- */
@@ -425,11 +428,12 @@ bool attempt_next(struct call *call, const struct call_event *event)
 	bool redirected = false;
 	struct call_attempts *attempts;
 
+	if (event->side == LEG_CALLED && again(call, event))
+		return true;
+	/* A call that began here (a transfer) has one target. */
 	if ((event->side != LEG_CALLED && event->type != CALL_EVENT_TIMER) ||
 		!call->leg[LEG_CALLER].server_invite || call->media_fork)
 		return false;
-	if (again(call, event))
-		return true;
 	if (event->type == CALL_EVENT_REJECT && event->status < 400) {
 		if (call->leg[LEG_CALLED].profile->redirect == CONFIG_REDIRECT_RELAY)
 			return redirect_relay(call, event->message);

@@ -12,6 +12,7 @@ struct attempt_target {
 	const struct config_session_group
 		*group; /* whose retry-on counts; NULL: of a redirection, or alone */
 	char called[64];
+	bool is_contact; /* the first one that a contact of a redirection leads to */
 };
 
 struct call_attempts {

@@ -98,16 +98,18 @@ unsigned redirect_take(struct call *call, const struct message *response)
 	if (!is_followed(message_scan(response)->status))
 		return 0;
 	contacts = take_contacts(response, list);
-	for (unsigned i = 0; i < contacts && taken < config->sip.max_redirects; i++, taken++) {
+	for (unsigned i = 0; i < contacts && taken < config->sip.max_redirects; i++) {
 		const struct config_session_agent *agent =
 			route_agent_by_uri(config, list[i].uri.host, list[i].uri.port);
 		const struct config_local_policy *policy;
-		unsigned at = (call->attempts ? call->attempts->at : 0) + 1 + added;
+		unsigned at = (call->attempts ? call->attempts->at : 0) + 1 + added, targets = 0;
 
 		if (agent && route_find_to(config, realm, from, list[i].user, agent, &policy))
 			agent = NULL;
 		if (agent || route_find(config, realm, from, list[i].user, &policy) == 0)
-			added += attempt_insert(call, at, policy, agent, list[i].user);
+			targets = attempt_insert(call, at, policy, agent, list[i].user);
+		added += targets;
+		taken += targets > 0;
 	}
 	if (call->attempts)
 		call->attempts->redirects = taken;

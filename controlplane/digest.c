@@ -77,11 +77,15 @@ static int next_parameter(struct span *rest, struct span *name, struct span *val
 
 int digest_challenge_parse(struct span value, struct digest_challenge *out)
 {
+	static const struct span scheme = { "Digest", 6 };
 	struct span rest = span_trim(value), name, text, qop = { NULL, 0 };
 	int error = 0;
 
 	*out = (struct digest_challenge){ .kind = DIGEST_MD5 };
-	if (!span_equal_case(span_cut(&rest, ' '), SPAN("Digest")))
+	if (!span_starts_case(rest, scheme))
+		return -ENOTSUP;
+	rest = (struct span){ rest.p + scheme.n, rest.n - scheme.n };
+	if (rest.n && rest.p[0] != ' ' && rest.p[0] != '\t')
 		return -ENOTSUP;
 	for (rest = span_trim(rest); rest.n && error == 0;) {
 		error = next_parameter(&rest, &name, &text);
