@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control plane's one door: messages on RUN-DIRECTORY/controlplane.sock (framing: platforms/base/ipc.h). Fixed layout,
- * native byte order, read-only for now: what mgmt shows. */
+ * native byte order: what mgmt shows, and its orders. */
 #ifndef CONTROLPLANE_API_H
 #define CONTROLPLANE_API_H
 
 #include <stdint.h>
 
 enum {
-	CP_API_VERSION = 2,
+	CP_API_VERSION = 3,
 	CP_NAME_MAX = 64,
 	CP_USER_MAX = 64,
 	CP_ADDRESS_MAX = 56,
@@ -22,6 +22,7 @@ enum cp_message {
 	CP_CALL_LIST = 3, /* cp_call_list -> cp_call_page + cp_call[] */
 	CP_CALL_GET = 4, /* cp_call_id -> cp_call, or -ENOENT */
 	CP_BLOCK_LIST = 5, /* cp_block_list -> cp_block_page + cp_block[], newest first */
+	CP_CALL_HANGUP = 6, /* cp_hangup -> cp_hangup_done, or -ENOENT: no call with that number */
 	CP_REPLY = 0x4000,
 };
 
@@ -123,6 +124,20 @@ struct cp_call {
 	uint32_t held; /* bit 0: leg 0 has put the call on hold; bit 1: leg 1 */
 	char policy[CP_NAME_MAX];
 	struct cp_leg leg[2];
+};
+
+/* Calls that are to end: one, or all. All of them by pages, so that a shard goes on with its other work in between. */
+struct cp_hangup {
+	uint64_t call; /* 0 = all of these: */
+	uint64_t after; /* 0 = from the beginning, else the last reply's */
+	uint64_t until_wall_ms; /* calls that begun later are not meant */
+	char realm[CP_NAME_MAX]; /* with a leg in this realm; "" = any */
+};
+
+struct cp_hangup_done {
+	uint64_t after;
+	uint32_t calls; /* hung up; those that were ending already are not counted */
+	uint32_t more; /* 1: ask again with `after` */
 };
 
 /* Dropped packets of a source: an address, a network, or one port of an address. */
