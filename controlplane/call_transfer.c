@@ -70,8 +70,11 @@ static void on_told(struct leg *leg, unsigned status, const struct message *resp
 		subscription->quiet = true;
 	if (subscription->again)
 		transfer_tell(subscription, subscription->status);
-	else if (subscription->status >= 200 || subscription->closed)
+	else if (subscription->status >= 200)
 		subscription->used = false;
+	/* The place is held until the transfer is over: its end is told to nobody. */
+	else if (subscription->closed)
+		subscription->quiet = true;
 }
 
 static void write_state(const struct transfer_subscription *subscription, struct writer *extra)
@@ -105,7 +108,7 @@ void transfer_tell(struct transfer_subscription *subscription, unsigned status)
 		!subscription->quiet && request_send(leg, SIP_METHOD_NOTIFY, writer_result(&extra),
 						SPAN("message/sipfrag;version=2.0"), writer_result(&body),
 						on_told, subscription) == 0;
-	if (!subscription->telling && (status >= 200 || subscription->closed))
+	if (!subscription->telling && status >= 200)
 		subscription->used = false;
 }
 
@@ -131,7 +134,7 @@ static struct transfer_subscription *find(
 	for (size_t i = 0; transfer && i < TRANSFER_SUBSCRIPTIONS_MAX; i++) {
 		struct transfer_subscription *one = &transfer->subscription[i];
 
-		if (one->used && one->side == side && (!from_far || one->relayed) &&
+		if (one->used && one->side == side && (from_far ? one->relayed : !one->closed) &&
 			(!id || id == (from_far ? one->far_id : one->id)))
 			return one;
 	}
