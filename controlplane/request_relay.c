@@ -112,8 +112,11 @@ static unsigned status_for_asker(const struct request_relay *relay, unsigned sta
 	case 423:
 		return relay->method == SIP_METHOD_PUBLISH || relay->method == SIP_METHOD_SUBSCRIBE ? 423
 												    : 500;
-	case 481:
-		return relay->outside && relay->method != SIP_METHOD_NOTIFY ? 480 : 481;
+	case 481: /* who asks outside of a dialog has none that could be gone */
+		return relay->server && !message_scan(transaction_message(relay->server))->to_tag.n &&
+				       relay->method != SIP_METHOD_NOTIFY
+			       ? 480
+			       : 481;
 	default:
 		return status < 300 ? status : hide_status(status);
 	}

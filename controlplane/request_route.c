@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/agent.h"
 #include "controlplane/core.h"
 #include "controlplane/event_body.h"
 #include "controlplane/request_relay_internal.h"
@@ -99,15 +100,29 @@ void request_relay_message(struct leg *from, struct transaction *transaction, co
 
 /* --- where to ------------------------------------------------------------------------------------------------------------------- */
 
-static const struct config_session_agent *next_hop_agent(const struct config_local_policy *policy)
+static bool is_there(const struct shard *shard, const struct config_session_agent *agent)
 {
-	if (policy->next_hop == CONFIG_NEXT_HOP_AGENT)
-		return policy->agent;
-	if (policy->next_hop == CONFIG_NEXT_HOP_GROUP)
-		for (size_t i = 0; i < policy->group->agent_count; i++)
-			if (address_is_set(&policy->group->agents[i]->address.address))
-				return policy->group->agents[i];
-	return NULL;
+	return address_is_set(&agent->address.address) && !agent_is_down(shard, agent);
+}
+
+/* 0 or the status that tells the sender. Of a group its first member that is alive: a single request is not worth a second one. */
+static unsigned next_hop(const struct shard *shard, const struct config_local_policy *policy, struct leg *to)
+{
+	switch (policy->next_hop) {
+	case CONFIG_NEXT_HOP_AGENT:
+		to->agent = policy->agent;
+		return is_there(shard, to->agent) ? 0 : 503;
+	case CONFIG_NEXT_HOP_GROUP:
+		for (size_t i = 0; i < policy->group->agent_count; i++) {
+			to->agent = policy->group->agents[i];
+			if (is_there(shard, to->agent))
+				return 0;
+		}
+		return 503;
+	case CONFIG_NEXT_HOP_REGISTRATION:
+		break;
+	}
+	return 404;
 }
 
 unsigned request_route_leg(
@@ -118,6 +133,7 @@ unsigned request_route_leg(
 	struct sip_uri uri, from_uri = { 0 };
 	struct sip_flow flow = { 0 };
 	struct span called, user;
+	unsigned status;
 
 	if (message_request_uri(request, &uri) || message_from(request, &from) ||
 		message_to(request, &callee))
@@ -128,12 +144,10 @@ unsigned request_route_leg(
 	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
 	if (route_find(shard->config, realm, user, called, &policy))
 		return 404;
-	to->agent = next_hop_agent(policy);
-	if (!to->agent)
-		return 404;
+	status = next_hop(shard, policy, to);
+	if (status)
+		return status;
 	flow.remote = to->agent->address.address;
-	if (!address_is_set(&flow.remote))
-		return 503;
 	if (address_port(&flow.remote) == 0)
 		address_set_port(&flow.remote, 5060);
 	flow.listener = transport_find(shard, to->agent->realm, to->agent->address.transport, &flow.remote);

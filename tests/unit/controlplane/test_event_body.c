@@ -173,6 +173,8 @@ static void test_a_body_that_is_not_well_formed_or_not_safe_does_not_cross(void 
 		"id=\"a\"><contact>sip:&#49;@b</contact></tuple></presence>",
 		"<presence entity=\"sip:a@b\"><tuple "
 		"id=\"a\"><status><basic>10.1.2.3</basic></status></tuple></presence>",
+		"<presence entity=\"sip:a@b\"><tuple "
+		"id=\"a\"><status><basic>their-call</basic></status></tuple></presence>",
 		"<presence entity=\"sip:a@b\"><tuple id=\"\"/></presence>",
 		"<presence entity='sip:a\"@b'/>",
 		"<presence entity=\"sip:a@b\"><!-- </presence>",

@@ -160,6 +160,32 @@ static void test_what_never_is_answered_gets_408_in_time(void **state)
 	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 "));
 }
 
+static void test_a_trunks_challenge_is_answered_with_the_credentials_we_hold(void **state)
+{
+	static char user[] = "u", password[] = "p";
+	struct call_world *w = *state;
+	char line[512];
+	unsigned first;
+
+	w->agent.username = user;
+	w->agent.password = password;
+	establish(w, invite);
+	asks(w, "INFO", 10, w->caller_tag, "", "application/dtmf", "5");
+	keep(take(w, &w->f->other, "INFO "));
+	first = (unsigned)strtoul(line_of(relayed, "CSeq", line, sizeof(line)) + 6, NULL, 10);
+	respond(w, &w->f->other, relayed, 401, NULL, "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n",
+		NO_SDP);
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 401 "));
+	keep(take(w, &w->f->other, "INFO "));
+	assert_contains(relayed, "Authorization: Digest username=\"u\"");
+	assert_contains(relayed, "\r\n\r\n5");
+	assert_int_equal(strtoul(line_of(relayed, "CSeq", line, sizeof(line)) + 6, NULL, 10), first + 1);
+	respond(w, &w->f->other, relayed, 401, NULL, "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n",
+		NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 401 ");
+	assert_false(was_sent(w, &w->f->other, "INFO "));
+}
+
 static void test_a_call_that_ends_answers_what_is_pending_487(void **state)
 {
 	struct call_world *w = *state;
@@ -346,6 +372,7 @@ int main(void)
 		TEST(test_a_configured_info_package_crosses_unless_its_body_tells),
 		TEST(test_requests_cross_both_ways_with_cseqs_of_their_own),
 		TEST(test_what_never_is_answered_gets_408_in_time),
+		TEST(test_a_trunks_challenge_is_answered_with_the_credentials_we_hold),
 		TEST(test_a_call_that_ends_answers_what_is_pending_487),
 		TEST(test_requests_under_way_are_bounded),
 		TEST(test_statuses_of_the_other_hop_do_not_come_back_as_they_are),
