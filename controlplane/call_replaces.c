@@ -71,14 +71,16 @@ bool transfer_replaces(struct shard *shard, struct transaction *transaction, con
 
 	if (!message_header(invite, SPAN("Replaces"), 0, &value))
 		return false;
-	if (message_header(invite, SPAN("Replaces"), 1, &second) ||
-		message_header(invite, SPAN("Join"), 0, &second) || !dialog_name_parse(value, &name))
+	if (message_header(invite, SPAN("Replaces"), 1, &second) || !dialog_name_parse(value, &name))
 		return refuse(transaction, 400);
 	named = dialog_find(shard, realm, &name, &turned);
 	/* It was one of ours, or is none: then the header is left out, and the call goes on (section 3 asks a user agent for 481, but
 	 * who is called here may not be the one that is meant). */
 	if (!named)
 		return shard_of_token(name.to_tag, shard->count) >= 0 && refuse(transaction, 481);
+	/* RFC 3911 section 4: one or the other. */
+	if (message_header(invite, SPAN("Join"), 0, &second))
+		return refuse(transaction, 400);
 	other = call_peer(named);
 	if (!turned && is_for_peer(other, invite, realm))
 		return false;
