@@ -125,6 +125,9 @@ static inline void respond(struct call_world *w, const struct sip_flow *peer, co
 	unsigned status, const char *tag, const char *headers, const char *body)
 {
 	char via[512], from[512], to[512], call_id[512], cseq[512], end[2048], here[ADDRESS_TEXT_MAX];
+	/* The caller says that he has moved. */
+	const union address *at =
+		address_equal(&peer->remote, &w->f->peer.remote) ? &w->f->other.remote : &peer->remote;
 
 	line_of(request, "To", to, sizeof(to));
 	to[strlen(to) - 2] = '\0';
@@ -133,8 +136,7 @@ static inline void respond(struct call_world *w, const struct sip_flow *peer, co
 		status, line_of(request, "Via", via, sizeof(via)),
 		line_of(request, "From", from, sizeof(from)), to, tag ? ";tag=" : "", tag ? tag : "",
 		line_of(request, "Call-ID", call_id, sizeof(call_id)),
-		line_of(request, "CSeq", cseq, sizeof(cseq)), address_print(&peer->remote, here), headers,
-		end);
+		line_of(request, "CSeq", cseq, sizeof(cseq)), address_print(at, here), headers, end);
 }
 
 /* A request of the caller in its dialog (`to_tag` NULL: outside of one). The branch is made of method and CSeq. */
