@@ -55,12 +55,27 @@ struct config_media_manager {
 struct config_sip {
 	unsigned shards;
 	unsigned t1_ms, t2_ms, t4_ms, timer_b_ms, timer_c_ms, timer_d_ms, trying_delay_ms;
+	unsigned min_session_timer; /* seconds */
 	unsigned max_message_udp, max_header_block, max_body, max_header, max_identity_header;
 	unsigned max_headers, max_separators, max_via;
 	unsigned max_transactions, max_calls; /* per shard */
+	unsigned max_subscriptions, max_subscriptions_per_source, max_routed_requests; /* likewise */
+	unsigned subscription_max_expires; /* seconds */
+	unsigned max_redirects; /* of one call */
+	unsigned max_dialog_requests; /* under way, of one peer in one dialog */
+	unsigned relay_timeout_ms;
+	struct config_strings event_packages, info_packages;
 	unsigned max_sdp_lines, max_sdp_media;
 	unsigned stateless_rate; /* answers per second and shard; 0 = no limit */
 	unsigned receive_buffer; /* bytes per socket */
+	unsigned stream_max_connections, stream_max_per_source; /* of all shards together */
+	unsigned stream_accept_rate; /* per second; 0 = no limit */
+	unsigned stream_idle_timeout, stream_first_byte_timeout, stream_message_timeout; /* seconds */
+	unsigned stream_connect_timeout_ms;
+	unsigned stream_queue, stream_memory; /* bytes per connection, per shard */
+	unsigned stream_keep_alive; /* seconds; 0 = none */
+	unsigned udp_request_limit; /* bytes; 0 = all requests may go by UDP */
+	unsigned tcp_absent_time; /* seconds */
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };
 
@@ -113,18 +128,31 @@ enum config_session_timer_mode {
 	CONFIG_SESSION_TIMER_REQUIRE
 };
 enum config_relay { CONFIG_RELAY, CONFIG_TERMINATE };
+enum config_redirect { CONFIG_REDIRECT_RECURSE, CONFIG_REDIRECT_RELAY };
+enum config_privacy { CONFIG_PRIVACY_RELAY, CONFIG_PRIVACY_APPLY, CONFIG_PRIVACY_REMOVE };
+enum config_diversion {
+	CONFIG_DIVERSION_RELAY,
+	CONFIG_DIVERSION_HISTORY_INFO,
+	CONFIG_DIVERSION_DIVERSION,
+	CONFIG_DIVERSION_DROP
+};
 
 struct config_ip_profile {
 	char *name;
 	enum config_nat nat;
 	enum config_latching latching;
 	enum config_media_security media_security;
-	struct config_strings crypto_suites, codecs_allow, codecs_order, headers_pass;
+	struct config_strings crypto_suites, codecs_allow, codecs_order;
+	struct config_strings headers_pass, bodies_pass; /* towards this side */
+	struct config_strings headers_drop; /* from this side */
 	unsigned session_timer; /* seconds */
 	enum config_session_timer_mode session_timer_mode;
 	enum config_relay transfer;
-	char *early_media, *privacy; /* values of the schema's enumerations */
-	bool rtcp_mux;
+	enum config_redirect redirect;
+	char *early_media; /* value of the schema's enumeration */
+	enum config_privacy privacy;
+	enum config_diversion diversion;
+	bool rtcp_mux, unsolicited_notify;
 	unsigned max_call_duration; /* seconds; 0 = no limit */
 };
 
@@ -176,6 +204,7 @@ struct config_session_group {
 	enum { CONFIG_STRATEGY_HUNT, CONFIG_STRATEGY_ROUND_ROBIN, CONFIG_STRATEGY_LEAST_BUSY } strategy;
 	unsigned *retry_on; /* status codes */
 	size_t retry_on_count;
+	unsigned attempt_timeout_ms;
 };
 
 struct config_translation {

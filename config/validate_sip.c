@@ -72,6 +72,29 @@ static void check_tokens(
 				"\"%.64s\" is no token; allowed: letters, digits, - . _ +", list->item[i]);
 }
 
+/* type "/" subtype of RFC 3261, 25.1, without parameters; a '*' may stand for the subtype. */
+static bool is_media_type(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char type[128];
+
+	if (!slash || (size_t)(slash - text) >= sizeof(type))
+		return false;
+	memcpy(type, text, (size_t)(slash - text));
+	type[slash - text] = '\0';
+	return config_is_token(type) && !strchr(type, '*') && config_is_token(slash + 1) &&
+	       (!strchr(slash, '*') || strcmp(slash, "/*") == 0);
+}
+
+static void check_media_types(
+	struct config_load *load, const char *profile, const char *setting, const struct config_strings *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->item[i] && !is_media_type(list->item[i]))
+			config_blame(load, true, "ip-profile", profile, setting, i,
+				"\"%.64s\" is no media type; allowed: TYPE/SUBTYPE or TYPE/*", list->item[i]);
+}
+
 static void check_profiles(struct config_load *load)
 {
 	for (size_t i = 0; i < load->config->ip_profiles_count; i++) {
@@ -80,6 +103,8 @@ static void check_profiles(struct config_load *load)
 		check_tokens(load, p->name, "codecs-allow", &p->codecs_allow);
 		check_tokens(load, p->name, "codecs-order", &p->codecs_order);
 		check_tokens(load, p->name, "headers-pass", &p->headers_pass);
+		check_tokens(load, p->name, "headers-drop", &p->headers_drop);
+		check_media_types(load, p->name, "bodies-pass", &p->bodies_pass);
 		if (p->media_security != CONFIG_MEDIA_SECURITY_NONE && !p->crypto_suites.count)
 			config_blame(load, true, "ip-profile", p->name, "crypto-suites", 0,
 				"is empty, but media-security asks for SRTP; at least one value is needed");

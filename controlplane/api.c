@@ -35,6 +35,8 @@ struct api_job {
 	bool more;
 	struct cp_call_page page;
 	struct cp_call call[API_PAGE_CALLS];
+	struct cp_hangup order;
+	struct cp_hangup_done done;
 };
 
 struct api_server {
@@ -136,6 +138,8 @@ static void job_reply(struct api_job *job)
 		return;
 	if (job->status)
 		ipc_send(job->peer, type, (int16_t)job->status, job->sequence, NULL, 0);
+	else if (job->type == CP_CALL_HANGUP)
+		ipc_send(job->peer, type, 0, job->sequence, &job->done, sizeof(job->done));
 	else if (job->type == CP_CALL_GET)
 		ipc_send(job->peer, type, 0, job->sequence, job->call, sizeof(job->call[0]));
 	else
@@ -148,6 +152,14 @@ _Static_assert(offsetof(struct api_job, call) == offsetof(struct api_job, page) 
 
 static void job_returned(void *owner, void *arg);
 
+static void hang_up(struct shard *shard, struct api_job *job)
+{
+	if (job->order.call)
+		job->status = call_describe(shard, job->order.call, &job->call[0]);
+	if (job->status == 0)
+		job->done.calls += call_hang_up(shard, &job->order, &job->after, &job->more);
+}
+
 /* On the shard's thread. */
 static void job_visit(struct shard *shard, void *arg)
 {
@@ -155,6 +167,8 @@ static void job_visit(struct shard *shard, void *arg)
 
 	if (job->type == CP_CALL_GET) {
 		job->status = call_describe(shard, job->after, &job->call[0]);
+	} else if (job->type == CP_CALL_HANGUP) {
+		hang_up(shard, job);
 	} else {
 		size_t room = job->limit - job->page.count;
 
@@ -191,12 +205,24 @@ static void job_returned(void *owner, void *arg)
 		}
 		job->page.more = job->more || !last;
 	}
+	if (job->type == CP_CALL_HANGUP && !job->order.call && !job->status) {
+		bool last = job->shard + 1 == job->server->count;
+
+		/* The order is carried out even if who gave it has gone. */
+		if (!job->more && !last) {
+			job->shard++;
+			job_go(job);
+			return;
+		}
+		job->done.more = job->more;
+	}
+	job->done.after = job->after;
 	job_reply(job);
 	job_end(job);
 }
 
 static void start_job(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame,
-	uint64_t after, uint32_t limit)
+	uint64_t after, uint32_t limit, const struct cp_hangup *order)
 {
 	uint16_t type = (uint16_t)(frame->type + CP_REPLY);
 	unsigned shard = (unsigned)(after >> API_SHARD_SHIFT);
@@ -218,6 +244,8 @@ static void start_job(struct api_server *server, struct ipc_peer *peer, const st
 	job->after = after;
 	job->shard = shard;
 	job->limit = limit && limit < API_PAGE_CALLS ? limit : API_PAGE_CALLS;
+	if (order)
+		job->order = *order;
 	job->next = server->jobs;
 	server->jobs = job;
 	server->job_count++;
@@ -249,6 +277,7 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 	struct cp_call_list list;
 	struct cp_call_id id;
 	struct cp_block_list blocks;
+	struct cp_hangup order;
 
 	switch (frame->type) {
 	case CP_STATUS:
@@ -261,13 +290,20 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		if (frame->length < sizeof(list))
 			break;
 		memcpy(&list, body, sizeof(list));
-		start_job(server, peer, frame, list.after, list.limit);
+		start_job(server, peer, frame, list.after, list.limit, NULL);
 		return;
 	case CP_CALL_GET:
 		if (frame->length < sizeof(id))
 			break;
 		memcpy(&id, body, sizeof(id));
-		start_job(server, peer, frame, id.call, 1);
+		start_job(server, peer, frame, id.call, 1, NULL);
+		return;
+	case CP_CALL_HANGUP:
+		if (frame->length < sizeof(order))
+			break;
+		memcpy(&order, body, sizeof(order));
+		order.realm[sizeof(order.realm) - 1] = '\0';
+		start_job(server, peer, frame, order.call ? order.call : order.after, 1, &order);
 		return;
 	case CP_BLOCK_LIST:
 		if (frame->length < sizeof(blocks))

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control plane's one door: messages on RUN-DIRECTORY/controlplane.sock (framing: platforms/base/ipc.h). Fixed layout,
- * native byte order, read-only for now: what mgmt shows. */
+ * native byte order: what mgmt shows, and its orders. */
 #ifndef CONTROLPLANE_API_H
 #define CONTROLPLANE_API_H
 
 #include <stdint.h>
 
 enum {
-	CP_API_VERSION = 2,
+	CP_API_VERSION = 3,
 	CP_NAME_MAX = 64,
 	CP_USER_MAX = 64,
 	CP_ADDRESS_MAX = 56,
@@ -22,6 +22,7 @@ enum cp_message {
 	CP_CALL_LIST = 3, /* cp_call_list -> cp_call_page + cp_call[] */
 	CP_CALL_GET = 4, /* cp_call_id -> cp_call, or -ENOENT */
 	CP_BLOCK_LIST = 5, /* cp_block_list -> cp_block_page + cp_block[], newest first */
+	CP_CALL_HANGUP = 6, /* cp_hangup -> cp_hangup_done, or -ENOENT: no call with that number */
 	CP_REPLY = 0x4000,
 };
 
@@ -49,9 +50,24 @@ enum cp_message {
 	X(CALLS_NO_ROUTE, "calls-no-route", "calls without a local-policy")                           \
 	X(CALLS_NO_MEDIA, "calls-no-media", "calls refused for want of a media lease")                \
 	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")              \
+	X(SUBSCRIPTIONS, "subscriptions", "subscriptions begun, forks included")                      \
+	X(SUBSCRIPTIONS_LIMIT, "subscriptions-limit", "subscriptions refused by a limit")             \
+	X(EVENT_BODIES_WITHHELD, "event-bodies-withheld",                                             \
+		"bodies of events that could not be written safely and did not cross")                \
 	X(RX_KERNEL_DROPPED, "rx-kernel-dropped",                                                     \
 		"datagrams the kernel dropped because a socket's buffer was full")                    \
-	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")
+	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")                             \
+	X(TX_KEEP_ALIVE, "tx-keep-alive", "CRLF keep-alives sent")                                    \
+	X(STREAM_OPENED, "stream-opened", "TCP connections begun, either way")                        \
+	X(STREAM_CLOSED, "stream-closed", "TCP connections ended")                                    \
+	X(STREAM_REFUSED, "stream-refused", "TCP connections refused by a limit")                     \
+	X(STREAM_GAVE_WAY, "stream-gave-way", "idle TCP connections closed to make room")             \
+	X(STREAM_TIMED_OUT, "stream-timed-out", "TCP connections closed: idle, silent or too slow")   \
+	X(STREAM_TOO_SLOW, "stream-too-slow", "TCP connections closed because their queue was full")  \
+	X(STREAM_BROKEN, "stream-broken", "TCP connections closed because of what came by them")      \
+	X(STREAM_UNREACHED, "stream-unreached", "TCP connections that could not be made")             \
+	X(REQUESTS_MOVED, "requests-moved", "long requests sent by TCP instead of UDP")               \
+	X(REQUESTS_MOVED_BACK, "requests-moved-back", "of these, sent by UDP in the end")
 
 enum cp_counter {
 #define X(id, name, help) CP_COUNTER_##id,
@@ -108,6 +124,20 @@ struct cp_call {
 	uint32_t held; /* bit 0: leg 0 has put the call on hold; bit 1: leg 1 */
 	char policy[CP_NAME_MAX];
 	struct cp_leg leg[2];
+};
+
+/* Calls that are to end: one, or all. All of them by pages, so that a shard goes on with its other work in between. */
+struct cp_hangup {
+	uint64_t call; /* 0 = all of these: */
+	uint64_t after; /* 0 = from the beginning, else the last reply's */
+	uint64_t until_wall_ms; /* calls that begun later are not meant */
+	char realm[CP_NAME_MAX]; /* with a leg in this realm; "" = any */
+};
+
+struct cp_hangup_done {
+	uint64_t after;
+	uint32_t calls; /* hung up; those that were ending already are not counted */
+	uint32_t more; /* 1: ask again with `after` */
 };
 
 /* Dropped packets of a source: an address, a network, or one port of an address. */

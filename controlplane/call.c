@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
+#include "controlplane/message_parts.h"
 #include "platforms/base/clock.h"
 
 struct call_transition {
@@ -29,14 +30,22 @@ static const struct call_transition transitions[CALL_STATE_COUNT][CALL_EVENT_COU
 		ROW(ANSWER)       = { invite_answer, CALL_ANSWER_LEASING },
 		ROW(REJECT)       = { invite_reject, CALL_OVER },
 		ROW(FAILED)       = { invite_fail, CALL_OVER },
+		ROW(LEASED)       = { early_offer_leased, CALL_PROCEEDING },
+		ROW(LEASE_FAILED) = { invite_no_answer, CALL_CANCELLING },
 		ROW(CANCEL)       = { invite_cancel, CALL_CANCELLING },
-		ROW(BYE)          = { bye_instead_of_cancel, CALL_CANCELLING },
+		ROW(BYE)          = { early_bye, CALL_CANCELLING },
 		ROW(TIMER)        = { invite_no_answer, CALL_CANCELLING },
 		ROW(BROKEN)       = { invite_no_answer, CALL_CANCELLING },
 	},
 	[CALL_ANSWER_LEASING] = {
 		ROW(LEASED)       = { invite_answer_leased, CALL_ANSWERED },
 		ROW(LEASE_FAILED) = { invite_answer_given_up, CALL_ENDING },
+		ROW(CANCEL)       = { invite_answer_given_up, CALL_ENDING },
+		ROW(BYE)          = { invite_answer_given_up, CALL_ENDING },
+		ROW(BROKEN)       = { invite_answer_given_up, CALL_ENDING },
+	},
+	[CALL_ANSWER_HELD] = {
+		ROW(PRACKED)      = { invite_answer_release, CALL_ANSWERED },
 		ROW(CANCEL)       = { invite_answer_given_up, CALL_ENDING },
 		ROW(BYE)          = { invite_answer_given_up, CALL_ENDING },
 		ROW(BROKEN)       = { invite_answer_given_up, CALL_ENDING },
@@ -114,8 +123,7 @@ void call_breaks(struct call *call, const char *cause)
 
 struct span call_sdp(const struct message *message)
 {
-	return message_body_is(message, SPAN("application/sdp")) ? message_body(message)
-								 : (struct span){ NULL, 0 };
+	return message_sdp(message);
 }
 
 void call_put_aside(struct call *call, struct span offer)
@@ -131,7 +139,7 @@ static void timer_expired(struct timer *timer, void *arg)
 
 	(void)timer;
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_TIMER,
-				   .status = 408,
+				   .status = call->caller_answered ? 480 : 408,
 				   .cause = call->caller_answered ? "max-call-duration" : "no answer" });
 }
 
@@ -158,8 +166,8 @@ static void on_media_ready(void *arg, int status)
 		log_warning("call", "no media ports", LOG_UINT("call", call->id), LOG_ERRNO("error", status));
 	if (status == 0)
 		call_session_insert(call);
-	if (call->reinvite.state != REINVITE_NONE)
-		reinvite_ready(call, status);
+	if (exchange_is_under_way(call))
+		exchange_ready(call, status);
 	else
 		call_happens(call, &event);
 }
@@ -283,6 +291,7 @@ static uint32_t shown_state(const struct call *call)
 	case CALL_ESTABLISHED:
 	case CALL_ANSWERED:
 	case CALL_ANSWER_LEASING:
+	case CALL_ANSWER_HELD:
 		return CP_CALL_ANSWERED;
 	case CALL_PROCEEDING:
 	case CALL_LEASING:

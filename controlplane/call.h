@@ -37,5 +37,8 @@ bool call_dataplane_is_up(const struct shard *shard);
 int call_describe(const struct shard *shard, uint64_t id, struct cp_call *out);
 /* Up to `limit` calls with numbers above `after`, ascending. Returns how many; *more = there are others behind them. */
 size_t call_list(const struct shard *shard, uint64_t after, struct cp_call *out, size_t limit, bool *more);
+/* Ends the calls that `order` means in this shard, up to a bound, whatever state they are in: each side gets what belongs to its state
+ * (BYE, CANCEL, 480), with Reason. Returns how many; *after = the last one looked at, *more = there are others behind it. */
+uint32_t call_hang_up(struct shard *shard, const struct cp_hangup *order, uint64_t *after, bool *more);
 
 #endif

@@ -4,97 +4,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/call_attempt.h"
+#include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
+#include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 #include "platforms/base/clock.h"
 
 static const struct span no_body = { NULL, 0 };
 static const char retry_after[] = "Retry-After: 5\r\n";
 
-/* Our tag towards the caller for the callee's early dialog `remote`; NULL when there are too many. */
-static const char *fork_tag(struct call *call, struct span remote)
-{
-	struct call_fork *fork;
-
-	if (remote.n == 0)
-		return call->leg[LEG_CALLER].local_tag;
-	for (fork = call->forks; fork; fork = fork->next)
-		if (span_equal(span_from(fork->remote_tag), remote))
-			return fork->local_tag;
-	if (call->fork_count == CALL_FORKS_MAX)
-		return NULL;
-	fork = calloc(1, sizeof(*fork));
-	if (!fork)
-		return NULL;
-	fork->remote_tag = span_dup(remote);
-	if (!fork->remote_tag) {
-		free(fork);
-		return NULL;
-	}
-	if (call->fork_count++ == 0) {
-		memcpy(fork->local_tag, call->leg[LEG_CALLER].local_tag, sizeof(fork->local_tag));
-	} else {
-		shard_token(call->shard, fork->local_tag);
-		call_tag_insert(&fork->tag, &call->leg[LEG_CALLER], fork->local_tag);
-	}
-	fork->next = call->forks;
-	call->forks = fork;
-	return fork->local_tag;
-}
-
-void invite_relay_provisional(struct call *call, const struct call_event *event)
-{
-	struct leg *caller = &call->leg[LEG_CALLER];
-	struct span sdp = call_sdp(event->message);
-	const char *tag = fork_tag(call, message_scan(event->message)->to_tag);
-	char text[CALL_MESSAGE_MAX];
-	struct writer body;
-
-	call_timer_arm(call, call->shard->config->sip.timer_c_ms);
-	if (!tag)
-		return;
-	if (event->status == 180)
-		call->ringing = true;
-	writer_init(&body, text, sizeof(text));
-	/* Without an offer of the caller's this would be an offer, which only a reliable response may carry (RFC 3262). */
-	if (sdp.n && !call->offerless) {
-		if (media_answer(call->media, LEG_CALLED, sdp, false) ||
-			media_write(call->media, LEG_CALLER, sdp, &body)) {
-			log_debug("call", "unusable early answer is not relayed", LOG_UINT("call", call->id));
-			body.len = 0;
-		}
-	}
-	invite_respond(
-		caller, event->status, tag, event->message, body.overflow ? no_body : writer_result(&body));
-}
-
 /* --- 2xx -------------------------------------------------------------------------------------------------------------- */
 
-/* The early dialog that was answered becomes the caller's dialog; the others are forgotten. */
-static void confirm_fork(struct call *call, struct span remote_tag)
+/* The early dialog that is answered becomes the call's; a callee that has shown none needs none. */
+static int confirm_dialog(struct call *call, const struct message *answer, struct call_fork **fork)
 {
-	struct leg *caller = &call->leg[LEG_CALLER];
-	const char *tag = call->fork_count ? fork_tag(call, remote_tag) : NULL;
+	int result;
 
-	if (tag && strcmp(tag, caller->local_tag) != 0) {
-		call_tag_remove(&call->tag[LEG_CALLER]);
-		memcpy(caller->local_tag, tag, sizeof(caller->local_tag));
-		call_tag_insert(&call->tag[LEG_CALLER], caller, caller->local_tag);
+	*fork = NULL;
+	if (call->carry && transfer_confirm(call, answer, &result))
+		return result;
+	*fork = call->forks ? call_fork_take(call, answer) : NULL;
+	if (!*fork) {
+		result = leg_take_response(&call->leg[LEG_CALLED], answer);
+		call_forks_free(call, true);
+		return result;
 	}
-	while (call->forks) {
-		struct call_fork *fork = call->forks;
-
-		call->forks = fork->next;
-		call_tag_remove(&fork->tag);
-		free(fork->remote_tag);
-		free(fork);
-	}
+	/* Target and route set are those of the 2xx (RFC 3261 section 13.2.2.4). */
+	result = leg_take_response((*fork)->leg[LEG_CALLED], answer);
+	call_fork_wins(*fork);
+	return result;
 }
 
 void invite_answer(struct call *call, const struct call_event *event)
 {
 	struct leg *callee = &call->leg[LEG_CALLED];
 	struct span tag = message_scan(event->message)->to_tag, sdp = call_sdp(event->message);
+	struct call_fork *fork;
 	struct call_event next = { .type = CALL_EVENT_LEASED,
 		.side = LEG_CALLED,
 		.status = 502,
@@ -104,11 +51,13 @@ void invite_answer(struct call *call, const struct call_event *event)
 
 	timer_cancel(&call->timer);
 	call->ack_due = true;
-	result = leg_take_response(callee, event->message);
+	call->callee_answered = true;
+	attempt_fini(call);
+	result = confirm_dialog(call, event->message, &fork);
+	session_timer_take_response(callee, event->message);
 	if (!message_is_parsed(event->message))
 		result = -EINVAL;
-	confirm_fork(call, tag);
-	if (result == 0 && call->offerless) {
+	if (result == 0 && call->offerless && !(fork && fork->answered)) {
 		call_put_aside(call, sdp);
 		result = call->offer ? media_offer(call->media, LEG_CALLED, sdp) : -ENOMEM;
 		if (result == 1)
@@ -116,59 +65,127 @@ void invite_answer(struct call *call, const struct call_event *event)
 	} else if (result == 0) {
 		invite_ack(callee, callee->client_invite, tag, no_body);
 		call->ack_due = false;
-		result =
-			sdp.n ? media_answer(call->media, LEG_CALLED, sdp, true) : media_confirm(call->media);
+		result = early_confirm(call, fork, sdp);
 	}
 	if (result)
 		next.type = CALL_EVENT_LEASE_FAILED;
 	call_happens(call, &next);
 }
 
-void invite_answer_leased(struct call *call, const struct call_event *event)
+/* What the 2xx to the caller says. */
+static struct span answer_sdp(
+	const struct call *call, const struct call_fork *fork, const struct message *answer)
+{
+	struct span sdp = answer ? call_sdp(answer) : (struct span){ call->offer, call->offer_length };
+
+	/* Offer and answer were complete before: nothing more is said (RFC 3261 section 13.2.1). */
+	if (fork && fork->settled)
+		return no_body;
+	/* Its 18x has said it, reliably or not; to the caller it must be said again. */
+	return fork && fork->answer && (fork->answered || sdp.n == 0)
+		       ? (struct span){ fork->answer, fork->answer_length }
+		       : sdp;
+}
+
+static void send_answer(struct call *call, struct span text)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
-	struct span sdp =
-		event->message ? call_sdp(event->message) : (struct span){ call->offer, call->offer_length };
-	char text[CALL_MESSAGE_MAX];
-	struct writer body;
-	struct span written;
 
-	writer_init(&body, text, sizeof(text));
-	if (sdp.n && media_write(call->media, LEG_CALLER, sdp, &body)) {
-		log_warning("call", "description cannot be written", LOG_UINT("call", call->id));
-		body.len = 0;
-	}
-	/* A 2xx without one: what its 18x said stands, but this response must say it again (RFC 3261 section 13.2.1). */
-	written = sdp.n ? writer_result(&body) : media_written(call->media, LEG_CALLER);
-	if (invite_respond(caller, 200, caller->local_tag, event->message, written)) {
+	if (invite_send_written(caller, 200, caller->local_tag, text)) {
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
 					   .side = LEG_CALLER,
 					   .status = 500,
 					   .cause = "answer cannot be sent" });
 		return;
 	}
+	early_over(call);
 	call->caller_answered = true;
 	call->answered_ms = clock_now_ms();
 	call->status = 200;
 	shard_count(call->shard, CALLS_ANSWERED);
 }
 
-static void respond_failure(struct call *call, unsigned status, const char *cause, bool retry)
+/* RFC 3262 section 3: not while a reliable response with a description is unacknowledged. */
+static void hold_answer(struct call *call, struct span text)
+{
+	free(call->held);
+	call->held = span_dup(text);
+	call->held_length = text.n;
+	call->state = CALL_ANSWER_HELD;
+	if (!call->held)
+		call_breaks(call, "no memory");
+}
+
+void invite_answer_release(struct call *call, const struct call_event *event)
+{
+	char *text = call->held;
+
+	(void)event;
+	if (prack_is_pending(call->forks)) {
+		call->state = CALL_ANSWER_HELD;
+		return;
+	}
+	call->held = NULL;
+	send_answer(call, (struct span){ text, call->held_length });
+	free(text);
+}
+
+void invite_answer_leased(struct call *call, const struct call_event *event)
+{
+	struct leg *caller = &call->leg[LEG_CALLER];
+	const struct call_fork *fork = call->forks;
+	struct span sdp = answer_sdp(call, fork, event->message);
+	char description[CALL_MESSAGE_MAX], text[CALL_MESSAGE_MAX];
+	struct writer body, out;
+
+	if (call->carry && transfer_offer(call))
+		return;
+	writer_init(&body, description, sizeof(description));
+	if (sdp.n && media_write(call->media, LEG_CALLER, sdp, &body)) {
+		log_warning("call", "description cannot be written", LOG_UINT("call", call->id));
+		body.len = 0;
+	}
+	writer_init(&out, text, sizeof(text));
+	if (caller->server_invite)
+		invite_write(
+			caller, 200, caller->local_tag, event->message, no_body, writer_result(&body), &out);
+	if (fork && prack_is_pending(fork))
+		hold_answer(call, out.overflow ? no_body : writer_result(&out));
+	else
+		send_answer(call, out.overflow ? no_body : writer_result(&out));
+}
+
+/* RFC 6432: why we refuse what nobody has refused. */
+static void write_reason(const struct call_event *event, struct writer *out)
+{
+	const char *reason = call_reason_q850(event);
+
+	if (!reason)
+		return;
+	writer_text(out, "Reason: ");
+	writer_text(out, reason);
+	writer_text(out, "\r\n");
+}
+
+static void respond_failure(struct call *call, unsigned status, const struct call_event *event, bool retry)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
 	char text[256];
 	struct writer extra;
 
 	call->status = status;
-	if (cause)
-		call->cause = cause;
+	early_over(call);
+	if (event->cause)
+		call->cause = event->cause;
 	if (!caller->server_invite)
 		return;
 	writer_init(&extra, text, sizeof(text));
 	if (retry)
 		writer_text(&extra, retry_after);
+	session_timer_write_refusal(caller, status, &extra);
 	if (status == 415)
 		writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
+	write_reason(event, &extra);
 	hide_product(call->shard->config, false, &extra);
 	transaction_reply(caller->server_invite, status, span_from(caller->local_tag),
 		extra.overflow ? no_body : writer_result(&extra));
@@ -187,15 +204,18 @@ void invite_answer_given_up(struct call *call, const struct call_event *event)
 {
 	bool hung_up = event->type == CALL_EVENT_BYE;
 	unsigned status = event->status;
+	char text[CALL_REASON_MAX];
+	struct writer out;
 
 	count_failure(call, event->type);
 	if (hung_up)
 		bye_accept(call, event);
 	if (event->type == CALL_EVENT_CANCEL || hung_up)
 		status = event->side == LEG_CALLED ? 480 : 487;
-	respond_failure(call, status, event->cause, status == 503);
+	respond_failure(call, status, event, status == 503);
 	media_reject(call->media);
-	bye_send(&call->leg[LEG_CALLED], no_body);
+	writer_init(&out, text, sizeof(text));
+	bye_send(&call->leg[LEG_CALLED], call_reason(event, &out));
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE });
 }
 
@@ -204,9 +224,12 @@ void invite_reject(struct call *call, const struct call_event *event)
 	struct leg *caller = &call->leg[LEG_CALLER];
 	unsigned status = hide_status(event->status);
 
+	if (attempt_next(call, event))
+		return;
 	timer_cancel(&call->timer);
 	call->status = status;
 	call->cause = "refused";
+	early_over(call);
 	/* A challenge is a step on the way, not a failure. */
 	if (status != 401 && status != 407)
 		shard_count(call->shard, CALLS_FAILED);
@@ -215,48 +238,52 @@ void invite_reject(struct call *call, const struct call_event *event)
 
 void invite_fail(struct call *call, const struct call_event *event)
 {
+	if (attempt_next(call, event))
+		return;
 	timer_cancel(&call->timer);
 	count_failure(call, event->type);
 	/* Our own shortage passes soon; for how long an agent stays silent is not ours to promise. */
 	respond_failure(
-		call, event->status, event->cause, event->status == 503 && !call->leg[LEG_CALLED].local_cseq);
+		call, event->status, event, event->status == 503 && !call->leg[LEG_CALLED].local_cseq);
 }
 
-static void cancel_callee(struct call *call, const struct message *cancel)
+static void cancel_callee(struct call *call, const struct call_event *event)
 {
 	struct transaction *invite = call->leg[LEG_CALLED].client_invite;
-	struct span value, reason = no_body;
-	char text[64];
+	char text[CALL_REASON_MAX];
 	struct writer out;
 
 	timer_cancel(&call->timer);
 	if (!invite)
 		return;
 	writer_init(&out, text, sizeof(text));
-	if (cancel && message_header(cancel, SPAN("Reason"), 0, &value))
-		reason = hide_reason(value, &out);
-	transaction_cancel(invite, reason);
+	transaction_cancel(invite, call_reason(event, &out));
 }
 
 void invite_cancel(struct call *call, const struct call_event *event)
 {
 	count_failure(call, CALL_EVENT_CANCEL);
-	respond_failure(call, 487, "cancelled", false);
-	cancel_callee(call, event->message);
+	respond_failure(call, 487, event, false);
+	cancel_callee(call, event);
 }
 
 void invite_no_answer(struct call *call, const struct call_event *event)
 {
+	if (event->type == CALL_EVENT_TIMER && attempt_next(call, event))
+		return;
 	count_failure(call, event->type);
-	respond_failure(call, event->status, event->cause, false);
-	cancel_callee(call, NULL);
+	respond_failure(call, event->status, event, false);
+	cancel_callee(call, event);
 }
 
 void invite_answer_late(struct call *call, const struct call_event *event)
 {
+	struct call_fork *fork;
+
 	call->ack_due = true;
+	call->callee_answered = true;
 	/* A Contact that is of no use leaves the agent's address: good enough to hang up. */
-	if (leg_take_response(&call->leg[LEG_CALLED], event->message))
+	if (confirm_dialog(call, event->message, &fork))
 		log_debug("call", "unusable Contact in a late answer", LOG_UINT("call", call->id));
 	bye_send(&call->leg[LEG_CALLED], no_body);
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE });
@@ -270,12 +297,15 @@ void invite_acked(struct call *call, const struct call_event *event)
 	struct writer body;
 	bool failed = false;
 
+	if (call->carry)
+		transfer_join(call);
 	if (other && (!limit || other < limit))
 		limit = other;
 	if (limit)
 		call_timer_arm(call, (uint64_t)limit * 1000);
 	free(call->offer);
 	call->offer = NULL;
+	call_forks_free(call, false);
 	if (call->ack_due) {
 		struct span sdp = call_sdp(event->message);
 

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_exchange.h"
+#include "controlplane/call_transfer.h"
+#include "controlplane/credentials.h"
 #include "controlplane/hide.h"
+#include "controlplane/request_relay.h"
 
 static const struct span nothing = { NULL, 0 };
 
@@ -14,7 +17,9 @@ static void bye_is_done(struct leg *leg)
 	call_happens(leg->call, &(struct call_event){ .type = CALL_EVENT_BYE_DONE, .side = leg->side });
 }
 
-/* Whatever it says, 481 or a challenge included: the dialog is over for us. */
+static bool bye_again(struct leg *leg);
+
+/* Whatever it says, 481 included: the dialog is over for us. But a trunk that asks for our credentials has not heard it yet. */
 static void on_bye_response(void *arg, struct transaction *transaction, const struct message *response)
 {
 	struct leg *leg = arg;
@@ -22,7 +27,8 @@ static void on_bye_response(void *arg, struct transaction *transaction, const st
 	if (message_scan(response)->status < 200)
 		return;
 	transaction_detach(transaction);
-	bye_is_done(leg);
+	if (!credentials_take(leg, response) || !bye_again(leg))
+		bye_is_done(leg);
 }
 
 static void on_bye_ended(void *arg, struct transaction *transaction, enum transaction_end how)
@@ -50,20 +56,13 @@ static void write_bye(struct leg *leg, struct span reason, struct writer *out)
 	message_end(out, nothing, nothing);
 }
 
-void bye_send(struct leg *leg, struct span reason)
+static int bye_request(struct leg *leg, struct span reason)
 {
-	struct call *call = leg->call;
 	struct sip_flow flow = leg_flow(leg);
 	char text[CALL_MESSAGE_MAX];
 	struct writer out;
 	int error;
 
-	if (leg->gone || leg->client_bye || !leg->remote_tag)
-		return;
-	if (leg->side == LEG_CALLED && call->ack_due && leg->client_invite) {
-		call->ack_due = false;
-		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag), nothing);
-	}
 	writer_init(&out, text, sizeof(text));
 	write_bye(leg, reason, &out);
 	error = out.overflow ? -EMSGSIZE
@@ -71,8 +70,29 @@ void bye_send(struct leg *leg, struct span reason)
 				       &leg->client_bye);
 	if (error) {
 		leg->client_bye = NULL;
-		log_warning("call", "BYE not sent", LOG_UINT("call", call->id), LOG_ERRNO("error", error));
+		log_warning(
+			"call", "BYE not sent", LOG_UINT("call", leg->call->id), LOG_ERRNO("error", error));
 	}
+	return error;
+}
+
+/* The reason has been said. */
+static bool bye_again(struct leg *leg)
+{
+	return bye_request(leg, nothing) == 0;
+}
+
+void bye_send(struct leg *leg, struct span reason)
+{
+	struct call *call = leg->call;
+
+	if (leg->gone || leg->client_bye || !leg->remote_tag)
+		return;
+	if (leg->side == LEG_CALLED && call->ack_due && leg->client_invite) {
+		call->ack_due = false;
+		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag), nothing);
+	}
+	bye_request(leg, reason);
 	leg->gone = true;
 }
 
@@ -122,31 +142,20 @@ void bye_accept(struct call *call, const struct call_event *event)
 	transaction_reply(event->transaction, 200, nothing, extra.overflow ? nothing : writer_result(&extra));
 }
 
-/* Reason of the BYE that came, without its text, or of our own. */
-static struct span reason_of(const struct call_event *event, struct writer *out)
-{
-	struct span value;
-
-	if (event->type == CALL_EVENT_BYE)
-		return message_header(event->message, SPAN("Reason"), 0, &value) ? hide_reason(value, out)
-										 : nothing;
-	if (event->type == CALL_EVENT_BROKEN)
-		return SPAN("Q.850;cause=41"); /* temporary failure */
-	if (event->type == CALL_EVENT_NO_ACK)
-		return SPAN("Q.850;cause=102"); /* recovery on timer expiry */
-	return nothing;
-}
-
 static void hang_up(struct call *call, const struct call_event *event, unsigned sides)
 {
-	char text[64];
+	char text[CALL_REASON_MAX];
 	struct writer out;
 	struct span reason;
 
 	note_cause(call, event);
 	writer_init(&out, text, sizeof(text));
-	reason = reason_of(event, &out);
-	reinvite_abort(call);
+	reason = call_reason(event, &out);
+	if (call->transfer)
+		transfer_abort(call);
+	exchange_abort(call);
+	for (unsigned side = 0; side < LEGS; side++)
+		request_relay_abort(&call->leg[side]);
 	timer_cancel(&call->timer);
 	for (unsigned side = 0; side < LEGS; side++)
 		if (sides & 1u << side)
@@ -167,6 +176,8 @@ static void until_done(struct call *call)
 
 void bye_relay(struct call *call, const struct call_event *event)
 {
+	if (call->transfer && transfer_keeps(call, event))
+		return;
 	bye_accept(call, event);
 	hang_up(call, event, 1u << (1 - event->side));
 	until_done(call);

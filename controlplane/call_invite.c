@@ -2,9 +2,12 @@
 /* The first INVITE of a call: admitted, routed, leased, written anew for the callee, and its responses back to the caller. */
 #include <errno.h>
 
+#include "controlplane/agent.h"
+#include "controlplane/call_attempt.h"
 #include "controlplane/call_state.h"
+#include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
-#include "controlplane/route.h"
 
 static const struct span no_body = { NULL, 0 };
 static const char retry_after[] = "Retry-After: 5\r\n";
@@ -15,10 +18,12 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 {
 	struct leg *leg = arg;
 	const struct scan *scan = message_scan(response);
+	struct call_fork *fork;
 	struct call_event event = {
 		.side = LEG_CALLED, .status = scan->status, .message = response, .transaction = transaction
 	};
 
+	attempt_heard(leg->call);
 	if (scan->status <= 100)
 		return;
 	if (scan->status < 200)
@@ -29,9 +34,13 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 		event.cause = "unreadable response from the callee";
 	} else if (scan->status >= 300)
 		event.type = CALL_EVENT_REJECT;
-	else if (leg->remote_tag) {
+	else if (leg->call->callee_answered) {
 		if (!span_equal(span_from(leg->remote_tag), scan->to_tag))
 			bye_fork(leg, transaction, response);
+		return;
+	} else if ((fork = call_fork_find(leg->call, scan->to_tag)) && fork->leg[LEG_CALLER]->gone) {
+		/* The caller has hung up on this branch, its answer has crossed the BYE. */
+		bye_fork(fork->leg[LEG_CALLED], transaction, response);
 		return;
 	} else
 		event.type = CALL_EVENT_ANSWER;
@@ -47,7 +56,7 @@ static void on_callee_ended(void *arg, struct transaction *transaction, enum tra
 
 	(void)transaction;
 	leg->client_invite = NULL;
-	if (leg->remote_tag || how == TRANSACTION_SHUTDOWN)
+	if (leg->call->callee_answered || how == TRANSACTION_SHUTDOWN)
 		return;
 	if (how == TRANSACTION_TRANSPORT_ERROR) {
 		event.status = 503;
@@ -90,6 +99,7 @@ static void on_caller_ended(void *arg, struct transaction *transaction, enum tra
 	if (leg->call->caller_answered && (how == TRANSACTION_TIMEOUT || how == TRANSACTION_TRANSPORT_ERROR))
 		call_happens(leg->call, &(struct call_event){ .type = CALL_EVENT_NO_ACK,
 						.side = LEG_CALLER,
+						.status = 408,
 						.cause = "no ACK from the caller" });
 }
 
@@ -102,72 +112,6 @@ static void refuse(struct call *call, unsigned status, const char *cause)
 {
 	call_happens(call,
 		&(struct call_event){ .type = CALL_EVENT_LEASE_FAILED, .status = status, .cause = cause });
-}
-
-static const struct config_session_agent *next_hop_agent(const struct config_local_policy *policy)
-{
-	switch (policy->next_hop) {
-	case CONFIG_NEXT_HOP_AGENT:
-		return policy->agent;
-	case CONFIG_NEXT_HOP_GROUP:
-		for (size_t i = 0; i < policy->group->agent_count; i++)
-			if (address_is_set(&policy->group->agents[i]->address.address))
-				return policy->group->agents[i];
-		return NULL;
-	case CONFIG_NEXT_HOP_REGISTRATION:
-		break;
-	}
-	return NULL;
-}
-
-/* Chooses policy, agent and the listener to reach it with. 0 or the status the caller deserves. */
-static unsigned route_call(struct call *call, const struct message *invite, struct span *called,
-	struct sip_flow *flow, const char **cause)
-{
-	const struct config *config = call->shard->config;
-	const struct config_session_agent *agent;
-	struct name_addr from;
-	struct sip_uri uri, from_uri = { 0 };
-	struct span user;
-
-	*cause = "no local-policy";
-	if (message_request_uri(invite, &uri) || message_from(invite, &from))
-		return 400;
-	if (!span_equal_case(uri.scheme, SPAN("sip")) && !span_equal_case(uri.scheme, SPAN("tel")))
-		return 416;
-	*called = hide_user(&uri);
-	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : no_body;
-	if (route_find(config, call->leg[LEG_CALLER].realm, user, *called, &call->policy)) {
-		shard_count(call->shard, CALLS_NO_ROUTE);
-		return 404;
-	}
-	*cause = "no session-agent for the policy";
-	agent = next_hop_agent(call->policy);
-	if (!agent)
-		return 404;
-	*cause = "session-agent cannot be reached";
-	flow->remote = agent->address.address;
-	if (!address_is_set(&flow->remote))
-		return 503;
-	if (address_port(&flow->remote) == 0)
-		address_set_port(&flow->remote, 5060);
-	flow->listener = transport_find(call->shard, agent->realm, agent->address.transport, &flow->remote);
-	call->leg[LEG_CALLED].agent = agent;
-	return flow->listener ? 0 : 503;
-}
-
-static unsigned body_status(const struct message *invite)
-{
-	struct span encoding;
-
-	if (message_body(invite).n == 0)
-		return 0;
-	if (!message_body_is(invite, SPAN("application/sdp")))
-		return 415;
-	if (message_header(invite, SPAN("Content-Encoding"), 0, &encoding) &&
-		!span_equal_case(encoding, SPAN("identity")))
-		return 415;
-	return 0;
 }
 
 static unsigned offer_status(int error)
@@ -192,37 +136,49 @@ static void set_party(struct call *call, unsigned side)
 }
 
 /* Makes both legs. 0 or the status to refuse with. */
-static unsigned make_legs(struct call *call, const struct message *invite, const char **cause)
+static unsigned make_legs(
+	struct call *call, const struct message *invite, struct leg *instead, const char **cause)
 {
 	struct leg *caller = &call->leg[LEG_CALLER], *callee = &call->leg[LEG_CALLED];
-	struct span called = { NULL, 0 };
-	struct sip_flow flow = { 0 };
-	struct name_addr from, to;
+	struct name_addr to;
 	unsigned status;
 
 	*cause = "unusable From, To or Contact";
-	if (leg_init_server(caller, call->shard, invite) || message_from(invite, &from) ||
-		message_to(invite, &to))
+	if (leg_init_server(caller, call->shard, invite) || message_to(invite, &to))
 		return 400;
+	*cause = "session-agent has its max-sessions";
+	if (agent_take(caller, false))
+		return 503;
+	*cause = "session timer";
+	status = session_timer_take_request(caller, invite);
+	if (status)
+		return status;
+	*cause = "unknown kind of privacy";
+	status = hide_privacy_status(invite);
+	if (status)
+		return status;
+	if (instead) {
+		*cause = "no memory";
+		status = transfer_shadow(call, LEG_CALLED, instead) ? 500 : 0;
+	} else {
+		status = attempt_first(call, invite, cause);
+	}
+	if (status)
+		return status;
 	*cause = "unsupported body";
-	status = body_status(invite);
+	status = hide_body_status(invite, HIDE_INVITE, callee);
 	if (status)
 		return status;
-	status = route_call(call, invite, &called, &flow, cause);
-	if (status)
-		return status;
-	*cause = "cannot write the callee's leg";
-	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
-		return 500;
 	call_tag_insert(&call->tag[LEG_CALLER], caller, caller->local_tag);
-	call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
+	if (!instead)
+		call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
 	set_party(call, LEG_CALLER);
 	set_party(call, LEG_CALLED);
 	return 0;
 }
 
-void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
-	const struct config_session_agent *source)
+static void start(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source, struct leg *instead)
 {
 	struct call *call = NULL;
 	const char *cause = NULL;
@@ -239,7 +195,7 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 	call->leg[LEG_CALLER].agent = source;
 	transaction_attach(transaction, &caller_events, &call->leg[LEG_CALLER]);
 	transaction_reply(transaction, 100, no_body, no_body);
-	status = make_legs(call, invite, &cause);
+	status = make_legs(call, invite, instead, &cause);
 	if (status) {
 		refuse(call, status, cause);
 		return;
@@ -249,6 +205,8 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 		refuse(call, 503, "no dataplane");
 		return;
 	}
+	/* Whoever requires it supports it. */
+	call->reliable_only = message_has_token(invite, SPAN("Require"), SPAN("100rel"));
 	if (call_sdp(invite).n == 0) {
 		call->offerless = true;
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
@@ -261,17 +219,32 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
 }
 
+void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source)
+{
+	start(shard, transaction, invite, source, NULL);
+}
+
+void call_start_instead(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source, struct leg *callee)
+{
+	start(shard, transaction, invite, source, callee);
+}
+
 /* --- towards the callee -------------------------------------------------------------------------------------------------- */
 
 void invite_send(struct call *call, const struct call_event *event)
 {
-	const struct message *invite = transaction_message(call->leg[LEG_CALLER].server_invite);
+	const struct transaction *server = call->leg[LEG_CALLER].server_invite;
+	const struct message *invite = server ? transaction_message(server) : transfer_invite(call);
 	int hops = message_scan(invite)->max_forwards;
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
 	int error = 0;
 
 	(void)event;
+	if (call->carry)
+		transfer_number(call, LEG_CALLED);
 	writer_init(&body, text, sizeof(text));
 	if (!call->offerless)
 		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);
@@ -282,10 +255,12 @@ void invite_send(struct call *call, const struct call_event *event)
 	if (error) {
 		log_warning("call", "INVITE not sent", LOG_UINT("call", call->id), LOG_ERRNO("error", error));
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
+					   .side = LEG_CALLED,
 					   .status = error == -EMSGSIZE ? 513 : 503,
 					   .cause = "INVITE cannot be sent" });
 		return;
 	}
 	/* Timer C, RFC 3261 section 16.6, step 11. */
 	call_timer_arm(call, call->shard->config->sip.timer_c_ms);
+	attempt_sent(call);
 }

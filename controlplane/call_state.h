@@ -20,6 +20,7 @@ enum {
 	X(LEASING) /* media ports for the caller's offer */                                         \
 	X(PROCEEDING) /* the callee's final response */                                             \
 	X(ANSWER_LEASING) /* media ports for the offer in the callee's 2xx; its ACK is still due */ \
+	X(ANSWER_HELD) /* the caller's PRACK, his 2xx being ready (RFC 3262 section 3) */           \
 	X(ANSWERED) /* the caller's ACK */                                                          \
 	X(HANGUP) /* the same, to hang up then (RFC 3261 section 15) */                             \
 	X(ESTABLISHED) /* nothing */                                                                \
@@ -41,6 +42,7 @@ enum call_state {
 	X(ANSWER) /* 2xx from the callee: message */                             \
 	X(REJECT) /* 300..699 from the callee: message, status */                \
 	X(FAILED) /* no final response, or none that can be passed on: status */ \
+	X(PRACKED) /* by the caller, a reliable response of ours */              \
 	X(CANCEL) /* by the caller: message or NULL */                           \
 	X(ACK) /* by the caller, of our 2xx: message */                          \
 	X(NO_ACK) /* none within 64*T1 */                                        \
@@ -65,14 +67,37 @@ struct call_event {
 	const char *cause; /* static text for the record */
 };
 
-/* A re-INVITE on its way through the call; `from` is the side that sent it. */
-enum reinvite_state {
-	REINVITE_NONE,
-	REINVITE_LEASING, /* ports for its offer */
-	REINVITE_SENT, /* the other side's final response */
-	REINVITE_ANSWER_LEASING, /* ports for the offer in the 2xx; its ACK is still due */
-	REINVITE_ANSWERED, /* the ACK */
-	REINVITE_STATE_COUNT
+/* An exchange of descriptions on its way through the call. */
+enum exchange_state {
+	EXCHANGE_NONE,
+	EXCHANGE_LEASING, /* ports for its offer */
+	EXCHANGE_SENT, /* the other side's final response */
+	EXCHANGE_ANSWER_LEASING, /* ports for the offer in the 2xx; its ACK is still due */
+	EXCHANGE_ANSWERED, /* the ACK */
+	EXCHANGE_GIVEN_UP, /* the other side's final response; the asker has been refused */
+	EXCHANGE_OWN, /* the final response to a re-INVITE of our own */
+	EXCHANGE_ASKING, /* the offer that exchange_reoffer asked for */
+	EXCHANGE_PAUSED, /* after 491: our own request will be sent again */
+	EXCHANGE_STATE_COUNT
+};
+
+struct exchange { /* owner: call_exchange.c */
+	enum exchange_state state;
+	struct leg *asker, *asked; /* in EXCHANGE_OWN and EXCHANGE_ASKING there is no asker */
+	enum sip_method asker_method, asked_method; /* INVITE, UPDATE, PRACK; of ourselves: UNKNOWN */
+	struct transaction *server, *client; /* what is no INVITE: those are the legs' own */
+	bool offerless; /* re-INVITE without a description */
+	bool retargeted; /* a later request of the asker has said where it is (RFC 6141 section 4) */
+	bool answered_here; /* nobody else was asked */
+	unsigned attempts; /* of our own request */
+	void (*done)(struct leg *leg, unsigned status, const struct message *response);
+	void (*retry)(struct call *call); /* of a request of ours that got 491, to `retry_leg` */
+	struct leg *retry_leg;
+	struct timer timer;
+	struct {
+		struct transaction *client;
+		void (*done)(struct leg *leg, unsigned status, const struct message *response);
+	} refresh[LEGS]; /* UPDATEs without a description: they cross nothing */
 };
 
 /* How a dialog of this shard is found: our tag. */
@@ -82,12 +107,26 @@ struct call_tag {
 	const char *text;
 };
 
-/* An early dialog beyond the first, of a callee that forks. */
+/* An early dialog of the callee's side, and the one that the caller is shown for it. */
 struct call_fork {
 	struct call_fork *next;
-	char *remote_tag; /* the callee's */
-	char local_tag[SHARD_TOKEN_MAX]; /* towards the caller */
-	struct call_tag tag;
+	struct call *call;
+	/* Those of the call itself for the first one, else `own`. LEG_CALLED is NULL when that attempt is over: the caller's early dialog
+	 * stays. */
+	struct leg *leg[LEGS];
+	struct leg own[LEGS];
+	struct call_tag tag; /* of own[LEG_CALLER] */
+	char *answer; /* the callee's newest description in it */
+	size_t answer_length;
+	bool answered; /* offer and answer are complete on the callee's leg: by a reliable response (RFC 3262), or its PRACK */
+	bool settled; /* they are on the caller's leg */
+	uint32_t remote_rseq; /* of the callee's last reliable response; 0: none */
+	uint32_t rseq; /* of our last one to the caller; 0: none */
+	struct prack_response *unacknowledged; /* ours, oldest first: that one is being repeated */
+	struct prack_response *challenged; /* its PRACK has to come again, with credentials */
+	struct prack_relay *relays; /* PRACKs on their way */
+	struct timer timer;
+	uint64_t interval_ms, waited_ms; /* of the repetition */
 };
 
 struct call {
@@ -97,24 +136,33 @@ struct call {
 	unsigned depth; /* call_happens under way */
 	struct leg leg[LEGS];
 	struct call_tag tag[LEGS];
-	struct call_fork *forks; /* newest first; the oldest has leg[LEG_CALLER].local_tag */
-	unsigned fork_count;
+	struct call_fork *forks; /* newest first; until the caller's ACK */
+	unsigned fork_count; /* that the caller has been shown */
+	struct { /* an offer in a reliable response: its ports are being leased */
+		struct call_fork *fork; /* NULL: none */
+		unsigned status;
+		uint32_t rseq;
+	} early;
+	char *held; /* our 2xx, in ANSWER_HELD */
+	size_t held_length;
+	struct call_fork
+		*media_fork; /* whose answer the media has been committed to before the 2xx; or NULL */
 	struct media *media;
 	struct call *next, *previous, *next_by_session;
 	const struct config_local_policy *policy;
+	struct transfer *transfer; /* REFER, and legs that go elsewhere; owner: call_transfer*.c; mostly NULL */
+	struct carry *carry; /* it is made of legs of other calls; likewise */
+	struct call_attempts *attempts; /* NULL: one agent, asked once; owner: call_attempt.c */
 	bool offerless; /* INVITE without a description: the offer comes with the 2xx */
 	bool ringing;
+	bool reliable_only; /* the caller's INVITE requires 100rel */
+	bool callee_answered; /* a 2xx of the callee has been taken: others are forks that lost */
 	bool caller_answered; /* a 2xx has been sent to the caller */
 	bool ack_due; /* the callee's 2xx has not been acknowledged yet */
 	struct timer timer; /* Timer C, then max-call-duration */
 	char *offer; /* a description put aside until its ports are there */
 	size_t offer_length;
-	struct {
-		enum reinvite_state state;
-		unsigned from;
-		bool offerless;
-		struct timer timer;
-	} reinvite;
+	struct exchange exchange;
 	uint64_t started_ms, answered_ms, started_wall_ms;
 	unsigned status; /* final response to the caller */
 	const char *cause; /* of the end; static text */
@@ -131,6 +179,22 @@ void call_session_remove(struct call *call);
 struct call *call_find_session(struct shard *shard, uint64_t session);
 /* The leg whose dialog a request belongs to: our tag, Call-ID, the peer's tag all as they must be. NULL: 481. */
 struct leg *call_find_leg(struct shard *shard, const struct scan *request);
+/* call_fork.c: early dialogs. Both legs of an early dialog are found by call_find_leg as those of a call are. */
+/* The early dialog that a response of the callee belongs to, made if there is none. NULL: too many, or no memory. */
+struct call_fork *call_fork_take(struct call *call, const struct message *response);
+struct call_fork *call_fork_find(const struct call *call, struct span remote_tag);
+struct call_fork *call_fork_of(
+	const struct leg *leg); /* NULL: none, the call is answered or has no early dialog yet */
+/* The leg on the other side of the same call, or of the same early dialog; NULL if that attempt is over, or it is none of a call. */
+struct leg *call_peer(const struct leg *leg);
+/* It is answered: its dialogs become those of the call's legs, the others are forgotten. What an exchange has attached to legs that go
+ * is aborted before (exchange_abort). */
+void call_fork_wins(struct call_fork *fork);
+/* The callee's leg is about to be replaced (call_attempt.c, before leg_fini): its early dialogs end, the caller's stay. */
+void call_forks_stale(struct call *call);
+/* False, and nothing done: PRACKs are on their way. `at_once`: they are given up. */
+bool call_forks_free(struct call *call, bool at_once);
+
 void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
 	void *arg); /* `each` may end the call */
 
@@ -149,12 +213,28 @@ void call_fill(const struct call *call, struct cp_call *out); /* for the API */
 /* call_invite.c: the way of the first INVITE in and out */
 void call_start(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source);
+/* The same, but to the peer of a leg that another call has, in its dialog: the caller takes the place of that call's other leg. */
+void call_start_instead(struct shard *shard, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source, struct leg *callee);
 void invite_send(struct call *call, const struct call_event *event);
 
-/* call_answer.c: what becomes of it */
+/* call_early.c: provisional responses and their descriptions */
 void invite_relay_provisional(struct call *call, const struct call_event *event);
+void early_offer_leased(struct call *call, const struct call_event *event);
+/* BYE in an early dialog: of the caller's, which ends it, with the last one the call; the callee's is refused (RFC 3261 section 15). */
+void early_bye(struct call *call, const struct call_event *event);
+/* The callee's answer in this early dialog becomes that of the call: before an offer that follows it (PRACK, UPDATE), and with the
+ * 2xx. 0; or -errno: it has not been answered, or another exchange is under way. */
+int early_commit(struct call_fork *fork);
+/* The answer of a 2xx. `fork` may be NULL, `sdp` empty. 0 or -errno. */
+int early_confirm(struct call *call, struct call_fork *fork, struct span sdp);
+/* A final response: no reliable one is repeated any more. */
+void early_over(struct call *call);
+
+/* call_answer.c: what becomes of it */
 void invite_answer(struct call *call, const struct call_event *event);
 void invite_answer_leased(struct call *call, const struct call_event *event);
+void invite_answer_release(struct call *call, const struct call_event *event);
 void invite_answer_given_up(struct call *call, const struct call_event *event);
 void invite_reject(struct call *call, const struct call_event *event);
 void invite_fail(struct call *call, const struct call_event *event);
@@ -168,16 +248,22 @@ void invite_acked(struct call *call, const struct call_event *event);
  * transaction of the leg. `from` may be NULL. 0; or -errno, and what should have been a final response has become a 500. */
 int invite_respond(
 	struct leg *leg, unsigned status, const char *tag, const struct message *from, struct span body);
+/* The same in two steps. `extra`: complete header lines. 0 or -EMSGSIZE. */
+int invite_write(struct leg *leg, unsigned status, const char *tag, const struct message *from,
+	struct span extra, struct span body, struct writer *out);
+int invite_send_written(struct leg *leg, unsigned status, const char *tag, struct span text);
+/* Supported: the options that work in what is being written, one row each (call_message.c). */
+enum options_place {
+	OPTIONS_INVITE = 1,
+	OPTIONS_REINVITE = 2, /* and UPDATE */
+	OPTIONS_RESPONSE = 4,
+};
+void leg_options(const struct leg *leg, enum options_place place, struct writer *out);
 /* ACK of a 2xx to our INVITE on that leg. `body` may be empty. */
 void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag, struct span body);
 /* The INVITE of the call on `leg`, `source` being the other leg's. 0 or -errno. */
 int invite_request(struct leg *leg, const struct message *source, unsigned max_forwards, struct span body,
 	const struct transaction_events *events);
-
-/* call_reinvite.c */
-void reinvite_received(struct leg *leg, struct transaction *transaction, const struct message *invite);
-void reinvite_ready(struct call *call, int status); /* its ports have come, or not */
-void reinvite_abort(struct call *call); /* the call ends */
 
 /* call_bye.c */
 void bye_accept(struct call *call, const struct call_event *event); /* answers 200 */
@@ -191,6 +277,14 @@ void bye_done(struct call *call, const struct call_event *event);
 void bye_send(struct leg *leg, struct span reason);
 /* A dialog that nobody wants: a fork that lost the race. */
 void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer);
+
+/* call_reason.c */
+enum { CALL_REASON_MAX = 256 };
+/* Value of the Reason that goes to the other side, or to both: that of a BYE or CANCEL without its text, or our own by event and status.
+ * Empty: none. */
+struct span call_reason(const struct call_event *event, struct writer *out);
+/* Of our own reasons the one that a final response may say (RFC 6432), or NULL. */
+const char *call_reason_q850(const struct call_event *event);
 
 /* call_record.c */
 void call_record_end(

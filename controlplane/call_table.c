@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/call_state.h"
+#include "controlplane/call_attempt.h"
+#include "controlplane/call_exchange.h"
+#include "controlplane/call_transfer.h"
+#include "controlplane/subscription.h"
 #include "platforms/base/clock.h"
 
 struct call_table {
@@ -38,7 +41,7 @@ int call_layer_open(struct shard *shard)
 		return -ENOMEM;
 	}
 	shard->calls = table;
-	return 0;
+	return subscription_layer_open(shard);
 }
 
 void call_layer_close(struct shard *shard)
@@ -49,6 +52,7 @@ void call_layer_close(struct shard *shard)
 		return;
 	while (table->first)
 		call_free(table->first);
+	subscription_layer_close(shard);
 	free(table->tags);
 	free(table->sessions);
 	free(table);
@@ -138,12 +142,17 @@ struct leg *call_find_leg(struct shard *shard, const struct scan *request)
 {
 	for (struct call_tag *tag = *tag_slot(shard, request->to_tag); tag; tag = tag->next) {
 		const struct leg *leg = tag->leg;
+		struct call_fork *fork;
 
 		if (!span_equal(span_from(tag->text), request->to_tag) ||
 			!span_equal(span_from(leg->call_id), request->call_id))
 			continue;
 		if (leg->remote_tag && span_equal(span_from(leg->remote_tag), request->from_tag))
 			return tag->leg;
+		/* All branches know us by the same tag: that of the INVITE. */
+		fork = leg->side == LEG_CALLED ? call_fork_find(leg->call, request->from_tag) : NULL;
+		if (fork)
+			return fork->leg[LEG_CALLED];
 	}
 	return NULL;
 }
@@ -188,6 +197,9 @@ void call_free(struct call *call)
 {
 	struct call_table *table = call->shard->calls;
 
+	if (call->transfer || call->carry)
+		transfer_fini(call);
+	call_forks_free(call, true);
 	/* Only with the whole shard: else call_record_end has closed it. */
 	if (call->media) {
 		call_session_remove(call);
@@ -203,20 +215,14 @@ void call_free(struct call *call)
 		table->last = call->previous;
 	__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 	timer_cancel(&call->timer);
-	timer_cancel(&call->reinvite.timer);
-	while (call->forks) {
-		struct call_fork *fork = call->forks;
-
-		call->forks = fork->next;
-		call_tag_remove(&fork->tag);
-		free(fork->remote_tag);
-		free(fork);
-	}
+	exchange_fini(call);
+	attempt_fini(call);
 	for (unsigned side = 0; side < LEGS; side++) {
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);
 	}
 	free(call->offer);
+	free(call->held);
 	free(call);
 }
 

@@ -30,6 +30,8 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_call);
 	case CP_BLOCK_LIST:
 		return sizeof(struct cp_block_page);
+	case CP_CALL_HANGUP:
+		return sizeof(struct cp_hangup_done);
 	case CP_REPLY:
 		break;
 	}

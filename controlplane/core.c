@@ -2,9 +2,15 @@
 /* New requests: who may send them (RFC 3261 section 8.2), to which dialog they belong, and who handles the method. */
 #include "controlplane/core.h"
 
-#include "controlplane/call_state.h"
+#include <string.h>
+
+#include "controlplane/call_exchange.h"
+#include "controlplane/call_prack.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
+#include "controlplane/request_relay.h"
 #include "controlplane/route.h"
+#include "controlplane/subscription.h"
 
 struct core_request {
 	struct shard *shard;
@@ -31,22 +37,85 @@ void core_reply(struct transaction *transaction, unsigned status, struct span ex
 		lines.overflow ? nothing : writer_result(&lines));
 }
 
+bool core_list_has(const struct config_strings *values, struct span value)
+{
+	for (size_t i = 0; i < values->count; i++)
+		if (span_equal_case(span_from(values->item[i]), value))
+			return true;
+	return false;
+}
+
+void core_list(const char *name, const struct config_strings *values, struct writer *out)
+{
+	for (size_t i = 0; i < values->count; i++) {
+		writer_text(out, i ? ", " : name);
+		writer_text(out, i ? "" : ": ");
+		writer_text(out, values->item[i]);
+	}
+	writer_text(out, values->count ? "\r\n" : "");
+}
+
+void core_allow_events(const struct config *config, struct writer *out)
+{
+	core_list("Allow-Events", &config->sip.event_packages, out);
+}
+
+bool core_is_token(struct span text)
+{
+	static const char other[] = "-.!%*_+`'~";
+
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+		if (!alnum && !memchr(other, c, sizeof(other) - 1))
+			return false;
+	}
+	return text.n > 0;
+}
+
+void core_bad_event(struct transaction *transaction)
+{
+	char text[512];
+	struct writer extra;
+
+	writer_init(&extra, text, sizeof(text));
+	core_allow_events(transaction_shard(transaction)->config, &extra);
+	core_reply(transaction, 489, extra.overflow ? nothing : writer_result(&extra));
+}
+
 /* --- methods --------------------------------------------------------------------------------------------------------- */
 
-static void take_invite(const struct core_request *request)
+typedef void (*core_take)(const struct core_request *request);
+
+static void take_no_dialog(const struct core_request *request)
 {
-	if (request->leg)
-		reinvite_received(request->leg, request->transaction, request->message);
-	else
+	core_reply(request->transaction, 481, nothing);
+}
+
+static void take_forbidden(const struct core_request *request)
+{
+	core_reply(request->transaction, 403, nothing);
+}
+
+static void take_first_invite(const struct core_request *request)
+{
+	if (!transfer_replaces(request->shard, request->transaction, request->message, request->agent))
 		call_start(request->shard, request->transaction, request->message, request->agent);
+}
+
+static void take_exchange(const struct core_request *request)
+{
+	exchange_received(request->leg, request->transaction, request->message);
+}
+
+static void take_prack(const struct core_request *request)
+{
+	prack_received(request->leg, request->transaction, request->message);
 }
 
 static void take_bye(const struct core_request *request)
 {
-	if (!request->leg) {
-		core_reply(request->transaction, 481, nothing);
-		return;
-	}
 	call_happens(request->leg->call, &(struct call_event){ .type = CALL_EVENT_BYE,
 						 .side = request->leg->side,
 						 .message = request->message,
@@ -58,24 +127,112 @@ static void take_options(const struct core_request *request)
 	options_answer(request->transaction);
 }
 
-static const struct {
-	void (*take)(const struct core_request *request); /* NULL: 405 */
-	bool dialog_only;
+static void take_refer(const struct core_request *request)
+{
+	transfer_received(request->leg, request->transaction, request->message);
+}
+
+static void take_info(const struct core_request *request)
+{
+	request_relay_info(request->leg, request->transaction, request->message);
+}
+
+static void take_message(const struct core_request *request)
+{
+	request_relay_message(request->leg, request->transaction, request->message);
+}
+
+static void take_call_notify(const struct core_request *request)
+{
+	if (!transfer_notify_received(request->leg, request->transaction, request->message))
+		core_bad_event(request->transaction);
+}
+
+static void take_call_subscribe(const struct core_request *request)
+{
+	if (!transfer_subscribe_received(request->leg, request->transaction, request->message))
+		core_bad_event(request->transaction);
+}
+
+static void take_routed(const struct core_request *request)
+{
+	request_route(request->shard, request->transaction, request->message, request->agent);
+}
+
+static void take_subscribe(const struct core_request *request)
+{
+	subscription_received(request->leg, request->transaction, request->message);
+}
+
+static void take_notify(const struct core_request *request)
+{
+	subscription_notify_received(request->leg, request->transaction, request->message);
+}
+
+#define OPTION(id) (1U << SIP_OPTION_##id)
+#define ANY_DIALOG OPTION(PRIVACY)
+
+/* Who takes a request: within a call's dialog, within a subscription's, outside of dialogs; and the option tags that it may require
+ * of us (RFC 3261 section 8.2.2.3). A method without a row is answered 405. */
+/* clang-format off */
+static const struct method_row {
+	core_take in_call, in_subscription, outside;
+	uint32_t options;
 } methods[SIP_METHOD_COUNT] = {
-	[SIP_METHOD_INVITE] = { take_invite, false },
-	[SIP_METHOD_BYE] = { take_bye, true },
-	[SIP_METHOD_OPTIONS] = { take_options, false },
+	[SIP_METHOD_INVITE]    = { take_exchange,    take_no_dialog, take_first_invite,
+	                           ANY_DIALOG | OPTION(100REL) | OPTION(TIMER) | OPTION(REPLACES) | OPTION(TDIALOG) |
+	                                   OPTION(HISTINFO) | OPTION(NOREFERSUB) },
+	[SIP_METHOD_PRACK]     = { take_prack,       take_no_dialog, take_no_dialog, ANY_DIALOG | OPTION(100REL) },
+	[SIP_METHOD_UPDATE]    = { take_exchange,    take_no_dialog, take_no_dialog, ANY_DIALOG | OPTION(TIMER) | OPTION(100REL) },
+	[SIP_METHOD_BYE]       = { take_bye,         take_no_dialog, take_no_dialog, ANY_DIALOG },
+	[SIP_METHOD_OPTIONS]   = { take_options,     take_options,   take_options,   ANY_DIALOG },
+	[SIP_METHOD_INFO]      = { take_info,        take_no_dialog, take_no_dialog, ANY_DIALOG },
+	[SIP_METHOD_MESSAGE]   = { take_message,     take_no_dialog, take_routed,    ANY_DIALOG },
+	[SIP_METHOD_REFER]     = { take_refer,       take_no_dialog, take_forbidden, ANY_DIALOG | OPTION(NOREFERSUB) | OPTION(TDIALOG) },
+	[SIP_METHOD_NOTIFY]    = { take_call_notify, take_notify,    take_routed,    ANY_DIALOG },
+	[SIP_METHOD_SUBSCRIBE] = { take_call_subscribe, take_subscribe, take_routed,    ANY_DIALOG },
+	[SIP_METHOD_PUBLISH]   = { take_no_dialog,   take_no_dialog, take_routed,    ANY_DIALOG },
 };
+/* clang-format on */
+
+void core_allow(struct writer *out)
+{
+	/* What the transaction layer takes itself. */
+	writer_text(out, "Allow: ACK, CANCEL");
+	for (unsigned method = 0; method < SIP_METHOD_COUNT; method++)
+		if (methods[method].outside) {
+			writer_text(out, ", ");
+			writer_text(out, sip_method_name((enum sip_method)method));
+		}
+	writer_text(out, "\r\n");
+}
+
+void core_supported(struct writer *out)
+{
+	uint32_t options = 0;
+	bool first = true;
+
+	for (unsigned method = 0; method < SIP_METHOD_COUNT; method++)
+		options |= methods[method].options;
+	writer_text(out, "Supported:");
+	for (unsigned option = 0; option < SIP_OPTION_COUNT; option++)
+		if (options >> option & 1) {
+			writer_text(out, first ? " " : ", ");
+			writer_text(out, sip_option_name((enum sip_option)option));
+			first = false;
+		}
+	writer_text(out, "\r\n");
+}
 
 /* --- admission ------------------------------------------------------------------------------------------------------- */
 
 static void refuse_method(const struct core_request *request)
 {
-	char text[128];
+	char text[256];
 	struct writer extra;
 
 	writer_init(&extra, text, sizeof(text));
-	hide_allow(&extra);
+	core_allow(&extra);
 	core_reply(request->transaction, 405, writer_result(&extra));
 }
 
@@ -91,8 +248,13 @@ static bool source_may_ask(const struct shard *shard, const struct sip_flow *flo
 /* The dialog of a request. What is known of it on one side is worth nothing on the other: each leg is asked in its own realm. */
 static struct leg *leg_of(struct shard *shard, const struct sip_flow *flow, const struct scan *request)
 {
-	struct leg *leg = request->to_tag.n ? call_find_leg(shard, request) : NULL;
+	struct leg *leg = NULL;
 
+	if (request->to_tag.n) {
+		leg = call_find_leg(shard, request);
+		if (!leg)
+			leg = subscription_find_leg(shard, request);
+	}
 	return leg && leg->realm == listener_interface(flow->listener)->realm ? leg : NULL;
 }
 
@@ -108,28 +270,38 @@ static unsigned screen(struct shard *shard, const struct sip_flow *flow, const s
 	return 403;
 }
 
-/* No option tag is supported: each one required is named in Unsupported (RFC 3261 section 8.2.2.3). True if it was answered. */
-static bool refuse_extensions(const struct core_request *request)
+/* The values of a list header that are no option tag we understand for this method, into Unsupported. */
+static void note_unsupported(
+	const struct message *message, struct span name, uint32_t understood, struct writer *out)
 {
-	static const struct span names[] = { { "Require", 7 }, { "Proxy-Require", 13 } };
+	enum { TOKENS_MAX = 64 };
+	struct span value, token;
+	enum sip_option option;
+
+	for (unsigned n = 0, tokens = 0; message_header(message, name, n, &value); n++)
+		for (unsigned v = 0; tokens < TOKENS_MAX && leg_list_value(value, v, &token); v++, tokens++) {
+			option = sip_option_parse(token);
+			if (option != SIP_OPTION_COUNT && (understood >> option & 1))
+				continue;
+			writer_text(out, out->len ? ", " : "Unsupported: ");
+			writer_span(out, token);
+		}
+}
+
+/* RFC 3261 sections 8.2.2.3 and 20.29: what is required of us as a user agent and as a proxy. True if it was answered. */
+static bool refuse_extensions(const struct core_request *request, uint32_t understood)
+{
 	char text[512];
 	struct writer extra;
-	struct span value;
-	bool any = false;
 
 	writer_init(&extra, text, sizeof(text));
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		for (unsigned n = 0; message_header(request->message, names[i], n, &value); n++) {
-			if (value.n == 0)
-				continue;
-			any = true;
-			writer_text(&extra, "Unsupported: ");
-			writer_span(&extra, value);
-			writer_text(&extra, "\r\n");
-		}
-	if (any)
-		core_reply(request->transaction, 420, extra.overflow ? nothing : writer_result(&extra));
-	return any;
+	note_unsupported(request->message, SPAN("Require"), understood, &extra);
+	note_unsupported(request->message, SPAN("Proxy-Require"), understood, &extra);
+	if (extra.len == 0)
+		return false;
+	writer_text(&extra, "\r\n");
+	core_reply(request->transaction, 420, extra.overflow ? nothing : writer_result(&extra));
+	return true;
 }
 
 static void take_request(struct shard *shard, struct transaction *transaction, const struct message *message)
@@ -137,25 +309,34 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 	const struct scan *scan = message_scan(message);
 	const struct sip_flow *flow = message_flow(message);
 	struct core_request request = { .shard = shard, .transaction = transaction, .message = message };
+	const struct method_row *row;
 
 	request.agent = route_agent_by_source(
 		shard->config, listener_interface(flow->listener)->realm, &flow->remote);
 	request.leg = leg_of(shard, flow, scan);
-	if (scan->method >= SIP_METHOD_COUNT || !methods[scan->method].take) {
+	if (scan->method >= SIP_METHOD_COUNT || !methods[scan->method].outside) {
 		refuse_method(&request);
 		return;
 	}
-	if (!request.leg && (scan->to_tag.n || methods[scan->method].dialog_only)) {
+	row = &methods[scan->method];
+	if (!request.leg && scan->to_tag.n) {
 		core_reply(transaction, 481, nothing);
 		return;
 	}
-	if (refuse_extensions(&request))
+	if (refuse_extensions(&request, row->options))
 		return;
-	if (request.leg && !leg_accept_cseq(request.leg, message)) {
+	/* A NOTIFY may be the first of a dialog of its own: subscription_notify.c looks itself. */
+	if (request.leg && (request.leg->call || scan->method != SIP_METHOD_NOTIFY) &&
+		!leg_accept_cseq(request.leg, message)) {
 		core_reply(transaction, 500, nothing);
 		return;
 	}
-	methods[scan->method].take(&request);
+	if (!request.leg)
+		row->outside(&request);
+	else if (request.leg->call)
+		row->in_call(&request);
+	else
+		row->in_subscription(&request);
 }
 
 const struct transaction_core call_core = { .request = take_request, .screen = screen };

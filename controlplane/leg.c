@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/agent.h"
+#include "controlplane/credentials.h"
 #include "controlplane/hide.h"
+#include "controlplane/request_relay.h"
 
 enum { ROUTES_MAX = 16 };
 
@@ -158,7 +161,10 @@ static int take_target(struct leg *leg, const struct message *message)
 
 struct sip_flow leg_flow(const struct leg *leg)
 {
-	return (struct sip_flow){ leg->flow.listener, leg->next_hop };
+	/* The connection the peer came by leads to it, and to no other host. */
+	bool same = address_equal_host(&leg->next_hop, &leg->flow.remote);
+
+	return (struct sip_flow){ leg->flow.listener, leg->next_hop, same ? leg->flow.connection : 0 };
 }
 
 /* --- making --------------------------------------------------------------------------------------------------------- */
@@ -188,6 +194,8 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 	leg->realm = interface->realm;
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->remote_cseq = scan->cseq_number;
+	leg->privacy = (uint8_t)hide_privacy(invite);
+	leg_note_peer(leg, invite);
 	shard_token(shard, leg->local_tag);
 	if (message_from(invite, &from) || message_to(invite, &to) || from.tag.n == 0)
 		return -EINVAL;
@@ -212,6 +220,7 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 
 	leg->shard = shard;
 	leg->side = LEG_CALLED;
+	leg->owns_call_id = true;
 	leg->flow = *flow;
 	leg->next_hop = flow->remote;
 	leg->realm = interface->realm;
@@ -220,6 +229,8 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	keep_user(leg->called, called);
 	address_print_uri(listener_address(flow->listener), ours);
 	address_print_uri(&flow->remote, theirs);
+	if (hide_is_anonymous(leg))
+		from = &hide_anonymous;
 	if (sip_uri_parse(from->uri, &uri) == 0)
 		keep_user(leg->contact_user, hide_user(&uri));
 
@@ -239,6 +250,7 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	writer_text(&out, theirs);
 	if (address_port(&flow->remote) != 5060)
 		writer_format(&out, ":%u", address_port(&flow->remote));
+	writer_text(&out, transport_uri_parameter(listener_transport(flow->listener)));
 	if (out.overflow || (error = keep(&leg->target, writer_result(&out))))
 		return out.overflow ? -EMSGSIZE : error;
 	return keep(&leg->call_id, span_from(shard_token(shard, token)));
@@ -251,6 +263,10 @@ void leg_fini(struct leg *leg)
 	for (size_t i = 0; i < sizeof(attached) / sizeof(attached[0]); i++)
 		if (attached[i])
 			transaction_detach(attached[i]);
+	request_relay_abort(leg);
+	agent_give(leg);
+	credentials_free(leg->credentials);
+	timer_cancel(&leg->session.timer);
 	free(leg->call_id);
 	free(leg->remote_tag);
 	free(leg->local);
@@ -264,6 +280,7 @@ int leg_take_response(struct leg *leg, const struct message *response)
 {
 	int error;
 
+	leg_note_peer(leg, response);
 	if ((error = keep(&leg->remote_tag, message_scan(response)->to_tag)))
 		return error;
 	error = take_target(leg, response);
@@ -275,10 +292,24 @@ int leg_take_response(struct leg *leg, const struct message *response)
 	return 0;
 }
 
+int leg_take_request(struct leg *leg, const struct message *request)
+{
+	int error;
+
+	leg_note_peer(leg, request);
+	if ((error = keep(&leg->remote_tag, message_scan(request)->from_tag)) ||
+		(error = take_target(leg, request)) || (error = keep_routes(leg, request, false)))
+		return error == -ENOENT ? -EINVAL : error;
+	leg->remote_cseq = message_scan(request)->cseq_number;
+	choose_next_hop(leg);
+	return 0;
+}
+
 int leg_refresh_target(struct leg *leg, const struct message *message)
 {
 	int error = take_target(leg, message);
 
+	leg_note_peer(leg, message);
 	if (error)
 		return error == -ENOENT ? 0 : error;
 	/* A phone whose NAT gave it a new port comes from there: its re-INVITE says where it can be reached now. */
@@ -286,6 +317,53 @@ int leg_refresh_target(struct leg *leg, const struct message *message)
 		leg->flow = *message_flow(message);
 	choose_next_hop(leg);
 	return 0;
+}
+
+/* Each value of a comma-separated header, up to a bound: whoever lists more is not believed the rest. */
+static void note_list(const struct message *message, struct span name,
+	void (*each)(struct span token, uint32_t *bits), uint32_t *bits)
+{
+	enum { TOKENS_MAX = 64 };
+	struct span value, token;
+	bool found = false;
+	uint32_t seen = 0;
+
+	for (unsigned n = 0, tokens = 0; message_header(message, name, n, &value); n++) {
+		found = true;
+		for (unsigned v = 0; tokens < TOKENS_MAX && leg_list_value(value, v, &token); v++, tokens++)
+			each(token, &seen);
+	}
+	if (found)
+		*bits = seen;
+}
+
+static void note_option(struct span token, uint32_t *bits)
+{
+	enum sip_option option = sip_option_parse(token);
+
+	if (option != SIP_OPTION_COUNT)
+		*bits |= 1U << option;
+}
+
+static void note_method(struct span token, uint32_t *bits)
+{
+	*bits |= 1U << sip_method_parse(token);
+}
+
+void leg_note_peer(struct leg *leg, const struct message *message)
+{
+	note_list(message, SPAN("Supported"), note_option, &leg->peer_options);
+	note_list(message, SPAN("Allow"), note_method, &leg->peer_methods);
+}
+
+bool leg_peer_allows(const struct leg *leg, enum sip_method method)
+{
+	return (leg->peer_methods >> method & 1) != 0;
+}
+
+bool leg_peer_supports(const struct leg *leg, enum sip_option option)
+{
+	return (leg->peer_options >> option & 1) != 0;
 }
 
 bool leg_accept_cseq(struct leg *leg, const struct message *request)
@@ -298,11 +376,12 @@ bool leg_accept_cseq(struct leg *leg, const struct message *request)
 	return true;
 }
 
-int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response)
+/* All but the remote tag and the route set. */
+static int copy_dialog(struct leg *copy, const struct leg *leg)
 {
 	int error;
 
-	*fork = (struct leg){
+	*copy = (struct leg){
 		.shard = leg->shard,
 		.side = leg->side,
 		.realm = leg->realm,
@@ -312,15 +391,43 @@ int leg_fork(struct leg *fork, const struct leg *leg, const struct message *resp
 		.next_hop = leg->flow.remote,
 		.local_cseq = leg->local_cseq,
 		.invite_cseq = leg->invite_cseq,
+		.owns_call_id = leg->owns_call_id,
+		.credentials = credentials_share(leg->credentials),
+		.privacy = leg->privacy,
+		.session = leg->session,
 	};
-	memcpy(fork->local_tag, leg->local_tag, sizeof(fork->local_tag));
-	memcpy(fork->contact_user, leg->contact_user, sizeof(fork->contact_user));
-	if ((error = keep(&fork->call_id, span_from(leg->call_id))) ||
-		(error = keep(&fork->local, span_from(leg->local))) ||
-		(error = keep(&fork->remote, span_from(leg->remote))) ||
-		(error = keep(&fork->target, span_from(leg->target))))
+	copy->session.timer = (struct timer){ 0 };
+	memcpy(copy->local_tag, leg->local_tag, sizeof(copy->local_tag));
+	memcpy(copy->contact_user, leg->contact_user, sizeof(copy->contact_user));
+	if ((error = keep(&copy->call_id, span_from(leg->call_id))) ||
+		(error = keep(&copy->local, span_from(leg->local))) ||
+		(error = keep(&copy->remote, span_from(leg->remote))))
 		return error;
-	return leg_take_response(fork, response);
+	return keep(&copy->target, span_from(leg->target));
+}
+
+int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response)
+{
+	int error = copy_dialog(fork, leg);
+
+	return error ? error : leg_take_response(fork, response);
+}
+
+int leg_early(struct leg *early, const struct leg *leg)
+{
+	int error = copy_dialog(early, leg);
+
+	early->next_hop = leg->next_hop;
+	early->remote_cseq = leg->server_invite
+				     ? message_scan(transaction_message(leg->server_invite))->cseq_number
+				     : leg->remote_cseq;
+	early->peer_options = leg->peer_options;
+	early->peer_methods = leg->peer_methods;
+	if (!error && leg->remote_tag)
+		error = keep(&early->remote_tag, span_from(leg->remote_tag));
+	if (!error && leg->routes)
+		error = keep(&early->routes, span_from(leg->routes));
+	return error;
 }
 
 /* --- writing -------------------------------------------------------------------------------------------------------- */
@@ -400,6 +507,7 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 	struct span first;
 	bool strict = leg->routes && leg_list_value(span_from(leg->routes), 0, &first) && !is_loose(first);
 	uint32_t cseq = leg->invite_cseq;
+	size_t uri;
 
 	if (method != SIP_METHOD_ACK)
 		cseq = ++leg->local_cseq;
@@ -408,8 +516,12 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 
 	writer_text(out, sip_method_name(method));
 	writer_char(out, ' ');
+	uri = out->len;
 	write_target(leg, strict, out);
-	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+	first = (struct span){ out->buffer + uri, out->len - uri };
+	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/");
+	writer_text(out, transport_via_name(listener_transport(leg->flow.listener)));
+	writer_char(out, ' ');
 	write_host_port(listener_address(leg->flow.listener), out);
 	writer_text(out, ";rport;branch=");
 	writer_text(out, transaction_branch(leg->shard, branch));
@@ -427,6 +539,7 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 	writer_char(out, ' ');
 	writer_text(out, sip_method_name(method));
 	writer_text(out, "\r\n");
+	credentials_write(leg, method, first, out);
 }
 
 void leg_contact(const struct leg *leg, struct writer *out)
@@ -437,5 +550,6 @@ void leg_contact(const struct leg *leg, struct writer *out)
 		writer_char(out, '@');
 	}
 	write_host_port(listener_address(leg->flow.listener), out);
+	writer_text(out, transport_uri_parameter(listener_transport(leg->flow.listener)));
 	writer_text(out, ">\r\n");
 }

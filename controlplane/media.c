@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "controlplane/media_state.h"
+#include "platforms/base/random.h"
 
 /* --- what a description says --------------------------------------------------------------------------------------- */
 
@@ -81,6 +82,11 @@ static void describe(const struct media *media, unsigned side, const struct sdp_
 	out->mux = m->rtcp_mux;
 	out->telephone_event = kind_of(m) == DP_MEDIA_RTP ? m->telephone_event : 0;
 	out->bandwidth = sdp_bandwidth_limit(&m->bandwidth);
+	/* RFC 2543's hold says nothing of where its sender is: it stays where it was, and may play music from there. */
+	if (address_is_unspecified(&m->rtp) && address_is_set(&out->remote) && m->port) {
+		address_set_port(&out->remote, m->port);
+		return;
+	}
 	out->remote = usable(&m->rtp, out->family);
 	out->rtcp = usable(&m->rtcp, out->family);
 }
@@ -94,6 +100,21 @@ static struct media_state *state_new(unsigned count)
 	if (state)
 		state->count = count;
 	return state;
+}
+
+static void note_heard(struct media *media, unsigned side, struct span body)
+{
+	media->hearing[side] = hash_bytes(&media->shard->table_key, body.p, body.n) | 1;
+}
+
+/* A stream that becomes another kind in place (audio to T.38) keeps its ports: the old kind goes on until the answer. */
+static void keep_ports(struct media_stream *stream, const struct media_stream *now)
+{
+	for (unsigned s = 0; s < 2; s++)
+		if (stream->side[s].family != now->side[s].family)
+			return;
+	for (unsigned s = 0; s < 2; s++)
+		stream->side[s].local = now->side[s].local;
 }
 
 /* Stream `i` of an offer: what is committed there with the offerer's new description, or a new one. */
@@ -110,8 +131,12 @@ static void propose(struct media *media, unsigned side, unsigned i, const struct
 		for (unsigned s = 0; s < 2; s++)
 			stream->side[s].family = own_family(media, s);
 	}
-	if (stream->kind != DP_MEDIA_NONE)
-		describe(media, side, m, true, &stream->side[side]);
+	if (stream->kind == DP_MEDIA_NONE)
+		return;
+	describe(media, side, m, true, &stream->side[side]);
+	if (media->committed && i < media->committed->count &&
+		media->committed->stream[i].kind != DP_MEDIA_NONE)
+		keep_ports(stream, &media->committed->stream[i]);
 }
 
 static bool needs_ports(const struct media *media)
@@ -147,6 +172,7 @@ int media_offer(struct media *media, unsigned side, struct span body)
 		return -ENOMEM;
 	for (unsigned i = 0; i < media->next->count; i++)
 		propose(media, side, i, &sdp.media[i]);
+	note_heard(media, side, body);
 	result = needs_ports(media) ? media_allocate(media) : 0;
 	if (result < 0)
 		media_drop_next(media);
@@ -166,6 +192,13 @@ static void commit(struct media *media)
 			*stream = (struct media_stream){ .kind = DP_MEDIA_NONE };
 	}
 	media->silent[0] = media->silent[1] = 0;
+	for (unsigned side = 0; side < 2; side++) {
+		if (media->hearing[side])
+			media->heard[side] = media->hearing[side];
+		media->hearing[side] = 0;
+		free(media->before[side]);
+		media->before[side] = NULL;
+	}
 }
 
 int media_answer(struct media *media, unsigned side, struct span body, bool final)
@@ -187,6 +220,7 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 			continue;
 		describe(media, side, kind_of(m) == stream->kind ? m : &refused, false, &stream->side[side]);
 	}
+	note_heard(media, side, body);
 	if (final)
 		commit(media);
 	else
@@ -219,8 +253,61 @@ void media_reject(struct media *media)
 	if (!media->next)
 		return;
 	media_drop_next(media);
+	for (unsigned side = 0; side < 2; side++) {
+		media->hearing[side] = 0;
+		if (!media->before[side])
+			continue;
+		free(media->written[side]);
+		media->written[side] = media->before[side];
+		media->written_length[side] = media->before_length[side];
+		media->before[side] = NULL;
+	}
 	if (touched && media->committed)
 		media_update(media, media->committed);
+}
+
+/* Nobody can tell from it that somebody else was asked before. */
+static void forget_written(struct media *media, unsigned side)
+{
+	free(media->written[side]);
+	media->written[side] = NULL;
+	media->written_length[side] = 0;
+	media->origin[side] = (struct sdp_origin){ .session_id = random_u64() >> 2, .version = 1 };
+	media->hearing[side] = 0;
+}
+
+int media_retarget(struct media *media, unsigned side, const struct media_party *party)
+{
+	bool moves = media->party[side].realm != party->realm;
+
+	if (!media->next || media->committed || media->waiting)
+		return -EPROTO;
+	media->party[side] = *party;
+	forget_written(media, side);
+	for (unsigned i = 0; i < media->next->count; i++) {
+		struct media_stream *stream = &media->next->stream[i];
+		struct media_side now = { .family = own_family(media, side),
+			.local = stream->side[side].local };
+
+		if (stream->kind == DP_MEDIA_NONE)
+			continue;
+		if (moves || now.family != stream->side[side].family) {
+			now.local = (union address){ 0 };
+			moves = true;
+		}
+		stream->side[side] = now;
+	}
+	if (moves)
+		return media_allocate(media);
+	media_update(media, media->next);
+	return 0;
+}
+
+void media_follow(struct media *media, unsigned side, struct media *from, unsigned from_side)
+{
+	/* Should it come to nothing, that version has been used all the same. */
+	from->origin[from_side].version++;
+	media->origin[side] = from->origin[from_side];
 }
 
 bool media_offer_is_pending(const struct media *media)
@@ -251,12 +338,28 @@ static int write_version(struct media *media, unsigned to, const struct sdp *sdp
 	return sdp_rewrite(sdp, origin, rewrite, out);
 }
 
+static int keep_written(struct media *media, unsigned to, struct span text)
+{
+	char *copy = span_dup(text);
+
+	if (!copy)
+		return -ENOMEM;
+	if (media->next && media->committed && !media->before[to]) {
+		media->before[to] = media->written[to];
+		media->before_length[to] = media->written_length[to];
+	} else {
+		free(media->written[to]);
+	}
+	media->written[to] = copy;
+	media->written_length[to] = text.n;
+	return 0;
+}
+
 int media_write(struct media *media, unsigned to, struct span body, struct writer *out)
 {
 	size_t start = out->len;
 	struct span text;
 	struct sdp sdp;
-	char *copy;
 	int error;
 
 	if ((error = sdp_parse(&sdp, body, &media->shard->config->sip)) ||
@@ -272,13 +375,59 @@ int media_write(struct media *media, unsigned to, struct span body, struct write
 			return error;
 		text = (struct span){ out->buffer + start, out->len - start };
 	}
-	copy = span_dup(text);
-	if (!copy)
-		return -ENOMEM;
-	free(media->written[to]);
-	media->written[to] = copy;
-	media->written_length[to] = text.n;
-	return 0;
+	return keep_written(media, to, text);
+}
+
+int media_restate(struct media *media, unsigned to, struct writer *out)
+{
+	struct span rest = media_written(media, to), text;
+	size_t start = out->len;
+
+	/* Ours: "v=0", "o=- ID VERSION IN ...". */
+	for (unsigned spaces = 0; spaces < 2; spaces++)
+		span_cut(&rest, ' ');
+	if (!rest.p)
+		return -EPROTO;
+	writer_span(out, (struct span){ media->written[to], (size_t)(rest.p - media->written[to]) });
+	span_cut(&rest, ' ');
+	writer_uint(out, ++media->origin[to].version);
+	writer_char(out, ' ');
+	writer_span(out, rest);
+	text = (struct span){ out->buffer + start, out->len - start };
+	return out->overflow ? -ENOSPC : keep_written(media, to, text);
+}
+
+/* RFC 3264 section 6: streams as many as offered, off where offered off, and none sends what the other does not receive. */
+static bool can_answer(const struct sdp *offer, const struct sdp *answer)
+{
+	static const bool fits[4][4] = {
+		[SDP_SENDRECV] = { true, true, true, true },
+		[SDP_SENDONLY] = { [SDP_RECVONLY] = true, [SDP_INACTIVE] = true },
+		[SDP_RECVONLY] = { [SDP_SENDONLY] = true, [SDP_INACTIVE] = true },
+		[SDP_INACTIVE] = { [SDP_INACTIVE] = true },
+	};
+
+	if (offer->media_count != answer->media_count)
+		return false;
+	for (unsigned i = 0; i < offer->media_count; i++) {
+		const struct sdp_media *o = &offer->media[i], *a = &answer->media[i];
+
+		if (a->port && (!o->port || !fits[o->direction][a->direction]))
+			return false;
+	}
+	return true;
+}
+
+bool media_is_known(const struct media *media, unsigned side, struct span body)
+{
+	const struct config_sip *limits = &media->shard->config->sip;
+	struct sdp offer, answer;
+
+	if (!media->committed || media->next || !media->written[side] ||
+		media->heard[side] != (hash_bytes(&media->shard->table_key, body.p, body.n) | 1))
+		return false;
+	return sdp_parse(&offer, body, limits) == 0 &&
+	       sdp_parse(&answer, media_written(media, side), limits) == 0 && can_answer(&offer, &answer);
 }
 
 struct span media_written(const struct media *media, unsigned to)

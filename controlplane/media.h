@@ -33,6 +33,9 @@ typedef void (*media_closed)(void *arg, const struct dp_session_info *final);
 
 /* 0 or -ENOMEM. */
 int media_new(struct shard *shard, const struct media_events *events, void *arg, struct media **out);
+/* The offer under way goes to somebody else on `side`: what was said there is forgotten, the ports of the other side stay. 0, 1 (`ready` will
+ * be called: ports of another realm), -EPROTO (no offer, or it has been committed), -errno. */
+int media_retarget(struct media *media, unsigned side, const struct media_party *party);
 /* Who is on a side; to be set before the first offer, and again when its signalling source changes. */
 void media_set_party(struct media *media, unsigned side, const struct media_party *party);
 /* Gives the lease back; `closed` is called once, perhaps before the return. No other event comes any more. */
@@ -49,12 +52,22 @@ int media_offer(struct media *media, unsigned side, struct span body);
 int media_answer(struct media *media, unsigned side, struct span body, bool final);
 /* A 2xx without a description after an early answer: that one stands. 0, or -EPROTO when there was none. */
 int media_confirm(struct media *media);
-/* Back to what was committed. */
+/* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);
+/* Our descriptions for `side` go on where those of another call's side were: the peer's dialog moves to this call (RFC 3264 section 8). Before
+ * the first one. */
+void media_follow(struct media *media, unsigned side, struct media *from, unsigned from_side);
 bool media_offer_is_pending(const struct media *media);
 /* Writes the description `body`, just taken by media_offer or media_answer, for the other side `to`. The origin's version
  * counts up when the text differs from the last one written there. 0 or -errno. */
 int media_write(struct media *media, unsigned to, struct span body, struct writer *out);
+/* True if `body` is what `side` last said, and what was last written for it can be its answer (RFC 3264 section 8: nothing has changed,
+ * nobody else has to be asked). */
+bool media_is_known(const struct media *media, unsigned side, struct span body);
+/* What was last written for `to`, as a version of its own: for a side that has accepted an offer which was given up. 0 or -errno. */
+int media_restate(struct media *media, unsigned to, struct writer *out);
+/* A side's signalling has moved without a new description: its media may come from there. */
+void media_moved(struct media *media, unsigned side, const struct media_party *party);
 /* What was last written for a side; empty if nothing was. Borrowed until the next media_write. */
 struct span media_written(const struct media *media, unsigned to);
 

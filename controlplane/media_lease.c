@@ -11,8 +11,10 @@ static void release(struct media *media)
 {
 	free(media->committed);
 	free(media->next);
-	free(media->written[0]);
-	free(media->written[1]);
+	for (unsigned side = 0; side < 2; side++) {
+		free(media->written[side]);
+		free(media->before[side]);
+	}
 	free(media);
 }
 
@@ -177,6 +179,15 @@ int media_new(struct shard *shard, const struct media_events *events, void *arg,
 void media_set_party(struct media *media, unsigned side, const struct media_party *party)
 {
 	media->party[side] = *party;
+}
+
+void media_moved(struct media *media, unsigned side, const struct media_party *party)
+{
+	bool same = address_equal(&media->party[side].signalling, &party->signalling);
+
+	media->party[side] = *party;
+	if (!same && media->committed && !media->next)
+		media_update(media, media->committed);
 }
 
 void media_close(struct media *media, media_closed closed, void *arg)

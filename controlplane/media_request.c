@@ -106,8 +106,7 @@ const struct media_stream *media_allocation_stream(const struct media *media, un
 		then = &media->next->stream[i];
 	if (!now || !then || then->kind == DP_MEDIA_NONE)
 		return now ? now : then;
-	return now->kind == then->kind && now->side[0].family == then->side[0].family &&
-			       now->side[1].family == then->side[1].family
+	return now->side[0].family == then->side[0].family && now->side[1].family == then->side[1].family
 		       ? now
 		       : then;
 }

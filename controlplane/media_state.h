@@ -39,6 +39,10 @@ struct media {
 	struct sdp_origin origin[2];
 	char *written[2];
 	size_t written_length[2];
+	char *before[2]; /* what `written` was before the offer under way; NULL: the same */
+	size_t before_length[2];
+	uint64_t heard[2],
+		hearing[2]; /* digests: what each side said that is committed; that is under way. 0: nothing */
 	unsigned requests; /* under way at the dataplane, each holds this struct */
 	unsigned allocations; /* of these: those an offer waits for */
 	bool waiting; /* an offer waits for its ports */

@@ -166,35 +166,51 @@ struct span message_body(const struct message *message)
 	return message->scan.body;
 }
 
-bool message_body_is(const struct message *message, struct span type)
+struct span message_type(const struct message *message)
 {
 	struct span rest = message->scan.content_type;
 
-	return span_equal_case(span_trim(span_cut(&rest, ';')), type);
+	return span_trim(span_cut(&rest, ';'));
+}
+
+bool message_body_is(const struct message *message, struct span type)
+{
+	return span_equal_case(message_type(message), type);
 }
 
 /* Header fields with a one-letter form (IANA's list of SIP header fields). */
+static const struct {
+	struct span name;
+	char compact;
+} forms[] = {
+#define FORM(letter, text)                         \
+	{                                          \
+		{ text, sizeof(text) - 1 }, letter \
+	}
+	/* clang-format off */
+	FORM('a', "Accept-Contact"), FORM('b', "Referred-By"), FORM('c', "Content-Type"), FORM('d', "Request-Disposition"),
+	FORM('e', "Content-Encoding"), FORM('f', "From"), FORM('i', "Call-ID"), FORM('j', "Reject-Contact"),
+	FORM('k', "Supported"), FORM('l', "Content-Length"), FORM('m', "Contact"), FORM('n', "Identity-Info"),
+	FORM('o', "Event"), FORM('r', "Refer-To"), FORM('s', "Subject"), FORM('t', "To"), FORM('u', "Allow-Events"),
+	FORM('v', "Via"), FORM('x', "Session-Expires"), FORM('y', "Identity"),
+/* clang-format on */
+#undef FORM
+};
+
 static char compact_form(struct span name)
 {
-	static const struct {
-		struct span name;
-		char compact;
-	} forms[] = {
-#define FORM(letter, text) { { text, sizeof(text) - 1 }, letter }
-		/* clang-format off */
-		FORM('a', "Accept-Contact"), FORM('b', "Referred-By"), FORM('c', "Content-Type"), FORM('d', "Request-Disposition"),
-		FORM('e', "Content-Encoding"), FORM('f', "From"), FORM('i', "Call-ID"), FORM('j', "Reject-Contact"),
-		FORM('k', "Supported"), FORM('l', "Content-Length"), FORM('m', "Contact"), FORM('n', "Identity-Info"),
-		FORM('o', "Event"), FORM('r', "Refer-To"), FORM('s', "Subject"), FORM('t', "To"), FORM('u', "Allow-Events"),
-		FORM('v', "Via"), FORM('x', "Session-Expires"), FORM('y', "Identity"),
-	/* clang-format on */
-#undef FORM
-	};
-
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
 		if (span_equal_case(name, forms[i].name))
 			return forms[i].compact;
 	return 0;
+}
+
+struct span message_header_name(struct span name)
+{
+	for (size_t i = 0; name.n == 1 && i < sizeof(forms) / sizeof(forms[0]); i++)
+		if ((name.p[0] | 0x20) == forms[i].compact)
+			return forms[i].name;
+	return name;
 }
 
 bool message_header(const struct message *message, struct span name, unsigned n, struct span *value)

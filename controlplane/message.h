@@ -42,8 +42,11 @@ const struct sip_flow *message_flow(const struct message *message);
 struct span message_body(const struct message *message);
 bool message_body_is(
 	const struct message *message, struct span type); /* Content-Type without parameters, any case */
+struct span message_type(const struct message *message); /* Content-Type without parameters; may be empty */
 /* The n-th header of that name (compact form known by name); false if there is none. */
 bool message_header(const struct message *message, struct span name, unsigned n, struct span *value);
+/* The long form of a header's name; any other name as it is. */
+struct span message_header_name(struct span name);
 /* True if a comma-separated list header (Supported, Require, Allow) has the token. */
 bool message_has_token(const struct message *message, struct span name, struct span token);
 int message_request_uri(const struct message *message, struct sip_uri *out); /* 0 or -EINVAL */

@@ -79,8 +79,11 @@ static bool transport_agrees(const struct message *message, const osip_message_t
 {
 	const osip_via_t *via = osip_list_get(&sip->vias, 0);
 
-	(void)message;
-	return via && via->protocol && span_equal_case(span_from(via->protocol), SPAN("UDP"));
+	const struct listener *listener = message_flow(message)->listener;
+
+	return via && via->protocol &&
+	       span_equal_case(
+		       span_from(via->protocol), span_from(transport_via_name(listener_transport(listener))));
 }
 
 /* A request that starts something and may travel no further: loops end here. What belongs to a dialog ends with us anyway, and

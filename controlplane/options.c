@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* OPTIONS: what this SBC can do, and that it is alive. It answers for itself, never for the other side. */
 #include "controlplane/core.h"
-#include "controlplane/hide.h"
+#include "controlplane/shard.h"
 
 void options_answer(struct transaction *transaction)
 {
-	char text[256];
+	const struct config *config = transaction_shard(transaction)->config;
+	char text[1024];
 	struct writer extra;
 
 	writer_init(&extra, text, sizeof(text));
-	hide_allow(&extra);
-	/* No extension is supported yet, and an empty list says so (RFC 3261 section 20.37). */
-	writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\nAccept-Language: "
-			    "en\r\nSupported:\r\n");
-	core_reply(transaction, 200, writer_result(&extra));
+	core_allow(&extra);
+	writer_text(
+		&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n");
+	core_supported(&extra);
+	core_allow_events(config, &extra);
+	core_list("Recv-Info", &config->sip.info_packages, &extra);
+	core_reply(transaction, 200, extra.overflow ? (struct span){ NULL, 0 } : writer_result(&extra));
 }

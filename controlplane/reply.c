@@ -161,6 +161,15 @@ struct span reply_write(struct transaction_layer *layer, const struct sip_flow *
 	return out.overflow ? (struct span){ NULL, 0 } : writer_result(&out);
 }
 
+int reply_send(const struct sip_flow *flow, struct span text)
+{
+	struct sip_flow back = *flow;
+
+	if (listener_is_reliable(flow->listener))
+		address_set_port(&back.remote, 0);
+	return transport_send(&back, text);
+}
+
 void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flow, const struct scan *request,
 	unsigned status, struct span extra)
 {
@@ -170,5 +179,5 @@ void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flo
 		return;
 	text = reply_write(layer, flow, request, status, (struct span){ NULL, 0 }, extra);
 	if (text.n)
-		transport_send(flow, text);
+		reply_send(flow, text);
 }

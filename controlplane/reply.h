@@ -20,6 +20,9 @@ struct span reply_write(struct transaction_layer *layer, const struct sip_flow *
 /* Sends an answer that leaves no state (RFC 3261 section 8.2.7). `extra` = complete header lines or empty. Bounded per second: above it, silence. */
 void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flow, const struct scan *request,
 	unsigned status, struct span extra);
+/* Sends an answer back to where a request has just come from: on a stream by its connection or not at all. Nobody is called back for an
+ * answer that leaves no state. */
+int reply_send(const struct sip_flow *flow, struct span text);
 void reply_budget_init(struct transaction_layer *layer);
 
 #endif

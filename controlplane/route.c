@@ -32,8 +32,26 @@ static bool policy_matches(const struct config_local_policy *policy, const struc
 	return regexec(&policy->to_regex, to_user->text, 0, NULL, 0) == 0;
 }
 
+static bool policy_leads_to(
+	const struct config_local_policy *policy, const struct config_session_agent *agent)
+{
+	if (policy->next_hop == CONFIG_NEXT_HOP_AGENT)
+		return policy->agent == agent;
+	for (size_t i = 0; policy->next_hop == CONFIG_NEXT_HOP_GROUP && i < policy->group->agent_count; i++)
+		if (policy->group->agents[i] == agent)
+			return true;
+	return false;
+}
+
 int route_find(const struct config *config, const struct config_realm *from, struct span from_user,
 	struct span to_user, const struct config_local_policy **policy)
+{
+	return route_find_to(config, from, from_user, to_user, NULL, policy);
+}
+
+int route_find_to(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_session_agent *agent,
+	const struct config_local_policy **policy)
 {
 	struct user_text from_text;
 	struct user_text to_text;
@@ -48,12 +66,36 @@ int route_find(const struct config *config, const struct config_realm *from, str
 	for (size_t i = 0; i < config->local_policies_count; i++) {
 		const struct config_local_policy *candidate = &config->local_policies[i];
 
-		if (policy_matches(candidate, from, &from_text, &to_text)) {
+		if ((!agent || policy_leads_to(candidate, agent)) &&
+			policy_matches(candidate, from, &from_text, &to_text)) {
 			*policy = candidate;
 			return 0;
 		}
 	}
 	return -ENOENT;
+}
+
+static uint16_t port_or_default(uint16_t port)
+{
+	return port ? port : 5060;
+}
+
+const struct config_session_agent *route_agent_by_uri(
+	const struct config *config, struct span host, uint16_t port)
+{
+	union address stated;
+
+	if (address_parse_host(host, &stated))
+		return NULL;
+	for (size_t i = 0; i < config->session_agents_count; i++) {
+		const struct config_session_agent *agent = &config->session_agents[i];
+		const union address *address = &agent->address.address;
+
+		if (address_is_set(address) && address_equal_host(address, &stated) &&
+			port_or_default(address_port(address)) == port_or_default(port))
+			return agent;
+	}
+	return NULL;
 }
 
 const struct config_session_agent *route_agent_by_source(

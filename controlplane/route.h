@@ -19,6 +19,15 @@ enum {
 int route_find(const struct config *config, const struct config_realm *from, struct span from_user,
 	struct span to_user, const struct config_local_policy **policy);
 
+/* The same, but only a policy that leads to `agent`, by itself or in its session-group. Errors as above. */
+int route_find_to(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_session_agent *agent,
+	const struct config_local_policy **policy);
+
+/* The session-agent whose configured address is that of a URI (port 0: the default). NULL: none, or it is known by name only. */
+const struct config_session_agent *route_agent_by_uri(
+	const struct config *config, struct span host, uint16_t port);
+
 /* The session-agent of `realm` whose configured address is that of `source` (the host: requests need not come from the port
  * they are sent to), the one with the same port if there are several; NULL if there is none. Agents known by name only
  * are not found. */

@@ -55,7 +55,7 @@ static void octet_special(struct scanner *s, const char *p, uint8_t class)
 		if (escape_is_forbidden(p, s->end))
 			refuse(s, 400, "escaped NUL, CR or LF");
 	} else {
-		s->dirty = true;
+		s->dirty = s->end_unknown = true;
 		refuse(s, 400, class & CONTROL ? "control character" : "CR or LF alone");
 	}
 }
@@ -260,11 +260,14 @@ static void header_lines(struct scanner *s)
 			break;
 		}
 		if (!line_read(s, &line)) {
+			s->end_unknown = true;
 			refuse(s, 400, "header fields do not end, or too long");
 			break;
 		}
-		if (!header_line(s, line))
+		if (!header_line(s, line)) {
+			s->end_unknown = true;
 			break;
+		}
 	}
 	if (s->separators > s->limits->max_separators)
 		refuse(s, 400, "too many separators");
@@ -275,13 +278,14 @@ static void body_take(struct scanner *s, struct span message, bool datagram)
 {
 	struct span left = { s->at, (size_t)(message.p + message.n - s->at) };
 
+	if (!datagram && !s->has_content_length)
+		refuse(s, 400, "no Content-Length on a stream");
+	else if (!datagram && !s->end_unknown)
+		s->scan->length = (size_t)(s->at - message.p) + (size_t)s->content_length;
 	if (s->scan->problem)
 		return;
-	if (!s->has_content_length) {
-		if (!datagram)
-			refuse(s, 400, "no Content-Length on a stream");
+	if (!s->has_content_length)
 		s->content_length = left.n;
-	}
 	if (s->content_length > left.n)
 		refuse(s, 400, "body shorter than Content-Length");
 	else if (s->content_length > s->limits->max_body)
@@ -332,6 +336,10 @@ enum scan_verdict scan_message(
 	header_lines(&s);
 	scan->header_block = (struct span){ start, (size_t)(s.at - start) };
 	body_take(&s, message, datagram);
+	if (scan->length > message.n) {
+		scan->problem = NULL;
+		return SCAN_PARTIAL;
+	}
 	return conclude(&s);
 }
 

@@ -18,6 +18,7 @@ enum scan_verdict {
 	SCAN_OK, /* well-formed enough for the parser */
 	SCAN_KEEP_ALIVE, /* only CRLFs (RFC 5626 section 3.5.1), or empty */
 	SCAN_REJECT, /* a request that deserves scan.status as a stateless answer */
+	SCAN_PARTIAL, /* streams: the body is not all there yet; scan.length says how long the message will be */
 	SCAN_SILENT, /* not SIP, or a response or ACK that is broken, or nothing to answer to: drop without a word */
 };
 
@@ -42,6 +43,8 @@ struct scan {
 	struct span header_block; /* from the start line up to and with the empty line */
 	struct span body; /* as long as Content-Length says (datagrams: RFC 3261 section 18.3) */
 	struct span content_type;
+	/* Streams: octets that the message takes, CRLFs before it included; 0: nobody can tell where it ends. */
+	size_t length;
 	unsigned headers;
 	struct scan_header header[SCAN_HEADERS_MAX];
 };

@@ -228,8 +228,10 @@ static void take_contact(struct scanner *s, struct span value)
 static void take_content_length(struct scanner *s, struct span value)
 {
 	s->has_content_length = true;
-	if (span_to_uint(value, s->limits->max_body, &s->content_length) < 0)
-		refuse(s, 400, "Content-Length is no number, or too large");
+	if (span_to_uint(value, s->limits->max_body, &s->content_length) == 0)
+		return;
+	s->end_unknown = true;
+	refuse(s, 400, "Content-Length is no number, or too large");
 }
 
 static void take_content_type(struct scanner *s, struct span value)
@@ -316,10 +318,9 @@ void scan_field_take(struct scanner *s, const struct scan_header *header)
 
 	if (!row)
 		return;
-	if ((s->seen & bit) && !row->repeated) {
-		refuse(s, 400, "single header field repeated");
-	} else if (header->value.n == 0) {
-		refuse(s, 400, "empty header field");
+	if (((s->seen & bit) && !row->repeated) || header->value.n == 0) {
+		s->end_unknown |= row == &fields[FIELD_CONTENT_LENGTH];
+		refuse(s, 400, header->value.n ? "single header field repeated" : "empty header field");
 	} else {
 		s->seen |= bit;
 		row->take(s, header->value);

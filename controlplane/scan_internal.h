@@ -41,6 +41,7 @@ struct scanner {
 	unsigned refusal; /* status of the first fault */
 	bool dirty; /* the line under way holds an octet that no answer may repeat */
 	bool has_content_length;
+	bool end_unknown; /* what Content-Length says cannot be relied on */
 	uint64_t content_length;
 };
 

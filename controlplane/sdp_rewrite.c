@@ -3,7 +3,8 @@
  *
  * Nothing that names the far side passes: o=, s= and c= are ours; i= u= e= p= r= z= k= are left out; attributes pass if their
  * name is in the table, their value has the shape that goes with it, and no host, address or user name of the far side is in
- * it. a=rtcp is left out (the dataplane's RTCP port is port + 1, the default), a=group too (streams are not bundled here).
+ * it. a=rtcp is left out (the dataplane's RTCP port is port + 1, the default), a=group too (streams are not bundled
+ * here), and with it a=mid, which some make of words of their own.
  * RFC 2543 hold (c=0.0.0.0) becomes our address and the direction that sdp_parse made of it. */
 #include "controlplane/sdp.h"
 
@@ -50,8 +51,7 @@ static const struct attribute_row attributes[] = {
 	ROW("rtcp-fb", SHAPE_TEXT),
 	ROW("rtcp-rsize", SHAPE_NONE),
 	ROW("silenceSupp", SHAPE_TEXT),
-	ROW("mid", SHAPE_TOKEN),
-	ROW("label", SHAPE_TOKEN),
+	ROW("label", SHAPE_NUMBER), /* RFC 4574; a word could be a name */
 	ROW("content", SHAPE_TOKEN),
 	ROW("lang", SHAPE_TOKEN),
 	ROW("sdplang", SHAPE_TOKEN),
@@ -340,6 +340,12 @@ static bool is_relayed(const struct sdp_media *media, const struct sdp_rewrite_m
 	return known && media->port != 0 && !ours->reject && address_is_set(&ours->local);
 }
 
+/* Type and protocol are tokens of the peer's choice: one that is a name stands in a stream that is off, under another. */
+static bool names_far_side(const struct sdp_media *media, struct far_names *names)
+{
+	return reveals_host(media->type, names) || reveals_host(media->protocol, names);
+}
+
 static bool protocol_is_rtp(struct span protocol)
 {
 	return memmem(protocol.p, protocol.n, "RTP/", 4) != NULL;
@@ -352,13 +358,14 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 	const unsigned first = media->first_line + 1;
 	const unsigned end = media->first_line + media->line_count;
 	bool relayed = is_relayed(media, ours, known);
+	bool named = !known && names_far_side(media, names);
 
 	writer_text(out, "m=");
-	writer_span(out, media->type);
+	writer_span(out, named ? SPAN("application") : media->type);
 	writer_char(out, ' ');
 	writer_uint(out, relayed ? address_port(&ours->local) : 0);
 	writer_char(out, ' ');
-	writer_span(out, media->protocol);
+	writer_span(out, named ? SPAN("udp") : media->protocol);
 	writer_char(out, ' ');
 	writer_span(out, known ? media->formats : SPAN("0"));
 	writer_text(out, "\r\n");
@@ -395,7 +402,8 @@ int sdp_rewrite(const struct sdp *sdp, const struct sdp_origin *origin, const st
 
 	names_collect(sdp, &names);
 	for (unsigned i = 0; i < sdp->media_count; i++)
-		known[i] = formats_pass(sdp->media[i].formats, &names);
+		known[i] = formats_pass(sdp->media[i].formats, &names) &&
+			   !names_far_side(&sdp->media[i], &names);
 	session = session_address(sdp, origin, media, known);
 	writer_text(out, "v=0\r\no=- ");
 	writer_uint(out, origin->session_id);

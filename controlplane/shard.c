@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/agent.h"
 #include "controlplane/call.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
@@ -179,6 +180,7 @@ static const struct {
 	{ "loop", loop_open },
 	{ "timers", timers_open },
 	{ "transport", transport_open },
+	{ "agents", agent_table_open },
 	{ "calls", call_layer_open },
 	{ "transactions", transactions_open },
 	{ "dataplane client", dataplane_open },
@@ -190,6 +192,7 @@ static void shard_free(struct shard *shard)
 	transaction_layer_close(shard);
 	dataplane_close(shard);
 	calls_close(shard);
+	agent_table_close(shard);
 	transport_close(shard);
 	loop_close(shard);
 	timers_close(shard);
@@ -248,8 +251,11 @@ void shards_stop(struct shard **shards, unsigned count)
 		if (shards[i] && shards[i]->private->mailbox)
 			mailbox_drain(shards[i]->private->mailbox);
 	for (unsigned i = 0; i < count; i++)
-		if (shards[i])
+		if (shards[i]) {
 			shard_free(shards[i]);
+			/* What those after it still send by its connections goes nowhere. */
+			shards[i] = NULL;
+		}
 	free(shards);
 }
 

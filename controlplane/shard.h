@@ -15,9 +15,11 @@
 #include "dataplane/client.h"
 #include "platforms/base/hash.h"
 
+struct agent_table;
 struct transaction_layer;
 struct transport;
 struct call_table;
+struct subscription_table;
 
 struct shard {
 	unsigned index, count;
@@ -29,7 +31,10 @@ struct shard {
 	struct timer_wheel *timers;
 	struct transport *transport;
 	struct transaction_layer *transactions;
+	struct agent_table *agents;
 	struct call_table *calls;
+	struct subscription_table *subscriptions;
+	uint32_t routed_requests; /* under way outside of dialogs; request_relay.c */
 	struct dp_client *dataplane;
 	uint64_t counter[CP_COUNTER_COUNT]; /* owner: this shard; others read relaxed */
 	struct shard **all; /* count entries */

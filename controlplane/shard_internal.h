@@ -26,6 +26,10 @@ struct shard_private {
 /* True if the message belongs to another shard: then it is on its way there (or lost to a full mailbox, as a datagram may be). */
 bool shard_forward(
 	struct shard *shard, const struct sip_flow *flow, const struct scan *scan, struct span bytes);
+/* A message for a connection that another shard has. 0, -ENOMEM or -ENOBUFS. */
+int shard_send(struct shard *shard, const struct sip_flow *flow, struct span message);
+/* transport_admitted, for a connection that another shard has. */
+void shard_admitted(struct shard *shard, const struct sip_flow *flow, uint16_t port, bool alias);
 /* Which shard a message belongs to. */
 unsigned shard_of_message(const struct shard *shard, const struct scan *scan);
 #endif

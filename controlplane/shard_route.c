@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/shard_internal.h"
+#include "controlplane/stream.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/random.h"
@@ -71,20 +72,49 @@ unsigned shard_of_message(const struct shard *shard, const struct scan *scan)
 	return (unsigned)(hash_bytes(&shard->shard_key, scan->call_id.p, scan->call_id.n) % shard->count);
 }
 
+/* --- from shard to shard -------------------------------------------------------------------------------------------- */
+
+/* A message on its way; flows name listeners by index, which is the same in all shards. */
 struct parcel {
 	size_t listener;
 	union address remote;
+	uint64_t connection;
+	unsigned from; /* the shard that sent it */
+	uint16_t port; /* of shard_admitted */
+	bool alias;
 	size_t length;
 	char bytes[];
 };
 
+static struct parcel *parcel_new(const struct shard *shard, const struct sip_flow *flow, struct span bytes)
+{
+	struct parcel *parcel = malloc(sizeof(*parcel) + bytes.n);
+
+	if (!parcel)
+		return NULL;
+	parcel->listener = listener_index(flow->listener);
+	parcel->remote = flow->remote;
+	parcel->connection = flow->connection;
+	parcel->from = shard->index;
+	parcel->length = bytes.n;
+	if (bytes.n)
+		memcpy(parcel->bytes, bytes.p, bytes.n);
+	return parcel;
+}
+
+static struct sip_flow parcel_flow(struct shard *shard, const struct parcel *parcel)
+{
+	return (struct sip_flow){ .listener = transport_listener(shard, parcel->listener),
+		.remote = parcel->remote,
+		.connection = parcel->connection };
+}
+
 static void parcel_arrived(struct shard *shard, void *arg)
 {
 	struct parcel *parcel = arg;
-	struct sip_flow flow = { .listener = transport_listener(shard, parcel->listener),
-		.remote = parcel->remote };
+	struct sip_flow flow = parcel_flow(shard, parcel);
 
-	if (flow.listener)
+	if (flow.listener && shard->transactions)
 		transaction_receive(shard, &flow, (struct span){ parcel->bytes, parcel->length });
 	free(parcel);
 }
@@ -100,15 +130,88 @@ bool shard_forward(
 	target = shard_of_message(shard, scan);
 	if (target == shard->index)
 		return false;
-	parcel = malloc(sizeof(*parcel) + bytes.n);
+	parcel = parcel_new(shard, flow, bytes);
 	if (!parcel)
 		return true;
-	parcel->listener = listener_index(flow->listener);
-	parcel->remote = flow->remote;
-	parcel->length = bytes.n;
-	memcpy(parcel->bytes, bytes.p, bytes.n);
 	shard_count(shard, SHARD_FORWARDED);
 	if (shard_post(shard->all[target], parcel_arrived, parcel) < 0)
 		free(parcel);
 	return true;
+}
+
+/* The connection was not there any more: another is found or made here, and what waits for answers on the old one waits on it. */
+static void parcel_returned(struct shard *shard, void *arg)
+{
+	struct parcel *parcel = arg;
+	struct sip_flow flow = parcel_flow(shard, parcel);
+	uint64_t lost = flow.connection;
+
+	if (flow.listener && shard->transactions) {
+		flow.connection = 0;
+		if (transport_connect(&flow) == 0) {
+			transaction_connection_moved(shard, lost, flow.connection);
+			transport_send(&flow, (struct span){ parcel->bytes, parcel->length });
+		} else {
+			transaction_connection_lost(shard, lost);
+		}
+	}
+	free(parcel);
+}
+
+static void parcel_to_send(struct shard *shard, void *arg)
+{
+	struct parcel *parcel = arg;
+	struct sip_flow flow = parcel_flow(shard, parcel);
+
+	if (!flow.listener || stream_send_shared(shard->transport->streams, &flow,
+				      (struct span){ parcel->bytes, parcel->length })) {
+		free(parcel);
+		return;
+	}
+	if (shard_post(shard->all[parcel->from], parcel_returned, parcel) < 0)
+		free(parcel);
+}
+
+int shard_send(struct shard *shard, const struct sip_flow *flow, struct span message)
+{
+	unsigned owner = (unsigned)connection_shard(flow->connection);
+	struct parcel *parcel;
+	int result;
+
+	if (owner >= shard->count || !shard->all[owner])
+		return -ENOTCONN;
+	parcel = parcel_new(shard, flow, message);
+	if (!parcel)
+		return -ENOMEM;
+	result = shard_post(shard->all[owner], parcel_to_send, parcel);
+	if (result < 0)
+		free(parcel);
+	return result;
+}
+
+static void parcel_admitted(struct shard *shard, void *arg)
+{
+	struct parcel *parcel = arg;
+	struct sip_flow flow = parcel_flow(shard, parcel);
+
+	/* Gone meanwhile: its number is this shard's still, and goes nowhere from here. */
+	if (flow.listener)
+		transport_admitted(&flow, parcel->port, parcel->alias);
+	free(parcel);
+}
+
+void shard_admitted(struct shard *shard, const struct sip_flow *flow, uint16_t port, bool alias)
+{
+	int owner = connection_shard(flow->connection);
+	struct parcel *parcel;
+
+	if (owner < 0 || owner == (int)shard->index || owner >= (int)shard->count)
+		return;
+	parcel = parcel_new(shard, flow, (struct span){ NULL, 0 });
+	if (!parcel)
+		return;
+	parcel->port = port;
+	parcel->alias = alias;
+	if (shard_post(shard->all[owner], parcel_admitted, parcel) < 0)
+		free(parcel);
 }

@@ -127,6 +127,26 @@ static const char *reason_find(unsigned status)
 	return NULL;
 }
 
+static const char *const option_names[SIP_OPTION_COUNT] = {
+#define X(id, name) [SIP_OPTION_##id] = name,
+	SIP_OPTIONS(X)
+#undef X
+};
+
+enum sip_option sip_option_parse(struct span name)
+{
+	unsigned i = 0;
+
+	while (i < SIP_OPTION_COUNT && !span_equal_case(name, span_from(option_names[i])))
+		i++;
+	return (enum sip_option)i;
+}
+
+const char *sip_option_name(enum sip_option option)
+{
+	return option < SIP_OPTION_COUNT ? option_names[option] : "";
+}
+
 const char *sip_reason(unsigned status)
 {
 	const char *phrase = reason_find(status);

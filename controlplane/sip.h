@@ -19,6 +19,24 @@ enum sip_method {
 		SIP_METHOD_COUNT
 };
 
+/* Option tags (RFC 3261 section 20.32, IANA) that are understood; anything else in Require is refused with 420. */
+/* clang-format off */
+#define SIP_OPTIONS(X) \
+	X(100REL, "100rel") X(TIMER, "timer") X(REPLACES, "replaces") X(NOREFERSUB, "norefersub") X(TDIALOG, "tdialog") \
+	X(HISTINFO, "histinfo") X(PRIVACY, "privacy") X(EVENTLIST, "eventlist")
+/* clang-format on */
+
+enum sip_option {
+#define X(id, name) SIP_OPTION_##id,
+	SIP_OPTIONS(X)
+#undef X
+		SIP_OPTION_COUNT
+};
+
+/* SIP_OPTION_COUNT: not understood. Any case (RFC 3261 section 7.3.1). */
+enum sip_option sip_option_parse(struct span name);
+const char *sip_option_name(enum sip_option option);
+
 /* Methods are case-sensitive (RFC 3261 section 7.1). */
 enum sip_method sip_method_parse(struct span name);
 const char *sip_method_name(enum sip_method method); /* "" for unknown */

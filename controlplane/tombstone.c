@@ -17,6 +17,7 @@ void tombstone_free(struct tombstone *stone)
 	timer_cancel(&stone->deadline);
 	table_remove(&stone->node);
 	table_remove(&stone->dialog);
+	table_remove(&stone->merged);
 	*stone->link = stone->next;
 	if (stone->next)
 		stone->next->link = stone->link;
@@ -73,9 +74,12 @@ void tombstone_make(struct transaction *tr, unsigned linger_ms)
 	if (!stone)
 		return;
 	table_move(&layer->table, &tr->node, &stone->node, TABLE_TOMBSTONE, stone);
-	/* The key of a 2xx's ACK lives on; that of merged requests does not: those are of a transaction under way. */
-	if (tr->kind == MACHINE_IST && tr->last_status < 300)
-		table_move(&layer->table, &tr->dialog, &stone->dialog, TABLE_TOMBSTONE, stone);
+	if (tr->kind != MACHINE_IST || tr->last_status >= 300)
+		return;
+	/* An INVITE with a 2xx is under way until Timer L (RFC 6026): its ACK may come again, and the INVITE by another way, which
+	 * would make a second call. */
+	table_move(&layer->table, &tr->dialog, &stone->dialog, TABLE_TOMBSTONE, stone);
+	table_move(&layer->table, &tr->merged, &stone->merged, TABLE_TOMBSTONE, stone);
 }
 
 void tombstone_add(struct transaction_layer *layer, const struct table_key *key, const struct sip_flow *flow,

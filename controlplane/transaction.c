@@ -50,6 +50,16 @@ void transaction_repeat(const struct sip_flow *flow, struct shard *shard, struct
 
 /* --- machine and timers ------------------------------------------------------------------------------------------ */
 
+/* A response whose connection turns out to be broken goes by another (RFC 3261 section 18.2.2): the first is gone by then. */
+static int transaction_send(struct transaction *tr)
+{
+	int error = transport_send(&tr->flow, sent_span(tr->sent));
+
+	if (error == -ENOTCONN && listener_is_reliable(tr->flow.listener) && tr->request)
+		error = transport_send(&tr->flow, sent_span(tr->sent));
+	return error;
+}
+
 /* The machine wants its message out. A full socket buffer and a mirror that went away are what repetition is for. */
 static int machine_sends(void *arg, bool ack)
 {
@@ -57,7 +67,7 @@ static int machine_sends(void *arg, bool ack)
 
 	(void)ack;
 	if (tr->sent)
-		tr->send_error = transport_send(&tr->flow, sent_span(tr->sent));
+		tr->send_error = transaction_send(tr);
 	return 0;
 }
 
@@ -69,7 +79,8 @@ static void timers_arm(struct transaction *tr, enum machine_event event)
 	struct machine_timers timers = osip_machine_timers(tr->machine);
 	struct timer_wheel *wheel = tr->shard->timers;
 
-	if (timers.retransmit == 0)
+	/* Timers A, E and G are for what may be lost. */
+	if (timers.retransmit == 0 || listener_is_reliable(tr->flow.listener))
 		timer_cancel(&tr->retransmit);
 	else if (event != MACHINE_TIMER_GIVE_UP)
 		timer_arm(wheel, &tr->retransmit, timers.retransmit, retransmit_expired, tr);
@@ -185,6 +196,8 @@ void transaction_free(struct transaction *tr)
 	timer_cancel(&tr->give_up);
 	table_remove(&tr->node);
 	table_remove(&tr->dialog);
+	table_remove(&tr->merged);
+	table_remove(&tr->connection);
 	list_remove(tr);
 	live_count_set(layer, layer->live_count - 1);
 	layer->lingering_count -= tr->lingers;
@@ -204,6 +217,7 @@ void transaction_finish(struct transaction *tr, enum transaction_end how)
 		return;
 	tr->state = TRANSACTION_ENDED;
 	tr->how = how;
+	stream_wait_no_more(tr);
 	timer_cancel(&tr->retransmit);
 	timer_cancel(&tr->give_up);
 	list_remove(tr);
@@ -220,8 +234,9 @@ static unsigned linger(const struct transaction *tr)
 
 	if (tr->how != TRANSACTION_DONE)
 		return 0;
+	/* Timers D, I, J and K are zero where nothing is repeated. */
 	if (tr->machine)
-		return osip_machine_timers(tr->machine).linger;
+		return listener_is_reliable(tr->flow.listener) ? 0 : osip_machine_timers(tr->machine).linger;
 	/* RFC 6026 Timer L. A client's Timer M has passed already: the transaction lived on for its forks. */
 	return tr->kind == MACHINE_IST ? 64 * sip->t1_ms : 0;
 }
@@ -293,11 +308,14 @@ int transaction_layer_open(struct shard *shard, const struct transaction_core *c
 	own_limits_set(&layer->own_limits, sip);
 	reply_budget_init(layer);
 	/* Most of what is in it lingers. */
+	if (shard->config->session_agents_count)
+		layer->no_tcp_until_ms = calloc(shard->config->session_agents_count, sizeof(uint64_t));
 	result = table_init(&layer->table, (size_t)sip->max_transactions * LINGERING_PER_TRANSACTION / 2);
 	if (result == 0)
 		result = osip_engine_new(sip, machine_sends, &layer->engine);
 	if (result < 0) {
 		table_fini(&layer->table);
+		free(layer->no_tcp_until_ms);
 		free(layer);
 		return result;
 	}
@@ -321,6 +339,7 @@ void transaction_layer_close(struct shard *shard)
 	timer_cancel(&layer->reaper);
 	osip_engine_free(layer->engine);
 	table_fini(&layer->table);
+	free(layer->no_tcp_until_ms);
 	free(layer);
 	shard->transactions = NULL;
 }
@@ -350,12 +369,14 @@ static void message_scanned(struct transaction_layer *layer, const struct sip_fl
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes)
 {
 	struct transaction_layer *layer = shard->transactions;
-	enum scan_verdict verdict = scan_message(&layer->received, bytes, true, &shard->config->sip);
+	bool datagram = !listener_is_reliable(flow->listener);
+	enum scan_verdict verdict = scan_message(&layer->received, bytes, datagram, &shard->config->sip);
 
 	switch (verdict) {
 	case SCAN_KEEP_ALIVE:
 		shard_count(shard, RX_KEEP_ALIVE);
 		return;
+	case SCAN_PARTIAL:
 	case SCAN_SILENT:
 		shard_count(shard, RX_MESSAGES);
 		shard_count(shard, SCAN_SILENT);

@@ -22,9 +22,9 @@ enum transaction_end {
 };
 
 struct transaction_events {
-	/* Client: a response that is not a repetition. An INVITE's further 2xx with another To tag (fork) come too; repeated
-	 * 2xx are answered with the stored ACK (transaction_ack). An INVITE's final response that the parser refused comes as
-	 * well (message_is_parsed): its user must end what it began, and pass nothing of it on. */
+	/* Client: a response that is not a repetition, but 101 to 199 of an INVITE always. An INVITE's further 2xx with another To tag
+	 * (fork) come too; repeated 2xx are answered with the stored ACK (transaction_ack). An INVITE's final response that the
+	 * parser refused comes as well (message_is_parsed): its user must end what it began, and pass nothing of it on. */
 	void (*response)(void *arg, struct transaction *transaction, const struct message *response);
 	/* Server INVITE: a CANCEL matched and has been answered 200. The user answers the INVITE with 487, unless a final
 	 * response has already been sent (then this is not called). Once. */
@@ -53,6 +53,12 @@ void transaction_layer_close(struct shard *shard);
 void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_t *tombstones);
 /* Entry from the transport: one received message, any bytes. Scans, absorbs repetitions, matches, parses, delivers. */
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes);
+
+/* The connection has ended: client transactions that wait for an answer on it end with TRANSACTION_TRANSPORT_ERROR, or go on by UDP
+ * if their size alone had brought them there. Not from within a call of the transaction layer. */
+void transaction_connection_lost(struct shard *shard, uint64_t connection);
+/* What waits on one connection was sent again on another. */
+void transaction_connection_moved(struct shard *shard, uint64_t from, uint64_t to);
 
 void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
 /* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500,

@@ -11,11 +11,11 @@ static const struct span none = { NULL, 0 };
 /* --- sending ----------------------------------------------------------------------------------------------------- */
 
 /* Reads back what the caller wrote: the key, and that it is a message at all. */
-static int own_scan(struct shard *shard, struct span text)
+static int own_scan(struct shard *shard, struct span text, bool reliable)
 {
 	struct scan *own = &shard->transactions->own;
 
-	if (text.n > shard->config->sip.max_message_udp)
+	if (text.n > (reliable ? (size_t)TRANSACTION_TEXT_MAX : shard->config->sip.max_message_udp))
 		return -EMSGSIZE;
 	if (scan_message(own, text, true, &shard->transactions->own_limits) != SCAN_OK || !own->is_request ||
 		own->branch.n == 0 || own->method == SIP_METHOD_ACK)
@@ -27,6 +27,8 @@ static int own_scan(struct shard *shard, struct span text)
  * for that, a call that begins does not. */
 static bool is_lasting(const struct transaction *tr, int error)
 {
+	if (listener_is_reliable(tr->flow.listener))
+		return error < 0;
 	return error < 0 && error != -EAGAIN && !(error == -ENOTCONN && tr->method != SIP_METHOD_INVITE);
 }
 
@@ -35,9 +37,11 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 {
 	struct transaction_layer *layer = shard->transactions;
 	const struct scan *own = &layer->own;
+	struct sip_flow flow = *to;
 	struct table_key key;
 	struct transaction *tr;
-	int result = own_scan(shard, text);
+	bool moved;
+	int result = own_scan(shard, text, listener_is_reliable(to->listener));
 
 	if (result == 0 && layer->closing)
 		result = -ESHUTDOWN;
@@ -48,9 +52,14 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 		shard_count(shard, TRANSACTION_LIMIT);
 		return -ENOBUFS;
 	}
-	tr = transaction_new(layer, own->method == SIP_METHOD_INVITE ? MACHINE_ICT : MACHINE_NICT, to);
+	moved = stream_move(layer, &flow, &text);
+	result = moved ? 0 : transport_connect(&flow);
+	if (result < 0)
+		return result;
+	tr = transaction_new(layer, own->method == SIP_METHOD_INVITE ? MACHINE_ICT : MACHINE_NICT, &flow);
 	if (!tr)
 		return -ENOMEM;
+	tr->moved_from = moved ? to->listener : NULL;
 	result = transaction_store(tr, text);
 	if (result == 0) {
 		tr->method = own->method;
@@ -58,6 +67,7 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 		tr->arg = arg;
 		key = table_key_client(&layer->table, own->branch, own->method_name);
 		table_insert(&layer->table, &tr->node, &key, TABLE_TRANSACTION, tr);
+		stream_wait(tr);
 		transaction_run(tr, MACHINE_SEND_REQUEST);
 		result = is_lasting(tr, tr->send_error) ? tr->send_error : 0;
 	}
@@ -161,7 +171,9 @@ static void provisional(struct transaction *tr, const struct message *response, 
 		transaction_arm_give_up(tr, sip->timer_c_ms);
 	if (tr->cancel_wanted && !tr->cancel_sent)
 		cancel_send(tr);
-	if (digest == tr->last_digest) {
+	/* Whoever rings long says so again each minute, in the same words (RFC 3261 section 13.3.1.1): the caller's side has a Timer C
+	 * of its own, which wants to hear it. */
+	if (digest == tr->last_digest && (tr->kind != MACHINE_ICT || status == 100)) {
 		shard_count(tr->shard, RX_REPEATED);
 		return;
 	}
@@ -180,6 +192,7 @@ static void success(struct transaction *tr, const struct message *response)
 		osip_machine_free(tr->machine);
 		tr->machine = NULL;
 		tr->state = TRANSACTION_ACCEPTED;
+		stream_wait_no_more(tr);
 		tr->lingers = true;
 		tr->shard->transactions->lingering_count++;
 		free(tr->sent);

@@ -40,9 +40,12 @@ struct accepted_dialog {
 
 struct transaction {
 	struct table_node node; /* by branch */
-	struct table_node dialog; /* server: merged requests; from its 2xx on: the ACK of the 2xx */
+	struct table_node dialog; /* server: from its 2xx on, the ACK of that */
+	struct table_node merged; /* server: the same request by another way */
+	struct table_node connection; /* client, on a stream, until its final response */
 	struct shard *shard;
 	struct sip_flow flow;
+	struct listener *moved_from; /* client: UDP, which the request was too long for; else NULL */
 	struct osip_machine *machine; /* NULL from ACCEPTED on */
 	enum machine_kind kind;
 	enum transaction_state state;
@@ -68,7 +71,7 @@ struct transaction {
 
 /* A transaction in its absorbing state: repetitions are answered with stored bytes or not at all. */
 struct tombstone {
-	struct table_node node, dialog;
+	struct table_node node, dialog, merged;
 	struct timer deadline;
 	struct sip_flow flow;
 	struct transaction_layer *layer;
@@ -92,6 +95,8 @@ struct transaction_layer {
 	struct tombstone *oldest, **newest;
 	struct config_sip
 		own_limits; /* of what we write ourselves: an answer repeats a peer's text and adds to it */
+	uint64_t *
+		no_tcp_until_ms; /* of each session-agent: it took no connection; NULL: there are no agents */
 	struct token_bucket stateless; /* answers without a transaction */
 	struct hash_key tag_key; /* makes their To tags */
 	struct scan received, own; /* scratch: a received message; one of our own */
@@ -143,6 +148,19 @@ int cancel_send(struct transaction *invite);
  * empty if it does not fit. */
 struct span companion_write(
 	struct transaction *invite, struct span method, struct span to, struct span extra);
+
+/* transaction_stream.c */
+/* Notes that the transaction waits for an answer on its flow's connection. Datagrams: nothing. */
+void stream_wait(struct transaction *tr);
+void stream_wait_no_more(struct transaction *tr);
+/* RFC 3261 section 18.1.1: a request too long for UDP to a session-agent that may take it by TCP. True: `flow` and `text` (in the
+ * layer's scratch text) are what to send instead. */
+bool stream_move(struct transaction_layer *layer, struct sip_flow *flow, struct span *text);
+/* Where the responses of a request go: by its connection, else to the port of its Via's sent-by at the address it came from
+ * (RFC 3261 section 18.2.2). */
+struct sip_flow stream_response_flow(const struct sip_flow *flow, const struct scan *request);
+/* The connection that a request came by has brought something that was let in. */
+void stream_let_in(const struct sip_flow *flow, const struct scan *request);
 
 /* tombstone.c */
 void tombstone_make(struct transaction *tr, unsigned linger_ms);

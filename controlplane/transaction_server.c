@@ -62,7 +62,8 @@ static void create(struct transaction_layer *layer, const struct sip_flow *flow,
 	struct shard *shard = layer->shard;
 	enum sip_method method = layer->received.method;
 	bool invite = method == SIP_METHOD_INVITE;
-	struct transaction *tr = transaction_new(layer, invite ? MACHINE_IST : MACHINE_NIST, flow);
+	struct sip_flow back = stream_response_flow(flow, &layer->received);
+	struct transaction *tr = transaction_new(layer, invite ? MACHINE_IST : MACHINE_NIST, &back);
 
 	if (!tr) {
 		message_free(message);
@@ -70,11 +71,12 @@ static void create(struct transaction_layer *layer, const struct sip_flow *flow,
 		return;
 	}
 	shard_count(shard, TRANSACTIONS);
+	stream_let_in(flow, &layer->received);
 	tr->method = method;
 	tr->request = message;
 	table_insert(&layer->table, &tr->node, key, TABLE_TRANSACTION, tr);
 	if (merged)
-		table_insert(&layer->table, &tr->dialog, merged, TABLE_TRANSACTION, tr);
+		table_insert(&layer->table, &tr->merged, merged, TABLE_TRANSACTION, tr);
 	transaction_run(tr, MACHINE_RECEIVE_REQUEST);
 	if (invite)
 		transaction_arm_retransmit(tr, shard->config->sip.trying_delay_ms);
@@ -226,8 +228,9 @@ void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow,
 	answer = reply_write(layer, flow, scan, 200,
 		invite->kind == TABLE_TRANSACTION ? last_tag(invite->owner) : none, none);
 	if (answer.n) {
-		transport_send(flow, answer);
-		tombstone_add(layer, &key, flow, answer, 64 * layer->shard->config->sip.t1_ms);
+		reply_send(flow, answer);
+		if (!listener_is_reliable(flow->listener))
+			tombstone_add(layer, &key, flow, answer, 64 * layer->shard->config->sip.t1_ms);
 	}
 	if (invite->kind == TABLE_TRANSACTION)
 		cancel_deliver(invite->owner, flow, bytes);
@@ -245,7 +248,6 @@ static void accepted(struct transaction *tr, const struct scan *response)
 	osip_machine_free(tr->machine);
 	tr->machine = NULL;
 	tr->state = TRANSACTION_ACCEPTED;
-	table_remove(&tr->dialog);
 	table_insert(&layer->table, &tr->dialog, &key, TABLE_TRANSACTION, tr);
 	tr->interval_ms = sip->t1_ms;
 	transaction_arm_retransmit(tr, tr->interval_ms);
@@ -301,7 +303,7 @@ int transaction_respond(struct transaction *server, unsigned status, struct span
 void transaction_response_begin(const struct transaction *server, unsigned status, struct span reason,
 	struct span to_tag, struct writer *out)
 {
-	reply_head(message_scan(server->request), &server->flow, status, reason, to_tag, out);
+	reply_head(message_scan(server->request), message_flow(server->request), status, reason, to_tag, out);
 }
 
 int transaction_reply(struct transaction *server, unsigned status, struct span to_tag, struct span extra)
@@ -350,7 +352,7 @@ void server_detached(struct transaction *tr)
 		timer_cancel(&tr->retransmit);
 	if (tr->state != TRANSACTION_TRYING && tr->state != TRANSACTION_PROCEEDING)
 		return;
-	answer = reply_write(layer, &tr->flow, message_scan(tr->request), 500, none, none);
+	answer = reply_write(layer, message_flow(tr->request), message_scan(tr->request), 500, none, none);
 	if (answer.n == 0 || transaction_respond(tr, 500, answer) < 0)
 		transaction_finish(tr, TRANSACTION_TRANSPORT_ERROR);
 }

@@ -10,7 +10,7 @@
 enum { PIECES_MAX = 8, SENT_BY_MAX = 262 /* longest host name, colon, port */ };
 
 /* What a key is for: the same pieces in two roles must differ. */
-enum role { ROLE_SERVER = 1, ROLE_SERVER_2543, ROLE_CLIENT, ROLE_DIALOG, ROLE_MERGED };
+enum role { ROLE_SERVER = 1, ROLE_SERVER_2543, ROLE_CLIENT, ROLE_DIALOG, ROLE_MERGED, ROLE_CONNECTION };
 
 int table_init(struct table *table, size_t entries)
 {
@@ -153,4 +153,13 @@ struct table_key table_key_merged(const struct table *table, const struct scan *
 
 	memcpy(number, &scan->cseq_number, sizeof(number));
 	return fingerprint(table, ROLE_MERGED, piece, 4);
+}
+
+struct table_key table_key_connection(const struct table *table, uint64_t connection)
+{
+	char number[sizeof(connection)];
+	const struct span piece[] = { { number, sizeof(number) } };
+
+	memcpy(number, &connection, sizeof(number));
+	return fingerprint(table, ROLE_CONNECTION, piece, 1);
 }

@@ -48,6 +48,8 @@ struct table_key table_key_server(const struct table *table, const struct scan *
 struct table_key table_key_client(const struct table *table, struct span branch, struct span method);
 /* The ACK of a 2xx: dialog and CSeq number. `to_tag` is ours. */
 struct table_key table_key_dialog(const struct table *table, const struct scan *scan, struct span to_tag);
+/* Client: what waits for an answer on a connection; several may have the same. */
+struct table_key table_key_connection(const struct table *table, uint64_t connection);
 /* The same request by another way (RFC 3261 section 8.2.2.2). */
 struct table_key table_key_merged(const struct table *table, const struct scan *scan);
 

@@ -4,21 +4,37 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/shard_internal.h"
+#include "controlplane/stream.h"
 #include "controlplane/transport_internal.h"
 
 /* A mirror comes and goes with the dataplane process: these bound how long its return goes unnoticed. */
-enum { WATCH_DOWN_MS = 200, WATCH_UP_MS = 1000 };
+enum { WATCH_DOWN_MS = 200, WATCH_UP_MS = 1000, DEFAULT_PORT = 5060 };
 
 static void watch_expired(struct timer *timer, void *arg);
+
+/* What each transport does for its listeners. */
+static const struct {
+	int (*init)(struct listener *listener);
+	void (*fini)(struct listener *listener);
+	bool (*is_open)(const struct listener *listener);
+	void (*watch)(struct listener *listener);
+} kinds[CONFIG_TRANSPORT_WSS + 1] = {
+	[CONFIG_TRANSPORT_UDP] = { udp_init, udp_fini, udp_is_open, udp_watch },
+	[CONFIG_TRANSPORT_TCP] = { NULL, stream_listen_fini, stream_listen_is_open, stream_listen_watch },
+};
 
 static void watch_arm(struct transport *transport)
 {
 	uint32_t down = 0;
 
-	for (size_t i = 0; i < transport->listener_count; i++)
-		down += !udp_is_open(&transport->listener[i]);
+	for (size_t i = 0; i < transport->listener_count; i++) {
+		const struct listener *listener = &transport->listener[i];
+
+		down += !kinds[listener->transport].is_open(listener);
+	}
 	__atomic_store_n(&transport->listeners_down, down, __ATOMIC_RELAXED);
 	timer_arm(transport->shard->timers, &transport->watch, down ? WATCH_DOWN_MS : WATCH_UP_MS,
 		watch_expired, transport);
@@ -30,7 +46,7 @@ static void watch_expired(struct timer *timer, void *arg)
 
 	(void)timer;
 	for (size_t i = 0; i < transport->listener_count; i++)
-		udp_watch(&transport->listener[i]);
+		kinds[transport->listener[i].transport].watch(&transport->listener[i]);
 	watch_arm(transport);
 }
 
@@ -40,13 +56,13 @@ void transport_check(struct shard *shard)
 		watch_expired(&shard->transport->watch, shard->transport);
 }
 
-static size_t count_udp(const struct config *config)
+static size_t count_listeners(const struct config *config)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->sip_interfaces_count; i++)
 		for (size_t n = 0; n < config->sip_interfaces[i].listen_count; n++)
-			count += config->sip_interfaces[i].listen[n].transport == CONFIG_TRANSPORT_UDP;
+			count += kinds[config->sip_interfaces[i].listen[n].transport].watch != NULL;
 	return count;
 }
 
@@ -60,14 +76,16 @@ static int listeners_make(struct transport *transport)
 		const struct config_sip_interface *interface = &config->sip_interfaces[i];
 
 		for (size_t n = 0; n < interface->listen_count && result == 0; n++) {
-			if (interface->listen[n].transport != CONFIG_TRANSPORT_UDP)
+			if (!kinds[interface->listen[n].transport].watch)
 				continue;
 			listener = &transport->listener[transport->listener_count];
 			listener->index = transport->listener_count;
 			listener->shard = transport->shard;
 			listener->interface = interface;
+			listener->transport = interface->listen[n].transport;
 			listener->address = interface->listen[n].address;
-			result = udp_init(listener);
+			if (kinds[listener->transport].init)
+				result = kinds[listener->transport].init(listener);
 			if (result == 0)
 				transport->listener_count++;
 		}
@@ -77,7 +95,7 @@ static int listeners_make(struct transport *transport)
 
 int transport_open(struct shard *shard)
 {
-	size_t count = count_udp(shard->config);
+	size_t count = count_listeners(shard->config);
 	struct transport *transport = calloc(1, sizeof(*transport) + count * sizeof(struct listener));
 	int result;
 
@@ -86,7 +104,9 @@ int transport_open(struct shard *shard)
 	transport->shard = shard;
 	shard->transport = transport;
 	transport->inbox = udp_inbox_new(shard->config->sip.max_message_udp);
-	result = transport->inbox ? listeners_make(transport) : -ENOMEM;
+	result = transport->inbox ? streams_open(shard, &transport->streams) : -ENOMEM;
+	if (result == 0)
+		result = listeners_make(transport);
 	if (result < 0) {
 		transport_close(shard);
 		return result;
@@ -104,7 +124,8 @@ void transport_close(struct shard *shard)
 	transport_flush(shard);
 	timer_cancel(&transport->watch);
 	for (size_t i = 0; i < transport->listener_count; i++)
-		udp_fini(&transport->listener[i]);
+		kinds[transport->listener[i].transport].fini(&transport->listener[i]);
+	streams_close(transport->streams);
 	free(transport->inbox);
 	free(transport);
 	shard->transport = NULL;
@@ -115,7 +136,8 @@ void transport_flush(struct shard *shard)
 	struct transport *transport = shard->transport;
 
 	for (size_t i = 0; transport && i < transport->listener_count; i++)
-		udp_flush(&transport->listener[i]);
+		if (transport->listener[i].batch)
+			udp_flush(&transport->listener[i]);
 }
 
 uint32_t transport_listeners_down(const struct shard *shard)
@@ -130,8 +152,10 @@ int transport_send(const struct sip_flow *flow, struct span message)
 
 	if (shard->private->capture)
 		result = shard->private->capture(shard->private->capture_arg, flow, message);
-	else
+	else if (flow->listener->transport == CONFIG_TRANSPORT_UDP)
 		result = udp_send(flow->listener, &flow->remote, message);
+	else
+		result = stream_send(shard->transport->streams, flow, message);
 	if (result == 0)
 		shard_count(shard, TX_MESSAGES);
 	return result;
@@ -145,6 +169,69 @@ const struct config_sip_interface *listener_interface(const struct listener *lis
 const union address *listener_address(const struct listener *listener)
 {
 	return &listener->address;
+}
+
+enum config_transport listener_transport(const struct listener *listener)
+{
+	return listener->transport;
+}
+
+bool listener_is_reliable(const struct listener *listener)
+{
+	return listener->transport != CONFIG_TRANSPORT_UDP;
+}
+
+static const struct {
+	const char *via, *parameter;
+} transport_names[] = {
+	[CONFIG_TRANSPORT_UDP] = { "UDP", "" },
+	[CONFIG_TRANSPORT_TCP] = { "TCP", ";transport=tcp" },
+	[CONFIG_TRANSPORT_TLS] = { "TLS", ";transport=tls" },
+	[CONFIG_TRANSPORT_WS] = { "WS", ";transport=ws" },
+	[CONFIG_TRANSPORT_WSS] = { "WSS", ";transport=ws" },
+};
+
+const char *transport_via_name(enum config_transport transport)
+{
+	return transport_names[transport].via;
+}
+
+const char *transport_uri_parameter(enum config_transport transport)
+{
+	return transport_names[transport].parameter;
+}
+
+int transport_connect(struct sip_flow *flow)
+{
+	struct shard *shard = flow->listener->shard;
+
+	if (!listener_is_reliable(flow->listener))
+		return 0;
+	if (!shard->private->capture)
+		return stream_connect(shard->transport->streams, flow);
+	if (flow->connection == 0)
+		flow->connection = 1;
+	return 0;
+}
+
+void transport_admitted(const struct sip_flow *flow, uint16_t port, bool alias)
+{
+	struct shard *shard = flow->listener->shard;
+
+	if (!shard->private->capture)
+		stream_admitted(shard->transport->streams, flow, port, alias);
+}
+
+uint16_t transport_sent_by_port(struct span sent_by)
+{
+	const char *colon = sent_by.n ? memrchr(sent_by.p, ':', sent_by.n) : NULL;
+	struct span digits = { NULL, 0 };
+	uint64_t port;
+
+	if (colon)
+		digits = span_trim((struct span){ colon + 1, (size_t)(sent_by.p + sent_by.n - colon - 1) });
+	/* Of an IPv6 address without a port the bracket is behind it. */
+	return span_to_uint(digits, UINT16_MAX, &port) == 0 && port ? (uint16_t)port : DEFAULT_PORT;
 }
 
 size_t listener_index(const struct listener *listener)
@@ -164,12 +251,10 @@ struct listener *transport_find(struct shard *shard, const struct config_realm *
 {
 	struct transport *transport = shard->transport;
 
-	if (kind != CONFIG_TRANSPORT_UDP)
-		return NULL;
 	for (size_t i = 0; i < transport->listener_count; i++) {
 		struct listener *listener = &transport->listener[i];
 
-		if (listener->interface->realm == realm &&
+		if (listener->transport == kind && listener->interface->realm == realm &&
 			listener->address.sa.sa_family == remote->sa.sa_family)
 			return listener;
 	}

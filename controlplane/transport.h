@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SIP transports: sockets of the sip-interfaces, bound to the dataplane's mirrors. UDP now; streams come beside it. */
+/* SIP transports (RFC 3261 section 18): sockets of the sip-interfaces, bound to the dataplane's mirrors. */
 #ifndef CONTROLPLANE_TRANSPORT_H
 #define CONTROLPLANE_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "config/model.h"
 #include "platforms/base/address.h"
@@ -10,10 +13,14 @@
 struct shard;
 struct listener; /* one listen address of one sip-interface in one shard */
 
-/* Where a message came from and where answers and further messages go (RFC 5626: a flow). Copied by value. */
+/* Where a message came from and where answers and further messages go (RFC 5626: a flow). Copied by value.
+ *
+ * `connection` is a number, never used twice: it may be kept for as long as one likes. On a stream what is sent goes by that
+ * connection while it is open, whichever shard has it; else by one from the listener to `remote`, found or made. */
 struct sip_flow {
 	struct listener *listener;
 	union address remote;
+	uint64_t connection; /* 0: none, or a datagram. With port 0 in `remote`: it or nothing */
 };
 
 /* Opens all UDP listeners of the configuration for this shard: SO_REUSEPORT where there are several shards,
@@ -22,8 +29,19 @@ struct sip_flow {
 int transport_open(struct shard *shard);
 void transport_close(struct shard *shard);
 
-/* Sends one datagram. 0 or -errno (-EMSGSIZE, -ENOTCONN, -EAGAIN: socket buffer full: SIP's own timers repeat). */
+/* Sends one message. 0 or -errno (-EMSGSIZE, -ENOTCONN; datagrams: -EAGAIN: socket buffer full: SIP's own timers repeat; streams:
+ * -ENOBUFS: the peer reads too slowly, its connection is closed). 0 of a stream says no more than that it is on its way. */
 int transport_send(const struct sip_flow *flow, struct span message);
+
+/* Streams: the connection that transport_send would use is written to flow->connection, made if there is none, so that the
+ * loss of it can be noticed (transaction_connection_lost). Datagrams: nothing. 0 or -errno. */
+int transport_connect(struct sip_flow *flow);
+
+/* Streams: a request that came by this flow has been let in: its connection gives way later than a stranger's. `port` is that of its
+ * top Via's sent-by; with `alias` (RFC 5923 section 8) a session-agent's connection serves for requests to that port as well. */
+void transport_admitted(const struct sip_flow *flow, uint16_t port, bool alias);
+/* The port of a Via's sent-by; 5060 if it says none. */
+uint16_t transport_sent_by_port(struct span sent_by);
 
 /* Looks at all listeners now instead of at the next tick of the watch: opens what can be opened, closes what hangs on a mirror
  * that has gone. For whoever has news of the mirrors. */
@@ -33,6 +51,13 @@ uint32_t transport_listeners_down(const struct shard *shard);
 
 const struct config_sip_interface *listener_interface(const struct listener *listener);
 const union address *listener_address(const struct listener *listener); /* ours, for Via, Contact */
+enum config_transport listener_transport(const struct listener *listener);
+/* RFC 3261 section 17: what is sent arrives, or one is told; nothing is repeated. */
+bool listener_is_reliable(const struct listener *listener);
+/* "UDP", "TCP": the transport of a Via (RFC 3261 section 18.1.1). */
+const char *transport_via_name(enum config_transport transport);
+/* ";transport=tcp" for a SIP URI of ours; "" for UDP, which is what a URI without it means (RFC 3263 section 4.1). */
+const char *transport_uri_parameter(enum config_transport transport);
 /* The listener of a realm to reach `remote` with (transport and family must fit; first in file order); NULL if there is none. */
 struct listener *transport_find(struct shard *shard, const struct config_realm *realm,
 	enum config_transport kind, const union address *remote);

@@ -9,21 +9,26 @@
 #include "controlplane/transport.h"
 
 struct udp_socket; /* libuv keeps its memory a while after the close */
+struct stream_listen;
+struct streams;
 struct udp_batch; /* datagrams on their way out */
 
 struct listener {
 	size_t index; /* the same in all shards */
 	struct shard *shard;
 	const struct config_sip_interface *interface;
+	enum config_transport transport;
 	union address address;
-	struct udp_socket *socket; /* NULL: not open */
-	struct udp_batch *batch;
+	struct udp_socket *socket; /* UDP; NULL: not open */
+	struct udp_batch *batch; /* UDP */
+	struct stream_listen *listening; /* TCP; NULL: not open */
 	int last_error; /* of the last try to open, so that each trouble is logged once */
 };
 
 struct transport {
 	struct shard *shard;
 	struct udp_inbox *inbox;
+	struct streams *streams;
 	struct timer watch;
 	uint32_t listeners_down; /* others read relaxed */
 	size_t listener_count;
@@ -41,6 +46,17 @@ void udp_watch(struct listener *listener);
 /* Copies into the batch. 0, -ENOTCONN, -EMSGSIZE. */
 int udp_send(struct listener *listener, const union address *to, struct span message);
 void udp_flush(struct listener *listener);
+
+/* transport_socket.c */
+/* A socket of that type from the listener's address and `port` (0: any), on its mirror, whose index is noted. The descriptor or
+ * -errno. */
+int socket_open(const struct listener *listener, int type, uint16_t port, unsigned *device);
+int socket_option(int fd, int level, int name, int value); /* 0 or -errno */
+unsigned socket_device(
+	int fd, const struct listener *listener); /* the mirror's index now; 0: there is none */
+bool socket_device_is_gone(int error); /* what an errno says of the mirror */
+/* Logs how opening went, each trouble once. */
+void listener_opened(struct listener *listener, int result);
 
 /* Sends what transport_send has gathered; before the loop sleeps. */
 void transport_flush(struct shard *shard);

@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* UDP sockets: opened on the mirror of their network-interface, read and written in batches. */
 #include <errno.h>
-#include <net/if.h>
-#include <netinet/ip.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
-#include "platforms/base/log.h"
 
 enum {
 	BATCH = 32, /* datagrams per system call */
 	BATCHES_PER_WAKE = 4, /* then timers and the other sockets have their turn */
 	BATCH_BYTES = 128 * 1024,
 	DATAGRAM_MAX = 65507,
-	DSCP_SHIFT = 2,
 };
 
 struct udp_socket {
@@ -92,12 +87,6 @@ static void drops_count(struct udp_socket *socket, struct msghdr *header)
 	}
 }
 
-/* True if the device behind the socket is no more. */
-static bool is_device_error(int error)
-{
-	return error == ENODEV || error == ENXIO || error == ENETDOWN;
-}
-
 static void socket_close(struct listener *listener);
 
 /* The number of datagrams taken. */
@@ -111,7 +100,7 @@ static unsigned receive_batch(struct listener *listener)
 	count = recvmmsg(socket->fd, inbox->header, BATCH, MSG_DONTWAIT, NULL);
 	if (count < 0) {
 		/* Errors of earlier sends (ICMP) end with being read; those of the device need a new socket. */
-		if (is_device_error(errno))
+		if (socket_device_is_gone(errno))
 			socket_close(listener);
 		return 0;
 	}
@@ -144,77 +133,6 @@ static void readable(uv_poll_t *poll, int status, int events)
 
 /* --- opening and closing ----------------------------------------------------------------------------------------- */
 
-static void device_name(const struct listener *listener, char name[IFNAMSIZ])
-{
-	struct writer w;
-
-	memset(name, 0, IFNAMSIZ);
-	writer_init(&w, name, IFNAMSIZ - 1);
-	writer_text(&w, "sp-");
-	writer_text(&w, listener->interface->realm->network_interface->name);
-}
-
-static int option_set(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : -errno;
-}
-
-/* The present index of the mirror; 0 = there is none. */
-static unsigned device_index(int fd, const struct listener *listener)
-{
-	struct ifreq request = { 0 };
-
-	device_name(listener, request.ifr_name);
-	return ioctl(fd, SIOCGIFINDEX, &request) == 0 ? (unsigned)request.ifr_ifindex : 0;
-}
-
-static int device_bind(int fd, const struct listener *listener)
-{
-	char name[IFNAMSIZ];
-
-	if (listener->shard->private->no_device)
-		return 0;
-	device_name(listener, name);
-	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) == 0 ? 0 : -errno;
-}
-
-static int options_set(int fd, const struct listener *listener)
-{
-	int dscp = (int)listener->interface->realm->network_interface->dscp_signalling << DSCP_SHIFT;
-	bool v6 = listener->address.sa.sa_family == AF_INET6;
-	int result = device_bind(fd, listener);
-
-	if (result == 0 && listener->shard->count > 1)
-		result = option_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (result == 0 && v6)
-		result = option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (result == 0)
-		result = v6 ? option_set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp)
-			    : option_set(fd, IPPROTO_IP, IP_TOS, dscp);
-	/* These are wishes. */
-	option_set(fd, SOL_SOCKET, SO_RCVBUF, (int)listener->shard->config->sip.receive_buffer);
-	option_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	return result;
-}
-
-static int socket_open(const struct listener *listener, unsigned *device)
-{
-	int fd = socket(listener->address.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int result;
-
-	if (fd < 0)
-		return -errno;
-	result = options_set(fd, listener);
-	if (result == 0 && bind(fd, &listener->address.sa, address_length(&listener->address)) < 0)
-		result = -errno;
-	if (result < 0) {
-		close(fd);
-		return result;
-	}
-	*device = listener->shard->private->no_device ? 0 : device_index(fd, listener);
-	return fd;
-}
-
 static void closed(uv_handle_t *handle)
 {
 	struct udp_socket *socket = (struct udp_socket *)handle;
@@ -243,12 +161,15 @@ static int listener_open(struct listener *listener)
 
 	if (!socket)
 		return -ENOMEM;
-	result = socket_open(listener, &socket->device);
+	result = socket_open(listener, SOCK_DGRAM, address_port(&listener->address), &socket->device);
 	if (result < 0) {
 		free(socket);
 		return result;
 	}
 	socket->fd = result;
+	/* These are wishes. */
+	socket_option(socket->fd, SOL_SOCKET, SO_RCVBUF, (int)listener->shard->config->sip.receive_buffer);
+	socket_option(socket->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 	socket->listener = listener;
 	result = uv_poll_init(&listener->shard->loop, &socket->poll, socket->fd);
 	if (result < 0) {
@@ -283,26 +204,13 @@ bool udp_is_open(const struct listener *listener)
 void udp_watch(struct listener *listener)
 {
 	struct udp_socket *socket = listener->socket;
-	int result;
 
 	/* A UDP socket is not told that its device has gone: its index is all there is to see. */
-	if (socket && !listener->shard->private->no_device &&
-		device_index(socket->fd, listener) != socket->device)
+	if (socket && socket_device(socket->fd, listener) != socket->device)
 		socket_close(listener);
 	if (listener->socket)
 		return;
-	result = listener_open(listener);
-	if (result == listener->last_error)
-		return;
-	listener->last_error = result;
-	if (result < 0)
-		log_notice("transport", "listener waits for its mirror",
-			LOG_TEXT("sip-interface", listener->interface->name),
-			LOG_ADDRESS("address", &listener->address), LOG_ERRNO("error", result));
-	else
-		log_info("transport", "listener open", LOG_TEXT("sip-interface", listener->interface->name),
-			LOG_ADDRESS("address", &listener->address),
-			LOG_UINT("shard", listener->shard->index));
+	listener_opened(listener, listener_open(listener));
 }
 
 int udp_send(struct listener *listener, const union address *to, struct span message)
@@ -349,7 +257,7 @@ void udp_flush(struct listener *listener)
 		if (errno == EINTR)
 			continue;
 		shard_count(listener->shard, TX_FAILED);
-		if (is_device_error(errno)) {
+		if (socket_device_is_gone(errno)) {
 			socket_close(listener);
 			break;
 		}

@@ -3,6 +3,7 @@
 #include "mgmt/ban.h"
 #include "mgmt/command.h"
 #include "mgmt/config_command.h"
+#include "mgmt/hangup.h"
 #include "mgmt/show.h"
 
 /* clang-format off */
@@ -52,6 +53,9 @@ const struct command command_table[] = {
 	{ .words = "unban", .arguments = "SOURCE",
 	  .help = "lift a ban",
 	  .start = ban_clear },
+	{ .words = "hangup", .arguments = "CALL", .options = "[realm NAME]",
+	  .help = "end a call, or all; of a realm if one is named",
+	  .start = hangup_calls },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },

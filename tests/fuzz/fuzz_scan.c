@@ -53,6 +53,7 @@ static void check(const struct scan *scan, enum scan_verdict verdict, struct spa
 		require_inside(scan->header[i].value, message);
 		require_clean(scan->header[i].value);
 	}
+	require(verdict == SCAN_PARTIAL ? scan->length > message.n : scan->length <= message.n);
 	require((verdict == SCAN_REJECT || verdict == SCAN_SILENT) == (scan->problem != NULL));
 	if (verdict == SCAN_REJECT)
 		require(scan->is_request && (scan->status == 400 || scan->status == 505));

@@ -45,6 +45,30 @@ static void check(const struct sdp *sdp, struct span body)
 	require(sdp->media_count == 0 || sdp->media[0].first_line + lines == sdp->line_count);
 }
 
+/* The far side's addresses, as it writes them in o= and c=. Too short ones may be part of ours. */
+static void check_hidden(const struct sdp *sdp, struct span text)
+{
+	static const struct span own[] = { { "203.0.113.10", 12 }, { "2001:db8::10", 12 } };
+
+	for (unsigned i = 0; i < sdp->line_count; i++) {
+		struct span word = sdp->line[i].value;
+		union address address;
+		const char *space;
+		bool ours_too = false;
+
+		if (sdp->line[i].type != 'o' && sdp->line[i].type != 'c')
+			continue;
+		space = word.n ? memrchr(word.p, ' ', word.n) : NULL;
+		if (space)
+			word = (struct span){ space + 1, (size_t)(word.p + word.n - space - 1) };
+		for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++)
+			ours_too = ours_too || (word.n && memmem(own[k].p, own[k].n, word.p, word.n));
+		if (word.n < 7 || ours_too || address_parse_host(word, &address))
+			continue;
+		require(memmem(text.p, text.n, word.p, word.n) == NULL);
+	}
+}
+
 static struct sdp_origin origin;
 static struct sdp_rewrite_media ours[SDP_MEDIA_MAX];
 
@@ -90,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check(&first, body);
 	n = rewrite(&first, once, sizeof(once));
+	check_hidden(&first, (struct span){ once, n });
 	/* Per media: its line, c=, direction and rtcp-mux at most are added. */
 	require(n <= size + 256 + 160 * first.media_count);
 	require(sdp_parse(&second, (struct span){ once, n }, &limits) == 0);

@@ -126,6 +126,8 @@ class Endpoint:
     agent: str = "raw-peer/1"
     received: list = field(default_factory=list)  # every message, repetitions included
     repeats: int = 0
+    transport = "UDP"  # of its Via
+    uri_parameters = ""  # of its Contact
 
     def __post_init__(self):
         self.socket = netns.udp_socket(self.namespace, self.host, self.port, receive_buffer=4 << 20)
@@ -200,7 +202,7 @@ class Endpoint:
         mark, host, there = f"ask-{token()}", bracket(self.host), bracket(to[0])
         self.send(compose(
             f"OPTIONS sip:{there} SIP/2.0",
-            [("Via", f"SIP/2.0/UDP {host}:{self.port};branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
+            [("Via", f"SIP/2.0/{self.transport} {host}:{self.port};branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
              ("From", f"<sip:ask@{there}>;tag={token()}"), ("To", f"<sip:{there}>"), ("Call-ID", mark), ("CSeq", "1 OPTIONS")],
         ), to)
         return self.expect(200, call_id=mark, timeout=timeout)
@@ -243,7 +245,7 @@ class Dialog:
         self.invite = None  # the last INVITE received
         self.last = None  # the last request sent: Message
         self.invited = None  # the last INVITE sent: Message
-        self.contact = f"<sip:raw@{bracket(endpoint.host)}:{endpoint.port}>"
+        self.contact = f"<sip:raw@{bracket(endpoint.host)}:{endpoint.port}{endpoint.uri_parameters}>"
 
     # --- as client ---
 
@@ -254,7 +256,7 @@ class Dialog:
         branch = branch or "z9hG4bK" + token()
         endpoint = self.endpoint
         fields = [
-            ("Via", f"SIP/2.0/UDP {bracket(endpoint.host)}:{endpoint.port};branch={branch};rport"),
+            ("Via", f"SIP/2.0/{endpoint.transport} {bracket(endpoint.host)}:{endpoint.port};branch={branch};rport"),
             ("Max-Forwards", "70"),
             *(("Route", r) for r in self.routes),
             ("From", self.local), ("To", self.remote), ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}"),

@@ -326,6 +326,12 @@ static const struct mistake mistakes[] = {
 	{ "a codec that is no token",
 		"ip-profile p { codecs-allow = {\"PCMA/8000\"} }\n",
 		"E: f:1: ip-profile p.codecs-allow: \"PCMA/8000\" is no token; allowed: letters, digits, - . _ +\n" },
+	{ "a body that is no media type",
+		BASE "ip-profile p { bodies-pass = {\"image/*\", \"isup\", \"*/*\", \"a/b*\"}  headers-drop = {\"X Y\"} }\n",
+		"E: f:3: ip-profile p.headers-drop: \"X Y\" is no token; allowed: letters, digits, - . _ +\n"
+		"E: f:3: ip-profile p.bodies-pass: \"isup\" is no media type; allowed: TYPE/SUBTYPE or TYPE/*\n"
+		"E: f:3: ip-profile p.bodies-pass: \"*/*\" is no media type; allowed: TYPE/SUBTYPE or TYPE/*\n"
+		"E: f:3: ip-profile p.bodies-pass: \"a/b*\" is no media type; allowed: TYPE/SUBTYPE or TYPE/*\n" },
 	{ "an agent at a mistyped address",
 		BASE "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"} }\n"
 		"session-agent a { realm = r address = \"udp:10.0.0.300:5060\" }\n",

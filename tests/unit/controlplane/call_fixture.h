@@ -124,16 +124,19 @@ static inline void write_body(char *out, size_t size, const char *body)
 static inline void respond(struct call_world *w, const struct sip_flow *peer, const char *request,
 	unsigned status, const char *tag, const char *headers, const char *body)
 {
-	char via[512], from[512], to[512], call_id[512], cseq[512], end[2048];
+	char via[512], from[512], to[512], call_id[512], cseq[512], end[2048], here[ADDRESS_TEXT_MAX];
+	/* The caller says that he has moved. */
+	const union address *at =
+		address_equal(&peer->remote, &w->f->peer.remote) ? &w->f->other.remote : &peer->remote;
 
 	line_of(request, "To", to, sizeof(to));
 	to[strlen(to) - 2] = '\0';
 	write_body(end, sizeof(end), body);
-	fixture_receive(w->f, peer,
-		"SIP/2.0 %u X\r\n%s%s%s%s%s\r\n%s%sContact: <sip:there@192.0.2.10:5080>\r\n%s%s", status,
-		line_of(request, "Via", via, sizeof(via)), line_of(request, "From", from, sizeof(from)), to,
-		tag ? ";tag=" : "", tag ? tag : "", line_of(request, "Call-ID", call_id, sizeof(call_id)),
-		line_of(request, "CSeq", cseq, sizeof(cseq)), headers, end);
+	fixture_receive(w->f, peer, "SIP/2.0 %u X\r\n%s%s%s%s%s\r\n%s%sContact: <sip:there@%s>\r\n%s%s",
+		status, line_of(request, "Via", via, sizeof(via)),
+		line_of(request, "From", from, sizeof(from)), to, tag ? ";tag=" : "", tag ? tag : "",
+		line_of(request, "Call-ID", call_id, sizeof(call_id)),
+		line_of(request, "CSeq", cseq, sizeof(cseq)), address_print(at, here), headers, end);
 }
 
 /* A request of the caller in its dialog (`to_tag` NULL: outside of one). The branch is made of method and CSeq. */

@@ -73,6 +73,7 @@ static inline void fixture_config(struct fixture *f)
 		SIP_TIMERS,
 		SIP_MESSAGE_LIMITS,
 		SIP_SDP_LIMITS,
+		SIP_RELAY_LIMITS,
 		.shards = 1,
 		.max_transactions = 1000,
 		.max_calls = 100,

@@ -13,7 +13,8 @@
 	.timer_b_ms = 32000, \
 	.timer_c_ms = 180000, \
 	.timer_d_ms = 32000, \
-	.trying_delay_ms = 200
+	.trying_delay_ms = 200, \
+	.min_session_timer = 90
 
 #define SIP_MESSAGE_LIMITS \
 	.max_message_udp = 16384, \
@@ -26,6 +27,14 @@
 	.max_via = 70, \
 	.stateless_rate = 2000, \
 	.receive_buffer = 4194304
+
+#define SIP_RELAY_LIMITS \
+	.max_subscriptions = 100, \
+	.max_subscriptions_per_source = 100, \
+	.max_routed_requests = 100, \
+	.subscription_max_expires = 7200, \
+	.max_dialog_requests = 8, \
+	.relay_timeout_ms = 30000
 
 #define SIP_SDP_LIMITS \
 	.max_sdp_lines = 256, \

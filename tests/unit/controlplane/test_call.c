@@ -371,7 +371,7 @@ static void test_crossing_reinvites_get_491(void **state)
 	struct call_world *w = *state;
 
 	establish(w, invite);
-	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
 	callee_sends(w, invite, "INVITE", 5, "pbx1", PBX_SDP);
 	take(w, &w->f->other, "SIP/2.0 491 ");
 	/* A second one from the same side: RFC 3261 section 14.2. */
@@ -384,7 +384,7 @@ static void test_a_reinvite_that_meets_no_dialog_ends_the_call(void **state)
 	struct call_world *w = *state;
 
 	establish(w, invite);
-	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
 	respond(w, &w->f->other, take(w, &w->f->other, "INVITE "), 481, NULL, "", NO_SDP);
 	take(w, &w->f->peer, "SIP/2.0 480 ");
 	respond(w, &w->f->peer, take(w, &w->f->peer, "BYE "), 200, NULL, "", NO_SDP);
@@ -398,7 +398,7 @@ static void test_bye_while_a_reinvite_is_pending_answers_it_487(void **state)
 	char change[FIXTURE_TEXT_MAX];
 
 	establish(w, invite);
-	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
 	snprintf(change, sizeof(change), "%s", take(w, &w->f->other, "INVITE "));
 	callee_sends(w, invite, "BYE", 5, "pbx1", NO_SDP);
 	take(w, &w->f->peer, "SIP/2.0 487 ");
@@ -415,7 +415,7 @@ static void test_a_cancelled_reinvite_ends_as_the_other_side_decides(void **stat
 	char change[FIXTURE_TEXT_MAX];
 
 	establish(w, invite);
-	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
 	snprintf(change, sizeof(change), "%s", take(w, &w->f->other, "INVITE "));
 	respond(w, &w->f->other, change, 180, NULL, "", NO_SDP);
 	caller_sends(w, "CANCEL", 2, w->caller_tag, "", NO_SDP);
@@ -437,7 +437,7 @@ static void test_silence_of_one_side_ends_the_call_on_both(void **state)
 	call_dataplane_event(&w->f->shard, DP_EVENT_MEDIA_SILENT, &unknown);
 	assert_int_equal(fake_last(DP_SESSION_DELETE)->id, 99);
 	call_dataplane_event(&w->f->shard, DP_EVENT_MEDIA_SILENT, &event);
-	assert_contains(take(w, &w->f->peer, "BYE "), "Reason: Q.850;cause=41\r\n");
+	assert_contains(take(w, &w->f->peer, "BYE "), "Reason: SIP;cause=503, Q.850;cause=41\r\n");
 	assert_true(was_sent(w, &w->f->other, "BYE "));
 	assert_int_equal(fixture_counter(w->f, CP_COUNTER_CALLS_MEDIA_SILENT), 1);
 }
@@ -475,9 +475,9 @@ static void test_requests_are_refused_as_rfc_3261_section_8_2_says(void **state)
 	static const struct {
 		const char *method, *tag, *headers, *answer, *has;
 	} cases[] = {
-		{ "OPTIONS", NULL, "", "SIP/2.0 200 ", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n" },
-		{ "SUBSCRIBE", NULL, "", "SIP/2.0 405 ", "Allow: INVITE" },
-		{ "FROBNICATE", NULL, "", "SIP/2.0 405 ", "Allow: INVITE" },
+		{ "OPTIONS", NULL, "", "SIP/2.0 200 ", "Allow: ACK, CANCEL, INVITE, BYE, OPTIONS, PRACK, " },
+		{ "REGISTER", NULL, "", "SIP/2.0 405 ", "Allow: ACK, CANCEL, INVITE" },
+		{ "FROBNICATE", NULL, "", "SIP/2.0 405 ", "Allow: ACK, CANCEL, INVITE" },
 		{ "BYE", "nobody", "", "SIP/2.0 481 ", "" },
 		{ "BYE", NULL, "", "SIP/2.0 481 ", "" },
 		{ "INVITE", "nobody", "", "SIP/2.0 481 ", "" },
@@ -603,7 +603,7 @@ static void test_an_answer_to_a_reinvite_the_parser_refuses_ends_the_call(void *
 	struct call_world *w = *state;
 
 	establish(w, invite);
-	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
 	respond(w, &w->f->other, take(w, &w->f->other, "INVITE "), 200, NULL, UNREADABLE, PBX_SDP);
 	take(w, &w->f->other, "ACK ");
 	take(w, &w->f->peer, "SIP/2.0 500 ");

@@ -193,6 +193,8 @@ static void test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held(void **
 		assert_int_equal(last_side(0, 0)->flags, cases[i].holder);
 		assert_int_equal(last_side(0, 1)->flags, cases[i].held);
 		assert_int_equal(media_held(media), cases[i].bits);
+		/* 0.0.0.0 is no place: it stays where it was, and may play music from there. */
+		assert_int_equal(last_side(0, 0)->rtp.port, 4000);
 		fake_answer_all();
 	}
 }
@@ -219,6 +221,47 @@ static void test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal(
 	media_reject(media);
 	assert_int_equal(fake_last(DP_SESSION_UPDATE)->session.streams, 1);
 	assert_int_equal(last_side(0, 0)->rtp.port, 4000);
+}
+
+static void test_a_refused_offer_leaves_what_was_written_and_no_version_is_used_twice(void **state)
+{
+	struct span in_force;
+	char before[2048], text[2048];
+	struct writer out;
+
+	(void)state;
+	establish();
+	snprintf(before, sizeof(before), "%.*s", SPAN_FMT(media_written(media, 1)));
+	assert_int_equal(
+		media_offer(media, 0, span_from(SDP("IP4 192.168.1.3", AUDIO("4100") "a=inactive\r\n"))), 0);
+	assert_non_null(
+		strstr(write_for(1, SDP("IP4 192.168.1.3", AUDIO("4100") "a=inactive\r\n")), " 2 IN IP4 "));
+	media_reject(media);
+	in_force = media_written(media, 1);
+	assert_true(span_equal(in_force, span_from(before)));
+	assert_true(media_is_known(media, 0, span_from(PHONE)));
+	assert_false(
+		media_is_known(media, 0, span_from(SDP("IP4 192.168.1.3", AUDIO("4100") "a=inactive\r\n"))));
+	assert_false(media_is_known(media, 1, span_from(PHONE)));
+	writer_init(&out, text, sizeof(text) - 1);
+	assert_int_equal(media_restate(media, 1, &out), 0);
+	text[out.len] = '\0';
+	assert_non_null(strstr(text, " 3 IN IP4 "));
+	assert_string_equal(strstr(text, "\r\ns="), strstr(before, "\r\ns="));
+}
+
+static void test_what_was_last_said_is_an_answer_only_if_its_directions_are(void **state)
+{
+	(void)state;
+	establish();
+	/* Side 1 offers to send and receive, side 0 answers that it holds: told again, that needs another answer than the offer was. */
+	assert_int_equal(media_offer(media, 1, span_from(SDP("IP4 10.0.0.5", AUDIO("6002")))), 0);
+	write_for(0, SDP("IP4 10.0.0.5", AUDIO("6002")));
+	assert_int_equal(media_answer(media, 0,
+				 span_from(SDP("IP4 192.168.1.2", AUDIO("4000") "a=sendonly\r\n")), true),
+		0);
+	assert_false(
+		media_is_known(media, 0, span_from(SDP("IP4 192.168.1.2", AUDIO("4000") "a=sendonly\r\n"))));
 }
 
 static void test_a_moved_address_reaches_the_dataplane_with_the_answer(void **state)
@@ -452,6 +495,8 @@ int main(void)
 		TEST(test_a_2xx_without_any_answer_confirms_nothing),
 		TEST(test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held),
 		TEST(test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal),
+		TEST(test_a_refused_offer_leaves_what_was_written_and_no_version_is_used_twice),
+		TEST(test_what_was_last_said_is_an_answer_only_if_its_directions_are),
 		TEST(test_a_moved_address_reaches_the_dataplane_with_the_answer),
 		TEST(test_streams_of_other_kinds_are_refused_one_by_one),
 		TEST(test_other_media_over_udp_are_relayed_untouched_and_video_is_rtp),

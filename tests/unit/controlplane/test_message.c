@@ -7,7 +7,8 @@
 static const struct config_sip limits = { SIP_MESSAGE_LIMITS };
 
 static struct scan scan;
-static const struct sip_flow flow;
+static struct listener listener; /* UDP */
+static const struct sip_flow flow = { .listener = &listener };
 
 /* 0 = accepted, else the status to refuse with; 1 = refused in silence. */
 static unsigned judge(struct span text, struct message **out)

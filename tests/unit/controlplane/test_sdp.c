@@ -138,9 +138,9 @@ static const struct phone phones[] = {
 		"192.168.7.9\r\na=recvonly\r\na=mid:1\r\na=rtpmap:120 VP8/90000\r\n"
 		"a=rtcp-fb:120 nack pli\r\na=rtcp:9 IN IP4 0.0.0.0\r\n",
 		HEAD "t=0 0\r\nm=audio 10000 UDP/TLS/RTP/SAVPF 109 0\r\na=fmtp:109 "
-		     "maxplaybackrate=48000;stereo=1\r\na=mid:0\r\n"
+		     "maxplaybackrate=48000;stereo=1\r\n"
 		     "a=rtpmap:109 opus/48000/2\r\na=sendrecv\r\nm=video 10002 UDP/TLS/RTP/SAVPF "
-		     "120\r\na=mid:1\r\n"
+		     "120\r\n"
 		     "a=rtpmap:120 VP8/90000\r\na=rtcp-fb:120 nack pli\r\na=recvonly\r\n",
 		{ "192.168.7.9", "mozilla", "SDPARTA", ".local", "0123456789abcdef", "{", "54321", "BUNDLE",
 			"ssrc", "5812341", "AB:CD" } },
@@ -555,7 +555,7 @@ static void attributes_without_the_value_they_need_are_dropped(void **state)
 		PARSE("v=0\nm=audio 4000 RTP/AVP "
 		      "0\na=ptime\na=ptime:\na=fmtp\na=rtpmap:\na=rtcp-rsize:1\na=:x\na=\nb=\na=label\n"),
 		0);
-	assert_string_equal(rewrite(), HEAD "t=0 0\r\nm=audio 10000 RTP/AVP 0\r\na=label\r\na=sendrecv\r\n");
+	assert_string_equal(rewrite(), HEAD "t=0 0\r\nm=audio 10000 RTP/AVP 0\r\na=sendrecv\r\n");
 }
 
 static void a_buffer_too_small_is_told(void **state)

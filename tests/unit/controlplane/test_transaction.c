@@ -416,6 +416,24 @@ static void test_request_that_came_by_two_ways_is_answered_482(void **state)
 	assert_int_equal(user.requests, 2);
 }
 
+static void test_an_answered_invite_that_comes_by_another_way_is_482_until_timer_l(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_request(f, &f->peer, "INVITE", "z9hG4bKa", 1, NULL);
+	assert_int_equal(transaction_reply(user.transaction, 200, SPAN("ours"), (struct span){ NULL, 0 }), 0);
+	fixture_request(f, &f->other, "INVITE", "z9hG4bKb", 1, NULL);
+	assert_true(fixture_sent_starts(f, f->sent_count - 1, "SIP/2.0 482 "));
+	fixture_request(f, &f->peer, "ACK", "z9hG4bKack", 1, "ours");
+	assert_int_equal(user.acked, 1);
+	fixture_request(f, &f->other, "INVITE", "z9hG4bKc", 1, NULL);
+	assert_true(fixture_sent_starts(f, f->sent_count - 1, "SIP/2.0 482 "));
+	assert_int_equal(user.requests, 1);
+	fixture_pass(f, 33000);
+	fixture_request(f, &f->other, "INVITE", "z9hG4bKd", 1, NULL);
+	assert_int_equal(user.requests, 2);
+}
+
 static void test_sent_by_is_compared_without_case(void **state)
 {
 	struct fixture *f = *state;
@@ -563,6 +581,7 @@ int main(void)
 		TEST(test_stray_cancel_is_answered_481_with_the_same_tag_each_time),
 		TEST(test_cancel_needs_branch_and_sent_by),
 		TEST(test_request_that_came_by_two_ways_is_answered_482),
+		TEST(test_an_answered_invite_that_comes_by_another_way_is_482_until_timer_l),
 		TEST(test_sent_by_is_compared_without_case),
 		TEST(test_branch_without_cookie_falls_back_to_rfc_2543),
 		TEST(test_full_table_answers_503_with_retry_after),

@@ -147,16 +147,27 @@ static void test_provisional_stops_timers_a_and_b(void **state)
 	assert_int_equal(user.ended, 0);
 }
 
-static void test_repeated_provisional_is_handed_up_once(void **state)
+static void test_repeated_provisional_of_an_invite_is_handed_up_for_timer_c(void **state)
 {
 	struct fixture *f = *state;
 
 	send_request(f, "INVITE");
-	respond(f, 180, "t1", "INVITE");
-	respond(f, 180, "t1", "INVITE");
+	respond(f, 100, "t1", "INVITE");
+	respond(f, 100, "t1", "INVITE");
 	assert_int_equal(user.responses, 1);
-	respond(f, 180, "t2", "INVITE");
-	assert_int_equal(user.responses, 2);
+	respond(f, 180, "t1", "INVITE");
+	respond(f, 180, "t1", "INVITE");
+	assert_int_equal(user.responses, 3);
+}
+
+static void test_repeated_provisional_of_another_request_is_handed_up_once(void **state)
+{
+	struct fixture *f = *state;
+
+	send_request(f, "BYE");
+	respond(f, 180, "t1", "BYE");
+	respond(f, 180, "t1", "BYE");
+	assert_int_equal(user.responses, 1);
 }
 
 static void test_failure_is_acknowledged_with_the_invites_own_branch_and_route_until_timer_d(void **state)
@@ -565,7 +576,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_invite_is_repeated_by_timer_a_and_given_up_by_timer_b),
 		TEST(test_provisional_stops_timers_a_and_b),
-		TEST(test_repeated_provisional_is_handed_up_once),
+		TEST(test_repeated_provisional_of_an_invite_is_handed_up_for_timer_c),
+		TEST(test_repeated_provisional_of_another_request_is_handed_up_once),
 		TEST(test_failure_is_acknowledged_with_the_invites_own_branch_and_route_until_timer_d),
 		TEST(test_repeated_2xx_gets_the_stored_ack_where_that_went_first),
 		TEST(test_repeated_2xx_before_the_users_ack_is_swallowed),

@@ -185,9 +185,9 @@ static void test_sending_sets_the_dscp_and_the_source_of_the_listener(void **sta
 
 	assert_int_equal(transport_open(&w->shard), 0);
 	assert_int_equal(setsockopt(w->peer, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on)), 0);
-	flow = (struct sip_flow){
-		transport_find(&w->shard, &w->realm, CONFIG_TRANSPORT_UDP, &w->peer_address), w->peer_address
-	};
+	flow = (struct sip_flow){ .listener = transport_find(
+					  &w->shard, &w->realm, CONFIG_TRANSPORT_UDP, &w->peer_address),
+		.remote = w->peer_address };
 	assert_non_null(flow.listener);
 	assert_int_equal(transport_send(&flow, SPAN("hello")), 0);
 	transport_flush(&w->shard);
@@ -220,7 +220,7 @@ static void test_listener_is_found_by_realm_transport_and_family(void **state)
 static void test_missing_mirror_leaves_the_listener_waiting(void **state)
 {
 	struct world *w = *state;
-	struct sip_flow flow = { NULL, w->peer_address };
+	struct sip_flow flow = { .remote = w->peer_address };
 
 	w->private.no_device = false;
 	assert_int_equal(transport_open(&w->shard), 0);
@@ -237,7 +237,7 @@ static void test_missing_mirror_leaves_the_listener_waiting(void **state)
 static void test_too_long_to_send(void **state)
 {
 	struct world *w = *state;
-	struct sip_flow flow = { NULL, w->peer_address };
+	struct sip_flow flow = { .remote = w->peer_address };
 	static char big[65508];
 
 	assert_int_equal(transport_open(&w->shard), 0);

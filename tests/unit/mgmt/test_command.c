@@ -184,7 +184,7 @@ static void completion_names_each_next_word_once(void **state)
 	(void)state;
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 0, collect, &w);
-	assert_memory_equal(text, "show ban unban config ", w.len);
+	assert_memory_equal(text, "show ban unban hangup config ", w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 1, collect, &w);
 	text[w.len] = '\0';

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is known of the session-agents while calls go on: how many each has, how fast new ones go there, whether it is alive.
+ * Each shard keeps its own numbers; a limit is held against the sum of all shards. */
+#ifndef CONTROLPLANE_AGENT_H
+#define CONTROLPLANE_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/model.h"
+
+struct agent_table;
+struct leg;
+struct shard;
+
+/* 0 or -ENOMEM. Without a table (tests) there are no limits. */
+int agent_table_open(struct shard *shard);
+void agent_table_close(struct shard *shard);
+
+/* The call of `leg` begins with leg->agent. 0; -EHOSTDOWN (it does not answer OPTIONS), -EUSERS (session-agent max-sessions), -EBUSY
+ * (max-rate): nothing is held. `outgoing`: towards the agent, which is what max-rate and liveness are about. */
+int agent_take(struct leg *leg, bool outgoing);
+/* The call of `leg` is over. Nothing happens to a leg that has taken nothing. */
+void agent_give(struct leg *leg);
+/* Calls with it, in all shards. */
+uint32_t agent_sessions(const struct shard *shard, const struct config_session_agent *agent);
+bool agent_is_down(const struct shard *shard, const struct config_session_agent *agent);
+/* The member that a round-robin begins with, counting up. */
+unsigned agent_group_turn(struct shard *shard, const struct config_session_group *group);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* OPTIONS to session-agents, and what their answers or their silence say. */
+#include "controlplane/agent_watch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "controlplane/hide.h"
+#include "controlplane/leg.h"
+#include "platforms/base/random.h"
+
+struct watched {
+	struct agent_watch *watch;
+	const struct config_session_agent *agent;
+	struct timer timer;
+	struct transaction *asking;
+	bool down; /* owner: the shard; others read relaxed */
+};
+
+struct agent_watch {
+	struct shard *shard;
+	size_t count;
+	struct watched agent[]; /* as in the configuration; those of other shards are not used */
+};
+
+static void ask(struct timer *timer, void *arg);
+
+static void arm(struct watched *watched, uint64_t delay_ms)
+{
+	timer_arm(watched->watch->shard->timers, &watched->timer, delay_ms, ask, watched);
+}
+
+static void note(struct watched *watched, bool down)
+{
+	if (watched->down != down)
+		LOG_AT(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "agent",
+			down ? "does not answer: no calls go there" : "answers again",
+			LOG_TEXT("agent", watched->agent->name));
+	__atomic_store_n(&watched->down, down, __ATOMIC_RELAXED);
+	arm(watched, (uint64_t)watched->agent->options_interval * 1000);
+}
+
+/* Whatever it says, it is there; but 503 and 408 mean that whoever stands behind it is not (RFC 3261 sections 21.4.9, 21.5.4). */
+static void on_response(void *arg, struct transaction *transaction, const struct message *response)
+{
+	struct watched *watched = arg;
+	unsigned status = message_scan(response)->status;
+
+	if (status < 200)
+		return;
+	transaction_detach(transaction);
+	watched->asking = NULL;
+	note(watched, status == 408 || status == 503);
+}
+
+static void on_ended(void *arg, struct transaction *transaction, enum transaction_end how)
+{
+	struct watched *watched = arg;
+
+	(void)transaction;
+	watched->asking = NULL;
+	if (how != TRANSACTION_SHUTDOWN)
+		note(watched, true);
+}
+
+static const struct transaction_events events = { .response = on_response, .ended = on_ended };
+
+/* Max-Forwards 0: the agent itself is meant, and nobody behind it (RFC 3261 section 11.1). */
+static int send_options(struct watched *watched)
+{
+	struct shard *shard = watched->watch->shard;
+	struct sip_flow flow = { .remote = watched->agent->address.address };
+	struct name_addr nobody = { 0 };
+	struct leg leg = { .agent = watched->agent };
+	char text[2048];
+	struct writer out;
+	int error;
+
+	if (!address_is_set(&flow.remote))
+		return -EHOSTUNREACH;
+	if (address_port(&flow.remote) == 0)
+		address_set_port(&flow.remote, 5060);
+	flow.listener =
+		transport_find(shard, watched->agent->realm, watched->agent->address.transport, &flow.remote);
+	if (!flow.listener)
+		return -EHOSTUNREACH;
+	error = leg_init_client(&leg, shard, &flow, (struct span){ NULL, 0 }, &nobody, &nobody);
+	if (error == 0) {
+		writer_init(&out, text, sizeof(text));
+		leg_request_begin(&leg, SIP_METHOD_OPTIONS, 0, &out);
+		leg_contact(&leg, &out);
+		hide_product(shard->config, true, &out);
+		writer_text(&out, "Accept: application/sdp\r\n");
+		message_end(&out, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
+		error = out.overflow ? -EMSGSIZE
+				     : transaction_request(shard, &flow, writer_result(&out), &events,
+					       watched, &watched->asking);
+	}
+	leg_fini(&leg);
+	return error;
+}
+
+static void ask(struct timer *timer, void *arg)
+{
+	struct watched *watched = arg;
+
+	(void)timer;
+	/* Closing, or a listener that is not there yet, which says nothing of the agent. */
+	if (watched->watch->shard->transactions && !watched->asking && send_options(watched))
+		arm(watched, (uint64_t)watched->agent->options_interval * 1000);
+}
+
+int agent_watch_new(struct shard *shard, struct agent_watch **out)
+{
+	const struct config *config = shard->config;
+	size_t count = config->session_agents_count;
+	struct agent_watch *watch = calloc(1, sizeof(*watch) + count * sizeof(watch->agent[0]));
+
+	if (!watch)
+		return -ENOMEM;
+	watch->shard = shard;
+	watch->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct watched *watched = &watch->agent[i];
+
+		watched->watch = watch;
+		watched->agent = &config->session_agents[i];
+		/* The first time within a second, and not all at once. */
+		if (i % shard->count == shard->index && watched->agent->options_interval)
+			arm(watched, random_u64() % 1000);
+	}
+	*out = watch;
+	return 0;
+}
+
+void agent_watch_free(struct agent_watch *watch)
+{
+	if (!watch)
+		return;
+	for (size_t i = 0; i < watch->count; i++) {
+		timer_cancel(&watch->agent[i].timer);
+		if (watch->agent[i].asking)
+			transaction_detach(watch->agent[i].asking);
+	}
+	free(watch);
+}
+
+bool agent_watch_is_down(const struct agent_watch *watch, size_t agent)
+{
+	return watch && agent < watch->count && __atomic_load_n(&watch->agent[agent].down, __ATOMIC_RELAXED);
+}

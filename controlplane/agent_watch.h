@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Asks session-agents by OPTIONS whether they are alive (session-agent options-interval). Each agent is asked by one shard. */
+#ifndef CONTROLPLANE_AGENT_WATCH_H
+#define CONTROLPLANE_AGENT_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct agent_watch;
+struct shard;
+
+/* *out may be NULL: this shard has nobody to ask. 0 or -ENOMEM. */
+int agent_watch_new(struct shard *shard, struct agent_watch **out);
+void agent_watch_free(struct agent_watch *watch);
+/* The agent with that number in the configuration did not answer, or only 408 and 503, when last asked; from any thread. */
+bool agent_watch_is_down(const struct agent_watch *watch, size_t agent);
+
+#endif

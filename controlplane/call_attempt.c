@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The attempts of a call: whom to ask, whom next, and which of their refusals the caller gets. */
+#include "controlplane/call_attempt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/agent.h"
+#include "controlplane/call_exchange.h"
+#include "controlplane/call_session_timer.h"
+#include "controlplane/credentials.h"
+#include "controlplane/hide.h"
+#include "controlplane/request_relay.h"
+#include "controlplane/route.h"
+
+static const struct span nothing = { NULL, 0 };
+
+/* --- targets ---------------------------------------------------------------------------------------------------------- */
+
+static struct call_attempts *attempts_of(struct call *call)
+{
+	if (!call->attempts)
+		call->attempts = calloc(1, sizeof(*call->attempts));
+	return call->attempts;
+}
+
+static bool is_listed(
+	const struct call_attempts *attempts, const struct config_session_agent *agent, struct span called)
+{
+	for (unsigned i = 0; i < attempts->count; i++)
+		if (attempts->target[i].agent == agent &&
+			span_equal(span_from(attempts->target[i].called), called))
+			return true;
+	return false;
+}
+
+/* 1, or 0: it is there already, its name is too long, or there is no memory. */
+static unsigned insert_one(
+	struct call_attempts *attempts, unsigned at, const struct attempt_target *target, struct span called)
+{
+	struct attempt_target *grown;
+	struct writer out;
+
+	if (called.n >= sizeof(target->called) || is_listed(attempts, target->agent, called))
+		return 0;
+	grown = realloc(attempts->target, (attempts->count + 1) * sizeof(*grown));
+	if (!grown)
+		return 0;
+	attempts->target = grown;
+	memmove(&grown[at + 1], &grown[at], (attempts->count - at) * sizeof(*grown));
+	grown[at] = *target;
+	writer_init(&out, grown[at].called, sizeof(grown[at].called) - 1);
+	writer_span(&out, called);
+	grown[at].called[out.len] = '\0';
+	attempts->count++;
+	return 1;
+}
+
+/* The members from the one that the strategy begins with. */
+static unsigned insert_group(
+	struct call *call, unsigned at, const struct config_local_policy *policy, struct span called)
+{
+	const struct config_session_group *group = policy->group;
+	unsigned members = (unsigned)group->agent_count, added = 0;
+	unsigned first = group->strategy == CONFIG_STRATEGY_ROUND_ROBIN
+				 ? agent_group_turn(call->shard, group) % members
+				 : 0;
+
+	for (unsigned i = 0; i < members; i++) {
+		struct attempt_target target = {
+			.agent = group->agents[(first + i) % members], .policy = policy, .group = group
+		};
+		unsigned place = at + added;
+
+		for (; group->strategy == CONFIG_STRATEGY_LEAST_BUSY && place > at; place--)
+			if (agent_sessions(call->shard, call->attempts->target[place - 1].agent) <=
+				agent_sessions(call->shard, target.agent))
+				break;
+		added += insert_one(call->attempts, place, &target, called);
+	}
+	return added;
+}
+
+unsigned attempt_insert(struct call *call, unsigned at, const struct config_local_policy *policy,
+	const struct config_session_agent *agent, struct span called)
+{
+	const struct leg *callee = &call->leg[LEG_CALLED];
+	struct call_attempts *attempts = attempts_of(call);
+	struct attempt_target one = { .agent = agent ? agent : policy->agent, .policy = policy };
+	unsigned added = 0;
+
+	if (!attempts)
+		return 0;
+	/* What is asked already was the only one until now. */
+	if (attempts->count == 0 && callee->agent &&
+		!insert_one(attempts, 0,
+			&(struct attempt_target){ .agent = callee->agent, .policy = call->policy },
+			span_from(callee->called)))
+		return 0;
+	if (!agent && policy->next_hop == CONFIG_NEXT_HOP_GROUP)
+		added = insert_group(call, at, policy, called);
+	else if (agent || policy->next_hop == CONFIG_NEXT_HOP_AGENT)
+		added = insert_one(attempts, at, &one, called);
+	if (added && at > 0)
+		attempts->target[at].is_contact = true;
+	return added;
+}
+
+static bool retries_on(const struct config_session_group *group, unsigned status)
+{
+	for (size_t i = 0; i < group->retry_on_count; i++)
+		if (group->retry_on[i] == status)
+			return true;
+	return false;
+}
+
+/* RFC 3261 section 16.7: after a 6xx nobody else is asked; the members of a group have its list. */
+static bool goes_on(const struct call_attempts *attempts, unsigned status)
+{
+	const struct attempt_target *next = &attempts->target[attempts->at + 1];
+
+	if (attempts->at + 1 >= attempts->count)
+		return false;
+	return next->is_contact ? status < 600 : retries_on(next->group, status);
+}
+
+/* --- the callee's leg ------------------------------------------------------------------------------------------------- */
+
+static void leg_reset(struct call *call)
+{
+	struct leg *callee = &call->leg[LEG_CALLED];
+
+	leg_fini(callee);
+	callee->call = call;
+	callee->shard = call->shard;
+	callee->side = LEG_CALLED;
+}
+
+static const char *refusal(int error)
+{
+	switch (error) {
+	case -EHOSTDOWN:
+		return "session-agent is down";
+	case -EUSERS:
+		return "session-agent has its max-sessions";
+	default:
+		return "session-agent has its max-rate";
+	}
+}
+
+/* The leg towards an agent. 0 or the status that it amounts to. */
+static unsigned make_leg(struct call *call, const struct config_session_agent *agent, struct span called,
+	const struct message *invite, const char **cause)
+{
+	struct leg *callee = &call->leg[LEG_CALLED];
+	struct sip_flow flow = { .remote = agent->address.address };
+	struct name_addr from, to;
+	int error;
+
+	callee->agent = agent;
+	callee->privacy = call->leg[LEG_CALLER].privacy;
+	*cause = "session-agent cannot be reached";
+	if (!address_is_set(&flow.remote))
+		return 503;
+	if (address_port(&flow.remote) == 0)
+		address_set_port(&flow.remote, 5060);
+	flow.listener = transport_find(call->shard, agent->realm, agent->address.transport, &flow.remote);
+	if (!flow.listener)
+		return 503;
+	error = agent_take(callee, true);
+	if (error) {
+		*cause = refusal(error);
+		return 503;
+	}
+	*cause = "cannot write the callee's leg";
+	if (message_from(invite, &from) || message_to(invite, &to))
+		return 400;
+	return leg_init_client(callee, call->shard, &flow, called, &from, &to) ? 500 : 0;
+}
+
+/* The first member of the group that can be asked at all. */
+static unsigned make_first(struct call *call, const struct message *invite, const char **cause)
+{
+	struct call_attempts *attempts = call->attempts;
+	unsigned status = 404;
+
+	*cause = "no session-agent for the policy";
+	for (attempts->at = 0; attempts->at < attempts->count; attempts->at++) {
+		const struct attempt_target *target = &attempts->target[attempts->at];
+
+		status = make_leg(call, target->agent, span_from(target->called), invite, cause);
+		if (status == 0)
+			return 0;
+		leg_reset(call);
+	}
+	return status;
+}
+
+unsigned attempt_first(struct call *call, const struct message *invite, const char **cause)
+{
+	const struct config *config = call->shard->config;
+	struct name_addr from;
+	struct sip_uri uri, from_uri = { 0 };
+	struct span user, called;
+
+	*cause = "no local-policy";
+	if (message_request_uri(invite, &uri) || message_from(invite, &from))
+		return 400;
+	if (!span_equal_case(uri.scheme, SPAN("sip")) && !span_equal_case(uri.scheme, SPAN("tel")))
+		return 416;
+	called = hide_user(&uri);
+	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
+	if (route_find(config, call->leg[LEG_CALLER].realm, user, called, &call->policy)) {
+		shard_count(call->shard, CALLS_NO_ROUTE);
+		return 404;
+	}
+	if (call->policy->next_hop == CONFIG_NEXT_HOP_AGENT)
+		return make_leg(call, call->policy->agent, called, invite, cause);
+	*cause = "no session-agent for the policy";
+	if (!attempt_insert(call, 0, call->policy, NULL, called))
+		return 404;
+	return make_first(call, invite, cause);
+}
+
+/* --- given up --------------------------------------------------------------------------------------------------------- */
+
+static void on_late_response(void *arg, struct transaction *transaction, const struct message *response)
+{
+	/* RFC 3261 section 9.1: it had answered before the CANCEL came. */
+	if (message_scan(response)->status / 100 == 2)
+		bye_fork(arg, transaction, response);
+}
+
+static void on_late_end(void *arg, struct transaction *transaction, enum transaction_end how)
+{
+	struct leg *leg = arg;
+
+	(void)transaction;
+	(void)how;
+	leg->client_invite = NULL;
+	leg_fini(leg);
+	free(leg);
+}
+
+/* An attempt without a final response, given up for another one: it is cancelled, and hung up if it answers all the same. Its leg
+ * lives until its INVITE has ended. */
+static void abandon(struct leg *leg)
+{
+	static const struct transaction_events events = { .response = on_late_response,
+		.ended = on_late_end };
+	struct leg *late = malloc(sizeof(*late));
+
+	request_relay_abort(leg);
+	session_timer_stop(leg);
+	transaction_cancel(leg->client_invite, SPAN("SIP;cause=408"));
+	if (!late)
+		return;
+	*late = *leg;
+	late->call = NULL;
+	transaction_attach(late->client_invite, &events, late);
+	*leg = (struct leg){ 0 };
+}
+
+/* --- the next one ----------------------------------------------------------------------------------------------------- */
+
+static bool to_next_media(struct call *call)
+{
+	const struct leg *callee = &call->leg[LEG_CALLED];
+	struct media_party party = { callee->realm, callee->profile, callee->flow.remote };
+	int result = 0;
+
+	if (call->offerless) {
+		media_reject(call->media);
+		media_set_party(call->media, LEG_CALLED, &party);
+	} else {
+		result = media_retarget(call->media, LEG_CALLED, &party);
+	}
+	if (result < 0)
+		return false;
+	call->state = CALL_LEASING;
+	if (result == 0)
+		call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
+	return true;
+}
+
+static bool begin(struct call *call, const struct attempt_target *target)
+{
+	struct leg *callee = &call->leg[LEG_CALLED];
+	const struct message *invite = transaction_message(call->leg[LEG_CALLER].server_invite);
+	const char *cause;
+	unsigned status = make_leg(call, target->agent, span_from(target->called), invite, &cause);
+
+	if (status == 0) {
+		log_debug("call", "next attempt", LOG_UINT("call", call->id),
+			LOG_TEXT("agent", target->agent->name));
+		call->policy = target->policy;
+		call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
+		cause = "no media ports";
+		if (to_next_media(call))
+			return true;
+		call_tag_remove(&call->tag[LEG_CALLED]);
+	}
+	log_debug("call", "attempt left out", LOG_UINT("call", call->id),
+		LOG_TEXT("agent", target->agent->name), LOG_TEXT("cause", cause));
+	leg_reset(call);
+	return false;
+}
+
+/* `call->leg[LEG_CALLED]` is empty afterwards. */
+static void let_go(struct call *call, const struct call_event *event)
+{
+	struct leg *callee = &call->leg[LEG_CALLED];
+
+	timer_cancel(&call->timer);
+	timer_cancel(&call->attempts->timer);
+	exchange_abort(call);
+	call_forks_stale(call);
+	call_tag_remove(&call->tag[LEG_CALLED]);
+	if (callee->client_invite && event->type != CALL_EVENT_REJECT)
+		abandon(callee);
+	leg_reset(call);
+}
+
+/* --- the best refusal ------------------------------------------------------------------------------------------------- */
+
+/* RFC 3261 section 16.7 point 6: 6xx, else the lowest class; in it what helps the caller to ask better; last what only says
+ * that somebody could not be reached. */
+static unsigned rank(unsigned status)
+{
+	switch (status) {
+	case 401:
+	case 407:
+	case 415:
+	case 420:
+	case 484:
+		return 2;
+	case 408:
+	case 481:
+	case 487:
+		return 4;
+	case 503:
+		return 6;
+	default:
+		return status >= 600 ? 0 : status < 400 ? 1 : status < 500 ? 3 : 5;
+	}
+}
+
+static void remember(struct call *call, const struct call_event *event)
+{
+	struct call_attempts *attempts = call->attempts;
+	struct leg *caller = &call->leg[LEG_CALLER];
+	char text[CALL_MESSAGE_MAX];
+	struct writer out;
+	char *copy;
+
+	if (attempts->best && rank(attempts->best) < rank(event->status))
+		return;
+	writer_init(&out, text, sizeof(text));
+	if (invite_write(caller, hide_status(event->status), caller->local_tag, event->message, nothing,
+		    nothing, &out))
+		return;
+	copy = span_dup(writer_result(&out));
+	if (!copy)
+		return;
+	free(attempts->text);
+	attempts->text = copy;
+	attempts->length = out.len;
+	attempts->best = event->status;
+	attempts->cause = event->cause ? event->cause : "refused";
+}
+
+static bool answer_best(struct call *call)
+{
+	struct call_attempts *attempts = call->attempts;
+	struct leg *caller = &call->leg[LEG_CALLER];
+	unsigned status = hide_status(attempts->best);
+
+	if (!attempts->best)
+		return false;
+	call->state = CALL_OVER;
+	call->status = status;
+	call->cause = attempts->cause;
+	early_over(call);
+	if (status != 401 && status != 407)
+		shard_count(call->shard, CALLS_FAILED);
+	invite_send_written(
+		caller, status, caller->local_tag, (struct span){ attempts->text, attempts->length });
+	return true;
+}
+
+/* --- what an event leads to ------------------------------------------------------------------------------------------- */
+
+/* The same INVITE to the same callee once more: with credentials, or another session interval. */
+static bool again(struct call *call, const struct call_event *event)
+{
+	struct leg *callee = &call->leg[LEG_CALLED];
+
+	/* An early dialog has taken over parts of the leg. */
+	if (callee->remote_tag || event->type != CALL_EVENT_REJECT || !message_is_parsed(event->message))
+		return false;
+	if (!credentials_take(callee, event->message) &&
+		!(event->status == 422 && session_timer_retry(callee, event->message)))
+		return false;
+	timer_cancel(&call->timer);
+	transaction_detach(callee->client_invite);
+	callee->client_invite = NULL;
+	call->state = CALL_LEASING;
+	call_happens(call, &(struct call_event){ .type = CALL_EVENT_LEASED });
+	return true;
+}
+
+/* A challenge to credentials of ours is nothing that the caller could answer. */
+static bool is_ours_to_answer(const struct call *call, const struct call_event *event)
+{
+	const struct config_session_agent *agent = call->leg[LEG_CALLED].agent;
+
+	return (event->status == 401 || event->status == 407) && agent && agent->username &&
+	       agent->username[0];
+}
+
+bool attempt_next(struct call *call, const struct call_event *event)
+{
+	static const struct call_event refused = { .type = CALL_EVENT_REJECT,
+		.side = LEG_CALLED,
+		.status = 403,
+		.cause = "session-agent refuses our credentials" };
+	bool redirected = false;
+	struct call_attempts *attempts;
+
+	if (event->side == LEG_CALLED && again(call, event))
+		return true;
+	/* A call that began here (a transfer) has one target. */
+	if ((event->side != LEG_CALLED && event->type != CALL_EVENT_TIMER) ||
+		!call->leg[LEG_CALLER].server_invite || call->media_fork)
+		return false;
+	if (event->type == CALL_EVENT_REJECT && event->status < 400) {
+		if (call->leg[LEG_CALLED].profile->redirect == CONFIG_REDIRECT_RELAY)
+			return redirect_relay(call, event->message);
+		redirected = redirect_take(call, event->message) > 0;
+	}
+	if (is_ours_to_answer(call, event) && attempts_of(call))
+		event = &refused;
+	attempts = call->attempts;
+	if (!attempts)
+		return false;
+	if (!redirected)
+		remember(call, event);
+	if (!redirected && !goes_on(attempts, event->status))
+		return answer_best(call);
+	let_go(call, event);
+	while (++attempts->at < attempts->count)
+		if (begin(call, &attempts->target[attempts->at]))
+			return true;
+	return answer_best(call);
+}
+
+static void on_silence(struct timer *timer, void *arg)
+{
+	struct call *call = arg;
+	struct call_attempts *attempts = call->attempts;
+
+	(void)timer;
+	if (call->state != CALL_PROCEEDING)
+		return;
+	for (unsigned i = attempts->at + 1; i < attempts->count; i++)
+		if (!agent_is_down(call->shard, attempts->target[i].agent)) {
+			call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
+						   .side = LEG_CALLED,
+						   .status = 408,
+						   .cause = "no response" });
+			return;
+		}
+}
+
+void attempt_sent(struct call *call)
+{
+	struct call_attempts *attempts = call->attempts;
+	const struct config_session_group *group;
+
+	if (!attempts || attempts->at + 1 >= attempts->count)
+		return;
+	group = attempts->target[attempts->at + 1].group;
+	if (group && retries_on(group, 408))
+		timer_arm(call->shard->timers, &attempts->timer, group->attempt_timeout_ms, on_silence, call);
+}
+
+void attempt_heard(struct call *call)
+{
+	if (call->attempts)
+		timer_cancel(&call->attempts->timer);
+}
+
+void attempt_fini(struct call *call)
+{
+	if (!call->attempts)
+		return;
+	timer_cancel(&call->attempts->timer);
+	free(call->attempts->target);
+	free(call->attempts->text);
+	free(call->attempts);
+	call->attempts = NULL;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Provisional responses of the callee on their way to the caller, and the descriptions in them: answers that may change until one is
+ * said reliably, offers to a caller that made none (RFC 3261 section 13.2.1, RFC 3262 section 5). */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "controlplane/call_prack.h"
+#include "controlplane/call_state.h"
+#include "controlplane/call_transfer.h"
+
+static const struct span no_body = { NULL, 0 };
+
+static bool caller_takes_reliable(const struct call *call)
+{
+	const struct leg *caller = &call->leg[LEG_CALLER];
+
+	/* A call that we place ourselves (call_transfer.c) has no INVITE of a caller. */
+	return caller->server_invite && (call->reliable_only || leg_peer_supports(caller, SIP_OPTION_100REL));
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------------- */
+
+/* `final`: no other answer to the offer of the INVITE follows in this early dialog. */
+static int apply(struct call *call, struct span sdp, bool final)
+{
+	int result;
+
+	/* Another early dialog has gone so far that the offer is settled there: it is made once more for this one. */
+	if (call->media_fork) {
+		if (call->offerless || media_offer_is_pending(call->media) ||
+			!call->leg[LEG_CALLER].server_invite)
+			return -EBUSY;
+		result = media_offer(call->media, LEG_CALLER,
+			call_sdp(transaction_message(call->leg[LEG_CALLER].server_invite)));
+		if (result)
+			return result < 0 ? result : -EBUSY;
+		call->media_fork = NULL;
+	}
+	return media_answer(call->media, LEG_CALLED, sdp, final);
+}
+
+static struct span answer_of(const struct call_fork *fork)
+{
+	return (struct span){ fork->answer, fork->answer_length };
+}
+
+static int keep_answer(struct call_fork *fork, struct span sdp)
+{
+	char *copy = span_dup(sdp);
+
+	if (!copy)
+		return -ENOMEM;
+	free(fork->answer);
+	fork->answer = copy;
+	fork->answer_length = sdp.n;
+	return 0;
+}
+
+int early_commit(struct call_fork *fork)
+{
+	int error;
+
+	if (fork->call->media_fork == fork)
+		return 0;
+	if (!fork->answered || !fork->answer)
+		return -EPROTO;
+	error = apply(fork->call, answer_of(fork), true);
+	if (!error)
+		fork->call->media_fork = fork;
+	return error;
+}
+
+int early_confirm(struct call *call, struct call_fork *fork, struct span sdp)
+{
+	if (fork && fork->answered)
+		return early_commit(fork);
+	if (sdp.n == 0 && fork)
+		sdp = answer_of(fork);
+	/* What another branch has said in its early dialog is no answer of this one. */
+	return sdp.n ? apply(call, sdp, true) : -EPROTO;
+}
+
+/* The description that goes to the caller with a response that has one. */
+static void relay_description(struct call_fork *fork, struct span sdp, bool reliable, struct writer *body)
+{
+	struct call *call = fork->call;
+
+	/* An offer (the INVITE had none) is of no use in an unreliable response (RFC 3262 section 5). */
+	if (sdp.n == 0 || call->offerless)
+		return;
+	if (!fork->answered) {
+		if (apply(call, sdp, false) || keep_answer(fork, sdp)) {
+			log_debug("call", "unusable early answer is not relayed", LOG_UINT("call", call->id));
+			return;
+		}
+		fork->answered = reliable;
+	} else if (!call->media_fork) {
+		/* What was said reliably stands, whatever else is said; the media comes back to this branch. */
+		apply(call, answer_of(fork), false);
+	}
+	if (!fork->settled && media_write(call->media, LEG_CALLER, answer_of(fork), body))
+		body->len = 0;
+}
+
+/* --- responses ---------------------------------------------------------------------------------------------------------- */
+
+/* `callee_rseq`: of the callee's reliable response; 0: it was none. */
+static void relay(struct call_fork *fork, unsigned status, const struct message *from, struct span body,
+	uint32_t callee_rseq, bool offer)
+{
+	struct call *call = fork->call;
+	bool relayed = callee_rseq && caller_takes_reliable(call);
+
+	if (callee_rseq && !relayed)
+		prack_send(fork);
+	if (relayed || call->reliable_only)
+		prack_respond(fork,
+			&(struct prack_reliable){ status, from, body, offer, relayed ? callee_rseq : 0 });
+	else
+		invite_respond(&call->leg[LEG_CALLER], status, fork->leg[LEG_CALLER]->local_tag, from, body);
+}
+
+void early_offer_leased(struct call *call, const struct call_event *event)
+{
+	struct call_fork *fork = call->early.fork;
+	char text[CALL_MESSAGE_MAX];
+	struct writer body;
+
+	(void)event;
+	if (!fork)
+		return;
+	call->early.fork = NULL;
+	writer_init(&body, text, sizeof(text));
+	if (media_write(call->media, LEG_CALLER, (struct span){ call->offer, call->offer_length }, &body))
+		call_breaks(call, "offer in a provisional response cannot be written");
+	else
+		relay(fork, call->early.status, NULL, writer_result(&body), call->early.rseq, true);
+}
+
+/* A reliable response with an offer. */
+static void take_offer(struct call_fork *fork, unsigned status, struct span sdp)
+{
+	struct call *call = fork->call;
+	int result;
+
+	/* One at a time: that of another branch is not acknowledged, and its 2xx may bring it again. */
+	if (call->early.fork || media_offer_is_pending(call->media) || call->media_fork)
+		return;
+	call_put_aside(call, sdp);
+	call->early.fork = fork;
+	call->early.status = status;
+	call->early.rseq = fork->remote_rseq;
+	result = call->offer ? media_offer(call->media, LEG_CALLED, sdp) : -ENOMEM;
+	if (result == 0)
+		early_offer_leased(call, NULL);
+	else if (result < 0)
+		call_happens(call, &(struct call_event){ .type = CALL_EVENT_BROKEN,
+					   .side = LEG_CALLED,
+					   .status = 502,
+					   .cause = "unusable offer in a provisional response" });
+}
+
+void invite_relay_provisional(struct call *call, const struct call_event *event)
+{
+	struct span sdp = call_sdp(event->message);
+	char text[CALL_MESSAGE_MAX];
+	enum prack_verdict verdict;
+	struct call_fork *fork;
+	struct writer body;
+
+	if (call->carry && transfer_progress(call, event))
+		return;
+	fork = call_fork_take(call, event->message);
+	/* Timer C starts again with each of them (RFC 3261 section 16.7). */
+	call_timer_arm(call, call->shard->config->sip.timer_c_ms);
+	/* The caller has hung up on that branch. */
+	if (!fork || fork->leg[LEG_CALLER]->gone)
+		return;
+	verdict = prack_provisional(fork, event->message);
+	if (verdict == PRACK_REPEATED || verdict == PRACK_OUT_OF_ORDER)
+		return;
+	if (event->status == 180)
+		call->ringing = true;
+	if (call->offerless && sdp.n && verdict == PRACK_FRESH && !fork->answered) {
+		/* Without 100rel on the caller's side nobody could answer it: the callee was not told of it. */
+		if (caller_takes_reliable(call))
+			take_offer(fork, event->status, sdp);
+		return;
+	}
+	writer_init(&body, text, sizeof(text));
+	relay_description(fork, sdp, verdict == PRACK_FRESH, &body);
+	relay(fork, event->status, event->message, body.overflow ? no_body : writer_result(&body),
+		verdict == PRACK_FRESH ? fork->remote_rseq : 0, false);
+}
+
+void early_over(struct call *call)
+{
+	for (struct call_fork *fork = call->forks; fork; fork = fork->next)
+		prack_settled(fork);
+}
+
+/* --- BYE ---------------------------------------------------------------------------------------------------------------- */
+
+/* The early dialog of the caller that a request is in; NULL if it is the only one left. */
+static struct call_fork *one_of_several(struct call *call, const struct message *bye)
+{
+	struct call_fork *found = NULL;
+	unsigned others = 0;
+
+	for (struct call_fork *fork = call->forks; fork; fork = fork->next) {
+		struct span tag = span_from(fork->leg[LEG_CALLER]->local_tag);
+
+		if (span_equal(tag, message_scan(bye)->to_tag))
+			found = fork;
+		else if (fork->leg[LEG_CALLED] && !fork->leg[LEG_CALLER]->gone)
+			others++;
+	}
+	return others ? found : NULL;
+}
+
+void early_bye(struct call *call, const struct call_event *event)
+{
+	struct call_fork *fork = one_of_several(call, event->message);
+
+	if (event->side == LEG_CALLED) {
+		call->state = CALL_PROCEEDING;
+		transaction_reply(event->transaction, 481, no_body, no_body);
+	} else if (fork) {
+		call->state = CALL_PROCEEDING;
+		transaction_reply(event->transaction, 200, no_body, no_body);
+		fork->leg[LEG_CALLER]->gone = true;
+		if (fork->leg[LEG_CALLED])
+			bye_send(fork->leg[LEG_CALLED], no_body);
+	} else
+		bye_instead_of_cancel(call, event);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Private to the transfer files: who is told of a REFER, and the call that is being made of legs of others. */
+#ifndef CONTROLPLANE_CALL_TRANSFER_INTERNAL_H
+#define CONTROLPLANE_CALL_TRANSFER_INTERNAL_H
+
+#include "controlplane/call_transfer.h"
+
+enum {
+	TRANSFER_SUBSCRIPTIONS_MAX = 4
+}; /* of one call; a further REFER takes the place of a relayed one that has not ended */
+
+struct transfer_subscription { /* the implicit one of a REFER (RFC 3515 section 2.4.4) */
+	struct transfer *transfer;
+	bool used;
+	bool relayed; /* the other side carries it out, and tells */
+	unsigned side; /* who is told */
+	uint32_t id; /* CSeq of its REFER */
+	uint32_t far_id; /* relayed: CSeq of the REFER that we have sent on */
+	/* Carried out here: */
+	bool quiet; /* nobody wants to know (RFC 4488) */
+	bool telling; /* a NOTIFY is under way: the next one waits */
+	bool again; /* something is to be told after it */
+	bool closed; /* unsubscribed */
+	unsigned status; /* how far it has come; from 200 on it is over */
+};
+
+struct transfer { /* of a call whose user has sent REFER, or that gives a leg to another call */
+	struct call *call;
+	struct transfer_subscription subscription[TRANSFER_SUBSCRIPTIONS_MAX];
+	struct call *made; /* the call that is to get a leg of ours; or NULL */
+	unsigned moving; /* that leg */
+	bool left; /* the other one has hung up meanwhile */
+	struct timer timer; /* the referrer has this long to hang up by itself */
+};
+
+struct carry { /* of a call that is made of legs of others */
+	struct call *from[LEGS]; /* whose leg a side is a shadow of; NULL: it is its own */
+	unsigned from_side[LEGS];
+	struct transfer_subscription *told; /* of from[LEG_CALLER], or NULL */
+	struct message *invite; /* as if the remaining party had called; NULL: the caller has sent one */
+	struct timer timer;
+	unsigned attempts;
+	bool asked; /* the remaining party has got the offer */
+	bool accepted; /* and has answered it */
+	bool joined;
+};
+
+/* call_transfer.c */
+struct transfer *transfer_of(struct call *call); /* made if there is none; NULL without memory */
+struct transfer_subscription *transfer_subscribe(
+	struct transfer *transfer, const struct leg *leg, uint32_t id);
+/* A NOTIFY with `status`: at once, or after the one that is under way. */
+void transfer_tell(struct transfer_subscription *subscription, unsigned status);
+void transfer_accept(struct leg *leg, struct transaction *transaction, bool quiet); /* 202 */
+void transfer_refuse(struct transaction *transaction, unsigned status);
+
+/* call_transfer_relay.c */
+/* 0, or -ENOENT: what it names is unknown on the other side; nothing done then. */
+int transfer_relay(struct leg *leg, struct transaction *transaction, const struct message *refer);
+void transfer_relay_notify(struct leg *leg, struct transaction *transaction, const struct message *notify,
+	struct transfer_subscription *subscription);
+
+/* call_transfer_carry.c */
+void transfer_carry(struct leg *leg, struct transaction *transaction, const struct message *refer,
+	const struct name_addr *target, const struct dialog_name *replaces);
+
+/* call_dialog_name.c */
+bool dialog_name_parse(struct span value, struct dialog_name *out);
+/* "?Replaces=..." among the header fields of a URI, unescaped into `buffer`. 0; -ENOENT: it has none; -EINVAL. */
+int dialog_name_of_uri(struct span headers, char *buffer, size_t size, struct dialog_name *out);
+/* What a dialog is called by who does not say from whose point of view. *turned: as who wrote it sees it. */
+struct leg *dialog_find(
+	struct shard *shard, const struct config_realm *realm, const struct dialog_name *name, bool *turned);
+
+#endif

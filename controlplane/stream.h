@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* SIP over TCP (RFC 3261 section 18): listeners and connections of one shard, for transport.c. */
+#ifndef CONTROLPLANE_STREAM_H
+#define CONTROLPLANE_STREAM_H
+
+#include "controlplane/transport.h"
+
+struct streams;
+
+/* The shard that has a connection; -1: it is none's. */
+int connection_shard(uint64_t connection);
+
+/* 0 or -ENOMEM. The limits are shared with the shards that are already open. */
+int streams_open(struct shard *shard, struct streams **out);
+/* Closes all; nobody is told. */
+void streams_close(struct streams *streams);
+
+void stream_listen_fini(struct listener *listener);
+bool stream_listen_is_open(const struct listener *listener);
+/* Opens what is not open; when the mirror has changed, everything of this listener is closed: its connections hang on it. */
+void stream_listen_watch(struct listener *listener);
+
+/* As transport_send and transport_connect. */
+int stream_send(struct streams *streams, const struct sip_flow *flow, struct span message);
+int stream_connect(struct streams *streams, struct sip_flow *flow);
+/* For another shard, by flow->connection of this one alone. False: it is not there any more. */
+bool stream_send_shared(struct streams *streams, const struct sip_flow *flow, struct span message);
+/* As transport_admitted. */
+void stream_admitted(struct streams *streams, const struct sip_flow *flow, uint16_t port, bool alias);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Private to the files of subscriptions: one of them, the tables they are found in, what SUBSCRIBE and NOTIFY do to it. */
+#ifndef CONTROLPLANE_SUBSCRIPTION_INTERNAL_H
+#define CONTROLPLANE_SUBSCRIPTION_INTERNAL_H
+
+#include "controlplane/shard.h"
+#include "controlplane/subscription.h"
+
+enum {
+	SUBSCRIPTION_FORKS_MAX = 8, /* dialogs of one SUBSCRIBE, the first included */
+	SUBSCRIPTION_ID_MAX = 64,
+	SUBSCRIPTION_PACKAGE_MAX = 32,
+};
+
+struct subscription_source; /* how many an address has */
+
+struct subscription_tag {
+	struct subscription_tag *next;
+	struct leg *leg; /* NULL: not in the table */
+};
+
+struct subscription {
+	struct shard *shard;
+	struct subscription *next, *previous;
+	struct leg leg[LEGS]; /* LEG_CALLER: the subscriber's dialog; LEG_CALLED: ours with the notifier */
+	struct subscription_tag tag[LEGS];
+	struct subscription_source *source;
+	bool is_fork; /* its SUBSCRIBE was that of another one */
+	unsigned forks; /* dialogs that its own SUBSCRIBE has made besides this one */
+	char package[SUBSCRIPTION_PACKAGE_MAX];
+	char id[SUBSCRIPTION_ID_MAX]; /* the subscriber's (RFC 6665 section 8.2.1); never told the notifier */
+	uint64_t granted; /* seconds, by the last 2xx; until then what may be had at most */
+	bool asking; /* a SUBSCRIBE is under way */
+	bool answered; /* the first one has had its 2xx */
+	bool notified; /* a NOTIFY has come */
+	bool over; /* freed as soon as what ended it is through */
+	struct timer timer; /* Timer N until the first NOTIFY, then expiry */
+};
+
+/* subscription_table.c */
+/* `agent`: not counted by its source. 0, -ENOBUFS (a limit), -ENOMEM. */
+int subscription_new(
+	struct shard *shard, const union address *source, bool is_agent, struct subscription **out);
+void subscription_free(struct subscription *subscription);
+/* Its legs can be found from now on. */
+void subscription_insert(struct subscription *subscription);
+
+/* subscription.c */
+/* Arms expiry, `seconds` from now. */
+void subscription_lasts(struct subscription *subscription, uint64_t seconds);
+/* RFC 6665 sections 4.1.2.2 and 4.2.2: the answers that end it. */
+bool subscription_ends_with(unsigned status);
+/* For request_relay's `done`: frees what is over, once nothing of it is under way. */
+void subscription_settle(struct leg *from, unsigned status, void *arg);
+/* Event: package and id (RFC 6665 section 8.2.1). False: there is none, or not one that could be. */
+bool subscription_event(const struct message *message, struct span *package, struct span *id);
+void subscription_write_event(const struct subscription *subscription, bool with_id, struct writer *out);
+
+#endif
