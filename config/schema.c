@@ -261,7 +261,7 @@ static const struct config_row ip_profile_rows[] = {
 	{ .name = "headers-drop", T(STRINGS), FIELD(config_ip_profile, headers_drop), RANGE(1, 64), USED(CP, CP),
 	  HELP("Headers not taken from this side, although an allow-list has them; `X-*` is a beginning.") },
 	{ .name = "bodies-pass", T(STRINGS), FIELD(config_ip_profile, bodies_pass), RANGE(3, 127), USED(CP, CP),
-	  HELP("Bodies sent to this side beyond those that belong to their method, by media type; `image/*` is all of a kind.") },
+	  HELP("Bodies sent to this side beyond those that belong to their method, by media type; `image/*` is all of a kind, but names with dots.") },
 };
 
 static const struct config_row sip_interface_rows[] = {

@@ -24,9 +24,12 @@ static bool is_configured(struct span type, const struct config_strings *list)
 	for (size_t i = 0; i < list->count; i++) {
 		struct span item = span_from(list->item[i]);
 
-		if (item.n > 2 && span_equal((struct span){ item.p + item.n - 2, 2 }, SPAN("/*"))
-				? span_starts_case(type, (struct span){ item.p, item.n - 1 })
-				: span_equal_case(type, item))
+		bool all = item.n > 2 && span_equal((struct span){ item.p + item.n - 2, 2 }, SPAN("/*"));
+
+		/* All of a kind, but none that could be the name of a host: such a type is to be named whole. */
+		if (all ? span_starts_case(type, (struct span){ item.p, item.n - 1 }) &&
+					!hide_names_a_host(type)
+			: span_equal_case(type, item))
 			return true;
 	}
 	return false;
@@ -34,8 +37,12 @@ static bool is_configured(struct span type, const struct config_strings *list)
 
 bool hide_body_crosses(struct span content_type, enum hide_kind kind, const struct leg *to)
 {
-	struct span type = media_type(content_type);
+	struct span type = media_type(content_type), subtype = type;
+	struct span discrete = span_cut(&subtype, '/');
 
+	/* The headers of a part have not been screened by anybody. */
+	if (!hide_is_token(discrete) || !hide_is_token(subtype))
+		return false;
 	/* Whatever the configuration says: a description leads media around the relay, and parts are looked at one by one. */
 	if (span_equal_case(type, SPAN("application/sdp")) || span_starts_case(type, SPAN("multipart/")))
 		return false;

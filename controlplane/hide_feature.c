@@ -5,22 +5,25 @@
 /* +sip.instance, methods, description and whatever else is not named here stay behind. */
 static const char *const tags[] = { "audio", "video", "text", "data", "application", "control", "automata",
 	"class", "duplex", "mobility", "isfocus", "actor", "priority", "+sip.byeless", "+sip.rendering",
-	"+sip.message", "+sip.fax", "+g.3gpp.icsi-ref", "+g.3gpp.iari-ref", "+g.3gpp.smsip",
-	"+g.3gpp.mid-call", "+g.3gpp.srvcc-alerting", "+g.3gpp.ps2cs-srvcc-orig-pre-alerting",
-	"+g.3gpp.state-and-event-info", "+g.3gpp.accesstype", "+g.3gpp.ics", "+g.3gpp.cs-voice",
-	"+g.oma.sip-im", NULL };
+	"+sip.message", "+sip.fax", "+g.3gpp.icsi-ref", "+g.3gpp.smsip", "+g.3gpp.mid-call",
+	"+g.3gpp.srvcc-alerting", "+g.3gpp.ps2cs-srvcc-orig-pre-alerting", "+g.3gpp.state-and-event-info",
+	"+g.3gpp.accesstype", "+g.3gpp.ics", "+g.3gpp.cs-voice", "+g.oma.sip-im", NULL };
 
 /* RFC 3840 sections 9 and 10. */
 static const char *const values[] = { "true", "false", "yes", "no", "business", "personal", "full", "half",
 	"receive-only", "send-only", "fixed", "mobile", "principal", "attendant", "msg-taker", "information",
 	"emergency", "urgent", "normal", "non-urgent", "t38", "passthrough", NULL };
 
-/* "urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel": services have names of their own. */
+/* "urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel" (3GPP TS 24.229): whole names, for a dotted tail could be a host's. */
 static bool is_service(struct span value)
 {
-	static const struct span beginning = { "urn%3Aurn-7%3A3gpp-", 19 };
+	static const struct span beginning = { "urn%3Aurn-7%3A3gpp-service.ims.icsi.", 36 };
+	static const char *const services[] = { "mmtel", "mmtel.gsma.ipcall", "mmtel.gsma.ipvideocall",
+		"gsma.callcomposer", "oma.cpm.msg", "oma.cpm.largemsg", "oma.cpm.session", "mcptt", "mcvideo",
+		"mcdata", NULL };
 
-	return value.n <= HIDE_TOKENS_MAX && span_starts_case(value, beginning) && hide_is_token(value);
+	return span_starts_case(value, beginning) &&
+	       hide_is_word(services, (struct span){ value.p + beginning.n, value.n - beginning.n });
 }
 
 static bool value_is_clean(struct span value)

@@ -84,7 +84,7 @@ static size_t alphanumeric(struct span text)
 	return n;
 }
 
-/* language-range of RFC 3261 section 25.1: up to three subtags of eight characters, the first without digits. */
+/* A language of two or three letters, with script and region if need be (RFC 5646): what is longer could be anybody's name. */
 static bool is_language(struct span range)
 {
 	if (span_equal(range, SPAN("*")))
@@ -92,7 +92,7 @@ static bool is_language(struct span range)
 	for (unsigned subtags = 0; subtags < 3; subtags++) {
 		struct span subtag = span_cut(&range, '-');
 
-		if (subtag.n == 0 || subtag.n > 8 || alphanumeric(subtag) != subtag.n)
+		if (subtag.n < 2 || subtag.n > (subtags ? 4U : 3U) || alphanumeric(subtag) != subtag.n)
 			return false;
 		for (size_t i = 0; subtags == 0 && i < subtag.n; i++)
 			if (subtag.p[i] <= '9')

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Topology hiding, proved on what crosses the wires: no byte sequence that identifies one side in any packet of the other."""
 
+import itertools
 import re
 import socket
+import time
 
 import pytest
 
@@ -10,6 +12,8 @@ from capture import Capture, udp_payload
 from conftest import SBC_OUT4, SBC_OUT6, Call
 from media import exchange, open_path
 from sip import Dialog, Message, sdp, token
+
+GUARD = "guard { untrusted-rate = 1000  untrusted-burst = 1000 }\n"
 
 # What each side says about itself. None of it may be seen on the other wire.
 PHONE_SIDE = ["handset.home.example", "192.168.77.", "fd00:77:", "203.0.113.", "2001:db8:1:", "HomePhone/4.2", "homeuser", "evening talk"]
@@ -24,13 +28,26 @@ SELF_PRAISE = [  # headers a PBX puts into responses and requests
     ("Reason", 'Q.850;cause=17;text="rack-12 busy"'), ("Error-Info", "<sip:busy@pbx7.corp.example>"),
     ("P-Asserted-Identity", "<sip:corpuser@pbx7.corp.example>"), ("Remote-Party-ID", "<sip:corpuser@10.0.0.5>"),
     ("X-Corp-Trace", "10.0.0.5"), ("Organization", "rack-12 ltd"), ("Retry-After", "30 (rack-12 reboots)"),
-    ("History-Info", "<sip:corpuser@pbx7.corp.example>;index=1"), ("Diversion", "<sip:corpuser@10.0.0.5>;reason=busy"),
+    ("History-Info", "<sip:1000@pbx7.corp.example>;index=1"), ("Diversion", "<sip:1000@10.0.0.5>;reason=busy"),
+]
+SELF_MORE = [
+    ("User-to-User", "pbx7.corp.example"), ("Session-ID", "pbx7.corp.example"), ("P-Charging-Vector", "icid-value=rack-12;orig-ioi=pbx7.corp.example"),
+    ("Feature-Caps", '*;+g.3gpp.pbx7.corp.example;+sip.instance="<urn:x:rack-12>"'), ("P-Early-Media", "supported;rack-12"),
+    ("Target-Dialog", "77@pbx7.corp.example;local-tag=rack-12;remote-tag=rack-12"), ("Date", "rack-12"), ("Answer-Mode", "rack-12"),
 ]
 CALLER_PRAISE = [
     ("Subject", "evening talk"), ("Organization", "handset.home.example"), ("Call-Info", "<http://192.168.77.2/me>;purpose=icon"),
-    ("P-Preferred-Identity", "<sip:homeuser@handset.home.example>"), ("In-Reply-To", "77@handset.home.example"),
+    ("P-Preferred-Identity", "<sip:alice@handset.home.example>"), ("In-Reply-To", "77@handset.home.example"),
     ("X-Home", "192.168.77.2"), ("P-Access-Network-Info", "IEEE-802.11; handset.home.example"), ("Privacy", "none"),
     ("Geolocation", "<http://handset.home.example/where>"), ("Identity-Info", "<http://handset.home.example/cert>"),
+]
+CALLER_MORE = [  # apart: a message must fit into one packet
+    ("Join", "77@handset.home.example;to-tag=homeuser;from-tag=b"),
+    ("Target-Dialog", "77@handset.home.example;local-tag=homeuser;remote-tag=b"), ("Referred-By", '<sip:alice@handset.home.example>;cid="1@192.168.77.2"'),
+    ("History-Info", "<sip:alice@handset.home.example>;index=1, <sip:alice@192.168.77.2;cause=302>;index=1.1;rc=homeuser"),
+    ("Diversion", "<sip:alice@192.168.77.2>;reason=homeuser;privacy=off"), ("Priority", "homeuser"), ("Accept-Language", "homeuser-homeuser"),
+    ("Accept-Contact", '*;+sip.instance="<urn:x:handset.home.example>";audio'), ("Resource-Priority", "handset.home.example"),
+    ("Alert-Info", "<http://handset.home.example/ring>;info=alert-internal"), ("Identity", '"x";info=<http://handset.home.example/cert>'),
 ]
 
 
@@ -104,10 +121,36 @@ def search(frames, where, words, addresses):
             assert address not in frame, f"{where}: the bytes of {text} in {frame.hex()}"
 
 
+# What may come within a call besides INVITE; whether it is relayed or answered by the SBC is for others to prove.
+REQUESTS = [
+    ("INFO", [], b"Signal=5\r\nDuration=160\r\n", "application/dtmf-relay"), ("INFO", [], b"<x/>", "application/x-unheard-of"),
+    ("MESSAGE", [], b"hello", "text/plain"), ("OPTIONS", [], b"", ""), ("UPDATE", [], b"", ""),
+    ("NOTIFY", [("Event", "refer;id=77"), ("Subscription-State", "active")], b"SIP/2.0 100 Trying\r\n", "message/sipfrag"),
+    ("SUBSCRIBE", [("Event", "dialog"), ("Expires", "60")], b"", ""), ("PUBLISH", [("Event", "presence")], b"", ""),
+    ("REFER", [("Refer-To", "<mailto:nobody>")], b"", ""), ("PRACK", [("RAck", "1 1 INVITE")], b"", ""),
+]
+
+
+def ask(asker, asked, method, headers, body, content_type, status, reason, answer_headers):
+    """A request within the call, answered by the other side, if it gets there, with all that it has to say."""
+    asker.request(method, body, headers, content_type=content_type)
+    number = asker.last["cseq"]
+    final = lambda m: m.status and m.status >= 200 and m["cseq"] == number
+    there = lambda m: m.is_request and m.method == method and m.call_id == asked.call_id
+    end = time.monotonic() + 5
+    while not (asked.endpoint.pending(there) or asker.endpoint.pending(final)) and time.monotonic() < end:
+        with asker.endpoint._changed:
+            asker.endpoint._changed.wait(0.01)
+    if asked.endpoint.pending(there):
+        asked.reply(asked.expect(there), status, reason, headers=answer_headers)
+    asker.expect(final)
+
+
 def play(stack, phone, pbx):
     """Every kind of message that can cross."""
     to = (SBC_OUT6 if ":" in phone.host else SBC_OUT4, 5060)
     near, far = stack.media("phone", phone.host), stack.media("pbx", pbx.host)
+    praise = itertools.cycle([CALLER_PRAISE, CALLER_MORE])
 
     def start(number="1000"):
         dialog = Dialog(phone, to)
@@ -116,7 +159,7 @@ def play(stack, phone, pbx):
         host = f"[{to[0]}]" if ":" in to[0] else to[0]
         dialog.remote, dialog.target = f"<sip:{number}@{host}>", f"sip:{number}@{host}"
         dialog.contact = f"<sip:homeuser@{phone.host if ':' not in phone.host else '[' + phone.host + ']'}:5060;line=homeuser>"
-        dialog.request("INVITE", home_sdp(phone.host, near.port), CALLER_PRAISE)
+        dialog.request("INVITE", home_sdp(phone.host, near.port), next(praise))
         return dialog
 
     def answer():
@@ -148,6 +191,11 @@ def play(stack, phone, pbx):
                        SELF_PRAISE if held is b else CALLER_PRAISE)
             holder.ack(holder.expect(200))
             held.expect("ACK")
+        for status in (200, 488):
+            for method, headers, body, content_type in REQUESTS:
+                for mine, theirs in ((CALLER_PRAISE, SELF_PRAISE), (CALLER_MORE, SELF_MORE)):
+                    ask(a, b, method, [*headers, *mine], body, content_type, status, "rack-12 says", theirs)
+                    ask(b, a, method, [*headers, *theirs], body, content_type, status, "evening talk", mine)
         first, second = (a, b) if by == "caller" else (b, a)
         first.request("BYE", headers=CALLER_PRAISE if first is a else SELF_PRAISE)
         bye = second.expect("BYE")

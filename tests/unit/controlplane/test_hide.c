@@ -47,10 +47,10 @@ static void test_values_cross_only_in_their_shape(void **state)
 		"Priority: emergency\r\nExpires: 180\r\n");
 	assert_string_equal(
 		cross(*state, true, HIDE_INVITE, "Priority: at:10.0.0.1\r\nExpires: x180\r\n"), "");
-	assert_string_equal(
-		cross(*state, true, HIDE_INVITE,
-			"Priority: 10.0.0.1\r\nPrivacy: home.example\r\nAccept-Language: de;q=0.8, en\r\n"
-			"Resource-Priority: wps.0, q735.1\r\n"),
+	assert_string_equal(cross(*state, true, HIDE_INVITE,
+				    "Priority: 10.0.0.1\r\nPrivacy: home.example\r\nAccept-Language: "
+				    "de;q=0.8, en, homeuser, zh-homeuser\r\n"
+				    "Resource-Priority: wps.0, q735.1\r\n"),
 		"Accept-Language: de;q=0.8\r\nAccept-Language: en\r\nResource-Priority: wps.0\r\n"
 		"Resource-Priority: q735.1\r\n");
 	assert_string_equal(cross(*state, true, HIDE_INVITE,

@@ -110,6 +110,10 @@ static void test_one_allowed_part_alone_stands_for_itself(void **state)
 	pass(image, NULL);
 	assert_int_equal(status_of(*state, HIDE_INVITE, "image/png", "x"), 0);
 	assert_int_equal(status_of(*state, HIDE_INVITE, "imagex/png", "x"), 415);
+	assert_false(hide_body_crosses(SPAN("image/home.example"), HIDE_INVITE, &to_leg));
+	/* What stands in a part's header becomes a line of ours: nothing but a type may. */
+	assert_false(hide_body_crosses(SPAN("image/p\0ng"), HIDE_INVITE, &to_leg));
+	assert_false(hide_body_crosses(SPAN("image/p\r\n Via: x"), HIDE_INVITE, &to_leg));
 	assert_string_equal(ended(*state, "image/png;name=\"home.example\"", "x", ""),
 		"Content-Type: image/png\r\nContent-Length: 1\r\n\r\nx");
 }

@@ -47,10 +47,12 @@ static const char *const parameters[] = { "x=" MARK_HOST, "text=\"" MARK_HOST "\
 	"reason=" MARK_HOST, "reason=user-busy", "index=1.1", "index=" MARK_ADDRESS, "counter=3",
 	"privacy=full", "privacy=" MARK_HOST, "tag=tag77", "to-tag=tag77", "from-tag=tag77",
 	"remote=" MARK_HOST, "audio", "+sip.instance=\"<urn:uuid:" MARK_HOST ">\"",
-	"+g.3gpp.x=\"" MARK_HOST "\"", "+g.3gpp." MARK_HOST, "answer-after=0", "answer-after=" MARK_ADDRESS,
-	"info=" MARK_HOST, "info=alert-internal", "purpose=icon", "content=" MARK_HOST, "encoding=hex",
-	"party=calling", "screen=" MARK_ADDRESS, "cid=\"id77@" MARK_HOST "\"", "require", "q=0." MARK_ADDRESS,
-	"branch=z9hG4bKid77", "handling=" MARK_HOST };
+	"+g.3gpp.x=\"" MARK_HOST "\"", "+g.3gpp." MARK_HOST,
+	"+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi." MARK_HOST "\"", "answer-after=0",
+	"answer-after=" MARK_ADDRESS, "info=" MARK_HOST, "info=alert-internal", "purpose=icon",
+	"content=" MARK_HOST, "encoding=hex", "party=calling", "screen=" MARK_ADDRESS,
+	"cid=\"id77@" MARK_HOST "\"", "require", "q=0." MARK_ADDRESS, "branch=z9hG4bKid77",
+	"handling=" MARK_HOST };
 
 static unsigned seed;
 
