@@ -432,7 +432,7 @@ bool attempt_next(struct call *call, const struct call_event *event)
 		return true;
 	/* A call that began here (a transfer) has one target. */
 	if ((event->side != LEG_CALLED && event->type != CALL_EVENT_TIMER) ||
-		!call->leg[LEG_CALLER].server_invite || call->media_fork)
+		!call->leg[LEG_CALLER].server_invite || call->media_fork || call->carry)
 		return false;
 	if (event->type == CALL_EVENT_REJECT && event->status < 400) {
 		if (call->leg[LEG_CALLED].profile->redirect == CONFIG_REDIRECT_RELAY)

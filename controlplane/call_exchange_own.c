@@ -125,7 +125,8 @@ int exchange_refresh(
 	struct exchange *exchange = &call->exchange;
 	struct span body = media_written(call->media, leg->side);
 
-	if (call->state != CALL_ESTABLISHED || exchange->refresh[leg->side].client || transfer_is_moving(call))
+	if (call->state != CALL_ESTABLISHED || exchange->refresh[leg->side].client ||
+		transfer_is_moving(call))
 		return -EBUSY;
 	if (leg_peer_allows(leg, SIP_METHOD_UPDATE)) {
 		exchange->refresh[leg->side].done = done;

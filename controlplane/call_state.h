@@ -150,7 +150,8 @@ struct call {
 	struct media *media;
 	struct call *next, *previous, *next_by_session;
 	const struct config_local_policy *policy;
-	struct transfer *transfer; /* REFER, and legs that go elsewhere; owner: call_transfer*.c; mostly NULL */
+	struct transfer
+		*transfer; /* REFER, and legs that go elsewhere; owner: call_transfer*.c; mostly NULL */
 	struct carry *carry; /* it is made of legs of other calls; likewise */
 	struct call_attempts *attempts; /* NULL: one agent, asked once; owner: call_attempt.c */
 	bool offerless; /* INVITE without a description: the offer comes with the 2xx */

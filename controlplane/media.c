@@ -400,11 +400,12 @@ int media_restate(struct media *media, unsigned to, struct writer *out)
 /* RFC 3264 section 6: streams as many as offered, off where offered off, and none sends what the other does not receive. */
 static bool can_answer(const struct sdp *offer, const struct sdp *answer)
 {
-	static const bool fits[4][4] = {
-		[SDP_SENDRECV] = { true, true, true, true },
-		[SDP_SENDONLY] = { [SDP_RECVONLY] = true, [SDP_INACTIVE] = true },
-		[SDP_RECVONLY] = { [SDP_SENDONLY] = true, [SDP_INACTIVE] = true },
-		[SDP_INACTIVE] = { [SDP_INACTIVE] = true },
+	static const unsigned fits[] = { /* bits of directions, by the offered one */
+		[SDP_SENDRECV] =
+			1U << SDP_SENDRECV | 1U << SDP_SENDONLY | 1U << SDP_RECVONLY | 1U << SDP_INACTIVE,
+		[SDP_SENDONLY] = 1U << SDP_RECVONLY | 1U << SDP_INACTIVE,
+		[SDP_RECVONLY] = 1U << SDP_SENDONLY | 1U << SDP_INACTIVE,
+		[SDP_INACTIVE] = 1U << SDP_INACTIVE
 	};
 
 	if (offer->media_count != answer->media_count)
@@ -412,7 +413,7 @@ static bool can_answer(const struct sdp *offer, const struct sdp *answer)
 	for (unsigned i = 0; i < offer->media_count; i++) {
 		const struct sdp_media *o = &offer->media[i], *a = &answer->media[i];
 
-		if (a->port && (!o->port || !fits[o->direction][a->direction]))
+		if (a->port && (!o->port || (fits[o->direction] >> a->direction & 1) == 0))
 			return false;
 	}
 	return true;
