@@ -25,7 +25,7 @@ struct prack_reliable {
 	uint32_t
 		callee_rseq; /* of the callee's, which is acknowledged with the caller's PRACK; 0: nothing is */
 };
-void prack_respond(struct call_fork *fork, const struct prack_reliable *response);
+void prack_respond(struct call_fork *fork, const struct prack_reliable *reliable);
 /* PRACK received: 481 if it acknowledges nothing (RFC 3262 section 3). Takes the transaction over. */
 void prack_received(struct leg *leg, struct transaction *transaction, const struct message *prack);
 /* Ports for an offer in a PRACK have come, or not. False: none waited for them. */

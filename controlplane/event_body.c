@@ -486,9 +486,11 @@ static int map_document(const struct event_sides *sides, const struct document *
 
 static bool write_counts(const struct event_sides *sides, struct span value, struct writer *out)
 {
+	static const char allowed[] = "0123456789/() ";
+
 	(void)sides;
 	for (size_t i = 0; i < value.n; i++)
-		if (!memchr("0123456789/() ", value.p[i], 14))
+		if (!memchr(allowed, value.p[i], sizeof(allowed) - 1))
 			return false;
 	writer_span(out, value);
 	return value.n > 0 && value.n <= 64;
