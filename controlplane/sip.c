@@ -128,7 +128,7 @@ static const char *reason_find(unsigned status)
 }
 
 static const char *const option_names[SIP_OPTION_COUNT] = {
-#define X(id, name) [SIP_OPTION_##id] = name,
+#define X(id, name) [SIP_OPTION_##id] = (name),
 	SIP_OPTIONS(X)
 #undef X
 };
