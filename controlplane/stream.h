@@ -8,7 +8,7 @@
 struct streams;
 
 /* The shard that has a connection; -1: it is none's. */
-int connection_shard(uint64_t connection);
+int connection_shard(uint64_t id);
 
 /* 0 or -ENOMEM. The limits are shared with the shards that are already open. */
 int streams_open(struct shard *shard, struct streams **out);
