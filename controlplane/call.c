@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/call_exchange.h"
+#include "controlplane/call_prack.h"
 #include "controlplane/message_parts.h"
 #include "platforms/base/clock.h"
 
@@ -168,7 +169,7 @@ static void on_media_ready(void *arg, int status)
 		call_session_insert(call);
 	if (exchange_is_under_way(call))
 		exchange_ready(call, status);
-	else
+	else if (!prack_ready(call, status))
 		call_happens(call, &event);
 }
 

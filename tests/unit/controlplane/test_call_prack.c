@@ -311,6 +311,42 @@ static void test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer(void **st
 	assert_int_equal(media_port(LEG_CALLED), 7000);
 }
 
+static void offer_video_in_prack(struct call_world *w)
+{
+	unsigned rseq;
+
+	start(w, "Supported: 100rel\r\n", PHONE_SDP);
+	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
+	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
+	note_tag(w, w->taken);
+	fake_answer_all();
+	prack(w, 2, w->caller_tag, rseq,
+		"v=0\r\no=x 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4002 "
+		"RTP/AVP 0\r\nm=video 4004 RTP/AVP 31\r\n");
+}
+
+static void test_an_offer_in_the_prack_that_needs_ports_waits_for_them(void **state)
+{
+	struct call_world *w = *state;
+
+	offer_video_in_prack(w);
+	assert_false(was_sent(w, &w->f->other, "PRACK "));
+	fake_answer_all();
+	assert_contains(take(w, &w->f->other, "PRACK "), "m=video ");
+}
+
+static void test_an_offer_in_the_prack_without_ports_is_refused_and_the_call_goes_on(void **state)
+{
+	struct call_world *w = *state;
+
+	offer_video_in_prack(w);
+	fake_answer(-ENOSPC);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 503 "), "CSeq: 2 PRACK\r\n");
+	assert_int_equal(call_count(&w->f->shard), 1);
+	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 180 ");
+}
+
 static void test_a_refused_offer_in_the_prack_leaves_the_media(void **state)
 {
 	struct call_world *w = *state;
@@ -583,6 +619,8 @@ int main(void)
 		TEST(test_no_reliability_is_offered_for_an_invite_whose_caller_could_not_answer),
 		TEST(test_an_offer_without_ports_in_a_reliable_response_ends_the_call),
 		TEST(test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer),
+		TEST(test_an_offer_in_the_prack_that_needs_ports_waits_for_them),
+		TEST(test_an_offer_in_the_prack_without_ports_is_refused_and_the_call_goes_on),
 		TEST(test_a_refused_offer_in_the_prack_leaves_the_media),
 		TEST(test_a_challenged_prack_may_come_again),
 		TEST(test_a_prack_that_the_callee_never_answers_is_forgotten),
