@@ -94,6 +94,11 @@ static const char *const event_names[CALL_EVENT_COUNT] = {
 #undef X
 };
 
+static bool is_ending(const struct call *call)
+{
+	return call->state == CALL_HANGUP || call->state > CALL_ESTABLISHED;
+}
+
 void call_happens(struct call *call, const struct call_event *event)
 {
 	const struct call_transition *transition = &transitions[call->state][event->type];
@@ -111,6 +116,8 @@ void call_happens(struct call *call, const struct call_event *event)
 	/* An action may let further events happen, as its last deed: the state is the new one already. */
 	if (transition->action)
 		transition->action(call, event);
+	if (call->exchange.kept.transaction && is_ending(call))
+		exchange_refuse_kept(call, 487);
 	if (--call->depth || call->state != CALL_OVER)
 		return;
 	call_record_end(call);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/call_attempt.h"
+#include "controlplane/call_exchange.h"
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
@@ -320,6 +321,8 @@ void invite_acked(struct call *call, const struct call_event *event)
 	}
 	if (failed)
 		call_breaks(call, "no usable answer in the ACK");
-	else
+	else {
 		call_store(call);
+		exchange_resume(call);
+	}
 }

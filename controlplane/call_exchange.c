@@ -129,6 +129,7 @@ void exchange_fini(struct call *call)
 	struct exchange *exchange = &call->exchange;
 
 	exchange->retry = NULL;
+	exchange_refuse_kept(call, 487);
 	exchange_over(call);
 	for (unsigned side = 0; side < LEGS; side++) {
 		if (exchange->refresh[side].client)
@@ -263,6 +264,8 @@ static unsigned admit(const struct call *call, struct leg *leg, enum sip_method 
 {
 	const struct exchange *exchange = &call->exchange;
 
+	if (exchange->kept.transaction)
+		return exchange->kept.leg == leg ? 500 : 491;
 	if (exchange_is_under_way(call))
 		return exchange->asker == leg ? 500 : 491;
 	if (transfer_is_moving(call))
@@ -274,20 +277,23 @@ static unsigned admit(const struct call *call, struct leg *leg, enum sip_method 
 	return leg->side == LEG_CALLER && method != SIP_METHOD_INVITE ? 500 : 491;
 }
 
-static void refuse_request(
-	struct leg *leg, struct transaction *transaction, unsigned status, struct writer *extra)
+static void refuse_request(struct leg *leg, struct transaction *transaction, unsigned status)
 {
+	char text[512];
+	struct writer extra;
+
+	writer_init(&extra, text, sizeof(text));
 	if (status == 500) {
-		writer_text(extra, "Retry-After: ");
-		writer_uint(extra, random_u64() % 10);
-		writer_text(extra, "\r\n");
+		writer_text(&extra, "Retry-After: ");
+		writer_uint(&extra, random_u64() % 10);
+		writer_text(&extra, "\r\n");
 	}
-	session_timer_write_refusal(leg, status, extra);
+	session_timer_write_refusal(leg, status, &extra);
 	if (status == 415)
-		writer_text(extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
-	hide_product(leg->shard->config, false, extra);
+		writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
+	hide_product(leg->shard->config, false, &extra);
 	transaction_reply(transaction, status, span_from(leg->local_tag),
-		extra->overflow ? no_body : writer_result(extra));
+		extra.overflow ? no_body : writer_result(&extra));
 }
 
 static unsigned offer_status(int error)
@@ -319,7 +325,13 @@ static void note_target(struct leg *leg, const struct message *request)
 		media_moved(leg->call->media, leg->side, &party);
 }
 
-static void take_over(struct leg *leg, struct transaction *transaction, enum sip_method method)
+uint64_t exchange_update_limit_ms(const struct shard *shard)
+{
+	return shard->config->sip.timer_b_ms / 8 * 7;
+}
+
+static void take_over(
+	struct leg *leg, struct transaction *transaction, enum sip_method method, uint64_t limit_ms)
 {
 	struct exchange *exchange = &leg->call->exchange;
 
@@ -331,16 +343,13 @@ static void take_over(struct leg *leg, struct transaction *transaction, enum sip
 	transaction_attach(transaction, &asker_events, leg);
 	if (method != SIP_METHOD_INVITE) {
 		exchange->server = transaction;
-		/* Before its Timer F, whose length we do not know but by our own (RFC 3311 section 5.2). */
-		timer_arm(leg->shard->timers, &exchange->timer, leg->shard->config->sip.timer_b_ms / 8 * 7,
-			timer_expired, leg->call);
+		timer_arm(leg->shard->timers, &exchange->timer, limit_ms, timer_expired, leg->call);
 		return;
 	}
 	/* The last one on this leg is over for us, though its transaction may still absorb repetitions. */
 	if (leg->server_invite)
 		transaction_detach(leg->server_invite);
 	leg->server_invite = transaction;
-	transaction_reply(transaction, 100, no_body, no_body);
 }
 
 /* A refresh of the session (RFC 4028 section 7.4), or a new target: nothing for the other side. */
@@ -356,20 +365,21 @@ static void answer_here(struct leg *leg, struct transaction *transaction, const 
 		exchange_respond(leg, transaction, 200, NULL, no_body, body);
 		return;
 	}
-	take_over(leg, transaction, SIP_METHOD_INVITE);
+	take_over(leg, transaction, SIP_METHOD_INVITE, 0);
 	call->exchange.answered_here = true;
 	call->exchange.state = EXCHANGE_ANSWERED;
 	invite_respond(leg, 200, leg->local_tag, NULL, body);
 }
 
-static void begin(struct leg *leg, struct transaction *transaction, const struct message *request)
+static void begin(
+	struct leg *leg, struct transaction *transaction, const struct message *request, uint64_t limit_ms)
 {
 	struct call *call = leg->call;
 	struct exchange_event event = { .type = EXCHANGE_LEASED };
 	struct media_party party = party_of(leg, request);
 	int result = 0;
 
-	take_over(leg, transaction, message_scan(request)->method);
+	take_over(leg, transaction, message_scan(request)->method, limit_ms);
 	call->exchange.offerless = call_sdp(request).n == 0;
 	call->exchange.state = EXCHANGE_LEASING;
 	media_set_party(call->media, leg->side, &party);
@@ -384,45 +394,54 @@ static void begin(struct leg *leg, struct transaction *transaction, const struct
 	exchange_happens(call, &event);
 }
 
-void exchange_received(struct leg *leg, struct transaction *transaction, const struct message *request)
+static bool is_bare(const struct message *request)
+{
+	return message_scan(request)->method == SIP_METHOD_UPDATE && message_body(request).n == 0;
+}
+
+void exchange_go_on(struct leg *leg, struct transaction *transaction, uint64_t limit_ms)
 {
 	struct call *call = leg->call;
-	enum sip_method method = message_scan(request)->method;
-	bool bare = method == SIP_METHOD_UPDATE && message_body(request).n == 0;
-	unsigned status = body_status(request);
-	char text[512];
-	struct writer extra;
+	const struct message *request = transaction_message(transaction);
+	bool bare = is_bare(request);
+	unsigned status = bare ? 0 : admit(call, leg, message_scan(request)->method);
 
-	writer_init(&extra, text, sizeof(text));
-	if (call->state > CALL_ESTABLISHED)
-		status = 481;
-	if (!status && !bare)
-		status = admit(call, leg, method);
 	if (!status && call->caller_answered)
 		status = session_timer_take_request(leg, request);
 	if (status)
-		refuse_request(leg, transaction, status, &extra);
+		refuse_request(leg, transaction, status);
 	else if (bare || (call->state == CALL_ESTABLISHED && call_sdp(request).n &&
 				 media_is_known(call->media, leg->side, call_sdp(request))))
 		answer_here(leg, transaction, request);
 	else
-		begin(leg, transaction, request);
+		begin(leg, transaction, request, limit_ms);
+}
+
+void exchange_received(struct leg *leg, struct transaction *transaction, const struct message *request)
+{
+	unsigned status = leg->call->state > CALL_ESTABLISHED ? 481 : body_status(request);
+
+	if (status) {
+		refuse_request(leg, transaction, status);
+		return;
+	}
+	if (message_scan(request)->method == SIP_METHOD_INVITE)
+		transaction_reply(transaction, 100, no_body, no_body);
+	if (is_bare(request) || !exchange_keep(leg, transaction))
+		exchange_go_on(leg, transaction, exchange_update_limit_ms(leg->shard));
 }
 
 void exchange_received_prack(struct leg *leg, struct transaction *transaction, const struct message *prack)
 {
 	unsigned status = body_status(prack);
-	char text[512];
-	struct writer extra;
 
-	writer_init(&extra, text, sizeof(text));
 	if (!status)
 		status = admit(leg->call, leg, SIP_METHOD_PRACK);
 	/* Of these PRACK knows only that its offer is not acceptable (RFC 6337 section 3.1.4). */
 	if (status)
-		refuse_request(leg, transaction, status == 415 ? 415 : 488, &extra);
+		refuse_request(leg, transaction, status == 415 ? 415 : 488);
 	else
-		begin(leg, transaction, prack);
+		begin(leg, transaction, prack, exchange_update_limit_ms(leg->shard));
 }
 
 void exchange_ready(struct call *call, int status)
@@ -754,8 +773,10 @@ static void finish(struct call *call, const struct exchange_event *event)
 	exchange_over(call);
 	if (failed)
 		call_breaks(call, "no usable answer in the ACK");
-	else
+	else {
 		call_store(call);
+		exchange_resume(call);
+	}
 }
 
 static void lose(struct call *call, const struct exchange_event *event)

@@ -24,6 +24,10 @@ int exchange_refresh(
  * 0, -EBUSY (an exchange is under way), -errno. */
 int exchange_reoffer(struct call *call, unsigned side);
 void exchange_ready(struct call *call, int status); /* its ports have come, or not */
+/* The ACK has come that a request was kept for; this must be the caller's last deed. */
+void exchange_resume(struct call *call);
+/* It never will: the kept request gets `status`. */
+void exchange_refuse_kept(struct call *call, unsigned status);
 void exchange_abort(struct call *call); /* the call ends: what is pending gets 487 */
 void exchange_fini(struct call *call); /* lets go of transactions and timers, without a word */
 

@@ -30,6 +30,14 @@ void exchange_happens(struct call *call, const struct exchange_event *event);
 void exchange_over(struct call *call);
 /* `leg` has offered something in a response to us: to be relayed to the other leg. */
 void exchange_offered(struct call *call, struct leg *leg, struct span body);
+/* What exchange_received has let in. `limit_ms`: in which an UPDATE is to be answered. */
+void exchange_go_on(struct leg *leg, struct transaction *transaction, uint64_t limit_ms);
+/* That of a fresh one: before its Timer F, whose length we do not know but by our own (RFC 3311 section 5.2). */
+uint64_t exchange_update_limit_ms(const struct shard *shard);
+
+/* call_exchange_kept.c */
+/* True: it has been taken over, and waits. */
+bool exchange_keep(struct leg *leg, struct transaction *transaction);
 
 /* call_exchange_own.c: what a request of our own has come to */
 void exchange_own_answered(struct call *call, const struct exchange_event *event);

@@ -94,6 +94,11 @@ struct exchange { /* owner: call_exchange.c */
 	void (*retry)(struct call *call); /* of a request of ours that got 491, to `retry_leg` */
 	struct leg *retry_leg;
 	struct timer timer;
+	struct { /* an offer that waits for nothing but an ACK; owner: call_exchange_kept.c */
+		struct transaction *transaction; /* NULL: none */
+		struct leg *leg;
+		struct timer timer; /* of an UPDATE */
+	} kept;
 	struct {
 		struct transaction *client;
 		void (*done)(struct leg *leg, unsigned status, const struct message *response);

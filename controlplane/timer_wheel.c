@@ -90,16 +90,20 @@ void timer_wheel_set_clock(struct timer_wheel *wheel, uint64_t (*clock)(void))
 	wheel->clock = clock;
 }
 
+static uint64_t present_ms(const struct timer_wheel *wheel)
+{
+	uint64_t now_ms = wheel->clock ? wheel->clock() : 0;
+
+	return now_ms < wheel->now_ms ? wheel->now_ms : now_ms;
+}
+
 void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t delay_ms,
 	void (*expired)(struct timer *, void *), void *arg)
 {
 	const uint64_t last = (UINT64_C(1) << TICK_BITS) - 1;
-	uint64_t now_ms = wheel->clock ? wheel->clock() : 0;
 	uint64_t since_start;
 
-	if (now_ms < wheel->now_ms)
-		now_ms = wheel->now_ms;
-	if (__builtin_add_overflow(now_ms - wheel->start_ms, delay_ms, &since_start) ||
+	if (__builtin_add_overflow(present_ms(wheel) - wheel->start_ms, delay_ms, &since_start) ||
 		since_start > last * TICK_MS)
 		since_start = last * TICK_MS;
 	timer_cancel(timer);
@@ -121,6 +125,14 @@ void timer_cancel(struct timer *timer)
 bool timer_is_armed(const struct timer *timer)
 {
 	return timer->link != NULL;
+}
+
+uint64_t timer_left_ms(const struct timer_wheel *wheel, const struct timer *timer)
+{
+	uint64_t since_start = present_ms(wheel) - wheel->start_ms;
+	uint64_t expires = timer->expires_tick * TICK_MS;
+
+	return timer->link && expires > since_start ? expires - since_start : 0;
 }
 
 /* The next slot in use and the tick at which it starts. */

@@ -25,6 +25,8 @@ void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t delay_ms
 	void (*expired)(struct timer *, void *), void *arg);
 void timer_cancel(struct timer *timer);
 bool timer_is_armed(const struct timer *timer);
+/* Milliseconds until it runs; 0: it is due, or not armed. */
+uint64_t timer_left_ms(const struct timer_wheel *wheel, const struct timer *timer);
 /* Runs what is due; a callback may arm and cancel any timer, its own included. */
 void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms);
 /* Milliseconds until advance has something to do (run a timer, or move one down a level: never later than its time);

@@ -199,6 +199,43 @@ def test_the_callees_bye_that_overtakes_the_callers_ack(stack):
     finish(stack, phone, pbx)
 
 
+def test_the_callees_offer_that_overtakes_the_callers_ack_waits_for_it(stack):
+    phone, pbx, a, b = start(stack)
+    b.reply(b.invite, 200, body=sdp(pbx.host, 30002))
+    ok = a.expect(invite_response(200))
+    b.expect("ACK")
+    b.cseq = 7
+    b.request("INVITE", sdp(pbx.host, 30002, "sendonly", version=2))
+    b.expect(100)
+    pbx.ask((SBC_IN4, 5060))
+    assert phone.pending(lambda m: m.method == "INVITE" and m.is_request) == []
+    a.ack(ok)
+    offer = a.expect("INVITE")
+    assert offer.tag("from") == ok.tag("to") and offer.media()[2] == "sendonly"
+    a.reply(offer, 200, body=sdp(phone.host, 30000, "recvonly", version=2))
+    a.expect("ACK")
+    b.ack(b.expect(invite_response(200)))
+    pbx.ask((SBC_IN4, 5060))
+    hang_up(a, b)
+    finish(stack, phone, pbx)
+
+
+def test_an_offer_that_waits_for_the_callers_ack_ends_with_the_call(stack):
+    phone, pbx, a, b = start(stack)
+    b.reply(b.invite, 200, body=sdp(pbx.host, 30002))
+    ok = a.expect(invite_response(200))
+    b.expect("ACK")
+    b.cseq = 7
+    b.request("INVITE", sdp(pbx.host, 30002, "sendonly", version=2))
+    b.expect(100)
+    b.request("BYE")
+    b.ack(b.expect(487))
+    b.expect(lambda m: m.status == 200 and m.method == "BYE")
+    a.ack(ok)
+    a.take_bye()
+    finish(stack, phone, pbx)
+
+
 def test_the_callers_bye_before_his_ack(stack):
     phone, pbx, a, b = start(stack)
     b.reply(b.invite, 200, body=sdp(pbx.host, 30002))

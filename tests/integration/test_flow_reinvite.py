@@ -127,6 +127,35 @@ def test_crossing_offers_get_491_and_both_can_try_again(stack, by):
 
 
 @BY
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_that_overtakes_the_other_sides_ack_waits_for_it(stack, by, method):
+    """The SBC has acknowledged its sender, who cannot know of the other leg: nothing crosses."""
+    p = parties(stack, by)
+    asker, asked = p.asker.dialog, p.asked.dialog
+    seen = p.offer(body=p.sdp(p.asker, 2, "sendonly"))
+    asked.reply(seen, 200, "OK", p.sdp(p.asked, 2, "recvonly"))
+    asked.expect("ACK")
+    final = asker.expect(200)
+    p.asker.check_response(final)
+    asked.request(method, p.sdp(p.asked, 3, "sendrecv"))
+    asked.endpoint.ask(asked.peer)
+    answers = asked.endpoint.pending(lambda m: m.status and m["cseq"] == asked.last["cseq"])
+    assert [m.status for m in answers] == [100] * (method == "INVITE")
+    assert asker.endpoint.pending(lambda m: m.is_request) == []
+    asker.ack(final)
+    seen = asker.expect("INVITE")
+    p.asker.check_request(seen)
+    asker.reply(seen, 200, "OK", p.sdp(p.asker, 3, "sendrecv"))
+    asker.expect("ACK")
+    final = asked.expect(lambda m: m.status == 200 and m.method == method)
+    p.asked.check_response(final)
+    if method == "INVITE":
+        asked.ack(final)
+        asked.endpoint.ask(asked.peer)
+    end(stack, p)
+
+
+@BY
 def test_a_second_offer_of_the_same_side_gets_500_with_retry_after(stack, by):
     p = parties(stack, by)
     seen = p.offer(body=p.sdp(p.asker, 2, "sendonly"))

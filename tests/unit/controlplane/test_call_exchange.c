@@ -274,6 +274,144 @@ static void test_crossing_offers_get_491_and_a_second_one_500(void **state)
 	}
 }
 
+/* A call whose caller has got his 200 and not acknowledged it yet. */
+static struct call_world *answered(void **state, const char *caller, const char *body)
+{
+	struct call_world *w = *state;
+
+	caller_sends(w, "INVITE", 1, NULL, caller, body);
+	fake_answer_all();
+	snprintf(invite, sizeof(invite), "%s", take(w, &w->f->other, "INVITE "));
+	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+	fake_answer_all();
+	note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 "));
+	w->looked = w->f->sent_count;
+	return w;
+}
+
+static void test_an_offer_that_overtakes_the_ack_of_the_call_waits_for_it(void **state)
+{
+	static const char *const methods[] = { "INVITE", "UPDATE" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct call_world *w = answered(state, ALLOWS_UPDATE, PHONE_SDP);
+
+		callee_sends(w, invite, methods[i], 7, "pbx1", PBX_SDP HELD);
+		assert_int_equal(was_sent(w, &w->f->other, "SIP/2.0 100 "), i == 0);
+		assert_false(was_sent(w, &w->f->peer, methods[i]));
+		caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+		assert_contains(take(w, &w->f->peer, methods[i]), HELD);
+		respond(w, &w->f->peer, w->taken, 200, NULL, "", PHONE_SDP HOLDS);
+		assert_contains(take(w, &w->f->other, "SIP/2.0 200 "), HOLDS);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_the_askers_next_offer_that_overtakes_his_ack_waits_for_it(void **state)
+{
+	struct call_world *w = answered(state, "", PHONE_SDP);
+
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP HELD);
+	assert_false(was_sent(w, &w->f->other, "INVITE "));
+	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+	respond(w, &w->f->other, sent_to_callee(w, "INVITE "), 200, NULL, "", PBX_SDP HOLDS);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "CSeq: 2 INVITE\r\n");
+	caller_sends(w, "ACK", 2, w->caller_tag, "", NO_SDP);
+	assert_false(exchange_is_under_way(the_call(w)));
+}
+
+static void test_an_offer_that_overtakes_the_ack_of_another_waits_for_it(void **state)
+{
+	static const char *const methods[] = { "INVITE", "UPDATE" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct call_world *w = established(state, ALLOWS_UPDATE, "");
+
+		caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP HELD);
+		respond(w, &w->f->other, sent_to_callee(w, "INVITE "), 200, NULL, "", PBX_SDP HOLDS);
+		take(w, &w->f->other, "ACK ");
+		take(w, &w->f->peer, "SIP/2.0 200 ");
+		callee_sends(w, invite, methods[i], 7, "pbx1", PBX_SDP HOLDS "b=AS:64\r\n");
+		assert_false(was_sent(w, &w->f->peer, methods[i]));
+		/* One is kept. */
+		callee_sends(w, invite, "UPDATE", 8, "pbx1", PBX_SDP);
+		take(w, &w->f->other, "SIP/2.0 500 ");
+		caller_sends(w, "INVITE", 3, w->caller_tag, "", PHONE_SDP);
+		take(w, &w->f->peer, "SIP/2.0 491 ");
+		caller_sends(w, "ACK", 3, w->caller_tag, "", NO_SDP);
+		caller_sends(w, "ACK", 2, w->caller_tag, "", NO_SDP);
+		take(w, &w->f->peer, methods[i]);
+		respond(w, &w->f->peer, w->taken, 200, NULL, "", PHONE_SDP HELD);
+		assert_contains(take(w, &w->f->other, "SIP/2.0 200 "), "CSeq: 7 ");
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_an_offer_that_overtakes_the_ack_with_the_answer_is_glare(void **state)
+{
+	struct call_world *w = answered(state, "", NO_SDP);
+
+	callee_sends(w, invite, "INVITE", 7, "pbx1", PBX_SDP HELD);
+	take(w, &w->f->other, "SIP/2.0 491 ");
+	caller_sends(w, "ACK", 1, w->caller_tag, "", PHONE_SDP);
+	assert_false(was_sent(w, &w->f->peer, "INVITE "));
+}
+
+static void test_an_offer_that_waits_for_an_ack_may_be_cancelled(void **state)
+{
+	struct call_world *w = answered(state, "", PHONE_SDP);
+
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP HELD);
+	caller_sends(w, "CANCEL", 2, w->caller_tag, "", NO_SDP);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 487 "), "CSeq: 2 INVITE\r\n");
+	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+	assert_false(was_sent(w, &w->f->other, "INVITE "));
+	caller_sends(w, "INVITE", 3, w->caller_tag, "", PHONE_SDP HELD);
+	sent_to_callee(w, "INVITE ");
+}
+
+static void test_an_update_waits_for_an_ack_no_longer_than_its_sender_does(void **state)
+{
+	struct call_world *w = answered(state, ALLOWS_UPDATE, PHONE_SDP);
+
+	callee_sends(w, invite, "UPDATE", 7, "pbx1", PBX_SDP HELD);
+	fixture_pass(w->f, 29000);
+	assert_contains(take(w, &w->f->other, "SIP/2.0 491 "), "CSeq: 7 UPDATE\r\n");
+	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+	assert_false(was_sent(w, &w->f->peer, "UPDATE "));
+	/* What it has waited is taken off the time that the other side has. */
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP HELD);
+	respond(w, &w->f->other, sent_to_callee(w, "INVITE "), 200, NULL, "", PBX_SDP HOLDS);
+	callee_sends(w, invite, "UPDATE", 8, "pbx1", PBX_SDP HELD);
+	fixture_pass(w->f, 20000);
+	caller_sends(w, "ACK", 2, w->caller_tag, "", NO_SDP);
+	take(w, &w->f->peer, "UPDATE ");
+	fixture_pass(w->f, 9000);
+	assert_contains(take(w, &w->f->other, "SIP/2.0 504 "), "CSeq: 8 UPDATE\r\n");
+}
+
+static void test_an_offer_that_waits_for_an_ack_is_refused_with_the_end_of_the_call(void **state)
+{
+	/* No ACK, a BYE of either side. */
+	for (unsigned i = 0; i < 3; i++) {
+		struct call_world *w = answered(state, "", PHONE_SDP);
+
+		callee_sends(w, invite, "INVITE", 7, "pbx1", PBX_SDP HELD);
+		if (i == 0)
+			fixture_pass(w->f, 33000);
+		else if (i == 1)
+			callee_sends(w, invite, "BYE", 8, "pbx1", NO_SDP);
+		else
+			caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
+		w->looked = 0;
+		assert_contains(take(w, &w->f->other, "SIP/2.0 487 "), "CSeq: 7 INVITE\r\n");
+		teardown(state);
+		setup(state);
+	}
+}
+
 static void test_491_of_the_other_side_is_relayed(void **state)
 {
 	struct call_world *w = established(state, "", "");
@@ -442,6 +580,13 @@ int main(void)
 		TEST(test_a_side_without_the_dialog_ends_the_call),
 		TEST(test_bye_answers_a_pending_update_487),
 		TEST(test_crossing_offers_get_491_and_a_second_one_500),
+		TEST(test_an_offer_that_overtakes_the_ack_of_the_call_waits_for_it),
+		TEST(test_the_askers_next_offer_that_overtakes_his_ack_waits_for_it),
+		TEST(test_an_offer_that_overtakes_the_ack_of_another_waits_for_it),
+		TEST(test_an_offer_that_overtakes_the_ack_with_the_answer_is_glare),
+		TEST(test_an_offer_that_waits_for_an_ack_may_be_cancelled),
+		TEST(test_an_update_waits_for_an_ack_no_longer_than_its_sender_does),
+		TEST(test_an_offer_that_waits_for_an_ack_is_refused_with_the_end_of_the_call),
 		TEST(test_491_of_the_other_side_is_relayed),
 		TEST(test_the_owner_of_the_call_id_waits_longer),
 		TEST(test_a_refresh_goes_by_update_or_by_a_reinvite_that_changes_nothing),

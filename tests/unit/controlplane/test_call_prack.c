@@ -94,6 +94,27 @@ static void test_a_reliable_callee_alone_is_acknowledged_here(void **state)
 	assert_int_equal(media_port(LEG_CALLED), 6000);
 }
 
+static void test_the_callees_offer_while_his_answer_waits_for_the_prack_is_kept(void **state)
+{
+	struct call_world *w = *state;
+	unsigned rseq;
+
+	start(w, "Require: 100rel\r\n", PHONE_SDP);
+	respond(w, &w->f->other, invite, 183, "pbx1", "", PBX_SDP);
+	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
+	note_tag(w, w->taken);
+	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+	take(w, &w->f->other, "ACK ");
+	callee_sends(w, invite, "INVITE", 7, "pbx1", PBX_SDP "a=sendonly\r\n");
+	take(w, &w->f->other, "SIP/2.0 100 ");
+	prack(w, 2, w->caller_tag, rseq, NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_false(was_sent(w, &w->f->peer, "INVITE "));
+	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+	assert_contains(take(w, &w->f->peer, "INVITE "), "a=sendonly\r\n");
+}
+
 static void test_repeated_and_disordered_reliable_responses_are_not_acted_on(void **state)
 {
 	struct call_world *w = *state;
@@ -611,6 +632,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_a_reliable_callee_alone_is_acknowledged_here),
+		TEST(test_the_callees_offer_while_his_answer_waits_for_the_prack_is_kept),
 		TEST(test_repeated_and_disordered_reliable_responses_are_not_acted_on),
 		TEST(test_a_caller_that_requires_100rel_gets_it_of_an_unreliable_callee),
 		TEST(test_a_response_without_prack_is_repeated_and_then_refused),

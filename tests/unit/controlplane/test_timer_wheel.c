@@ -112,6 +112,22 @@ static void one_jump_runs_everything_due_in_order_of_time(void **state)
 	timer_wheel_free(f.wheel);
 }
 
+static void what_is_left_of_a_timer_is_its_delay_less_what_has_passed(void **state)
+{
+	struct probe a = { .runs = 0 };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, 0);
+	assert_int_equal(timer_left_ms(f.wheel, &a.timer), 0);
+	arm(&f, &a, 1000);
+	advance(&f, 400);
+	assert_in_range(timer_left_ms(f.wheel, &a.timer), 600, 610);
+	timer_cancel(&a.timer);
+	assert_int_equal(timer_left_ms(f.wheel, &a.timer), 0);
+	timer_wheel_free(f.wheel);
+}
+
 static void a_cancelled_timer_does_not_run(void **state)
 {
 	struct probe a = { .runs = 0 }, b = { .runs = 0 }, c = { .runs = 0 };
@@ -447,6 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(never_early_and_at_most_two_ticks_late),
 		cmocka_unit_test(one_jump_runs_everything_due_in_order_of_time),
+		cmocka_unit_test(what_is_left_of_a_timer_is_its_delay_less_what_has_passed),
 		cmocka_unit_test(a_cancelled_timer_does_not_run),
 		cmocka_unit_test(arming_again_moves_the_timer),
 		cmocka_unit_test(a_callback_may_cancel_its_neighbours_of_the_same_slot),
