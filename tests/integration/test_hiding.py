@@ -111,6 +111,15 @@ def test_nothing_of_one_side_is_seen_on_the_other(stack, tmp_path, phone_ip, pbx
     search(from_inside, "inside", phone_words, ADDRESSES["phone"])
 
 
+def pieces(frame):
+    """A frame without the sequence number and the timestamp of RTP: they count from anywhere, past the octets of any address."""
+    packet = udp_payload(frame)
+    if not packet or len(packet[2]) < 12 or packet[2][0] >> 6 != 2 or 192 <= packet[2][1] <= 223:
+        return [frame]
+    start = frame.index(packet[2], 42)
+    return [frame[: start + 2], frame[start + 8 :]]
+
+
 def search(frames, where, words, addresses):
     pattern = re.compile(b"|".join(re.escape(w.encode()) for w in sorted(words, key=len, reverse=True)), re.I)
     packed = [socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in addresses]
@@ -118,7 +127,7 @@ def search(frames, where, words, addresses):
         found = pattern.search(frame)
         assert not found, f"{where}: {found.group()} in\n{frame[14:].decode('latin-1')}"
         for address, text in zip(packed, addresses):
-            assert address not in frame, f"{where}: the bytes of {text} in {frame.hex()}"
+            assert not any(address in piece for piece in pieces(frame)), f"{where}: the bytes of {text} in {frame.hex()}"
 
 
 # What may come within a call besides INVITE; whether it is relayed or answered by the SBC is for others to prove.
