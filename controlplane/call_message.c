@@ -4,6 +4,7 @@
 
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 
 static void copy_record_route(const struct message *request, struct writer *out)
@@ -161,6 +162,8 @@ int invite_request(struct leg *leg, const struct message *source, unsigned max_f
 	hide_allow(&out);
 	leg_options(leg, leg->remote_tag ? OPTIONS_REINVITE : OPTIONS_INVITE, &out);
 	session_timer_write_request(leg, &out);
+	if (leg->call->carry && !leg->remote_tag)
+		transfer_write_replaces(leg->call, &out);
 	hide_product(leg->shard->config, true, &out);
 	if (source)
 		hide_headers(source, kind, &leg->call->leg[1 - leg->side], leg, &out);

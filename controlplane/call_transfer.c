@@ -12,6 +12,7 @@
 #include "controlplane/core.h"
 #include "controlplane/hide_internal.h"
 #include "controlplane/request_relay.h"
+#include "controlplane/shard_internal.h"
 
 /* What a NOTIFY promises, and a SUBSCRIBE gets: a transfer is over long before, by Timer C of its INVITE. */
 enum { SUBSCRIPTION_SECONDS = 600 };
@@ -262,7 +263,10 @@ static unsigned admit(const struct call *call, const struct leg *leg)
 	/* Before the call is answered there is nobody to refer. */
 	if (call->state != CALL_ESTABLISHED)
 		return 500;
-	return exchange_is_under_way(call) || transfer_is_moving(call) ? 491 : 0;
+	return exchange_is_under_way(call) || transfer_is_moving(call) ||
+			       (call->transfer && call->transfer->asking)
+		       ? 491
+		       : 0;
 }
 
 /* Who said in Allow that it knows REFER, or nothing at all, may be asked. */
@@ -272,11 +276,28 @@ static bool can_refer(const struct leg *leg)
 	       (!leg->peer_methods || leg_peer_allows(leg, SIP_METHOD_REFER));
 }
 
+static void follow(struct leg *leg, struct transaction *transaction, const struct message *refer,
+	const struct refer_target *target, const struct foreign_dialog *foreign)
+{
+	if (can_refer(&leg->call->leg[1 - leg->side]) &&
+		transfer_relay(leg, transaction, refer, foreign) == 0)
+		return;
+	transfer_carry(leg, transaction, refer, &target->address, &target->replaces, foreign);
+}
+
+/* The shard that has the dialog to be replaced, if that is another one; else -1. */
+static int owner_of(const struct shard *shard, const struct dialog_name *name)
+{
+	int owner = name->call_id.n ? shard_of_dialog(name->to_tag, name->from_tag, shard->count) : -1;
+
+	return owner == (int)shard->index ? -1 : owner;
+}
+
 void transfer_received(struct leg *leg, struct transaction *transaction, const struct message *refer)
 {
-	struct call *call = leg->call;
 	struct refer_target target = { 0 };
-	unsigned status = admit(call, leg);
+	unsigned status = admit(leg->call, leg);
+	int owner;
 
 	if (!status)
 		status = read_target(refer, &target);
@@ -286,7 +307,27 @@ void transfer_received(struct leg *leg, struct transaction *transaction, const s
 		transfer_refuse(transaction, status);
 		return;
 	}
-	if (can_refer(&call->leg[1 - leg->side]) && transfer_relay(leg, transaction, refer) == 0)
-		return;
-	transfer_carry(leg, transaction, refer, &target.address, &target.replaces);
+	owner = owner_of(leg->shard, &target.replaces);
+	if (owner < 0)
+		follow(leg, transaction, refer, &target, NULL);
+	else if (transfer_ask(leg, transaction, refer, &target.replaces, (unsigned)owner))
+		transfer_refuse(transaction, 500);
+}
+
+void transfer_resume(struct leg *leg, const struct foreign_dialog *foreign)
+{
+	struct transaction *transaction = leg->call->transfer->asking;
+	const struct message *refer = transaction_message(transaction);
+	struct refer_target target = { 0 };
+	unsigned status;
+
+	leg->call->transfer->asking = NULL;
+	transaction_attach(transaction, NULL, NULL);
+	status = foreign ? admit(leg->call, leg) : 500;
+	if (!status)
+		status = read_target(refer, &target);
+	if (status)
+		transfer_refuse(transaction, status);
+	else
+		follow(leg, transaction, refer, &target, foreign);
 }

@@ -36,6 +36,8 @@ bool transfer_progress(struct call *call, const struct call_event *event);
 bool transfer_confirm(struct call *call, const struct message *answer, int *result);
 /* The new party's offer is here: to the remaining one, if that has not called itself. */
 bool transfer_offer(struct call *call);
+/* In the INVITE to the callee: the dialog that it replaces there. */
+void transfer_write_replaces(const struct call *call, struct writer *out);
 /* Before the INVITE to the callee: in its dialog, if it has one. */
 void transfer_number(struct call *call, unsigned side);
 void transfer_join(struct call *call); /* the caller's ACK: shadows become legs */

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/agent.h"
 #include "controlplane/call_attempt.h"
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer_internal.h"
 #include "controlplane/credentials.h"
 #include "controlplane/hide.h"
+#include "controlplane/transport_internal.h"
 
 enum { ATTEMPTS_MAX = 8 }; /* 491 so often is no glare */
 
@@ -148,9 +150,66 @@ static unsigned take_other(struct call *made, struct leg *leg, const struct dial
 	return transfer_shadow(made, LEG_CALLED, other) ? 500 : 0;
 }
 
+static char *write_replaces(const struct dialog_name *name)
+{
+	char text[2048];
+	struct writer out;
+
+	writer_init(&out, text, sizeof(text));
+	writer_text(&out, "Require: replaces\r\nReplaces: ");
+	writer_span(&out, name->call_id);
+	writer_text(&out, ";to-tag=");
+	writer_span(&out, name->to_tag);
+	writer_text(&out, ";from-tag=");
+	writer_span(&out, name->from_tag);
+	writer_text(&out, "\r\n");
+	return out.overflow ? NULL : span_dup(writer_result(&out));
+}
+
+void transfer_write_replaces(const struct call *call, struct writer *out)
+{
+	if (call->carry->replaces)
+		writer_text(out, call->carry->replaces);
+}
+
+/* The other party of a call that another shard has. Its leg stays there: a shard never touches what is another's. It is asked to replace
+ * that dialog itself (RFC 3891), by name. */
+static unsigned ask_foreign(struct call *made, const struct foreign_dialog *foreign, const char **cause)
+{
+	struct leg *callee = &made->leg[LEG_CALLED];
+	struct sip_flow flow = { .listener = transport_listener(made->shard, foreign->listener),
+		.remote = foreign->remote,
+		.connection = foreign->connection };
+	struct name_addr from, to;
+
+	*cause = "no such dialog to replace";
+	if (foreign->status)
+		return foreign->status;
+	*cause = "the other party does not know Replaces";
+	if (!foreign->knows_replaces || !flow.listener)
+		return 481;
+	made->carry->replaces = write_replaces(&foreign->name);
+	*cause = "cannot write the callee's leg";
+	if (!made->carry->replaces || message_from(made->carry->invite, &from) ||
+		message_to(made->carry->invite, &to))
+		return 500;
+	callee->agent = foreign->agent;
+	callee->privacy = made->leg[LEG_CALLER].privacy;
+	if (agent_take(callee, true))
+		return 503;
+	if (leg_init_client(callee, made->shard, &flow, foreign->user, &from, &to) ||
+		leg_aim(callee, foreign->target))
+		return 500;
+	call_tag_insert(&made->tag[LEG_CALLED], callee, callee->local_tag);
+	media_set_party(made->media, LEG_CALLED,
+		&(struct media_party){ callee->realm, callee->profile, callee->flow.remote });
+	return 0;
+}
+
 /* The parties of the new call. 0 or the status that the transfer has come to. */
 static unsigned make_parties(struct call *made, struct leg *leg, const struct message *refer,
-	const struct name_addr *target, const struct dialog_name *replaces, const char **cause)
+	const struct name_addr *target, const struct dialog_name *replaces,
+	const struct foreign_dialog *foreign, const char **cause)
 {
 	struct leg *remaining = &leg->call->leg[1 - leg->side], *shadow = &made->leg[LEG_CALLER];
 
@@ -165,12 +224,15 @@ static unsigned make_parties(struct call *made, struct leg *leg, const struct me
 	if (!made->carry->invite)
 		return 400;
 	made->offerless = true;
+	if (foreign)
+		return ask_foreign(made, foreign, cause);
 	return replaces->call_id.n ? take_other(made, leg, replaces, remaining, cause)
 				   : make_target(made, leg, remaining, cause);
 }
 
 void transfer_carry(struct leg *leg, struct transaction *transaction, const struct message *refer,
-	const struct name_addr *target, const struct dialog_name *replaces)
+	const struct name_addr *target, const struct dialog_name *replaces,
+	const struct foreign_dialog *foreign)
 {
 	struct span value;
 	bool quiet = message_header(refer, SPAN("Refer-Sub"), 0, &value) &&
@@ -192,7 +254,7 @@ void transfer_carry(struct leg *leg, struct transaction *transaction, const stru
 	transfer_accept(leg, transaction, quiet);
 	transfer_tell(told, 100);
 	shard_count(leg->shard, CALLS);
-	status = make_parties(made, leg, refer, target, replaces, &cause);
+	status = make_parties(made, leg, refer, target, replaces, foreign, &cause);
 	if (made->carry)
 		made->carry->told = told;
 	else

@@ -31,6 +31,23 @@ struct transfer { /* of a call whose user has sent REFER, or that gives a leg to
 	unsigned moving; /* that leg */
 	bool left; /* the other one has hung up meanwhile */
 	struct timer timer; /* the referrer has this long to hang up by itself */
+	struct transaction
+		*asking; /* a REFER, while another shard is asked for the dialog it names; or NULL */
+	uint32_t asking_cseq;
+	struct timer patience; /* with its answer */
+};
+
+/* A dialog that another shard has, as that shard describes it. */
+struct foreign_dialog {
+	unsigned status; /* 0, or why it cannot be replaced */
+	bool knows_replaces; /* the other party */
+	const struct config_realm *realm; /* of the other party; NULL: there is none */
+	const struct config_session_agent *agent; /* likewise, or NULL */
+	struct dialog_name name; /* as the other party knows it, in the order of tags of the question */
+	struct span target, user; /* contact, and user of the address, of the other party */
+	size_t listener;
+	union address remote;
+	uint64_t connection;
 };
 
 struct carry { /* of a call that is made of legs of others */
@@ -40,6 +57,7 @@ struct carry { /* of a call that is made of legs of others */
 	struct message *invite; /* as if the remaining party had called; NULL: the caller has sent one */
 	struct timer timer;
 	unsigned attempts;
+	char *replaces; /* header lines of the new party's INVITE; or NULL */
 	bool asked; /* the remaining party has got the offer */
 	bool accepted; /* and has answered it */
 	bool joined;
@@ -54,15 +72,29 @@ void transfer_tell(struct transfer_subscription *subscription, unsigned status);
 void transfer_accept(struct leg *leg, struct transaction *transaction, bool quiet); /* 202 */
 void transfer_refuse(struct transaction *transaction, unsigned status);
 
+/* The answer of another shard: `foreign` NULL: there was none. */
+void transfer_resume(struct leg *leg, const struct foreign_dialog *foreign);
+
+/* call_transfer_shard.c */
+/* Asks shard `owner` for the dialog that the REFER names; transfer_resume comes in any case, unless the call ends. 0, -ENOMEM or
+ * -ENOBUFS. */
+int transfer_ask(struct leg *leg, struct transaction *transaction, const struct message *refer,
+	const struct dialog_name *name, unsigned owner);
+/* It is answered here and now with 487: the call ends. */
+void transfer_ask_abort(struct transfer *transfer);
+
 /* call_transfer_relay.c */
-/* 0, or -ENOENT: what it names is unknown on the other side; nothing done then. */
-int transfer_relay(struct leg *leg, struct transaction *transaction, const struct message *refer);
+/* `foreign`: the dialog it names, if that is another shard's; else NULL. 0, or -ENOENT: what it names is unknown on the other side;
+ * nothing done then. */
+int transfer_relay(struct leg *leg, struct transaction *transaction, const struct message *refer,
+	const struct foreign_dialog *foreign);
 void transfer_relay_notify(struct leg *leg, struct transaction *transaction, const struct message *notify,
 	struct transfer_subscription *subscription);
 
 /* call_transfer_carry.c */
 void transfer_carry(struct leg *leg, struct transaction *transaction, const struct message *refer,
-	const struct name_addr *target, const struct dialog_name *replaces);
+	const struct name_addr *target, const struct dialog_name *replaces,
+	const struct foreign_dialog *foreign);
 
 /* call_dialog_name.c */
 bool dialog_name_parse(struct span value, struct dialog_name *out);

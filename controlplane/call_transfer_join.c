@@ -193,6 +193,7 @@ static void carry_fini(struct call *made)
 		restore(made, LEG_CALLER);
 	forget(made);
 	message_free(carry->invite);
+	free(carry->replaces);
 	free(carry);
 	made->carry = NULL;
 	for (unsigned side = 0; side < LEGS; side++)
@@ -219,6 +220,7 @@ void transfer_abort(struct call *call)
 		return;
 	made = transfer->made;
 	timer_cancel(&transfer->timer);
+	transfer_ask_abort(transfer);
 	transfer->made = NULL;
 	if (!made || !made->carry)
 		return;

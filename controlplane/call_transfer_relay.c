@@ -19,7 +19,8 @@ static void on_refer_answered(struct leg *from, unsigned status, void *arg)
 		subscription->used = false;
 }
 
-int transfer_relay(struct leg *leg, struct transaction *transaction, const struct message *refer)
+int transfer_relay(struct leg *leg, struct transaction *transaction, const struct message *refer,
+	const struct foreign_dialog *foreign)
 {
 	struct leg *other = &leg->call->leg[1 - leg->side];
 	struct transfer *transfer = transfer_of(leg->call);
@@ -31,9 +32,11 @@ int transfer_relay(struct leg *leg, struct transaction *transaction, const struc
 
 	if (!transfer || !message_header(refer, SPAN("Refer-To"), 0, &value))
 		return -ENOMEM;
+	if (foreign && (foreign->realm != other->realm || !foreign->name.call_id.n))
+		return -ENOENT;
 	writer_init(&extra, text, sizeof(text));
 	writer_text(&extra, "Refer-To: ");
-	error = hide_refer_to(value, leg, other, &extra);
+	error = hide_refer_to(value, leg, other, foreign ? &foreign->name : NULL, &extra);
 	writer_text(&extra, "\r\n");
 	if (error == 0 && extra.overflow)
 		error = -EMSGSIZE;

@@ -71,8 +71,11 @@ extern const struct name_addr hide_anonymous;
 /* Feature parameters of the message's Contact (RFC 3840) that may cross, appended to the Contact line just written to `out`. */
 void hide_contact_parameters(const struct message *message, struct writer *out);
 /* Refer-To (RFC 3515), or a contact to go to, for the peer of `to`: user, method, and a Replaces whose dialog is known on both sides, its
- * host that of the peer if the URI names our address on the side of `from` (the other side, to it), else our address. 0; -EINVAL: not to be read; -ENOENT: its Replaces names no dialog of ours. */
-int hide_refer_to(struct span value, const struct leg *from, const struct leg *to, struct writer *out);
+ * host that of the peer if the URI names our address on the side of `from` (the other side, to it), else our address. `mapped`, may be NULL: that
+ * dialog's name there, if this shard cannot know it. 0; -EINVAL: not to be read; -ENOENT: its Replaces names no dialog of ours. */
+struct dialog_name;
+int hide_refer_to(struct span value, const struct leg *from, const struct leg *to,
+	const struct dialog_name *mapped, struct writer *out);
 /* Referred-By (RFC 3892): display name and user at our host, without cid. False, and nothing written, if it cannot be read. */
 bool hide_referred_by(struct span value, const struct leg *to, struct writer *out);
 /* Replaces, Join (RFC 3891, 3911) or Target-Dialog (RFC 4538) as the peer of `to` knows that dialog. False: none of ours. */

@@ -61,6 +61,17 @@ static bool name_map(
 	return out->call_id.n > 0;
 }
 
+static void name_write(const struct dialog_name *name, enum dialog_form form, struct writer *out)
+{
+	writer_span(out, name->call_id);
+	writer_text(out, form == DIALOG_TARGET ? ";local-tag=" : ";to-tag=");
+	writer_span(out, name->to_tag);
+	writer_text(out, form == DIALOG_TARGET ? ";remote-tag=" : ";from-tag=");
+	writer_span(out, name->from_tag);
+	if (name->early_only)
+		writer_text(out, ";early-only");
+}
+
 bool hide_dialog(struct span value, const struct leg *from, const struct leg *to, struct writer *out)
 {
 	struct dialog_name name, mapped = { 0 };
@@ -68,13 +79,7 @@ bool hide_dialog(struct span value, const struct leg *from, const struct leg *to
 
 	if (!name_parse(value, &name, &form) || !name_map(&name, from, to, &mapped))
 		return false;
-	writer_span(out, mapped.call_id);
-	writer_text(out, form == DIALOG_TARGET ? ";local-tag=" : ";to-tag=");
-	writer_span(out, mapped.to_tag);
-	writer_text(out, form == DIALOG_TARGET ? ";remote-tag=" : ";from-tag=");
-	writer_span(out, mapped.from_tag);
-	if (mapped.early_only)
-		writer_text(out, ";early-only");
+	name_write(&mapped, form, out);
 	return true;
 }
 
@@ -135,10 +140,10 @@ static void escape(struct span text, struct writer *out)
 }
 
 /* "?Replaces=..." of a URI. 0, -ENOENT, -EINVAL. Other header fields in it would be written by whoever follows it: they are left out. */
-static int write_replaces(
-	struct span headers, const struct leg *from, const struct leg *to, struct writer *out)
+static int write_replaces(struct span headers, const struct leg *from, const struct leg *to,
+	const struct dialog_name *mapped, struct writer *out)
 {
-	char plain[HIDE_URI_MAX], mapped[HIDE_URI_MAX];
+	char plain[HIDE_URI_MAX], there[HIDE_URI_MAX];
 	struct writer unescaped, name;
 
 	while (headers.n) {
@@ -147,10 +152,14 @@ static int write_replaces(
 		if (!span_equal_case(field, SPAN("Replaces")))
 			continue;
 		writer_init(&unescaped, plain, sizeof(plain));
-		writer_init(&name, mapped, sizeof(mapped));
+		writer_init(&name, there, sizeof(there));
 		if (!unescape(one, &unescaped))
 			return -EINVAL;
-		if (!hide_dialog(writer_result(&unescaped), from, to, &name) || name.overflow)
+		if (mapped)
+			name_write(mapped, DIALOG_TAGS, &name);
+		else if (!hide_dialog(writer_result(&unescaped), from, to, &name))
+			return -ENOENT;
+		if (name.overflow)
 			return -ENOENT;
 		writer_text(out, "?Replaces=");
 		escape(writer_result(&name), out);
@@ -182,7 +191,8 @@ static const union address *place_of(const struct sip_uri *uri, const struct leg
 	return behind_us && to->agent ? &to->flow.remote : listener_address(to->flow.listener);
 }
 
-int hide_refer_to(struct span value, const struct leg *from, const struct leg *to, struct writer *out)
+int hide_refer_to(struct span value, const struct leg *from, const struct leg *to,
+	const struct dialog_name *mapped, struct writer *out)
 {
 	const union address *place;
 	char host[ADDRESS_TEXT_MAX];
@@ -204,7 +214,7 @@ int hide_refer_to(struct span value, const struct leg *from, const struct leg *t
 	if (address_port(place) != 5060)
 		writer_format(out, ":%u", address_port(place));
 	write_method(uri.parameters, out);
-	error = write_replaces(uri.headers, from, to, out);
+	error = write_replaces(uri.headers, from, to, mapped, out);
 	writer_char(out, '>');
 	if (error)
 		*out = start;

@@ -292,6 +292,11 @@ int leg_take_response(struct leg *leg, const struct message *response)
 	return 0;
 }
 
+int leg_aim(struct leg *leg, struct span target)
+{
+	return keep(&leg->target, target);
+}
+
 int leg_take_request(struct leg *leg, const struct message *request)
 {
 	int error;

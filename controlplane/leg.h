@@ -85,6 +85,8 @@ void leg_fini(struct leg *leg);
 
 /* From a response that made or confirmed the dialog: remote tag, target, route set (reversed). */
 int leg_take_response(struct leg *leg, const struct message *response);
+/* Before the first request: its request URI, instead of the agent's own address. */
+int leg_aim(struct leg *leg, struct span target);
 /* From a request that makes a dialog we began: a NOTIFY (RFC 6665 section 4.4.1). As above, the route set in its own order. */
 int leg_take_request(struct leg *leg, const struct message *request);
 /* Target refresh by a re-INVITE or its 2xx (RFC 3261 section 12.2). Without a Contact nothing changes. */

@@ -196,6 +196,7 @@ static void shard_free(struct shard *shard)
 	transport_close(shard);
 	loop_close(shard);
 	timers_close(shard);
+	shard_moves_free(shard->private);
 	free(shard->private);
 	free(shard);
 }

@@ -17,6 +17,9 @@ struct shard_private {
 	struct mailbox *mailbox;
 	uint64_t wake_at_ms; /* 0 = `wake` is not started */
 	uv_async_t stop;
+	struct shard_moves
+		*moves; /* INVITEs handed on to other shards; NULL: none yet; owner: shard_route.c */
+	bool handed_on; /* the message being received is such a one */
 	/* Seams. `capture` takes what would be sent, and no socket is opened; `no_device` opens them without SO_BINDTODEVICE. */
 	int (*capture)(void *arg, const struct sip_flow *flow, struct span message);
 	void *capture_arg;
@@ -30,6 +33,9 @@ bool shard_forward(
 int shard_send(struct shard *shard, const struct sip_flow *flow, struct span message);
 /* transport_admitted, for a connection that another shard has. */
 void shard_admitted(struct shard *shard, const struct sip_flow *flow, uint16_t port, bool alias);
-/* Which shard a message belongs to. */
+/* The shard that has a dialog of these tags, one of which is ours; -1: neither is. */
+int shard_of_dialog(struct span to_tag, struct span from_tag, unsigned count);
+void shard_moves_free(struct shard_private *private);
+/* Which shard a message belongs to, but for an INVITE with Replaces: that goes on from there to the shard of the dialog it names. */
 unsigned shard_of_message(const struct shard *shard, const struct scan *scan);
 #endif

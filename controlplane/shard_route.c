@@ -72,6 +72,131 @@ unsigned shard_of_message(const struct shard *shard, const struct scan *scan)
 	return (unsigned)(hash_bytes(&shard->shard_key, scan->call_id.p, scan->call_id.n) % shard->count);
 }
 
+/* --- INVITEs that replace a dialog (RFC 3891) ------------------------------------------------------------------------- */
+
+/* Where an INVITE has gone from the shard of its Call-ID. Its CANCEL and the ACK of a refusal have nothing of Replaces in them, only the
+ * same branch. Sets of a few, in which the oldest gives way: nothing has to be taken out. */
+struct move {
+	uint64_t key;
+	uint32_t turn; /* when it was noted; 0: never */
+	uint32_t shard;
+};
+
+enum { MOVES_IN_SET = 4 };
+
+struct shard_moves {
+	size_t mask; /* of sets */
+	uint32_t turn;
+	struct move move[];
+};
+
+static struct shard_moves *moves_new(size_t entries)
+{
+	struct shard_moves *moves;
+	size_t sets = 1;
+
+	while (sets * MOVES_IN_SET < entries)
+		sets *= 2;
+	moves = calloc(1, sizeof(*moves) + sets * MOVES_IN_SET * sizeof(struct move));
+	if (moves)
+		moves->mask = sets - 1;
+	return moves;
+}
+
+static uint64_t move_key(const struct shard *shard, const struct scan *scan)
+{
+	const uint64_t parts[] = { hash_bytes(&shard->table_key, scan->call_id.p, scan->call_id.n),
+		hash_bytes(&shard->table_key, scan->branch.p, scan->branch.n), scan->cseq_number };
+
+	return hash_bytes(&shard->table_key, parts, sizeof(parts));
+}
+
+/* As many as there can be calls: each may be replaced once. Without memory the INVITE stays where it is. */
+static bool move_note(struct shard *shard, const struct scan *scan, unsigned target)
+{
+	struct shard_moves *moves = shard->private->moves;
+	uint64_t key = move_key(shard, scan);
+	struct move *set, *place;
+
+	if (!moves)
+		moves = shard->private->moves = moves_new(shard->config->sip.max_calls);
+	if (!moves)
+		return false;
+	place = set = &moves->move[(key & moves->mask) * MOVES_IN_SET];
+	for (unsigned i = 0; i < MOVES_IN_SET; i++) {
+		if (set[i].turn && set[i].key == key)
+			return true;
+		if (set[i].turn < place->turn)
+			place = &set[i];
+	}
+	*place = (struct move){ .key = key, .turn = ++moves->turn, .shard = target };
+	return true;
+}
+
+static unsigned move_find(const struct shard *shard, const struct scan *scan)
+{
+	const struct shard_moves *moves = shard->private->moves;
+	uint64_t key;
+
+	if (!moves)
+		return shard->index;
+	key = move_key(shard, scan);
+	for (unsigned i = 0; i < MOVES_IN_SET; i++) {
+		const struct move *move = &moves->move[(key & moves->mask) * MOVES_IN_SET + i];
+
+		if (move->turn && move->key == key)
+			return move->shard;
+	}
+	return shard->index;
+}
+
+int shard_of_dialog(struct span to_tag, struct span from_tag, unsigned count)
+{
+	int owner = shard_of_token(to_tag, count);
+
+	return owner >= 0 ? owner : shard_of_token(from_tag, count);
+}
+
+/* The shard that has the dialog to be replaced, by the tag that we have given it. */
+static unsigned shard_of_replaced(const struct shard *shard, const struct scan *scan)
+{
+	struct span value, tag[2] = { { NULL, 0 }, { NULL, 0 } };
+	int owner;
+
+	if (!scan_header_find(scan, SPAN("Replaces"), 0, 0, &value))
+		return shard->index;
+	span_cut(&value, ';');
+	while (value.n) {
+		struct span parameter = span_cut(&value, ';'), name = span_trim(span_cut(&parameter, '='));
+
+		if (span_equal_case(name, SPAN("to-tag")))
+			tag[0] = span_trim(parameter);
+		else if (span_equal_case(name, SPAN("from-tag")))
+			tag[1] = span_trim(parameter);
+	}
+	owner = shard_of_dialog(tag[0], tag[1], shard->count);
+	return owner < 0 ? shard->index : (unsigned)owner;
+}
+
+/* This is the shard of the message's Call-ID or tag; but it may be about a dialog that another one has. */
+static unsigned shard_beyond(struct shard *shard, const struct scan *scan)
+{
+	unsigned target;
+
+	if (scan->method == SIP_METHOD_CANCEL || scan->method == SIP_METHOD_ACK)
+		return move_find(shard, scan);
+	if (scan->method != SIP_METHOD_INVITE || !scan->is_request || scan->to_tag.n)
+		return shard->index;
+	target = shard_of_replaced(shard, scan);
+	return target == shard->index || !move_note(shard, scan, target) ? shard->index : target;
+}
+
+void shard_moves_free(struct shard_private *private)
+{
+	free(private->moves);
+	private->moves = NULL;
+}
+
 /* --- from shard to shard -------------------------------------------------------------------------------------------- */
 
 /* A message on its way; flows name listeners by index, which is the same in all shards. */
@@ -119,22 +244,35 @@ static void parcel_arrived(struct shard *shard, void *arg)
 	free(parcel);
 }
 
+/* It has been sent on by the shard of its Call-ID: it goes no further. */
+static void parcel_handed_on(struct shard *shard, void *arg)
+{
+	shard->private->handed_on = true;
+	parcel_arrived(shard, arg);
+	shard->private->handed_on = false;
+}
+
 bool shard_forward(
 	struct shard *shard, const struct sip_flow *flow, const struct scan *scan, struct span bytes)
 {
+	void (*arrived)(struct shard *, void *) = parcel_arrived;
 	struct parcel *parcel;
 	unsigned target;
 
-	if (shard->count == 1)
+	if (shard->count == 1 || shard->private->handed_on)
 		return false;
 	target = shard_of_message(shard, scan);
+	if (target == shard->index) {
+		target = shard_beyond(shard, scan);
+		arrived = parcel_handed_on;
+	}
 	if (target == shard->index)
 		return false;
 	parcel = parcel_new(shard, flow, bytes);
 	if (!parcel)
 		return true;
 	shard_count(shard, SHARD_FORWARDED);
-	if (shard_post(shard->all[target], parcel_arrived, parcel) < 0)
+	if (shard_post(shard->all[target], arrived, parcel) < 0)
 		free(parcel);
 	return true;
 }

@@ -115,7 +115,7 @@ static void play(const struct message *message, uint8_t method, struct leg *from
 	for (unsigned n = 0; n < 4 && message_header(message, SPAN("Refer-To"), n, &value); n++) {
 		writer_init(&out, text, sizeof(text));
 		writer_text(&out, "Referred-By: ");
-		if (hide_refer_to(value, from, to, &out) == 0) {
+		if (hide_refer_to(value, from, to, NULL, &out) == 0) {
 			writer_text(&out, "\r\n");
 			check_lines(writer_result(&out));
 		}
