@@ -74,6 +74,30 @@ static bool contact_is_readable(const struct message *message, const osip_messag
 	return contact.uri.p != scan->contact.p || !memchr(contact.uri.p, '?', contact.uri.n);
 }
 
+/* An INVITE may say which bodies it takes: one that takes no session description can be given no answer (RFC 3261 sections 13.2.1
+ * and 21.4.7). Without the field it takes one. */
+static bool answer_is_acceptable(const struct message *message, const osip_message_t *sip)
+{
+	const struct scan *scan = message_scan(message);
+	struct span value;
+	unsigned n = 0;
+
+	(void)sip;
+	if (scan->method != SIP_METHOD_INVITE)
+		return true;
+	for (; scan_header_find(scan, SPAN("Accept"), 0, n, &value); n++) {
+		while (value.p) {
+			struct span range = span_cut(&value, ',');
+			struct span type = span_trim(span_cut(&range, ';'));
+
+			if (type.n == 0 || span_equal_case(type, SPAN("application/sdp")) ||
+				span_equal_case(type, SPAN("application/*")) || span_equal(type, SPAN("*/*")))
+				return true;
+		}
+	}
+	return n == 0;
+}
+
 /* Top Via: the transport it came by. A response's top Via is ours and was matched by its branch. */
 static bool transport_agrees(const struct message *message, const osip_message_t *sip)
 {
@@ -108,6 +132,7 @@ static const struct {
 	{ true, false, 400, addresses_are_readable },
 	{ true, true, 400, contact_is_readable },
 	{ true, true, 483, may_travel },
+	{ true, true, 406, answer_is_acceptable },
 	{ false, false, 400, is_complete },
 	{ false, false, 400, cseq_agrees },
 	{ false, true, 400, transport_agrees },

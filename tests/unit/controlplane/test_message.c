@@ -61,7 +61,8 @@ static void test_rfc_4475_messages_are_judged_as_the_rfc_does_but_for_what_is_li
 		{ "escnull", 2 }, /* the pre-scan's: a NUL */
 		{ "baddate", 0 }, /* nobody here reads Date */
 		{ "unkscm", 416 },
-		{ "novelsc", 416 }, /* well-formed, to be refused so */
+		{ "novelsc", 416 },
+		{ "sdp01", 406 }, /* well-formed, to be refused so */
 		{ "multi01", 2 },
 		{ "mcl01", 2 },
 	};
@@ -111,6 +112,32 @@ static void test_max_forwards_zero_ends_new_requests_but_options(void **state)
 		0);
 	assert_int_equal(judge_text(REQUEST("BYE", "sip:b@h", VIA, "Max-Forwards: 0\r\n", "<sip:a@h>;tag=1",
 				 "<sip:b@h>;tag=2", "")),
+		0);
+}
+
+static void test_an_invite_that_takes_no_description_is_not_acceptable(void **state)
+{
+#define ACCEPTING(accept) INVITE("sip:b@h", "<sip:a@h>;tag=1", accept)
+	static const struct {
+		const char *text;
+		unsigned judged;
+	} cases[] = {
+		{ ACCEPTING("Accept: application/sdp\r\n"), 0 },
+		{ ACCEPTING("Accept: text/html;level=1, APPLICATION/SDP;q=0.1\r\n"), 0 },
+		{ ACCEPTING("Accept: text/html\r\nAccept: application/*\r\n"), 0 },
+		{ ACCEPTING("Accept: */*\r\n"), 0 },
+		{ ACCEPTING("Accept:\r\n"), 0 },
+		{ ACCEPTING("Accept: text/html\r\n"), 406 },
+		{ ACCEPTING("Accept: text/html;x=application/sdp, application/sdpx\r\n"), 406 },
+	};
+#undef ACCEPTING
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(judge_text(cases[i].text), cases[i].judged);
+	/* Nobody sends a description back for these. */
+	assert_int_equal(judge_text(REQUEST("OPTIONS", "sip:b@h", VIA, "", "<sip:a@h>;tag=1", "<sip:b@h>",
+				 "Accept: text/html\r\n")),
 		0);
 }
 
@@ -333,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_rfc_4475_messages_are_judged_as_the_rfc_does_but_for_what_is_listed),
 		cmocka_unit_test(test_request_uri_scheme),
 		cmocka_unit_test(test_max_forwards_zero_ends_new_requests_but_options),
+		cmocka_unit_test(test_an_invite_that_takes_no_description_is_not_acceptable),
 		cmocka_unit_test(test_top_via_must_name_the_transport_it_came_by),
 		cmocka_unit_test(test_broken_addresses_are_refused),
 		cmocka_unit_test(test_broken_ack_and_response_are_refused_in_silence),
