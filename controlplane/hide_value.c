@@ -79,15 +79,17 @@ static bool consists_of(struct span value, const char *allowed)
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
-/* The number at the start: comments and parameters may name hosts. */
+/* The number at the start: comments and parameters may name hosts. One beyond all delta-seconds stays here: none of it is true. */
 void hide_copy_number(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
-	size_t digits = 0;
+	struct span number = { value.p, 0 };
+	uint64_t seconds;
 
 	(void)way;
-	while (digits < value.n && digits < 10 && value.p[digits] >= '0' && value.p[digits] <= '9')
-		digits++;
-	hide_line(name, (struct span){ value.p, digits }, out);
+	while (number.n < value.n && value.p[number.n] >= '0' && value.p[number.n] <= '9')
+		number.n++;
+	if (span_to_uint(number, UINT32_MAX, &seconds) == 0)
+		hide_line(name, number, out);
 }
 
 /* A 503 with Retry-After would keep the caller from this SBC as a whole (RFC 3261 section 21.5.4). */

@@ -60,6 +60,10 @@ static void test_values_cross_only_in_their_shape(void **state)
 	assert_string_equal(
 		cross(*state, false, HIDE_FAILURE, "Retry-After: 30 (rack 12 reboots);duration=9\r\n"),
 		"Retry-After: 30\r\n");
+	/* RFC 4475 section 3.1.2.5: not the half of a number either. */
+	assert_string_equal(
+		cross(*state, false, HIDE_FAILURE, "Retry-After: 949302838503028349304023988\r\n"), "");
+	assert_string_equal(cross(*state, false, HIDE_FAILURE, "Retry-After: 4294967296\r\n"), "");
 }
 
 static void test_a_header_crosses_only_in_the_messages_it_belongs_to(void **state)
