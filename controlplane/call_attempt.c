@@ -245,7 +245,7 @@ static void on_late_end(void *arg, struct transaction *transaction, enum transac
 
 /* An attempt without a final response, given up for another one: it is cancelled, and hung up if it answers all the same. Its leg
  * lives until its INVITE has ended. */
-static void abandon(struct leg *leg)
+static void abandon(struct leg *leg, struct span reason)
 {
 	static const struct transaction_events events = { .response = on_late_response,
 		.ended = on_late_end };
@@ -253,7 +253,7 @@ static void abandon(struct leg *leg)
 
 	request_relay_abort(leg);
 	session_timer_stop(leg);
-	transaction_cancel(leg->client_invite, SPAN("SIP;cause=408"));
+	transaction_cancel(leg->client_invite, reason);
 	if (!late)
 		return;
 	*late = *leg;
@@ -318,8 +318,21 @@ static void let_go(struct call *call, const struct call_event *event)
 	call_forks_stale(call);
 	call_tag_remove(&call->tag[LEG_CALLED]);
 	if (callee->client_invite && event->type != CALL_EVENT_REJECT)
-		abandon(callee);
+		abandon(callee, SPAN("SIP;cause=408"));
 	leg_reset(call);
+}
+
+void attempt_taken(struct call *call)
+{
+	struct leg *callee = &call->leg[LEG_CALLED];
+
+	timer_cancel(&call->timer);
+	call_forks_free(call, true);
+	call_tag_remove(&call->tag[LEG_CALLED]);
+	if (callee->client_invite)
+		abandon(callee, SPAN("SIP;cause=200"));
+	leg_reset(call);
+	attempt_fini(call);
 }
 
 /* --- the best refusal ------------------------------------------------------------------------------------------------- */

@@ -36,6 +36,9 @@ void attempt_heard(struct call *call);
  * event stands. */
 bool attempt_next(struct call *call, const struct call_event *event);
 void attempt_fini(struct call *call);
+/* Somebody else has taken the call: who is asked is cancelled ("completed elsewhere"), nobody else is asked. The callee's leg is empty
+ * afterwards. */
+void attempt_taken(struct call *call);
 
 /* call_redirect.c */
 /* The targets of a 3xx (RFC 3261 section 8.1.3.4), best q first, put behind the one that is asked: agents that a local-policy leads

@@ -43,13 +43,15 @@ static unsigned admit(const struct leg *replaced, const struct leg *remaining, b
 	/* Who is not one of the agent's own may not take its calls (section 5). */
 	if (replaced->agent && replaced->agent != source)
 		return 403;
-	if (call->state > CALL_ESTABLISHED || remaining->gone)
+	if (call->state > CALL_ESTABLISHED || call->state == CALL_HANGUP || remaining->gone)
 		return 603;
-	/* An early dialog can be picked up by who has it: here there is nobody to be offered two descriptions. */
-	if (call->state != CALL_ESTABLISHED)
-		return 481;
+	/* An early dialog can be replaced by who has begun it: that is us on the callee's side. */
+	if (call->state <= CALL_PROCEEDING)
+		return replaced->side == LEG_CALLED ? 0 : 481;
 	if (early_only)
 		return 486;
+	if (call->state != CALL_ESTABLISHED)
+		return 491;
 	return exchange_is_under_way(call) || transfer_is_moving(call) ? 491 : 0;
 }
 
@@ -87,6 +89,10 @@ bool transfer_replaces(struct shard *shard, struct transaction *transaction, con
 	replaced = turned ? other : named;
 	remaining = turned ? named : other;
 	status = replaced && remaining ? admit(replaced, remaining, name.early_only, source) : 481;
+	if (!status && replaced->call->state == CALL_PROCEEDING) {
+		status = transfer_pick_up(replaced->call, transaction, invite, source);
+		return status ? refuse(transaction, status) : true;
+	}
 	if (status)
 		return refuse(transaction, status);
 	call_start_instead(shard, transaction, invite, source, remaining);

@@ -96,6 +96,12 @@ void transfer_carry(struct leg *leg, struct transaction *transaction, const stru
 	const struct name_addr *target, const struct dialog_name *replaces,
 	const struct foreign_dialog *foreign);
 
+/* call_pick_up.c */
+/* The callee's place in a call that rings, for the sender of this INVITE. 0: the transaction has been taken over; or the status to refuse
+ * it with, and nothing has changed. */
+unsigned transfer_pick_up(struct call *call, struct transaction *transaction, const struct message *invite,
+	const struct config_session_agent *source);
+
 /* call_dialog_name.c */
 bool dialog_name_parse(struct span value, struct dialog_name *out);
 /* "?Replaces=..." among the header fields of a URI, unescaped into `buffer`. 0; -ENOENT: it has none; -EINVAL. */
