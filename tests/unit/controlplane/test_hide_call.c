@@ -136,7 +136,7 @@ static void test_the_torture_messages_show_no_host_to_the_callee(void **state)
 			if (memmem(sent->text, sent->length, marks[m], strlen(marks[m])))
 				fail_msg("\"%s\" in:\n%s", marks[m], sent->text);
 	}
-	assert_true(crossed >= 3);
+	assert_true(crossed >= 2); /* esc01, baddate */
 }
 
 int main(void)
