@@ -7,6 +7,7 @@
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
 #include "controlplane/mailbox.h"
+#include "controlplane/subscription.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
@@ -66,10 +67,12 @@ static void answer_status(struct api_server *server, struct ipc_peer *peer, cons
 		status.transactions += live;
 		status.tombstones += tombstones;
 		status.calls += (uint32_t)call_count(shard);
+		status.subscriptions += (uint32_t)subscription_count(shard);
 		status.listeners_down += transport_listeners_down(shard);
 		if (!call_dataplane_is_up(shard))
 			status.dataplane_up = 0;
 	}
+	status.connections = transport_connections(server->shards[0]);
 	ipc_send(peer, CP_STATUS + CP_REPLY, 0, frame->sequence, &status, sizeof(status));
 }
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-	CP_API_VERSION = 3,
+	CP_API_VERSION = 4,
 	CP_NAME_MAX = 64,
 	CP_USER_MAX = 64,
 	CP_ADDRESS_MAX = 56,
@@ -82,6 +82,8 @@ struct cp_status {
 	uint32_t transactions, tombstones;
 	uint32_t dataplane_up; /* 1: every shard is connected */
 	uint32_t listeners_down; /* sockets that could not be opened yet */
+	uint32_t subscriptions; /* relayed ones */
+	uint32_t connections; /* SIP over TCP */
 };
 
 struct cp_counters {

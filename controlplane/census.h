@@ -24,6 +24,6 @@ bool census_may_accept(struct census *census, uint64_t now_us);
 int census_enter(struct census *census, const union address *remote, bool known);
 /* Of one that entered. */
 void census_leave(struct census *census, const union address *remote);
-uint32_t census_total(struct census *census);
+uint32_t census_total(struct census *census); /* of those that have entered; from any thread */
 
 #endif

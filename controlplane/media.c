@@ -229,23 +229,6 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 	return 0;
 }
 
-int media_confirm(struct media *media)
-{
-	bool answered = true;
-
-	if (!media->next || media->waiting)
-		return -EPROTO;
-	for (unsigned i = 0; i < media->next->count; i++)
-		answered = answered && (media->next->stream[i].kind == DP_MEDIA_NONE ||
-					       (media->next->stream[i].side[0].known &&
-						       media->next->stream[i].side[1].known));
-	if (!answered)
-		return -EPROTO;
-	commit(media);
-	media_update(media, media->committed);
-	return 0;
-}
-
 void media_reject(struct media *media)
 {
 	bool touched = media->touched;

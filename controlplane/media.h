@@ -50,8 +50,6 @@ int media_offer(struct media *media, unsigned side, struct span body);
 /* The answer from `side`. `final`: of a 2xx or ACK, which commits it; else of an unreliable provisional response: media flows,
  * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer). Never waits. */
 int media_answer(struct media *media, unsigned side, struct span body, bool final);
-/* A 2xx without a description after an early answer: that one stands. 0, or -EPROTO when there was none. */
-int media_confirm(struct media *media);
 /* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);
 /* Our descriptions for `side` go on where those of another call's side were: the peer's dialog moves to this call (RFC 3264 section 8). Before

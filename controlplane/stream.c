@@ -432,6 +432,11 @@ static struct census *census_of(struct shard *shard)
 	return census_new(&shard->config->sip);
 }
 
+uint32_t stream_connections(const struct streams *streams)
+{
+	return census_total(streams->census);
+}
+
 int streams_open(struct shard *shard, struct streams **out)
 {
 	struct streams *streams = calloc(1, sizeof(*streams));

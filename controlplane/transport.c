@@ -145,6 +145,11 @@ uint32_t transport_listeners_down(const struct shard *shard)
 	return __atomic_load_n(&shard->transport->listeners_down, __ATOMIC_RELAXED);
 }
 
+uint32_t transport_connections(const struct shard *shard)
+{
+	return stream_connections(shard->transport->streams);
+}
+
 int transport_send(const struct sip_flow *flow, struct span message)
 {
 	struct shard *shard = flow->listener->shard;

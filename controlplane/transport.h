@@ -48,6 +48,8 @@ uint16_t transport_sent_by_port(struct span sent_by);
 void transport_check(struct shard *shard);
 /* Sockets that could not be opened yet. For the API; from any thread. */
 uint32_t transport_listeners_down(const struct shard *shard);
+/* Stream connections of all shards. For the API; from any thread. */
+uint32_t transport_connections(const struct shard *shard);
 
 const struct config_sip_interface *listener_interface(const struct listener *listener);
 const union address *listener_address(const struct listener *listener); /* ours, for Via, Contact */

@@ -62,6 +62,9 @@ static void add_signalling(json_t *document, const struct cp_status *status)
 	value_set(document, "shards", status != NULL ? json_integer(status->shards) : json_null());
 	value_set(
 		document, "transactions", status != NULL ? json_integer(status->transactions) : json_null());
+	value_set(document, "subscriptions",
+		status != NULL ? json_integer(status->subscriptions) : json_null());
+	value_set(document, "connections", status != NULL ? json_integer(status->connections) : json_null());
 	value_set(document, "listeners-down",
 		status != NULL ? json_integer(status->listeners_down) : json_null());
 	value_set(document, "controlplane-has-dataplane",
@@ -138,6 +141,8 @@ static const struct column status_columns[] = {
 	{ "ports-used", "media ports used", COLUMN_NUMBER, false },
 	{ "ports-total", "media ports in all", COLUMN_NUMBER, false },
 	{ "transactions", "transactions", COLUMN_NUMBER, false },
+	{ "subscriptions", "subscriptions", COLUMN_NUMBER, false },
+	{ "connections", "connections", COLUMN_NUMBER, false },
 	{ "shards", "shards", COLUMN_NUMBER, false },
 	{ "workers", "packet workers", COLUMN_NUMBER, false },
 	{ "hugepages", "hugepages", COLUMN_FLAG, false },

@@ -84,6 +84,7 @@ def test_the_whole_course_of_a_subscription(stack, way):
     assert notify["subscription-state"] == "active;expires=299"
     assert notify.body == (f"Messages-Waiting: yes\r\nMessage-Account: sip:1000@{pair.to[0]}\r\n"
                            "Voice-Message: 1/2 (0/0)\r\n").encode()
+    assert stack.sbc.show("status")["subscriptions"] == 1
     # Refresh, then the end.
     for expires in ("200", "0"):
         pair.sent = pair.subscribe(expires)
@@ -94,6 +95,7 @@ def test_the_whole_course_of_a_subscription(stack, way):
         assert pair.answer(expires=expires)["expires"] == expires
     assert pair.notify("terminated;reason=timeout")["subscription-state"] == "terminated;reason=timeout"
     pair.is_gone()
+    assert stack.sbc.show("status")["subscriptions"] == 0
     pair.hidden()
 
 

@@ -100,6 +100,7 @@ def test_a_ping_is_answered(stack):
     link.socket.sendall(options(phone))
     phone.expect(200)
     assert link.line_ends == 1
+    assert stack.sbc.show("status")["connections"] >= 1
 
 
 @pytest.mark.parametrize("length", ["", "Content-Length: x\r\n", "Content-Length: 70000\r\n", "Content-Length: 3\r\nl: 4\r\n"],

@@ -156,19 +156,9 @@ static void test_early_media_flows_but_its_silence_is_no_alarm(void **state)
 	assert_int_equal(last_side(0, 0)->flags, DP_SIDE_QUIET);
 	assert_int_equal(last_side(0, 1)->flags, DP_SIDE_QUIET);
 	assert_true(media_offer_is_pending(media));
-	/* The 2xx repeats nothing: the early answer stands. */
-	assert_int_equal(media_confirm(media), 0);
+	assert_int_equal(media_answer(media, 1, span_from(PBX), true), 0);
 	assert_int_equal(last_side(0, 0)->flags, 0);
 	assert_false(media_offer_is_pending(media));
-}
-
-static void test_a_2xx_without_any_answer_confirms_nothing(void **state)
-{
-	(void)state;
-	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
-	assert_int_equal(media_confirm(media), -EPROTO);
-	fake_answer(0);
-	assert_int_equal(media_confirm(media), -EPROTO);
 }
 
 static void test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held(void **state)
@@ -492,7 +482,6 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_an_offer_leases_ports_and_its_answer_opens_both_sides),
 		TEST(test_early_media_flows_but_its_silence_is_no_alarm),
-		TEST(test_a_2xx_without_any_answer_confirms_nothing),
 		TEST(test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held),
 		TEST(test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal),
 		TEST(test_a_refused_offer_leaves_what_was_written_and_no_version_is_used_twice),

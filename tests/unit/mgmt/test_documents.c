@@ -243,7 +243,9 @@ static void a_status_without_trouble_is_in_service(void **state)
 		.bans_max = 1000,
 		.trusts = 2,
 		.sources_max = 65536 };
-	struct cp_status status = { .calls = 3, .shards = 1, .dataplane_up = 1 };
+	struct cp_status status = {
+		.calls = 3, .shards = 1, .subscriptions = 4, .connections = 6, .dataplane_up = 1
+	};
 	struct show_data data = { .neighbours = &nobody };
 	json_t *document;
 
@@ -255,6 +257,8 @@ static void a_status_without_trouble_is_in_service(void **state)
 	assert_true(json_is_null(json_object_get(document, "reason")));
 	assert_int_equal(json_integer_value(json_object_get(document, "ports-total")), 20002);
 	assert_int_equal(json_integer_value(json_object_get(document, "calls")), 3);
+	assert_int_equal(json_integer_value(json_object_get(document, "subscriptions")), 4);
+	assert_int_equal(json_integer_value(json_object_get(document, "connections")), 6);
 	assert_true(json_is_false(json_object_get(document, "hugepages")));
 	assert_int_equal(json_integer_value(json_object_get(document, "bans")), 5);
 	assert_int_equal(json_integer_value(json_object_get(document, "bans-max")), 1000);
