@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every call flow where messages are lost: each message in turn, and any of them by chance. Both users end in the same state, every
+transaction has one final response, and the SBC has nothing left."""
+
+import asyncio
+import subprocess
+
+import pytest
+
+import netns
+from scene import SETTINGS, T1, Scene, failed, nothing_left, perform
+from user_leg import direction
+
+GUARD = SETTINGS
+KNOWN = ("Supported", "100rel")
+COPIES = 6  # of each flow, where chance decides
+
+
+# --- flows: each ends with all legs ended ---
+
+
+async def a_call(scene):
+    await scene.hung_up(*await scene.talking())
+
+
+async def a_call_ended_by_the_callee(scene):
+    await scene.hung_up(*await scene.talking(), by=1)
+
+
+async def both_hang_up(scene):
+    a, b = await scene.talking()
+    a.bye()
+    b.bye()
+    await scene.ended(a, b)
+
+
+async def delayed_offer(scene):
+    a, b = await scene.talking(offer=False)
+    assert a.mine and b.mine and direction(a.theirs) == direction(b.mine)
+    await scene.hung_up(a, b)
+
+
+async def a_reliable_answer(scene):
+    calling, b = await scene.begun(headers=[KNOWN])
+    b.ring(183, described=True, reliable=True)
+    b.ring(180, reliable=True)
+    b.pick_up()
+    await scene.hung_up(*await scene.connected(calling, b))
+
+
+async def an_offer_in_a_reliable_response(scene):
+    calling, b = await scene.begun(headers=[KNOWN], offer=False)
+    b.ring(183, reliable=True)
+    b.pick_up()
+    a, b = await scene.connected(calling, b)
+    assert a.mine and b.mine
+    await scene.hung_up(a, b)
+
+
+async def reliable_on_the_callees_side_alone(scene):
+    calling, b = await scene.begun()
+    if b.reliably:
+        b.ring(183, described=True, reliable=True)
+    b.ring(180)
+    b.pick_up()
+    await scene.hung_up(*await scene.connected(calling, b))
+
+
+async def reliable_on_the_callers_side_alone(scene):
+    calling, b = await scene.begun(headers=[("Require", "100rel")])
+    b.ring(183, described=True)
+    b.ring(180)
+    b.pick_up()
+    await scene.hung_up(*await scene.connected(calling, b))
+
+
+async def asked(scene, leg, request):
+    """request() sends an offer of leg's; it is sent again when it has met another one, or was too early (RFC 3261 sections 14.1 and 14.2).
+    The status that it has in the end."""
+    while True:
+        seen = len(leg.finals)
+        request()
+        await scene.until(lambda: leg.is_free and len(leg.finals) > seen, "the answer to an offer")
+        status = leg.finals[-1][1]
+        if status not in (491, 500):
+            return status
+        await asyncio.sleep(3 * T1)
+
+
+async def changed(scene, a, b, request, by=0):
+    assert await asked(scene, (a, b)[by], request) == 200
+    await scene.until(lambda: a.is_free and b.is_free, "the change at both")
+    assert direction(a.theirs) == direction(b.mine) and direction(b.theirs) == direction(a.mine)
+
+
+async def update_in_an_early_dialog(scene):
+    calling, b = await scene.begun(headers=[KNOWN])
+    b.ring(183, described=True, reliable=True)
+    await scene.until(lambda: not b.prack_due and calling.legs and all(leg.mine for leg in calling.legs.values()), "the PRACK")
+    (a,) = calling.legs.values()
+    await scene.until(lambda: ("PRACK", 200) in a.finals, "the PRACK's 200")
+    await changed(scene, a, b, lambda: a.update(a.describe("sendonly")))
+    await changed(scene, a, b, lambda: b.update(b.describe("sendrecv")), by=1)
+    b.pick_up()
+    await scene.hung_up(*await scene.connected(calling, b))
+
+
+async def update_in_a_call(scene):
+    a, b = await scene.talking()
+    await changed(scene, a, b, lambda: a.update(a.describe("sendonly")))
+    await changed(scene, a, b, lambda: b.update(b.describe("inactive")), by=1)
+    await scene.hung_up(a, b)
+
+
+async def hold_and_resume(scene):
+    a, b = await scene.talking()
+    await changed(scene, a, b, lambda: a.reinvite(a.describe("sendonly")))
+    await changed(scene, a, b, lambda: a.reinvite(a.describe("sendrecv")))
+    await changed(scene, a, b, lambda: b.reinvite(b.describe("inactive")), by=1)
+    await scene.hung_up(a, b, by=1)
+
+
+async def a_change_asked_for_without_an_offer(scene):
+    a, b = await scene.talking()
+    a.manners.direction = lambda leg, offered: "sendonly" if leg is a else "recvonly"
+    await changed(scene, a, b, lambda: a.reinvite())
+    assert direction(a.mine) == "sendonly" and direction(b.theirs) == "sendonly"
+    await scene.hung_up(a, b)
+
+
+async def a_refused_change(scene):
+    a, b = await scene.talking()
+    b.manners.offered = lambda leg, server: 488
+    before = (a.mine, a.theirs, b.mine, b.theirs)
+    assert await asked(scene, a, lambda: a.reinvite(a.describe("inactive"))) == 488
+    assert before == (a.mine, a.theirs, b.mine, b.theirs)
+    await scene.hung_up(a, b)
+
+
+async def a_cancelled_call(scene):
+    calling, b = await scene.begun()
+    b.ring(180)
+    await scene.until(lambda: calling.legs, "ringing")
+    calling.cancel()
+    await scene.until(lambda: calling.final, "the end of the INVITE")
+    await scene.until(lambda: b.state == "ended", "the CANCEL at the callee")
+    assert calling.final.status == 487 and b.why == "says 487"
+
+
+async def cancel_and_answer_at_once(scene):
+    calling, b = await scene.begun()
+    b.ring(180)
+    await scene.until(lambda: calling.legs, "ringing")
+    calling.cancel()
+    b.pick_up()
+    await scene.until(lambda: calling.final, "the end of the INVITE")
+    await scene.ended(b, *calling.legs.values())
+
+
+async def a_refused_call(scene):
+    calling, b = await scene.begun()
+    b.refuse(486)
+    await scene.until(lambda: calling.final, "the refusal")
+    assert calling.final.status == 486
+
+
+async def forked(scene):
+    answering = scene.answering()
+    calling = scene.calling(headers=[KNOWN])
+    first = await scene.until(lambda: answering.legs and answering.legs[0], "the INVITE at the callee")
+    second = answering.branch(first.invite)
+    first.ring(180)
+    second.ring(183, described=True, reliable=True)
+    second.pick_up()
+    a, b = await scene.connected(calling, second)
+    first.end("another branch has answered")
+    await scene.hung_up(a, b)
+
+
+async def digits_and_questions(scene):
+    a, b = await scene.talking()
+    info = lambda leg: leg.ask("INFO", b"Signal=5\r\nDuration=160\r\n", content_type="application/dtmf-relay")
+    for request in (info, lambda leg: leg.ask("OPTIONS")):
+        for leg in (a, b):
+            leg.finals.clear()
+            request(leg)
+        await scene.until(lambda: [leg.finals and leg.finals[-1][1] for leg in (a, b)] == [200, 200], "both answers")
+    assert len([m for m in b.log if m.method == "INFO"]) == 1 == len([m for m in a.log if m.method == "INFO"])
+    await scene.hung_up(a, b)
+
+
+FLOWS = [
+    a_call, a_call_ended_by_the_callee, both_hang_up, delayed_offer, a_reliable_answer, an_offer_in_a_reliable_response,
+    reliable_on_the_callees_side_alone, reliable_on_the_callers_side_alone, update_in_an_early_dialog, update_in_a_call, hold_and_resume,
+    a_change_asked_for_without_an_offer, a_refused_change, a_cancelled_call, cancel_and_answer_at_once, a_refused_call, forked,
+    digits_and_questions,
+]
+
+
+def check(stack, scenes):
+    bad = failed(scenes)
+    assert not bad, f"{len(bad)} of {len(scenes)} scenes: {[s.name for s in bad]}\n" + "\n".join(s.report() for s in bad[:3])
+    nothing_left(stack)
+
+
+@pytest.mark.parametrize("outward", [False, True], ids=["inward", "outward"])
+def test_any_one_message_of_any_flow_may_be_lost(stack, outward):
+    undisturbed = perform(stack, lambda users: [
+        Scene(users, i, outward=outward, name=flow.__name__).play(flow) for i, flow in enumerate(FLOWS)])
+    check(stack, undisturbed)
+    lose = lambda lost: lambda number, message: number == lost
+    # Repetitions of what waits for a lost message make some more.
+    variants = [(flow, n) for flow, scene in zip(FLOWS, undisturbed) for n in range(1, scene.wire.count + 5)]
+    scenes = perform(stack, lambda users: [
+        Scene(users, i, lose(n), outward, f"{flow.__name__} without message {n}").play(flow) for i, (flow, n) in enumerate(variants)])
+    check(stack, scenes)
+    assert sum(scene.wire.lost for scene in scenes) >= sum(scene.wire.count for scene in undisturbed)
+
+
+@pytest.fixture
+def lossy(stack):
+    """The bridges on both sides drop a tenth of their UDP packets, each way."""
+    rules = """table bridge loss {
+        chain forward {
+            type filter hook forward priority 0
+            meta l4proto udp numgen random mod 100 < 10 drop
+        }
+    }"""
+    nodes = [stack.lab.namespace(node) for node in ("outside", "inside")]
+    for node in nodes:
+        subprocess.run(["ip", "netns", "exec", node, "nft", "-f", "-"], input=rules, text=True, check=True)
+    yield
+    for node in nodes:
+        netns.run(node, ["nft", "delete", "table", "bridge", "loss"], check=True)
+
+
+@pytest.mark.usefixtures("lossy")
+def test_a_tenth_of_all_messages_may_be_lost(stack):
+    scenes = perform(stack, lambda users: [
+        Scene(users, 1000 + i * COPIES + n, name=flow.__name__).play(flow) for i, flow in enumerate(FLOWS) for n in range(COPIES)])
+    check(stack, scenes)
