@@ -226,12 +226,29 @@ static const struct transaction_events asker_events = { NULL, on_cancelled, on_a
 
 /* --- the way in ---------------------------------------------------------------------------------------------------------- */
 
-static unsigned body_status(const struct message *request)
+static enum hide_kind kind_of(enum sip_method method)
 {
+	switch (method) {
+	case SIP_METHOD_UPDATE:
+		return HIDE_UPDATE;
+	case SIP_METHOD_PRACK:
+		return HIDE_PRACK;
+	default:
+		return HIDE_REINVITE;
+	}
+}
+
+static unsigned body_status(const struct leg *leg, const struct message *request)
+{
+	const struct leg *peer = call_peer(leg);
 	struct span encoding;
+	unsigned status;
 
 	if (message_body(request).n == 0)
 		return 0;
+	status = peer ? hide_body_status(request, kind_of(message_scan(request)->method), peer) : 0;
+	if (status)
+		return status;
 	if (call_sdp(request).n == 0)
 		return 415;
 	if (message_header(request, SPAN("Content-Encoding"), 0, &encoding) &&
@@ -419,7 +436,7 @@ void exchange_go_on(struct leg *leg, struct transaction *transaction, uint64_t l
 
 void exchange_received(struct leg *leg, struct transaction *transaction, const struct message *request)
 {
-	unsigned status = leg->call->state > CALL_ESTABLISHED ? 481 : body_status(request);
+	unsigned status = leg->call->state > CALL_ESTABLISHED ? 481 : body_status(leg, request);
 
 	if (status) {
 		refuse_request(leg, transaction, status);
@@ -433,7 +450,7 @@ void exchange_received(struct leg *leg, struct transaction *transaction, const s
 
 void exchange_received_prack(struct leg *leg, struct transaction *transaction, const struct message *prack)
 {
-	unsigned status = body_status(prack);
+	unsigned status = body_status(leg, prack);
 
 	if (!status)
 		status = admit(leg->call, leg, SIP_METHOD_PRACK);

@@ -252,7 +252,8 @@ void hide_note_diversion(struct hide_way *way, struct span name, struct span val
 	(void)name;
 	(void)value;
 	(void)out;
-	way->diverted = true;
+	/* Who has been diverted is said where something begins, not by a MESSAGE within a call. */
+	way->diverted = message_scan(way->message)->to_tag.n == 0;
 }
 
 void hide_diversions(struct hide_way *way, struct writer *out)

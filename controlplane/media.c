@@ -211,6 +211,10 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 	error = sdp_parse(&sdp, body, &media->shard->config->sip);
 	if (error)
 		return error;
+	/* RFC 3264 section 6: to each stream of the offer there is one in the answer. Fewer are taken for rejected ones, as telephones do
+	 * it; none at all answers nothing. */
+	if (sdp.media_count == 0)
+		return -EPROTO;
 	for (unsigned i = 0; i < media->next->count; i++) {
 		static const struct sdp_media refused = { .port = 0 };
 		const struct sdp_media *m = i < sdp.media_count ? &sdp.media[i] : &refused;

@@ -4,7 +4,8 @@
 import pytest
 
 from change import Parties, directions, no_calls_left, origin, talk
-from conftest import Call
+from conftest import SBC_OUT4, Call
+from sip import sdp
 
 GUARD = "guard { untrusted-rate = 1000  untrusted-burst = 1000 }\n"
 BY = pytest.mark.parametrize("by", ["caller", "callee"])
@@ -242,3 +243,49 @@ def test_a_body_that_is_no_description_is_415(stack, by):
     p.asker.dialog.ack(final)
     p.nothing_relayed("INVITE")
     end(stack, p)
+
+
+PART = "--b\r\nContent-Type: {}\r\n{}\r\n{}\r\n"
+
+
+@pytest.mark.parametrize("other, status", [
+    (PART.format("application/isup;version=x", "Content-Disposition: signal;handling=required\r\n", "x"), 415),
+    ("--b\r\nContent-Type application/isup\r\n\r\n", 400),
+], ids=["required", "broken"])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_body_of_which_a_part_must_cross_and_cannot_is_refused(stack, method, other, status):
+    p = parties(stack, "caller")
+    body = PART.format("application/sdp", "", p.sdp(p.asker, 2, "sendonly").decode()) + other + "--b--\r\n"
+    p.asker.dialog.request(method, body.encode(), content_type="multipart/mixed;boundary=b")
+    final = p.asker.dialog.expect(status)
+    if method == "INVITE":
+        p.asker.dialog.ack(final)
+    p.nothing_relayed(method)
+    end(stack, p)
+
+
+def test_an_answer_without_a_stream_is_none_and_ends_the_call(stack):
+    p = parties(stack, "caller")
+    seen = p.offer(body=p.sdp(p.asker, 2, "sendonly"))
+    empty = b"v=0\r\no=- 7 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\n"
+    p.asked.dialog.reply(seen, 200, "OK", empty)
+    p.asked.dialog.expect("ACK")
+    final = p.asker.dialog.expect(lambda m: m.status and m.status >= 200 and m.method == "INVITE")
+    assert final.status >= 300
+    p.asker.dialog.ack(final)
+    for one in (p.asked, p.asker):
+        assert "cause=503" in one.dialog.take_bye()["reason"]
+    no_calls_left(stack)
+
+
+def test_a_call_answered_without_a_stream_is_refused(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    a = phone.call((SBC_OUT4, 5060), "1000", sdp(phone.host, 30000))
+    b = pbx.answerer()
+    b.reply(b.invite, 200, "OK", b"v=0\r\no=- 7 2 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\n")
+    b.expect("ACK")
+    b.take_bye()
+    final = a.expect(lambda m: m.status and m.status >= 200 and m.method == "INVITE")
+    assert final.status == 502
+    a.ack(final)
+    no_calls_left(stack)

@@ -56,6 +56,23 @@ def test_requests_count_up_on_each_leg_alone(stack):
     hidden(phone, pbx)
 
 
+DIVERTED = [("Diversion", "<sip:boss@{0}>;reason=no-answer"), ("History-Info", "<sip:boss@{0}>;index=1"),
+            ("History-Info", "<sip:boss@{0};cause=302>;index=1.1")]
+
+
+def test_who_was_diverted_is_nobodys_business_within_a_call(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    call = Call(stack, phone, pbx)
+    for one, other in ((call.a, call.b), (call.b, call.a)):
+        lines = [(name, value.format(one.endpoint.host)) for name, value in DIVERTED]
+        message, _ = relayed(one, other, "MESSAGE", body=b"hello", content_type="text/plain", headers=lines)
+        info, _ = relayed(one, other, "INFO", body=b"5", content_type="application/dtmf", headers=lines)
+        for got in (message, info):
+            assert not got["diversion"] and not got["history-info"] and b"boss" not in got.raw
+    call.hang_up()
+    hidden(phone, pbx)
+
+
 def test_a_call_that_ends_leaves_no_request_without_its_answer(stack):
     phone, pbx = stack.phone(), stack.pbx()
     call = Call(stack, phone, pbx)

@@ -161,6 +161,19 @@ static void test_early_media_flows_but_its_silence_is_no_alarm(void **state)
 	assert_false(media_offer_is_pending(media));
 }
 
+static void test_an_answer_without_a_stream_is_none(void **state)
+{
+	(void)state;
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	fake_answer(0);
+	assert_int_equal(
+		media_answer(media, 1,
+			SPAN("v=0\r\no=y 2 2 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"),
+			true),
+		-EPROTO);
+	assert_true(media_offer_is_pending(media));
+}
+
 static void test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held(void **state)
 {
 	static const struct {
@@ -482,6 +495,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_an_offer_leases_ports_and_its_answer_opens_both_sides),
 		TEST(test_early_media_flows_but_its_silence_is_no_alarm),
+		TEST(test_an_answer_without_a_stream_is_none),
 		TEST(test_hold_mutes_who_holds_and_expects_nothing_of_who_is_held),
 		TEST(test_what_is_committed_goes_on_until_the_answer_and_after_a_refusal),
 		TEST(test_a_refused_offer_leaves_what_was_written_and_no_version_is_used_twice),
