@@ -156,7 +156,7 @@ fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%)
 endif
 
 # --- entry points ------------------------------------------------------------------------------------------------
-.PHONY: packages run stop check check-built unit-asan integration bench fuzz asan tsan lint cov install deb clean
+.PHONY: packages run stop check check-built unit-asan integration integration-asan bench fuzz asan tsan lint cov install deb clean
 
 help:
 	@echo "make run      install packages, build, start the lab, place a call, leave it running (root)"
@@ -166,6 +166,7 @@ help:
 	@echo "make bench    benchmarks; BENCH=name for one  make fuzz     fuzzers; FUZZ='scan sdp' FUZZ_SECONDS=600"
 	@echo "make asan     build with ASan and UBSan, run the unit tests so; tsan: the same with TSan; cov: coverage"
 	@echo "make lint     static checks                  make unit     unit tests; make integration: the others"
+	@echo "make integration-asan   the integration tests of SIP with ASan and UBSan in the daemons"
 	@echo "make install  into DESTDIR and PREFIX        make deb      no package yet: says so, fails"
 
 packages:
@@ -199,6 +200,12 @@ FUZZ_SEED ?=
 PYTEST_ARGS ?=
 integration: all
 	@$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) tests/integration
+
+# The same daemons with ASan and UBSan, leaks included: every flow, every transport. ASAN_TESTS: others.
+ASAN_TESTS ?= $(wildcard tests/integration/test_flow_*.py) $(patsubst %,tests/integration/test_%.py,tcp requests_relay subscription credentials torture hostile)
+integration-asan:
+	@$(MAKE) --no-print-directory -j2 SAN=asan all
+	@BUILD=$(BUILD)/asan tests/integration/sanitized $(PYTEST_ARGS) $(ASAN_TESTS)
 
 # tests/bench/*.c: load generators and drivers on top of the dataplane's library
 BENCH ?=
