@@ -96,26 +96,48 @@ void bye_send(struct leg *leg, struct span reason)
 	leg->gone = true;
 }
 
-void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer)
+/* Nobody waits for the response to this BYE: the transaction layer repeats it until there is one. */
+static void bye_unheard(struct leg *leg)
 {
-	/* Nobody waits for the response to this BYE: the transaction layer repeats it until there is one. */
 	static const struct transaction_events unheard = { NULL, NULL, NULL, NULL };
+	struct sip_flow flow = leg_flow(leg);
 	struct transaction *bye;
-	struct leg fork = { 0 };
-	struct sip_flow flow;
 	char text[CALL_MESSAGE_MAX];
 	struct writer out;
 
+	writer_init(&out, text, sizeof(text));
+	write_bye(leg, nothing, &out);
+	if (!out.overflow &&
+		transaction_request(leg->shard, &flow, writer_result(&out), &unheard, NULL, &bye) == 0)
+		transaction_detach(bye);
+}
+
+void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer)
+{
+	struct leg fork = { 0 };
+
 	if (leg_fork(&fork, leg, answer) == 0) {
 		invite_ack(&fork, invite, span_from(fork.remote_tag), nothing);
-		flow = leg_flow(&fork);
-		writer_init(&out, text, sizeof(text));
-		write_bye(&fork, nothing, &out);
-		if (!out.overflow && transaction_request(leg->shard, &flow, writer_result(&out), &unheard,
-					     NULL, &bye) == 0)
-			transaction_detach(bye);
+		bye_unheard(&fork);
 	}
 	leg_fini(&fork);
+}
+
+void bye_unclaimed(
+	struct shard *shard, struct transaction *invite, const struct message *answer, bool in_dialog)
+{
+	struct leg leg = { 0 };
+	int error = leg_init_answer(&leg, shard, answer);
+
+	if (error == 0) {
+		invite_ack(&leg, invite, span_from(leg.remote_tag), nothing);
+		/* Of a dialog that was there before somebody else has taken care. */
+		if (!in_dialog)
+			bye_unheard(&leg);
+	} else {
+		log_notice("call", "late answer cannot be hung up", LOG_ERRNO("error", error));
+	}
+	leg_fini(&leg);
 }
 
 /* --- actions ------------------------------------------------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ static int apply(struct call *call, struct span sdp, bool final)
 	int result;
 
 	/* Another early dialog has gone so far that the offer is settled there: it is made once more for this one. */
-	if (call->media_fork) {
+	if (call->media_fork || !media_offer_is_pending(call->media)) {
 		if (call->offerless || media_offer_is_pending(call->media) ||
 			!call->leg[LEG_CALLER].server_invite)
 			return -EBUSY;
@@ -42,6 +42,31 @@ static int apply(struct call *call, struct span sdp, bool final)
 static struct span answer_of(const struct call_fork *fork)
 {
 	return (struct span){ fork->answer, fork->answer_length };
+}
+
+/* The offer of an early dialog and its answer once more, after those of another one. */
+static int apply_offer(const struct call_fork *fork)
+{
+	struct media *media = fork->call->media;
+	struct span reply = { fork->reply, fork->reply_length };
+	char text[CALL_MESSAGE_MAX];
+	struct writer out;
+	int result = reply.n ? media_offer(media, LEG_CALLED, answer_of(fork)) : -EPROTO;
+
+	if (result == -EBUSY || result == -EPROTO)
+		return result;
+	/* What both have been told already: from now on our next words to them follow these. */
+	writer_init(&out, text, sizeof(text));
+	if (result == 0)
+		result = media_write(media, LEG_CALLER, answer_of(fork), &out);
+	if (result == 0)
+		result = media_answer(media, LEG_CALLER, reply, true);
+	if (result) {
+		media_reject(media);
+		return result < 0 ? result : -EBUSY;
+	}
+	writer_init(&out, text, sizeof(text));
+	return media_write(media, LEG_CALLED, reply, &out);
 }
 
 static int keep_answer(struct call_fork *fork, struct span sdp)
@@ -64,7 +89,7 @@ int early_commit(struct call_fork *fork)
 		return 0;
 	if (!fork->answered || !fork->answer)
 		return -EPROTO;
-	error = apply(fork->call, answer_of(fork), true);
+	error = fork->call->offerless ? apply_offer(fork) : apply(fork->call, answer_of(fork), true);
 	if (!error)
 		fork->call->media_fork = fork;
 	return error;
@@ -137,27 +162,50 @@ void early_offer_leased(struct call *call, const struct call_event *event)
 		relay(fork, call->early.status, NULL, writer_result(&body), call->early.rseq, true);
 }
 
-/* A reliable response with an offer. */
-static void take_offer(struct call_fork *fork, unsigned status, struct span sdp)
+static bool is_last(const struct call_fork *fork)
+{
+	for (const struct call_fork *other = fork->call->forks; other; other = other->next)
+		if (other != fork && other->leg[LEG_CALLED] && !other->leg[LEG_CALLER]->gone)
+			return false;
+	return true;
+}
+
+static void end_branch(struct call_fork *fork)
+{
+	fork->leg[LEG_CALLER]->gone = true;
+	prack_give_up(fork);
+	if (fork->leg[LEG_CALLED])
+		bye_send(fork->leg[LEG_CALLED], no_body);
+}
+
+/* A reliable response with an offer. False: not now. One is under way at a time, and what is not acknowledged comes again (RFC 3262
+ * section 3). */
+static bool take_offer(struct call_fork *fork, unsigned status, struct span sdp)
 {
 	struct call *call = fork->call;
 	int result;
 
-	/* One at a time: that of another branch is not acknowledged, and its 2xx may bring it again. */
-	if (call->early.fork || media_offer_is_pending(call->media) || call->media_fork)
-		return;
+	if (call->early.fork || media_offer_is_pending(call->media))
+		return false;
 	call_put_aside(call, sdp);
-	call->early.fork = fork;
-	call->early.status = status;
-	call->early.rseq = fork->remote_rseq;
-	result = call->offer ? media_offer(call->media, LEG_CALLED, sdp) : -ENOMEM;
+	result = call->offer ? keep_answer(fork, sdp) : -ENOMEM;
+	if (result == 0)
+		result = media_offer(call->media, LEG_CALLED, sdp);
+	if (result >= 0) {
+		call->early.fork = fork;
+		call->early.status = status;
+		call->early.rseq = fork->remote_rseq;
+	}
 	if (result == 0)
 		early_offer_leased(call, NULL);
+	else if (result < 0 && !is_last(fork))
+		end_branch(fork);
 	else if (result < 0)
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_BROKEN,
 					   .side = LEG_CALLED,
 					   .status = 502,
 					   .cause = "unusable offer in a provisional response" });
+	return true;
 }
 
 void invite_relay_provisional(struct call *call, const struct call_event *event)
@@ -167,6 +215,7 @@ void invite_relay_provisional(struct call *call, const struct call_event *event)
 	enum prack_verdict verdict;
 	struct call_fork *fork;
 	struct writer body;
+	uint32_t before;
 
 	if (call->carry && transfer_progress(call, event))
 		return;
@@ -176,6 +225,7 @@ void invite_relay_provisional(struct call *call, const struct call_event *event)
 	/* The caller has hung up on that branch. */
 	if (!fork || fork->leg[LEG_CALLER]->gone)
 		return;
+	before = fork->remote_rseq;
 	verdict = prack_provisional(fork, event->message);
 	if (verdict == PRACK_REPEATED || verdict == PRACK_OUT_OF_ORDER)
 		return;
@@ -183,8 +233,8 @@ void invite_relay_provisional(struct call *call, const struct call_event *event)
 		call->ringing = true;
 	if (call->offerless && sdp.n && verdict == PRACK_FRESH && !fork->answered) {
 		/* Without 100rel on the caller's side nobody could answer it: the callee was not told of it. */
-		if (caller_takes_reliable(call))
-			take_offer(fork, event->status, sdp);
+		if (caller_takes_reliable(call) && !take_offer(fork, event->status, sdp))
+			fork->remote_rseq = before;
 		return;
 	}
 	writer_init(&body, text, sizeof(text));
@@ -204,18 +254,21 @@ void early_over(struct call *call)
 /* The early dialog of the caller that a request is in; NULL if it is the only one left. */
 static struct call_fork *one_of_several(struct call *call, const struct message *bye)
 {
-	struct call_fork *found = NULL;
-	unsigned others = 0;
+	for (struct call_fork *fork = call->forks; fork; fork = fork->next)
+		if (span_equal(span_from(fork->leg[LEG_CALLER]->local_tag), message_scan(bye)->to_tag))
+			return is_last(fork) ? NULL : fork;
+	return NULL;
+}
 
-	for (struct call_fork *fork = call->forks; fork; fork = fork->next) {
-		struct span tag = span_from(fork->leg[LEG_CALLER]->local_tag);
-
-		if (span_equal(tag, message_scan(bye)->to_tag))
-			found = fork;
-		else if (fork->leg[LEG_CALLED] && !fork->leg[LEG_CALLER]->gone)
-			others++;
-	}
-	return others ? found : NULL;
+void early_lost(struct call_fork *fork, unsigned status)
+{
+	if (!is_last(fork))
+		end_branch(fork);
+	else
+		call_happens(fork->call, &(struct call_event){ .type = CALL_EVENT_TIMER,
+						 .side = LEG_CALLED,
+						 .status = status,
+						 .cause = "no response to PRACK" });
 }
 
 void early_bye(struct call *call, const struct call_event *event)
@@ -228,9 +281,7 @@ void early_bye(struct call *call, const struct call_event *event)
 	} else if (fork) {
 		call->state = CALL_PROCEEDING;
 		transaction_reply(event->transaction, 200, no_body, no_body);
-		fork->leg[LEG_CALLER]->gone = true;
-		if (fork->leg[LEG_CALLED])
-			bye_send(fork->leg[LEG_CALLED], no_body);
+		end_branch(fork);
 	} else
 		bye_instead_of_cancel(call, event);
 }

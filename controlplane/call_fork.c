@@ -49,6 +49,7 @@ static void fork_free(struct call_fork *fork)
 	for (unsigned side = 0; side < LEGS; side++)
 		leg_fini(&fork->own[side]);
 	free(fork->answer);
+	free(fork->reply);
 	free(fork);
 }
 
@@ -175,6 +176,17 @@ static void adopt(struct call_fork *fork)
 	}
 }
 
+/* An UPDATE in its early dialog, from either side. */
+static bool has_exchange(const struct call_fork *fork)
+{
+	const struct exchange *exchange = &fork->call->exchange;
+
+	for (unsigned side = 0; side < LEGS; side++)
+		if (exchange->asker == &fork->own[side] || exchange->asked == &fork->own[side])
+			return true;
+	return false;
+}
+
 void call_fork_wins(struct call_fork *fork)
 {
 	struct call *call = fork->call;
@@ -190,6 +202,8 @@ void call_fork_wins(struct call_fork *fork)
 			continue;
 		}
 		*at = one->next;
+		if (has_exchange(one))
+			exchange_abort(call);
 		if (call->media_fork == one)
 			call->media_fork = NULL;
 		fork_free(one);

@@ -371,14 +371,21 @@ static void relay_response(void *arg, struct transaction *transaction, const str
 static void relay_client_ended(void *arg, struct transaction *transaction, enum transaction_end how)
 {
 	struct prack_relay *relay = arg;
+	struct call_fork *fork = relay->fork;
+	unsigned status = how == TRANSACTION_TIMEOUT ? 408 : 503;
 
 	(void)transaction;
 	relay->client = NULL;
 	if (how == TRANSACTION_SHUTDOWN)
 		return;
 	relay_take_answer(relay, NULL, NULL);
-	relay_answer(relay, how == TRANSACTION_TIMEOUT ? 408 : 503, NULL, no_body);
-	relay_done(relay);
+	relay_answer(relay, status, NULL, no_body);
+	if (fork->call->state != CALL_PROCEEDING) {
+		relay_done(relay);
+		return;
+	}
+	relay_remove(relay);
+	early_lost(fork, status);
 }
 
 static void relay_server_ended(void *arg, struct transaction *transaction, enum transaction_end how)
@@ -450,21 +457,29 @@ void prack_stale(struct call_fork *fork)
 		one->callee_rseq = 0;
 }
 
-void prack_fini(struct call_fork *fork)
+void prack_give_up(struct call_fork *fork)
 {
 	timer_cancel(&fork->timer);
-	while (fork->relays) {
-		relay_take_answer(fork->relays, NULL, NULL);
-		relay_remove(fork->relays);
-	}
 	free(fork->challenged);
 	fork->challenged = NULL;
 	while (fork->unacknowledged) {
 		struct prack_response *first = fork->unacknowledged;
 
+		/* Nobody will answer it. */
+		if (first->offer && fork->call->media)
+			media_reject(fork->call->media);
 		fork->unacknowledged = first->next;
 		free(first);
 	}
+}
+
+void prack_fini(struct call_fork *fork)
+{
+	while (fork->relays) {
+		relay_take_answer(fork->relays, NULL, NULL);
+		relay_remove(fork->relays);
+	}
+	prack_give_up(fork);
 }
 
 /* --- PRACK received ----------------------------------------------------------------------------------------------------------- */
@@ -500,8 +515,12 @@ static unsigned take_answer(struct call_fork *fork, struct span sdp)
 {
 	if (sdp.n == 0)
 		return 400;
-	if (!fork->answered && media_answer(fork->call->media, LEG_CALLER, sdp, true))
-		return 488;
+	if (!fork->answered) {
+		if (media_answer(fork->call->media, LEG_CALLER, sdp, true))
+			return 488;
+		fork->reply = span_dup(sdp);
+		fork->reply_length = fork->reply ? sdp.n : 0;
+	}
 	fork->answered = true;
 	fork->call->media_fork = fork;
 	return 0;

@@ -36,6 +36,8 @@ bool prack_is_pending(const struct call_fork *fork);
 bool prack_is_under_way(const struct call_fork *fork);
 /* The final response has been sent: nothing is repeated any more. */
 void prack_settled(struct call_fork *fork);
+/* The caller will not acknowledge anything in it any more: what waits for that is forgotten, an offer with it. */
+void prack_give_up(struct call_fork *fork);
 /* The callee's half of the early dialog goes: what was on its way there is answered here. */
 void prack_stale(struct call_fork *fork);
 void prack_fini(struct call_fork *fork);

@@ -121,8 +121,10 @@ struct call_fork {
 	struct leg *leg[LEGS];
 	struct leg own[LEGS];
 	struct call_tag tag; /* of own[LEG_CALLER] */
-	char *answer; /* the callee's newest description in it */
+	char *answer; /* the callee's newest description in it; an offer where the INVITE had none */
 	size_t answer_length;
+	char *reply; /* the caller's answer to that offer */
+	size_t reply_length;
 	bool answered; /* offer and answer are complete on the callee's leg: by a reliable response (RFC 3262), or its PRACK */
 	bool settled; /* they are on the caller's leg */
 	uint32_t remote_rseq; /* of the callee's last reliable response; 0: none */
@@ -234,6 +236,9 @@ void early_bye(struct call *call, const struct call_event *event);
 int early_commit(struct call_fork *fork);
 /* The answer of a 2xx. `fork` may be NULL, `sdp` empty. 0 or -errno. */
 int early_confirm(struct call *call, struct call_fork *fork, struct span sdp);
+/* The callee's half of an early dialog does not answer (RFC 3261 section 12.2.1.2): with the last one the call ends, or its next attempt
+ * begins. The early dialog may be gone afterwards. */
+void early_lost(struct call_fork *fork, unsigned status);
 /* A final response: no reliable one is repeated any more. */
 void early_over(struct call *call);
 
@@ -281,6 +286,9 @@ void bye_callee(struct call *call, const struct call_event *event);
 void bye_caller(struct call *call, const struct call_event *event);
 void bye_done(struct call *call, const struct call_event *event);
 void bye_send(struct leg *leg, struct span reason);
+/* As transaction_core has it: a fork's answer after the call, or after a later INVITE of the leg. */
+void bye_unclaimed(
+	struct shard *shard, struct transaction *invite, const struct message *answer, bool in_dialog);
 /* A dialog that nobody wants: a fork that lost the race. */
 void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer);
 

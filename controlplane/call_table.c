@@ -199,12 +199,13 @@ void call_free(struct call *call)
 
 	if (call->transfer || call->carry)
 		transfer_fini(call);
-	call_forks_free(call, true);
-	/* Only with the whole shard: else call_record_end has closed it. */
+	/* Only with the whole shard: else call_record_end has closed it. Early dialogs that go have nothing to say to it then. */
 	if (call->media) {
 		call_session_remove(call);
 		media_abandon(call->media);
+		call->media = NULL;
 	}
+	call_forks_free(call, true);
 	if (call->previous)
 		call->previous->next = call->next;
 	else

@@ -339,4 +339,6 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 		row->in_subscription(&request);
 }
 
-const struct transaction_core call_core = { .request = take_request, .screen = screen };
+const struct transaction_core call_core = {
+	.request = take_request, .screen = screen, .unclaimed = bye_unclaimed
+};

@@ -10,6 +10,7 @@
 #include "controlplane/credentials.h"
 #include "controlplane/hide.h"
 #include "controlplane/request_relay.h"
+#include "controlplane/route.h"
 
 enum { ROUTES_MAX = 16 };
 
@@ -254,6 +255,35 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	if (out.overflow || (error = keep(&leg->target, writer_result(&out))))
 		return out.overflow ? -EMSGSIZE : error;
 	return keep(&leg->call_id, span_from(shard_token(shard, token)));
+}
+
+int leg_init_answer(struct leg *leg, struct shard *shard, const struct message *answer)
+{
+	/* Above the numbers of whatever we have sent in its early dialog (RFC 3261 section 12.2.2 has no bound for a gap). */
+	enum { AFTER_THE_EARLY_DIALOG = 1000 };
+	const struct config_sip_interface *interface;
+	const struct scan *scan = message_scan(answer);
+	struct name_addr from, to;
+	int error;
+
+	leg->shard = shard;
+	leg->side = LEG_CALLED;
+	leg->flow = *message_flow(answer);
+	interface = listener_interface(leg->flow.listener);
+	leg->realm = interface->realm;
+	leg->agent = route_agent_by_source(shard->config, leg->realm, &leg->flow.remote);
+	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
+	leg->invite_cseq = scan->cseq_number;
+	leg->local_cseq = scan->cseq_number + AFTER_THE_EARLY_DIALOG;
+	if (message_from(answer, &from) || message_to(answer, &to) || scan->from_tag.n >= SHARD_TOKEN_MAX)
+		return -EINVAL;
+	memcpy(leg->local_tag, scan->from_tag.p, scan->from_tag.n);
+	if ((error = keep(&leg->call_id, scan->call_id)) || (error = keep_name_addr(&leg->local, &from)) ||
+		(error = keep_name_addr(&leg->remote, &to)))
+		return error;
+	/* An unusable Contact leaves what it was called by. */
+	error = keep(&leg->target, to.uri);
+	return error ? error : leg_take_response(leg, answer);
 }
 
 void leg_fini(struct leg *leg)

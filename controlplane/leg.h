@@ -80,6 +80,8 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
  * other leg's INVITE, of which only display name and user are taken, and not those of `from` if leg->privacy forbids. Errors as above. */
 int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow *flow, struct span called,
 	const struct name_addr *from, const struct name_addr *to);
+/* The dialog that a 2xx to an INVITE of ours has made, from nothing but that 2xx: to acknowledge it and to hang up. Errors as above. */
+int leg_init_answer(struct leg *leg, struct shard *shard, const struct message *answer);
 /* Detaches transactions and frees the leg's memory, not the leg. */
 void leg_fini(struct leg *leg);
 

@@ -43,6 +43,10 @@ struct transaction_core {
 	 * section 8.2.7), so that strangers can neither fill the tables nor have an answer repeated to an address that is not
 	 * theirs. NULL: all are welcome. */
 	unsigned (*screen)(struct shard *shard, const struct sip_flow *flow, const struct scan *request);
+	/* A 2xx (of a branch that has not answered before) to an INVITE whose user has gone: to be acknowledged, and hung up unless the
+	 * INVITE was within a dialog. NULL: nothing is done. */
+	void (*unclaimed)(struct shard *shard, struct transaction *invite, const struct message *answer,
+		bool in_dialog);
 };
 
 /* One table per shard. 0 or -ENOMEM. */

@@ -63,6 +63,7 @@ int client_start(struct shard *shard, const struct sip_flow *to, struct span tex
 	result = transaction_store(tr, text);
 	if (result == 0) {
 		tr->method = own->method;
+		tr->in_dialog = own->to_tag.n > 0;
 		tr->events = events;
 		tr->arg = arg;
 		key = table_key_client(&layer->table, own->branch, own->method_name);
@@ -212,7 +213,10 @@ static void success(struct transaction *tr, const struct message *response)
 		shard_count(tr->shard, STRAY_RESPONSES);
 		return;
 	}
-	deliver(tr, response);
+	if (tr->events)
+		deliver(tr, response);
+	else if (tr->shard->transactions->core->unclaimed)
+		tr->shard->transactions->core->unclaimed(tr->shard, tr, response, tr->in_dialog);
 }
 
 static void failure(struct transaction *tr, const struct message *response)

@@ -59,6 +59,7 @@ struct transaction {
 	uint64_t last_digest; /* client: of the last provisional response */
 	int send_error;
 	bool cancel_wanted, cancel_sent; /* client INVITE */
+	bool in_dialog; /* client: the request has a To tag */
 	bool cancelled; /* server INVITE: a CANCEL came */
 	bool lingers; /* client INVITE: in the layer's lingering_count */
 	struct sent *reason; /* of the CANCEL that waits for a provisional response */

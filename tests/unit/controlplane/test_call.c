@@ -199,6 +199,63 @@ static void test_each_early_dialog_has_its_own_tag_and_the_first_answer_wins(voi
 	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx2\r\n");
 }
 
+static void test_a_late_branchs_answer_is_hung_up_whatever_has_become_of_the_call(void **state)
+{
+	char update[FIXTURE_TEXT_MAX];
+	const char *bye;
+
+	/* A later INVITE of ours on that leg; the end of the call. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct call_world *w = *state;
+
+		establish(w, invite);
+		w->looked = w->f->sent_count;
+		if (i == 0) {
+			caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
+			snprintf(update, sizeof(update), "%s", take(w, &w->f->other, "INVITE "));
+			respond(w, &w->f->other, update, 200, NULL, "", PBX_SDP "a=recvonly\r\n");
+			take(w, &w->f->other, "ACK ");
+			caller_sends(w, "ACK", 2, w->caller_tag, "", NO_SDP);
+		} else {
+			caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
+			respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+			assert_over(w);
+		}
+		respond(w, &w->f->other, invite, 200, "pbx2", "Record-Route: <sip:192.0.2.10:5080;lr>\r\n",
+			PBX_SDP);
+		assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx2\r\n");
+		assert_contains(w->taken, "CSeq: 1 ACK\r\n");
+		bye = take(w, &w->f->other, "BYE ");
+		assert_contains(bye, ";tag=pbx2\r\n");
+		assert_contains(bye, "Route: <sip:192.0.2.10:5080;lr>\r\n");
+		assert_contains(bye, "BYE sip:there@192.0.2.10:5080 SIP/2.0\r\n");
+		/* The ACK was lost. */
+		respond(w, &w->f->other, invite, 200, "pbx2", "Record-Route: <sip:192.0.2.10:5080;lr>\r\n",
+			PBX_SDP);
+		assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx2\r\n");
+		assert_int_equal(call_count(&w->f->shard), i == 0);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_a_late_answer_to_a_reinvite_of_a_call_that_is_over_is_acknowledged(void **state)
+{
+	struct call_world *w = *state;
+	char update[FIXTURE_TEXT_MAX];
+
+	establish(w, invite);
+	w->looked = w->f->sent_count;
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
+	snprintf(update, sizeof(update), "%s", take(w, &w->f->other, "INVITE "));
+	caller_sends(w, "BYE", 3, w->caller_tag, "", NO_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	assert_over(w);
+	respond(w, &w->f->other, update, 200, NULL, "", PBX_SDP);
+	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx1\r\n");
+	assert_false(was_sent(w, &w->f->other, "BYE "));
+}
+
 /* --- calls that are not answered -------------------------------------------------------------------------------------------- */
 
 static void test_cancel_while_ringing_is_passed_on(void **state)
@@ -681,6 +738,8 @@ int main(void)
 		TEST(test_an_answer_that_is_no_sdp_ends_the_call_on_both_sides),
 		TEST(test_early_media_is_described_with_our_ports_and_kept_by_the_answer),
 		TEST(test_each_early_dialog_has_its_own_tag_and_the_first_answer_wins),
+		TEST(test_a_late_branchs_answer_is_hung_up_whatever_has_become_of_the_call),
+		TEST(test_a_late_answer_to_a_reinvite_of_a_call_that_is_over_is_acknowledged),
 		TEST(test_cancel_while_ringing_is_passed_on),
 		TEST(test_cancel_before_the_lease_gives_it_back),
 		TEST(test_an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up),

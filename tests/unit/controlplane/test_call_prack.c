@@ -304,6 +304,100 @@ static void test_an_offer_without_ports_in_a_reliable_response_ends_the_call(voi
 	assert_int_equal(call_count(&w->f->shard), 0);
 }
 
+#define PRACK_SDP                                                                                        \
+	"v=0\r\no=x 5 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4100 RTP/AVP " \
+	"0\r\n"
+
+/* Two branches that have offered; the second one's offer came while the first one's was not answered. */
+static void two_offers(struct call_world *w, char first[64], char second[64])
+{
+	unsigned rseq;
+
+	start(w, "Supported: 100rel\r\n", NO_SDP);
+	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
+	fake_answer_all();
+	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
+	snprintf(first, 64, "%s", note_tag(w, w->taken));
+	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3), OTHER_SDP);
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 183 "));
+	prack(w, 2, first, rseq, PHONE_SDP);
+	assert_contains(take(w, &w->f->other, "PRACK "), "RAck: 7 1 INVITE\r\n");
+	respond(w, &w->f->other, w->taken, 200, NULL, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	/* What is not acknowledged comes again. */
+	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3), OTHER_SDP);
+	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
+	snprintf(second, 64, "%s", note_tag(w, w->taken));
+	assert_contains(w->taken, "m=audio 10000 ");
+	prack(w, 3, second, rseq, PRACK_SDP);
+	assert_contains(take(w, &w->f->other, "PRACK "), "RAck: 3 1 INVITE\r\n");
+	assert_contains(w->taken, "m=audio 10010 ");
+	respond(w, &w->f->other, w->taken, 200, NULL, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	fake_answer_all();
+	assert_int_equal(media_port(LEG_CALLED), 7000);
+	assert_int_equal(media_port(LEG_CALLER), 4100);
+}
+
+static void test_two_branches_may_both_offer_and_either_may_win(void **state)
+{
+	for (unsigned winner = 0; winner < 2; winner++) {
+		struct call_world *w = *state;
+		char tag[2][64];
+
+		two_offers(w, tag[0], tag[1]);
+		respond(w, &w->f->other, invite, 200, winner ? "pbx2" : "pbx1", "", NO_SDP);
+		take(w, &w->f->other, "ACK ");
+		assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Content-Length: 0\r\n");
+		assert_string_equal(note_tag(w, w->taken), tag[winner]);
+		caller_sends(w, "ACK", 1, tag[winner], "", NO_SDP);
+		fake_answer_all();
+		assert_int_equal(media_port(LEG_CALLED), winner ? 7000 : 6000);
+		assert_int_equal(media_port(LEG_CALLER), winner ? 4100 : 4000);
+		caller_sends(w, "BYE", 4, tag[winner], "", NO_SDP);
+		respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+		assert_over(w);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_an_offer_that_the_caller_hangs_up_on_makes_room_for_another(void **state)
+{
+	struct call_world *w = *state;
+
+	start(w, "Supported: 100rel\r\n", NO_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
+	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
+	fake_answer_all();
+	caller_sends(w, "BYE", 2, note_tag(w, take(w, &w->f->peer, "SIP/2.0 183 ")), "", NO_SDP);
+	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
+	respond(w, &w->f->other, invite, 200, "pbx2", "", OTHER_SDP);
+	fake_answer_all();
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "m=audio 10000 ");
+	caller_sends(w, "ACK", 1, note_tag(w, w->taken), "", PHONE_SDP);
+	assert_contains(take(w, &w->f->other, "ACK "), "m=audio 10010 ");
+	fake_answer_all();
+	assert_int_equal(media_port(LEG_CALLED), 7000);
+}
+
+static void test_an_offer_that_nobody_has_answered_is_no_hindrance_to_the_winners(void **state)
+{
+	struct call_world *w = *state;
+
+	start(w, "Supported: 100rel\r\n", NO_SDP);
+	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
+	fake_answer_all();
+	take(w, &w->f->peer, "SIP/2.0 183 ");
+	respond(w, &w->f->other, invite, 200, "pbx2", "", OTHER_SDP);
+	fake_answer_all();
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "m=audio 10000 ");
+	caller_sends(w, "ACK", 1, note_tag(w, w->taken), "", PHONE_SDP);
+	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx2\r\n");
+	fake_answer_all();
+	assert_int_equal(media_port(LEG_CALLED), 7000);
+}
+
 static void test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer(void **state)
 {
 	struct call_world *w = *state;
@@ -412,22 +506,91 @@ static void test_a_challenged_prack_may_come_again(void **state)
 	take(w, &w->f->peer, "SIP/2.0 200 ");
 }
 
-static void test_a_prack_that_the_callee_never_answers_is_forgotten(void **state)
+static void test_a_prack_that_the_callee_never_answers_ends_the_call(void **state)
+{
+	/* The caller's, or our own. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct call_world *w = *state;
+		unsigned rseq;
+
+		start(w, i == 0 ? "Supported: 100rel\r\n" : "", PHONE_SDP);
+		respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
+		take(w, &w->f->peer, "SIP/2.0 180 ");
+		if (i == 0) {
+			rseq = rseq_of(w->taken);
+			prack(w, 2, note_tag(w, w->taken), rseq, NO_SDP);
+		}
+		w->looked = 0;
+		take(w, &w->f->other, "PRACK ");
+		fixture_pass(w->f, 33000);
+		assert_contains(take(w, &w->f->peer, "SIP/2.0 408 "), "CSeq: 1 INVITE\r\n");
+		assert_contains(take(w, &w->f->other, "CANCEL "), "Reason: SIP;cause=408");
+		/* It has answered all the same. */
+		respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+		take(w, &w->f->other, "ACK ");
+		respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+		assert_over(w);
+		fixture_pass(w->f, 70000);
+		assert_int_equal(fixture_live(w->f), 0);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_a_prack_that_one_branch_never_answers_ends_that_branch(void **state)
 {
 	struct call_world *w = *state;
+
+	start(w, "", PHONE_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
+	fixture_pass(w->f, 33000);
+	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
+	assert_false(was_sent(w, &w->f->other, "CANCEL "));
+	respond(w, &w->f->other, invite, 200, "pbx2", "", PBX_SDP);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+}
+
+static void test_a_prack_that_is_not_answered_before_the_call_is_changes_nothing(void **state)
+{
+	struct call_world *w = *state;
+
+	start(w, "", PHONE_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
+	take(w, &w->f->other, "PRACK ");
+	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+	note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 "));
+	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+	fixture_pass(w->f, 33000);
+	assert_false(was_sent(w, &w->f->other, "BYE "));
+	assert_int_equal(call_count(&w->f->shard), 1);
+}
+
+static void test_an_update_in_a_branch_that_loses_is_refused(void **state)
+{
+	struct call_world *w = *state;
+	char first[FIXTURE_TEXT_MAX], update[FIXTURE_TEXT_MAX];
 	unsigned rseq;
 
 	start(w, "Supported: 100rel\r\n", PHONE_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
-	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 180 "));
-	note_tag(w, w->taken);
-	prack(w, 2, w->caller_tag, rseq, NO_SDP);
-	fixture_pass(w->f, 33000);
-	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
-	fixture_pass(w->f, 70000);
-	assert_int_equal(fixture_live(w->f), 0);
+	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(7) "Allow: UPDATE\r\n", PBX_SDP);
+	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
+	prack(w, 2, note_tag(w, w->taken), rseq, NO_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "PRACK "), 200, NULL, "", NO_SDP);
+	caller_sends(w, "UPDATE", 3, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
+	snprintf(update, sizeof(update), "%s", take(w, &w->f->other, "UPDATE "));
+	respond(w, &w->f->other, invite, 200, "pbx1", "", OTHER_SDP);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 487 "), "CSeq: 3 UPDATE\r\n");
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "CSeq: 1 INVITE\r\n");
+	snprintf(first, sizeof(first), "%s", note_tag(w, w->taken));
+	respond(w, &w->f->other, update, 200, NULL, "", PBX_SDP);
+	caller_sends(w, "ACK", 1, first, "", NO_SDP);
+	fake_answer_all();
+	assert_int_equal(media_port(LEG_CALLED), 7000);
+	caller_sends(w, "BYE", 2, first, "", NO_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	assert_over(w);
 }
 
 static void test_cancel_while_the_answer_waits_for_the_prack_hangs_up(void **state)
@@ -641,12 +804,18 @@ int main(void)
 		TEST(test_an_offer_in_a_reliable_response_is_answered_in_the_prack),
 		TEST(test_no_reliability_is_offered_for_an_invite_whose_caller_could_not_answer),
 		TEST(test_an_offer_without_ports_in_a_reliable_response_ends_the_call),
+		TEST(test_two_branches_may_both_offer_and_either_may_win),
+		TEST(test_an_offer_that_the_caller_hangs_up_on_makes_room_for_another),
+		TEST(test_an_offer_that_nobody_has_answered_is_no_hindrance_to_the_winners),
 		TEST(test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer),
 		TEST(test_an_offer_in_the_prack_that_needs_ports_waits_for_them),
 		TEST(test_an_offer_in_the_prack_without_ports_is_refused_and_the_call_goes_on),
 		TEST(test_a_refused_offer_in_the_prack_leaves_the_media),
 		TEST(test_a_challenged_prack_may_come_again),
-		TEST(test_a_prack_that_the_callee_never_answers_is_forgotten),
+		TEST(test_a_prack_that_the_callee_never_answers_ends_the_call),
+		TEST(test_a_prack_that_one_branch_never_answers_ends_that_branch),
+		TEST(test_a_prack_that_is_not_answered_before_the_call_is_changes_nothing),
+		TEST(test_an_update_in_a_branch_that_loses_is_refused),
 		TEST(test_cancel_while_the_answer_waits_for_the_prack_hangs_up),
 		TEST(test_a_call_that_ends_with_pracks_on_their_way_leaves_nothing),
 		TEST(test_each_branch_counts_and_acknowledges_for_itself),
