@@ -35,10 +35,23 @@ static void end(struct call *call, const char *cause)
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_TIMER, .cause = cause });
 }
 
+static bool is_being_told(const struct transfer *transfer)
+{
+	for (size_t i = 0; i < TRANSFER_SUBSCRIPTIONS_MAX; i++)
+		if (transfer->subscription[i].used && transfer->subscription[i].telling)
+			return true;
+	return false;
+}
+
 static void referrer_stays(struct timer *timer, void *arg)
 {
-	(void)timer;
-	end(arg, "transferred");
+	struct call *call = arg;
+
+	/* The NOTIFY of the success may wait for a lost one before it; Timer F bounds both. */
+	if (is_being_told(call->transfer))
+		timer_arm(call->shard->timers, timer, call->shard->config->sip.t2_ms, referrer_stays, call);
+	else
+		end(call, "transferred");
 }
 
 /* RFC 5589 section 6.1: the referrer hangs up when it is told of the success; if it does not, we do. */

@@ -13,7 +13,10 @@ T1 = 0.1
 # The SBC's timers are the users'. All of them come from few addresses.
 SETTINGS = """
 guard { untrusted-rate = 100000  untrusted-burst = 100000  untrusted-class-rate = 0 }
-sip-config { t1 = 100ms  t2 = 800ms  t4 = 1s  timer-d = 6400ms }
+sip-config { t1 = 100ms  t2 = 800ms  t4 = 1s  timer-d = 6400ms  min-session-timer = 4 }
+ip-profile partner { nat = never  latching = fixed  transfer = relay  session-timer = 4 }
+session-agent partner { realm = access  address = "udp:203.0.113.101:5060"  ip-profile = partner }
+local-policy to-partner { from-realm = core  to = "^8[0-9]+$"  next-hop = "agent:partner"  priority = 5 }
 """
 NETWORKS = {"outside": ("10.0.0.",), "inside": ("192.168.77.", "203.0.113.")}
 PATIENCE = 64 * T1 * 2
@@ -26,10 +29,11 @@ class Users:
         at = lambda name, side, node, host, sbc: UserAgent(name, side, stack.lab.namespace(node), host, (sbc, 5060), T1)
         self.phone = at("phone", "outside", "phone", "192.168.77.2", SBC_OUT4)
         self.carrier = at("carrier", "outside", "outside", "203.0.113.100", SBC_OUT4)
+        self.partner = at("partner", "outside", "outside", "203.0.113.101", SBC_OUT4)  # told of transfers, asked whether he is there
         self.pbx = at("pbx", "inside", "pbx", "10.0.0.5", SBC_IN4)
 
     def __iter__(self):
-        return iter((self.phone, self.carrier, self.pbx))
+        return iter((self.phone, self.carrier, self.partner, self.pbx))
 
     async def open(self):
         for agent in self:
@@ -42,13 +46,15 @@ class Users:
 
 
 class Scene:
-    """What a flow may use. outward: the PBX calls the carrier; else the phone calls the PBX."""
+    """What a flow may use. outward: the PBX calls the carrier; else the phone calls the PBX. third: the
+    number of another user where the callee is; inside: of one at the PBX."""
 
     def __init__(self, users, index, lose=lambda number, message: False, outward=False, name=""):
         self.users, self.index, self.name = users, index, name
         self.wire = Wire(lose)
         self.one, self.other = (users.pbx, users.carrier) if outward else (users.phone, users.pbx)
-        self.number, self.third = (f"9{n}{index:05}" if outward else f"1{n}{index:05}" for n in (0, 1))
+        self.number, self.third = (f"90{index:05}", f"91{index:05}") if outward else (f"1{index:05}", f"2{index:05}")
+        self.inside = f"3{index:05}"
         self.outward = outward
         self.legs = []
 
@@ -131,7 +137,7 @@ def failed(scenes):
     return [scene for scene in scenes if scene.wire.faults]
 
 
-def perform(stack, make, at_once=60):
+def perform(stack, make, at_once=40):
     """Runs the coroutines of make(users), so many at once; returns what they return."""
     async def run():
         users = await Users(stack).open()

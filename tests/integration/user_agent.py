@@ -89,7 +89,7 @@ class Wire:
                     self.fault(f"{word} of the other side was seen by {side}")
 
 
-class UserAgent(asyncio.DatagramProtocol):
+class UserAgent:
     """A socket, its transactions and the dialogs they belong to. side: who may know of each other's addresses."""
 
     def __init__(self, name, side, namespace, host, sbc, t1, port=5060):
@@ -103,21 +103,33 @@ class UserAgent(asyncio.DatagramProtocol):
 
     async def open(self):
         self.loop = asyncio.get_running_loop()
-        sock = netns.udp_socket(self.namespace, self.host, self.port, receive_buffer=4 << 20)
-        sock.setblocking(False)
-        self.transport, _ = await self.loop.create_datagram_endpoint(lambda: self, sock=sock)
+        self.socket = netns.udp_socket(self.namespace, self.host, self.port, receive_buffer=4 << 20)
+        self.socket.setblocking(False)
+        self.loop.add_reader(self.socket, self.drain)
         return self
 
     def close(self):
-        self.transport.close()
+        self.loop.remove_reader(self.socket)
+        self.socket.close()
+
+    def drain(self):
+        """Takes all there is: asyncio's own endpoints take one datagram at a time, and fall behind."""
+        while True:
+            try:
+                data, source = self.socket.recvfrom(65535)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error of an earlier send
+                continue
+            self.take_datagram(data, source)
 
     def send(self, message, to):
         wire = self.wires[message.call_id]
         if wire.passes(self, "->", message):
-            self.transport.sendto(message.raw, to)
+            self.socket.sendto(message.raw, to)
         return message
 
-    def datagram_received(self, data, source):
+    def take_datagram(self, data, source):
         message = Message(data, source[:2])
         wire = self.wires.get(message.call_id)
         if wire is None and message.is_request:
@@ -133,9 +145,6 @@ class UserAgent(asyncio.DatagramProtocol):
             except Exception:
                 wire.fault(traceback.format_exc())
             wire.wake()
-
-    def error_received(self, error):
-        pass  # an ICMP error of an earlier send
 
     def take(self, wire, message):
         if message.status:

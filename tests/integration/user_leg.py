@@ -289,6 +289,8 @@ class Leg:
             fault(f"CSeq {request['cseq']}")
         if request.method != "ACK":
             self.seen_cseq = max(int(number), self.seen_cseq)
+        if "tag=" not in self.remote:  # a subscriber's: the first NOTIFY makes the dialog (RFC 6665 section 4.4.1)
+            self.remote, self.target = request["from"], request.contact_uri
         if f"tag={request.tag('from')}" not in self.remote:
             fault("the tag in From is not the dialog's")
         if request.uri != self.contact[1:-1]:
