@@ -6,6 +6,7 @@ BENCH_HELD_CALLS (held at one time), BENCH_HELD_RATE (calls per second), BENCH_H
 call is over: 64*T1 and more), BENCH_GROWTH_CALLS (complete calls; 0: not measured), BENCH_GROWTH_RATE."""
 
 import json
+import re
 import time
 
 import bench_calls
@@ -13,6 +14,7 @@ import stage
 from bench_calls import CALLEE, CALLER, HERE, OUTSIDE
 
 BAR_KIB = 16
+PAIRS = 19000  # of ports that one address of a side has, and some to spare
 MEASURED = ("controlplane", "dataplane")
 
 
@@ -26,11 +28,16 @@ def held_scenario(s, seconds):
 
 def start(s, calls):
     """The SBC with room for so many calls, which may be silent: nobody sends media here."""
-    pattern, fill = "max-sessions = 20000", bench_calls.fill
+    fill = bench_calls.fill
 
     def roomy(template, target, **values):
         path = fill(template, target, **values)
-        path.write_text(path.read_text().replace(pattern, f"max-sessions = {calls + 1000}  initial-timeout = 86400  idle-timeout = 86400"))
+        text = path.read_text().replace("max-sessions = 20000", f"max-sessions = {calls + 1000}  initial-timeout = 86400  idle-timeout = 86400")
+        for more in range(1, -(-calls // PAIRS)):
+            for node, realm, address in (("outside", "access", f"203.0.113.{100 + more}"), ("inside", "core", f"10.0.0.{100 + more}")):
+                text = re.sub(rf'(network-interface {node} .*addresses = {{".*")', rf'\1, "{address}/24"', text)
+                text += f'steering-pool {realm}{more} {{ realm = {realm}  address = "{address}"  ports = "20000-59999" }}\n'
+        path.write_text(text)
         return path
 
     bench_calls.fill = roomy
