@@ -9,6 +9,7 @@
 #include "controlplane/agent.h"
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/credentials.h"
 #include "controlplane/hide.h"
 #include "controlplane/request_relay.h"
@@ -264,6 +265,16 @@ static void abandon(struct leg *leg, struct span reason)
 
 /* --- the next one ----------------------------------------------------------------------------------------------------- */
 
+/* What every attempt is made of: NULL where the callee is a leg of another call, which nobody stands in for. */
+static const struct message *source_of(const struct call *call)
+{
+	const struct transaction *server = call->leg[LEG_CALLER].server_invite;
+
+	if (call->carry)
+		return transfer_source(call);
+	return server ? transaction_message(server) : NULL;
+}
+
 static bool to_next_media(struct call *call)
 {
 	const struct leg *callee = &call->leg[LEG_CALLED];
@@ -287,7 +298,7 @@ static bool to_next_media(struct call *call)
 static bool begin(struct call *call, const struct attempt_target *target)
 {
 	struct leg *callee = &call->leg[LEG_CALLED];
-	const struct message *invite = transaction_message(call->leg[LEG_CALLER].server_invite);
+	const struct message *invite = source_of(call);
 	const char *cause;
 	unsigned status = make_leg(call, target->agent, span_from(target->called), invite, &cause);
 
@@ -369,6 +380,12 @@ static void remember(struct call *call, const struct call_event *event)
 
 	if (attempts->best && rank(attempts->best) < rank(event->status))
 		return;
+	if (call->carry) {
+		/* Nobody gets it as a response: the referrer is told its status. */
+		attempts->best = event->status;
+		attempts->cause = event->cause ? event->cause : "refused";
+		return;
+	}
 	writer_init(&out, text, sizeof(text));
 	if (invite_write(caller, hide_status(event->status), caller->local_tag, event->message, nothing,
 		    nothing, &out))
@@ -443,13 +460,13 @@ bool attempt_next(struct call *call, const struct call_event *event)
 
 	if (event->side == LEG_CALLED && again(call, event))
 		return true;
-	/* A call that began here (a transfer) has one target. */
-	if ((event->side != LEG_CALLED && event->type != CALL_EVENT_TIMER) ||
-		!call->leg[LEG_CALLER].server_invite || call->media_fork || call->carry)
+	if ((event->side != LEG_CALLED && event->type != CALL_EVENT_TIMER) || !source_of(call) ||
+		call->media_fork)
 		return false;
 	if (event->type == CALL_EVENT_REJECT && event->status < 400) {
+		/* A transfer has no caller who could follow it himself. */
 		if (call->leg[LEG_CALLED].profile->redirect == CONFIG_REDIRECT_RELAY)
-			return redirect_relay(call, event->message);
+			return !call->carry && redirect_relay(call, event->message);
 		redirected = redirect_take(call, event->message) > 0;
 	}
 	if (is_ours_to_answer(call, event) && attempts_of(call))
@@ -466,6 +483,23 @@ bool attempt_next(struct call *call, const struct call_event *event)
 		if (begin(call, &attempts->target[attempts->at]))
 			return true;
 	return answer_best(call);
+}
+
+bool attempt_diversion(const struct call *call, unsigned back, struct span *from, struct span *to)
+{
+	const struct call_attempts *attempts = call->attempts;
+	const struct attempt_target *target;
+
+	if (!attempts || attempts->at >= attempts->count)
+		return false;
+	target = &attempts->target[attempts->at];
+	while (target->diverted && back-- > 0)
+		target = &attempts->target[target->parent];
+	if (!target->diverted)
+		return false;
+	*from = span_from(attempts->target[target->parent].called);
+	*to = span_from(target->called);
+	return true;
 }
 
 static void on_silence(struct timer *timer, void *arg)

@@ -13,6 +13,8 @@ struct attempt_target {
 		*group; /* whose retry-on counts; NULL: of a redirection, or alone */
 	char called[64];
 	bool is_contact; /* the first one that a contact of a redirection leads to */
+	bool diverted; /* a redirection has led here */
+	unsigned parent; /* of whom: the place in the list, which is before this one */
 };
 
 struct call_attempts {
@@ -36,6 +38,9 @@ void attempt_heard(struct call *call);
  * event stands. */
 bool attempt_next(struct call *call, const struct call_event *event);
 void attempt_fini(struct call *call);
+/* How the call has come to the one that is asked now: the redirection `back` steps ago (0: the last one). False: there were no more.
+ * `from`: the user that was asked, `to`: the one that it named. */
+bool attempt_diversion(const struct call *call, unsigned back, struct span *from, struct span *to);
 /* Somebody else has taken the call: who is asked is cancelled ("completed elsewhere"), nobody else is asked. The callee's leg is empty
  * afterwards. */
 void attempt_taken(struct call *call);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "controlplane/call_attempt.h"
+#include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 #include "controlplane/route.h"
 
@@ -81,7 +82,9 @@ static struct span caller_user(const struct call *call)
 	struct name_addr from;
 	struct sip_uri uri;
 
-	if (message_from(transaction_message(call->leg[LEG_CALLER].server_invite), &from) ||
+	const struct transaction *server = call->leg[LEG_CALLER].server_invite;
+
+	if (message_from(server ? transaction_message(server) : transfer_invite(call), &from) ||
 		sip_uri_parse(from.uri, &uri))
 		return none;
 	return hide_user(&uri);
@@ -90,7 +93,7 @@ static struct span caller_user(const struct call *call)
 unsigned redirect_take(struct call *call, const struct message *response)
 {
 	const struct config *config = call->shard->config;
-	const struct config_realm *realm = call->leg[LEG_CALLER].realm;
+	const struct config_realm *realm = call->carry ? transfer_realm(call) : call->leg[LEG_CALLER].realm;
 	struct contact list[CONTACTS_MAX];
 	struct span from = caller_user(call);
 	unsigned contacts, added = 0, taken = call->attempts ? call->attempts->redirects : 0;
@@ -108,6 +111,10 @@ unsigned redirect_take(struct call *call, const struct message *response)
 			agent = NULL;
 		if (agent || route_find(config, realm, from, list[i].user, &policy) == 0)
 			targets = attempt_insert(call, at, policy, agent, list[i].user);
+		for (unsigned k = at; k < at + targets; k++) {
+			call->attempts->target[k].diverted = true;
+			call->attempts->target[k].parent = call->attempts->at;
+		}
 		added += targets;
 		taken += targets > 0;
 	}

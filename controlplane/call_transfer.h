@@ -30,6 +30,10 @@ bool transfer_keeps(struct call *call, const struct call_event *event);
 void transfer_abort(struct call *call); /* the call ends */
 /* What the INVITE of a call without one of a caller's is made of. */
 const struct message *transfer_invite(const struct call *call);
+/* The same, if other targets may be tried: fail-over, redirections; else NULL. */
+const struct message *transfer_source(const struct call *call);
+/* The realm in which numbers of the new party mean what they say: that of who has named it. */
+const struct config_realm *transfer_realm(const struct call *call);
 /* Provisional responses of the new party: true if nobody but the referrer is told. */
 bool transfer_progress(struct call *call, const struct call_event *event);
 /* The callee's leg is another call's yet: its 2xx. */

@@ -75,6 +75,18 @@ const struct message *transfer_invite(const struct call *call)
 	return call->carry->invite;
 }
 
+const struct message *transfer_source(const struct call *call)
+{
+	const struct carry *carry = call->carry;
+
+	return carry->from[LEG_CALLED] || carry->replaces ? NULL : carry->invite;
+}
+
+const struct config_realm *transfer_realm(const struct call *call)
+{
+	return call->carry->realm;
+}
+
 /* --- making the call ------------------------------------------------------------------------------------------------------ */
 
 int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
@@ -114,6 +126,7 @@ static unsigned make_target(
 	struct name_addr address;
 
 	/* A number means what it means on the side that has named it. */
+	made->carry->realm = referrer->realm;
 	caller->realm = referrer->realm;
 	status = attempt_first(made, made->carry->invite, cause);
 	caller->realm = realm;

@@ -57,6 +57,7 @@ struct carry { /* of a call that is made of legs of others */
 	struct message *invite; /* as if the remaining party had called; NULL: the caller has sent one */
 	struct timer timer;
 	unsigned attempts;
+	const struct config_realm *realm; /* of the referrer */
 	char *replaces; /* header lines of the new party's INVITE; or NULL */
 	bool asked; /* the remaining party has got the offer */
 	bool accepted; /* and has answered it */

@@ -115,7 +115,7 @@ void hide_headers(const struct message *message, enum hide_kind kind, const stru
 
 	for (unsigned i = 0; i < scan->headers; i++)
 		copy_one(&way, &scan->header[i], out);
-	if (way.diverted)
+	if (way.diverted || hide_diverted_here(&way))
 		hide_diversions(&way, out);
 }
 

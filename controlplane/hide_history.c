@@ -3,11 +3,13 @@
  * the receiving side wants it (ip-profile.diversion). */
 #include <string.h>
 
+#include "controlplane/call_attempt.h"
 #include "controlplane/hide_internal.h"
 
 enum {
 	ENTRIES_MAX = 16, /* of each kind; more are left out */
-	INDEX_MAX = 64
+	INDEX_MAX = 64,
+	DIVERTED_CAUSE = 302 /* RFC 4458: unconditional */
 };
 
 /* Spans are cut out of the message; a number is digits. */
@@ -139,6 +141,11 @@ static void take_all(const struct hide_way *way, struct span name,
 			out->count += take(one, &out->entry[out->count]);
 }
 
+static struct entry entry_of(struct span user)
+{
+	return (struct entry){ .uri = { .scheme = SPAN("sip"), .user = user }, .counter = 1 };
+}
+
 /* --- one made of the other ------------------------------------------------------------------------------------------ */
 
 /* The newest diversion stands first; history begins with the oldest and ends with whom the call is for now. */
@@ -162,7 +169,9 @@ static void make_history(const struct hide_way *way, const struct entries *diver
 		cause = cause_of(from->reason);
 	}
 	out->entry[out->count] = (struct entry){ .cause = cause };
-	if (out->count && message_request_uri(way->message, &out->entry[out->count].uri) == 0)
+	if (hide_diverted_here(way))
+		out->entry[out->count++].uri = entry_of(span_from(way->to->called)).uri;
+	else if (out->count && message_request_uri(way->message, &out->entry[out->count].uri) == 0)
 		out->count++;
 }
 
@@ -177,6 +186,63 @@ static void make_diversions(const struct entries *history, struct entries *out)
 		out->entry[out->count].reason = reason_of(history->entry[i].cause);
 		out->entry[out->count++].counter = 1;
 	}
+}
+
+/* --- our own ---------------------------------------------------------------------------------------------------------- */
+
+bool hide_diverted_here(const struct hide_way *way)
+{
+	const struct call *call = way->to->call;
+	struct span from, to;
+
+	return way->kind == HIDE_INVITE && way->to->side == LEG_CALLED && call && call->attempts &&
+	       attempt_diversion(call, 0, &from, &to);
+}
+
+/* The redirections that we have followed, in front of those that the caller's side knows of (RFC 5806: the newest first). */
+static void add_diversions(const struct hide_way *way, struct entries *diversions)
+{
+	struct entries known = *diversions;
+	struct span from, to;
+
+	diversions->count = 0;
+	for (unsigned back = 0;
+		diversions->count < ENTRIES_MAX && attempt_diversion(way->to->call, back, &from, &to);
+		back++) {
+		diversions->entry[diversions->count] = entry_of(from);
+		diversions->entry[diversions->count++].reason = reason_of(DIVERTED_CAUSE);
+	}
+	for (unsigned i = 0; i < known.count && diversions->count < ENTRIES_MAX; i++)
+		diversions->entry[diversions->count++] = known.entry[i];
+}
+
+/* Each place that was gone to, behind the first one (RFC 7044 section 9.2). */
+static void add_history(const struct hide_way *way, struct entries *history)
+{
+	struct span from = { NULL, 0 }, to = { NULL, 0 };
+	unsigned steps = 0;
+
+	while (attempt_diversion(way->to->call, steps, &from, &to))
+		steps++;
+	if (history->count == 0)
+		history->entry[history->count++] = entry_of(from);
+	while (steps-- > 0 && history->count < ENTRIES_MAX &&
+		attempt_diversion(way->to->call, steps, &from, &to)) {
+		history->entry[history->count] = entry_of(to);
+		history->entry[history->count++].cause = DIVERTED_CAUSE;
+	}
+}
+
+static void add_own(const struct hide_way *way, struct entries *history, struct entries *diversions)
+{
+	enum config_diversion wanted = way->to->profile->diversion;
+	bool as_diversion = diversions->count || (wanted == CONFIG_DIVERSION_DIVERSION && !history->count);
+
+	/* As it comes: where nothing has come nothing is said. */
+	if (history->count || (wanted == CONFIG_DIVERSION_HISTORY_INFO && !as_diversion))
+		add_history(way, history);
+	if (as_diversion)
+		add_diversions(way, diversions);
 }
 
 /* --- writing -------------------------------------------------------------------------------------------------------- */
@@ -265,6 +331,8 @@ void hide_diversions(struct hide_way *way, struct writer *out)
 		return;
 	take_all(way, SPAN("History-Info"), take_history, &history);
 	take_all(way, SPAN("Diversion"), take_diversion, &diversions);
+	if (hide_diverted_here(way))
+		add_own(way, &history, &diversions);
 	if (wanted == CONFIG_DIVERSION_HISTORY_INFO && history.count == 0) {
 		make_history(way, &diversions, &made);
 		write_history(way, &made, out);

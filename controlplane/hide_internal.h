@@ -87,6 +87,8 @@ void hide_copy_remote_party(struct hide_way *way, struct span name, struct span 
 /* hide_history.c: the rows note that there is one, hide_diversions writes them all. */
 void hide_note_diversion(struct hide_way *way, struct span name, struct span value, struct writer *out);
 void hide_diversions(struct hide_way *way, struct writer *out);
+/* The INVITE goes where a redirection that we have followed leads: that is a diversion too. */
+bool hide_diverted_here(const struct hide_way *way);
 
 /* hide_dialog.c */
 void hide_copy_dialog(struct hide_way *way, struct span name, struct span value, struct writer *out);

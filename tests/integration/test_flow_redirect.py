@@ -9,7 +9,14 @@ from early import hang_up
 from sip import sdp
 
 pytestmark = pytest.mark.parametrize("module_stack", ["packet", "packet, 3 shards"], indirect=True, scope="module")
-GUARD = attempts.CONFIG
+GUARD = attempts.CONFIG + """
+ip-profile tells-diversion { nat = never  latching = fixed  diversion = diversion }
+ip-profile tells-history   { nat = never  latching = fixed  diversion = history-info }
+session-agent by-diversion { realm = core  address = "udp:10.0.0.5:5072"  ip-profile = tells-diversion }
+session-agent by-history   { realm = core  address = "udp:10.0.0.5:5074"  ip-profile = tells-history }
+local-policy to-by-diversion { from-realm = access  to = "^66[0-9]+$"  next-hop = "agent:by-diversion"  priority = 1 }
+local-policy to-by-history   { from-realm = access  to = "^67[0-9]+$"  next-hop = "agent:by-history"    priority = 1 }
+"""
 
 
 def start(stack, number="1000", port=5060):
@@ -97,4 +104,45 @@ def test_what_cannot_be_followed_is_480_without_a_contact(stack, status, contact
     phone, pbx, a, b = start(stack)
     refuse(b, status, [("Contact", contact)])
     assert not refused(a, 480)["contact"]
+    finish(stack, phone, pbx)
+
+
+def test_who_is_called_by_a_redirection_is_told_of_it_as_its_profile_says(stack):
+    phone, pbx, a, first = start(stack)
+    diverted, traced = stack.pbx(port=5072), stack.pbx(port=5074)
+    refuse(first, 302, [("Contact", "<sip:6600@10.0.0.99>")])
+    second = diverted.answerer()
+    assert second.invite.all("diversion") == ["<sip:1000@10.0.0.1>;reason=unconditional;counter=1;privacy=off"]
+    assert not second.invite["history-info"]
+    refuse(second, 302, [("Contact", "<sip:6700@10.0.0.99>")])
+    third = traced.answerer()
+    assert third.invite.all("history-info") == ["<sip:1000@10.0.0.1>;index=1", "<sip:6600@10.0.0.1;cause=302>;index=1.1",
+                                                "<sip:6700@10.0.0.1;cause=302>;index=1.1.1"]
+    assert not third.invite["diversion"]
+    refuse(third, 302, [("Contact", "<sip:1001@10.0.0.5>")])
+    last = pbx.answerer()  # relay: as it came, and nothing had come
+    assert not last.invite["history-info"] and not last.invite["diversion"]
+    refuse(last, 486)
+    refused(a, 486)
+    finish(stack, phone, pbx)
+
+
+@pytest.mark.parametrize("come, seen", [
+    ([("Diversion", "<sip:boss@192.168.77.2>;reason=no-answer")],
+     {"diversion": ["<sip:1000@10.0.0.1>;reason=unconditional;counter=1;privacy=off",
+                    "<sip:boss@10.0.0.1>;reason=no-answer;counter=1;privacy=off"], "history-info": []}),
+    ([("History-Info", "<sip:boss@192.168.77.2>;index=1, <sip:1000@192.168.77.2;cause=302>;index=1.1")],
+     {"diversion": [], "history-info": ["<sip:boss@10.0.0.1>;index=1", "<sip:1000@10.0.0.1;cause=302>;index=1.1",
+                                        "<sip:1001@10.0.0.1;cause=302>;index=1.1.1"]}),
+])
+def test_a_redirection_is_added_to_what_the_caller_brings(stack, come, seen):
+    phone, pbx = stack.phone(), stack.pbx()
+    a = phone.call(TO_SBC, "1000", sdp(phone.host, 30000), headers=come)
+    first = pbx.answerer()
+    refuse(first, 302, [("Contact", "<sip:1001@10.0.0.5>")])
+    second = pbx.answerer()
+    for name, values in seen.items():
+        assert second.invite.all(name) == values
+    refuse(second, 486)
+    refused(a, 486)
     finish(stack, phone, pbx)

@@ -345,6 +345,32 @@ static void test_a_redirection_to_an_agent_needs_a_policy_that_leads_there(void 
 	assert_refused(a, "SIP/2.0 600 ");
 }
 
+static void test_who_is_called_by_a_redirection_is_told_of_it(void **state)
+{
+	struct attempt_world *a = *state;
+
+	only_one_agent(a);
+	a->w->profile.diversion = CONFIG_DIVERSION_DIVERSION;
+	caller_invites(a, 0);
+	assert_null(strstr(invite, "Diversion"));
+	refuse_with(a, 0, invite, 302, "Contact: <sip:2001@198.51.100.66>\r\n");
+	take_invite(a, 0, second);
+	assert_contains(
+		second, "Diversion: <sip:1000@192.0.2.1>;reason=unconditional;counter=1;privacy=off\r\n");
+	a->w->profile.diversion = CONFIG_DIVERSION_HISTORY_INFO;
+	refuse_with(a, 0, second, 302, "Contact: <sip:2002@198.51.100.66>\r\n");
+	take_invite(a, 0, second);
+	assert_contains(second, "History-Info: <sip:1000@192.0.2.1>;index=1\r\n"
+				"History-Info: <sip:2001@192.0.2.1;cause=302>;index=1.1\r\n"
+				"History-Info: <sip:2002@192.0.2.1;cause=302>;index=1.1.1\r\n");
+	a->w->profile.diversion = CONFIG_DIVERSION_DROP;
+	refuse_with(a, 0, second, 302, "Contact: <sip:2003@198.51.100.66>\r\n");
+	take_invite(a, 0, second);
+	assert_null(strstr(second, "History-Info"));
+	refuse_with(a, 0, second, 486, "");
+	assert_refused(a, "SIP/2.0 486 ");
+}
+
 static void test_redirections_are_counted_and_nobody_is_asked_twice(void **state)
 {
 	struct attempt_world *a = *state;
@@ -574,6 +600,7 @@ int main(void)
 		TEST(test_round_robin_takes_turns_and_least_busy_counts),
 		TEST(test_a_redirection_goes_where_the_policy_leads_and_never_to_the_host_it_names),
 		TEST(test_a_redirection_to_an_agent_needs_a_policy_that_leads_there),
+		TEST(test_who_is_called_by_a_redirection_is_told_of_it),
 		TEST(test_redirections_are_counted_and_nobody_is_asked_twice),
 		TEST(test_a_redirection_is_relayed_with_contacts_of_ours),
 		TEST(test_a_challenge_is_answered_on_the_same_leg_by_the_strongest_algorithm),

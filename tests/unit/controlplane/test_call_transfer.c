@@ -132,6 +132,21 @@ static void test_a_refused_target_leaves_everything(void **state)
 	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
 }
 
+static void test_a_redirected_target_is_followed(void **state)
+{
+	struct call_world *w = *state;
+
+	w->f->config.sip.max_redirects = 5;
+	establish(w, invite);
+	refer(w, 2);
+	respond(w, &w->f->other, target, 302, "t1", "Contact: <sip:3000@198.51.100.77>\r\n", NO_SDP);
+	snprintf(target, sizeof(target), "%s", take(w, &w->f->other, "INVITE sip:3000@"));
+	assert_contains(target, "Content-Length: 0\r\n");
+	respond(w, &w->f->other, target, 486, "t2", "", NO_SDP);
+	assert_contains(take(w, &w->f->peer, "NOTIFY "), "\r\n\r\nSIP/2.0 486 ");
+	assert_int_equal(call_count(&w->f->shard), 1);
+}
+
 static void test_a_remaining_party_that_refuses_costs_the_target_its_call(void **state)
 {
 	struct call_world *w = *state;
@@ -233,6 +248,7 @@ int main(void)
 		TEST(test_a_name_is_found_in_its_realm_and_in_this_order_only),
 		TEST(test_the_remaining_party_gets_the_targets_offer_and_the_referrer_is_told),
 		TEST(test_a_refused_target_leaves_everything),
+		TEST(test_a_redirected_target_is_followed),
 		TEST(test_a_remaining_party_that_refuses_costs_the_target_its_call),
 		TEST(test_the_remaining_party_stays_when_the_referrer_leaves),
 		TEST(test_the_target_is_cancelled_when_the_remaining_party_leaves),
