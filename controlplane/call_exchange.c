@@ -436,7 +436,8 @@ void exchange_go_on(struct leg *leg, struct transaction *transaction, uint64_t l
 
 void exchange_received(struct leg *leg, struct transaction *transaction, const struct message *request)
 {
-	unsigned status = leg->call->state > CALL_ESTABLISHED ? 481 : body_status(leg, request);
+	bool is_over = leg->call->state > CALL_ESTABLISHED || leg->gone;
+	unsigned status = is_over ? 481 : body_status(leg, request);
 
 	if (status) {
 		refuse_request(leg, transaction, status);

@@ -93,22 +93,24 @@ static void write_state(const struct transfer_subscription *subscription, struct
 
 void transfer_tell(struct transfer_subscription *subscription, unsigned status)
 {
-	struct leg *leg = &subscription->transfer->call->leg[subscription->side];
+	const struct transfer *transfer = subscription->transfer;
+	struct leg *leg = &transfer->call->leg[subscription->side];
 	char lines[256], fragment[128];
 	struct writer extra, body;
 
 	subscription->status = status;
-	subscription->again = subscription->telling;
-	if (subscription->telling)
+	/* The call of who has hung up ends with the last one: that waits for nothing. */
+	subscription->again = subscription->telling && !(transfer->left && status >= 200);
+	if (subscription->again)
 		return;
 	writer_init(&extra, lines, sizeof(lines));
 	writer_init(&body, fragment, sizeof(fragment));
 	write_state(subscription, &extra);
 	writer_format(&body, "SIP/2.0 %u %s\r\n", status, sip_reason(status));
 	subscription->telling =
-		!subscription->quiet && request_send(leg, SIP_METHOD_NOTIFY, writer_result(&extra),
-						SPAN("message/sipfrag;version=2.0"), writer_result(&body),
-						on_told, subscription) == 0;
+		!subscription->quiet &&
+		request_notify(leg, writer_result(&extra), SPAN("message/sipfrag;version=2.0"),
+			writer_result(&body), on_told, subscription) == 0;
 	if (!subscription->telling && status >= 200)
 		subscription->used = false;
 }

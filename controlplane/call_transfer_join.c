@@ -72,6 +72,9 @@ bool transfer_keeps(struct call *call, const struct call_event *event)
 		return false;
 	bye_accept(call, event);
 	request_relay_abort(&call->leg[event->side]);
+	/* The subscription outlives the call's usage of the dialog (RFC 5057), but not the wait for what is on its way. */
+	for (unsigned i = 0; i < TRANSFER_SUBSCRIPTIONS_MAX; i++)
+		transfer->subscription[i].telling = transfer->subscription[i].again = false;
 	session_timer_stop(&call->leg[event->side]);
 	transfer->left = true;
 	call->state = CALL_ESTABLISHED;

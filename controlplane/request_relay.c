@@ -406,22 +406,20 @@ void request_relay(struct leg *from, struct transaction *transaction, const stru
 		relay_finish(relay, error == -EMSGSIZE ? 513 : 503, NULL);
 }
 
-int request_send(struct leg *leg, enum sip_method method, struct span extra, struct span content_type,
-	struct span body,
+static int send_own(struct leg *leg, enum sip_method method, const struct request_content *content,
 	void (*done)(struct leg *leg, unsigned status, const struct message *response, void *arg), void *arg)
 {
-	struct request_content content = { 0, extra, content_type, body };
 	struct request_relay *relay;
 	int error;
 
-	if (leg->gone || !leg->remote_tag)
+	if (!leg->remote_tag)
 		return -ENOTCONN;
 	if (asked_count(leg) >= 2 * leg->shard->config->sip.max_dialog_requests)
 		return -EBUSY;
 	relay = relay_new(leg->shard, NULL, leg, method);
 	if (!relay)
 		return -ENOMEM;
-	error = relay_send(relay, NULL, &content);
+	error = relay_send(relay, NULL, content);
 	if (error) {
 		relay_free(relay);
 		return error;
@@ -429,6 +427,23 @@ int request_send(struct leg *leg, enum sip_method method, struct span extra, str
 	relay->answered = done;
 	relay->arg = arg;
 	return 0;
+}
+
+int request_send(struct leg *leg, enum sip_method method, struct span extra, struct span content_type,
+	struct span body,
+	void (*done)(struct leg *leg, unsigned status, const struct message *response, void *arg), void *arg)
+{
+	const struct request_content content = { 0, extra, content_type, body };
+
+	return leg->gone ? -ENOTCONN : send_own(leg, method, &content, done, arg);
+}
+
+int request_notify(struct leg *leg, struct span extra, struct span content_type, struct span body,
+	void (*done)(struct leg *leg, unsigned status, const struct message *response, void *arg), void *arg)
+{
+	const struct request_content content = { 0, extra, content_type, body };
+
+	return send_own(leg, SIP_METHOD_NOTIFY, &content, done, arg);
 }
 
 /* RFC 3261 section 15.1.2: a call that ends answers what is pending with 487. A subscription just is no more. */

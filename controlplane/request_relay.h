@@ -21,6 +21,9 @@ void request_relay(struct leg *from, struct transaction *transaction, const stru
 int request_send(struct leg *leg, enum sip_method method, struct span extra, struct span content_type,
 	struct span body,
 	void (*done)(struct leg *leg, unsigned status, const struct message *response, void *arg), void *arg);
+/* The same also to a peer that has hung up: a subscription of its dialog goes on (RFC 5057 section 4.2). */
+int request_notify(struct leg *leg, struct span extra, struct span content_type, struct span body,
+	void (*done)(struct leg *leg, unsigned status, const struct message *response, void *arg), void *arg);
 /* INFO within a call: RFC 6086 by sip-config.info-packages, or one of the older kinds, written anew. */
 void request_relay_info(struct leg *from, struct transaction *transaction, const struct message *request);
 /* MESSAGE within a call (RFC 3428). */

@@ -167,8 +167,18 @@ def test_the_referrer_hangs_up_before_the_end(stack):
     told(call.a, 100)
     b = ring(pbx, "1003", "1000")
     call.a.bye()
+    # Of its dialog the subscription is left (RFC 5057): nothing else is taken there.
+    for method, kwargs in (("INFO", {"body": b"5", "content_type": "application/dtmf"}), ("INVITE", {"body": sdp(phone.host, 30000)}),
+                           ("REFER", {"headers": [("Refer-To", "<sip:1004@203.0.113.10>"), ("Contact", call.a.contact)]})):
+        call.a.request(method, **kwargs)
+        refused = final(call.a, method)
+        assert refused.status == 481
+        if method == "INVITE":
+            call.a.ack(refused)
     b.reply(b.invite, 180)
+    told(call.a, 180)
     target = accept(stack, b, call.b, "pbx", pbx, call.far)
+    told(call.a, 200, ended=True)
     talk(call.far, target)
     b.request("BYE")
     ends(call.b)
@@ -185,8 +195,44 @@ def test_the_referrer_is_gone_and_the_target_refuses(stack):
     b = ring(pbx, "1003", "1000")
     call.a.bye()
     b.reply(b.invite, 486)
+    told(call.a, 486, ended=True)
     ends(call.b)
     no_calls_left(stack)
+
+
+def test_the_last_news_does_not_wait_for_a_referrer_that_is_gone(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    call = connected(stack, phone, pbx)
+    refer(call.a, "<sip:1003@203.0.113.10>")
+    final(call.a, "REFER")
+    told(call.a, 100)
+    b = ring(pbx, "1003", "1000")
+    call.a.bye()
+    b.reply(b.invite, 180)
+    unanswered = call.a.expect("NOTIFY")
+    b.reply(b.invite, 486)
+    assert number(told(call.a, 486, ended=True)) == number(unanswered) + 1
+    ends(call.b)
+    no_calls_left(stack)
+
+
+def test_a_referrer_that_knows_nothing_of_it_any_more_is_told_no_more(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    call = connected(stack, phone, pbx)
+    refer(call.a, "<sip:1003@203.0.113.10>")
+    final(call.a, "REFER")
+    told(call.a, 100)
+    b = ring(pbx, "1003", "1000")
+    call.a.bye()
+    b.reply(b.invite, 180)
+    told(call.a, 180, reply=481)
+    phone.ask(OUT)
+    accept(stack, b, call.b, "pbx", pbx, call.far)
+    b.request("BYE")
+    ends(call.b)
+    final(b, "BYE")
+    no_calls_left(stack)
+    assert len([m for m in phone.received if m.method == "NOTIFY" and m.is_request]) == 2
 
 
 def test_the_remaining_party_hangs_up_meanwhile(stack):
