@@ -164,6 +164,19 @@ void bye_accept(struct call *call, const struct call_event *event)
 	transaction_reply(event->transaction, 200, nothing, extra.overflow ? nothing : writer_result(&extra));
 }
 
+/* For the caller, who must not get a BYE before his ACK: it is told then. */
+static void keep_reason(struct call *call, const struct call_event *event)
+{
+	char text[CALL_REASON_MAX];
+	struct span reason;
+	struct writer out;
+
+	writer_init(&out, text, sizeof(text));
+	reason = call_reason(event, &out);
+	if (reason.n && !call->reason)
+		call->reason = span_dup(reason);
+}
+
 static void hang_up(struct call *call, const struct call_event *event, unsigned sides)
 {
 	char text[CALL_REASON_MAX];
@@ -172,7 +185,7 @@ static void hang_up(struct call *call, const struct call_event *event, unsigned 
 
 	note_cause(call, event);
 	writer_init(&out, text, sizeof(text));
-	reason = call_reason(event, &out);
+	reason = call->reason ? span_from(call->reason) : call_reason(event, &out);
 	if (call->transfer)
 		transfer_abort(call);
 	exchange_abort(call);
@@ -213,6 +226,7 @@ void bye_both(struct call *call, const struct call_event *event)
 
 void bye_callee(struct call *call, const struct call_event *event)
 {
+	keep_reason(call, event);
 	hang_up(call, event, 1u << LEG_CALLED);
 }
 
@@ -231,6 +245,8 @@ void bye_wait(struct call *call, const struct call_event *event)
 		hang_up(call, event, 1u << LEG_CALLED);
 		call->state = CALL_ENDING;
 		until_done(call);
+	} else {
+		keep_reason(call, event);
 	}
 }
 

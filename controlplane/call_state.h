@@ -174,6 +174,7 @@ struct call {
 	uint64_t started_ms, answered_ms, started_wall_ms;
 	unsigned status; /* final response to the caller */
 	const char *cause; /* of the end; static text */
+	char *reason; /* of it, for a caller whose BYE waits for his ACK; or NULL */
 };
 
 /* call_table.c */

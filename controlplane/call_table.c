@@ -224,6 +224,7 @@ void call_free(struct call *call)
 	}
 	free(call->offer);
 	free(call->held);
+	free(call->reason);
 	free(call);
 }
 

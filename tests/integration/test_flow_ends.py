@@ -5,6 +5,7 @@ import pytest
 
 import attempts
 import netns
+import transfer
 from attempts import TO_SBC, answer, finish, refuse, refused
 
 from sip import sdp
@@ -88,7 +89,80 @@ def test_a_call_that_waits_for_the_callers_ack_is_hung_up_by_the_administrator(s
     assert b.take_bye()["reason"] == BY_DECISION
     assert not phone.pending(lambda m: m.is_request)
     a.ack(ok)
-    a.take_bye()
+    assert a.take_bye()["reason"] == BY_DECISION
+    finish(stack, phone, pbx)
+
+
+def test_a_callee_that_hangs_up_before_the_callers_ack_is_quoted_after_it(stack):
+    phone, pbx, a, b = start(stack)
+    b.reply(b.invite, 200, "OK", sdp(pbx.host, 30002))
+    b.expect("ACK")
+    ok = a.expect(lambda m: m.status == 200 and m.method == "INVITE")
+    b.bye([("Reason", "Q.850;cause=16;text=\"of 10.0.0.5\"")])
+    assert not phone.pending(lambda m: m.is_request)
+    a.ack(ok)
+    assert a.take_bye()["reason"] == "Q.850;cause=16"
+    finish(stack, phone, pbx)
+
+
+@pytest.mark.parametrize("by", ["caller", "callee"])
+def test_a_call_that_is_being_changed_is_hung_up_by_the_administrator(stack, by):
+    phone, pbx, a, b = start(stack)
+    answer(a, b)
+    one, other = (a, b) if by == "caller" else (b, a)
+    one.request("INVITE", sdp(one.endpoint.host, 30010, direction="sendonly", version=2))
+    offer = other.expect("INVITE")
+    hangup(stack, "all")
+    waits = one.expect(lambda m: m.status and m.status >= 200 and m.method == "INVITE")
+    assert waits.status == 487
+    one.ack(waits)
+    both_get_bye(a, b, BY_DECISION)
+    other.reply(offer, 487)
+    other.expect("ACK")
+    finish(stack, phone, pbx)
+
+
+def test_a_call_on_hold_is_hung_up_by_the_administrator(stack):
+    phone, pbx, a, b = start(stack)
+    answer(a, b)
+    a.request("INVITE", sdp(phone.host, 30010, direction="inactive", version=2))
+    b.reply(b.expect("INVITE"), 200, "OK", sdp(pbx.host, 30002, direction="inactive", version=2))
+    a.ack(a.expect(200))
+    b.expect("ACK")
+    hangup(stack, "all")
+    both_get_bye(a, b, BY_DECISION)
+    finish(stack, phone, pbx)
+
+
+def test_a_call_whose_reliable_ringing_is_unacknowledged_is_hung_up_by_the_administrator(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    a = phone.call(TO_SBC, "1000", sdp(phone.host, 30000), headers=[("Supported", "100rel")])
+    b = pbx.answerer()
+    b.reply(b.invite, 183, "Progress", sdp(pbx.host, 30002), [("Require", "100rel"), ("RSeq", "7"), ("Contact", b.contact)])
+    assert a.expect(183)["require"] == "100rel"
+    b.reply(b.invite, 200, "OK", sdp(pbx.host, 30002))  # held back until the PRACK
+    b.expect("ACK")
+    hangup(stack, "all")
+    assert refused(a, 480)["reason"] == BY_DECISION
+    assert b.take_bye()["reason"] == BY_DECISION
+    finish(stack, phone, pbx)
+
+
+def test_a_transfer_under_way_is_hung_up_by_the_administrator_on_all_sides(stack):
+    phone, pbx, a, b = start(stack)
+    answer(a, b)
+    transfer.refer(a, "<sip:1003@203.0.113.10>")
+    assert transfer.final(a, "REFER").status == 202
+    transfer.told(a, 100)
+    c = pbx.answerer(match=lambda m: "1003" in m.uri)
+    c.reply(c.invite, 180)
+    transfer.told(a, 180)
+    hangup(stack, "all")
+    transfer.told(a, 487, ended=True)
+    both_get_bye(a, b, BY_DECISION)
+    cancel = c.expect("CANCEL")
+    c.reply(cancel, 200)
+    refuse(c, 487)
     finish(stack, phone, pbx)
 
 

@@ -147,7 +147,7 @@ def test_a_call_that_falls_silent_is_ended(stack):
         call = Call(stack, stack.phone(), stack.pbx())
         open_path(call.near, call.far)
         for side in (call.a, call.b):
-            side.take_bye(timeout=10)
+            assert side.take_bye(timeout=10)["reason"] == "SIP;cause=503, Q.850;cause=41"
         netns.wait_for("the call forgotten", lambda: stack.sbc.the_call() is None, 5)
     finally:
         stack.end_test()
