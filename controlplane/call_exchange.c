@@ -30,6 +30,7 @@ static void fail(struct call *call, const struct exchange_event *event);
 static void cancel_on(struct call *call, const struct exchange_event *event);
 static void give_up(struct call *call, const struct exchange_event *event);
 static void give_up_answer(struct call *call, const struct exchange_event *event);
+static void lose_asker(struct call *call, const struct exchange_event *event);
 static void finish(struct call *call, const struct exchange_event *event);
 static void lose(struct call *call, const struct exchange_event *event);
 static void undo(struct call *call, const struct exchange_event *event);
@@ -42,6 +43,7 @@ static const struct exchange_transition transitions[EXCHANGE_STATE_COUNT][EXCHAN
 		[EXCHANGE_LEASE_FAILED] = { refuse, EXCHANGE_NONE },
 		[EXCHANGE_CANCEL]       = { cancel_waiting, EXCHANGE_NONE },
 		[EXCHANGE_TIMER]        = { refuse, EXCHANGE_NONE },
+		[EXCHANGE_NO_ACK]       = { refuse, EXCHANGE_NONE },
 	},
 	[EXCHANGE_SENT] = {
 		[EXCHANGE_ANSWER]       = { take_answer, EXCHANGE_ANSWER_LEASING },
@@ -50,10 +52,12 @@ static const struct exchange_transition transitions[EXCHANGE_STATE_COUNT][EXCHAN
 		/* The other side decides whether it came in time: both must end with the same description. */
 		[EXCHANGE_CANCEL]       = { cancel_on, EXCHANGE_SENT },
 		[EXCHANGE_TIMER]        = { give_up, EXCHANGE_SENT },
+		[EXCHANGE_NO_ACK]       = { lose_asker, EXCHANGE_GIVEN_UP },
 	},
 	[EXCHANGE_ANSWER_LEASING] = {
 		[EXCHANGE_LEASED]       = { relay_answer, EXCHANGE_ANSWERED },
 		[EXCHANGE_LEASE_FAILED] = { give_up_answer, EXCHANGE_NONE },
+		[EXCHANGE_NO_ACK]       = { give_up_answer, EXCHANGE_NONE },
 	},
 	[EXCHANGE_ANSWERED] = {
 		[EXCHANGE_ACK]          = { finish, EXCHANGE_NONE },
@@ -612,6 +616,14 @@ static void give_up(struct call *call, const struct exchange_event *event)
 	roll_back(call);
 	answer_asker(call, 504, NULL, no_body);
 	exchange->state = EXCHANGE_GIVEN_UP;
+}
+
+/* Its connection is gone, and whatever the other side says cannot be told there. */
+static void lose_asker(struct call *call, const struct exchange_event *event)
+{
+	cancel_on(call, event);
+	timer_cancel(&call->exchange.timer);
+	roll_back(call);
 }
 
 /* RFC 3261 section 12.2.1.2: 481 and 408 end the dialog, other refusals leave it as it was. */

@@ -13,7 +13,7 @@ enum exchange_event_type {
 	EXCHANGE_FAILED, /* no final response: status */
 	EXCHANGE_CANCEL,
 	EXCHANGE_ACK, /* message */
-	EXCHANGE_NO_ACK,
+	EXCHANGE_NO_ACK, /* nor will there be one: the asker's transaction has ended */
 	EXCHANGE_TIMER,
 	EXCHANGE_EVENT_COUNT
 };

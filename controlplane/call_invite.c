@@ -96,7 +96,14 @@ static void on_caller_ended(void *arg, struct transaction *transaction, enum tra
 
 	(void)transaction;
 	leg->server_invite = NULL;
-	if (leg->call->caller_answered && (how == TRANSACTION_TIMEOUT || how == TRANSACTION_TRANSPORT_ERROR))
+	/* He is behind a broken connection, and will never hear what becomes of it. */
+	if (!leg->call->caller_answered && how == TRANSACTION_TRANSPORT_ERROR)
+		call_happens(leg->call, &(struct call_event){ .type = CALL_EVENT_BROKEN,
+						.side = LEG_CALLER,
+						.status = 503,
+						.cause = "caller not reachable" });
+	else if (leg->call->caller_answered &&
+		 (how == TRANSACTION_TIMEOUT || how == TRANSACTION_TRANSPORT_ERROR))
 		call_happens(leg->call, &(struct call_event){ .type = CALL_EVENT_NO_ACK,
 						.side = LEG_CALLER,
 						.status = 408,

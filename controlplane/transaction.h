@@ -58,8 +58,9 @@ void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_
 /* Entry from the transport: one received message, any bytes. Scans, absorbs repetitions, matches, parses, delivers. */
 void transaction_receive(struct shard *shard, const struct sip_flow *flow, struct span bytes);
 
-/* The connection has ended: client transactions that wait for an answer on it end with TRANSACTION_TRANSPORT_ERROR, or go on by UDP
- * if their size alone had brought them there. Not from within a call of the transaction layer. */
+/* The connection has ended: transactions that wait for an answer on it (clients for the peer's, INVITE servers for the user's) go on by UDP
+ * if their size alone had brought them there; by another connection if they are INVITEs under way, BYE or CANCEL, and the peer takes
+ * one; else they end with TRANSACTION_TRANSPORT_ERROR. Not from within a call of the transaction layer. */
 void transaction_connection_lost(struct shard *shard, uint64_t connection);
 /* What waits on one connection was sent again on another. */
 void transaction_connection_moved(struct shard *shard, uint64_t from, uint64_t to);

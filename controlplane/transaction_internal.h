@@ -42,7 +42,7 @@ struct transaction {
 	struct table_node node; /* by branch */
 	struct table_node dialog; /* server: from its 2xx on, the ACK of that */
 	struct table_node merged; /* server: the same request by another way */
-	struct table_node connection; /* client, on a stream, until its final response */
+	struct table_node connection; /* client, server of an INVITE; on a stream, until its final response */
 	struct shard *shard;
 	struct sip_flow flow;
 	struct listener *moved_from; /* client: UDP, which the request was too long for; else NULL */
@@ -59,6 +59,7 @@ struct transaction {
 	uint64_t last_digest; /* client: of the last provisional response */
 	int send_error;
 	bool cancel_wanted, cancel_sent; /* client INVITE */
+	uint8_t reconnects; /* after connections that were lost */
 	bool in_dialog; /* client: the request has a To tag */
 	bool cancelled; /* server INVITE: a CANCEL came */
 	bool lingers; /* client INVITE: in the layer's lingering_count */
@@ -151,7 +152,7 @@ struct span companion_write(
 	struct transaction *invite, struct span method, struct span to, struct span extra);
 
 /* transaction_stream.c */
-/* Notes that the transaction waits for an answer on its flow's connection. Datagrams: nothing. */
+/* Notes that the transaction waits for an answer, its peer's or its user's, on its flow's connection. Datagrams: nothing. */
 void stream_wait(struct transaction *tr);
 void stream_wait_no_more(struct transaction *tr);
 /* RFC 3261 section 18.1.1: a request too long for UDP to a session-agent that may take it by TCP. True: `flow` and `text` (in the

@@ -78,9 +78,10 @@ static void create(struct transaction_layer *layer, const struct sip_flow *flow,
 	if (merged)
 		table_insert(&layer->table, &tr->merged, merged, TABLE_TRANSACTION, tr);
 	transaction_run(tr, MACHINE_RECEIVE_REQUEST);
-	if (invite)
+	if (invite) {
+		stream_wait(tr);
 		transaction_arm_retransmit(tr, shard->config->sip.trying_delay_ms);
-	else /* The client has given up by then (Timer F): so may we, should the user have forgotten. */
+	} else /* The client has given up by then (Timer F): so may we, should the user have forgotten. */
 		transaction_arm_give_up(tr, 64 * shard->config->sip.t1_ms);
 	layer->core->request(shard, tr, message);
 }
@@ -284,6 +285,8 @@ int transaction_respond(struct transaction *server, unsigned status, struct span
 	if (result < 0)
 		return result;
 	server->last_status = status;
+	if (status >= 200)
+		stream_wait_no_more(server);
 	transaction_run(server, status < 200   ? MACHINE_SEND_1XX
 				: status < 300 ? MACHINE_SEND_2XX
 					       : MACHINE_SEND_FAILURE);

@@ -145,6 +145,27 @@ static bool move_back(struct transaction *tr)
 	return true;
 }
 
+/* By another connection, where the peer can be reached by one: an INVITE that has been heard of is answered there (RFC 3261 section 18.2.2),
+ * ours as well as its; what ends a call is said once more, and is a repetition if it had arrived. Anything else may have had its
+ * effect or not, which only its user can judge (section 18.4). */
+static bool reconnect(struct transaction *tr)
+{
+	enum { RECONNECTS_MAX = 3 };
+	struct sip_flow flow = { .listener = tr->flow.listener, .remote = tr->flow.remote };
+	bool ends_call = tr->method == SIP_METHOD_BYE || tr->method == SIP_METHOD_CANCEL;
+
+	if (tr->kind == MACHINE_NICT ? !ends_call
+				     : tr->kind == MACHINE_ICT && tr->state != TRANSACTION_PROCEEDING)
+		return false;
+	if (++tr->reconnects > RECONNECTS_MAX || transport_connect(&flow) < 0)
+		return false;
+	tr->flow = flow;
+	stream_wait(tr);
+	if (tr->kind == MACHINE_NICT)
+		transaction_repeat(&tr->flow, tr->shard, sent_span(tr->sent));
+	return true;
+}
+
 void transaction_connection_lost(struct shard *shard, uint64_t connection)
 {
 	struct transaction_layer *layer = shard->transactions;
@@ -156,7 +177,7 @@ void transaction_connection_lost(struct shard *shard, uint64_t connection)
 		struct transaction *tr = node->owner;
 
 		table_remove(node);
-		if (!move_back(tr))
+		if (!move_back(tr) && !reconnect(tr))
 			transaction_finish(tr, TRANSACTION_TRANSPORT_ERROR);
 	}
 	transaction_leave(layer);

@@ -2,6 +2,7 @@
 """SIP over TCP (RFC 3261 section 18): framing, connections and their reuse, limits, long requests that leave UDP, and calls whose
 sides speak different transports, over IPv4 and IPv6."""
 
+import signal
 import socket
 
 import pytest
@@ -220,6 +221,82 @@ def test_a_break_in_mid_call_leaves_the_call_and_the_next_request_connects_again
     bye = call.b.take_bye()
     assert bye.link is not first
     call.a.expect(lambda m: m.status == 200 and m.method == "BYE")
+    no_calls_left(stack)
+
+
+def ringing(stack, caller, callee, number="7000"):
+    a = caller.call(TO_SBC, number, sdp(caller.host, 30000))
+    b = callee.answerer()
+    b.reply(b.invite, 180, "Ringing")
+    a.expect(180)
+    return a, b
+
+
+def test_a_callee_that_breaks_its_connection_while_it_rings_answers_by_another(stack):
+    """RFC 3261 section 18.2.2: by one of its own to our sent-by. Ours is there meanwhile, for CANCEL."""
+    phone, pbx = stack.phone(), tcp_pbx(stack)
+    for cancelled in (True, False):
+        a, b = ringing(stack, phone, pbx)
+        count = len(pbx.links)
+        pbx.hang_up(b.invite.link)
+        pbx.wait(lambda: len(pbx.links) > count, "another connection")
+        b.invite.source = (SBC_IN4, 5060)
+        if cancelled:
+            a.cancel()
+            cancel = b.expect("CANCEL")
+            assert cancel["via"] == b.invite["via"]
+            b.reply(cancel, 200, "OK")
+            b.reply(b.invite, 487, "Request Terminated")
+            a.ack(a.expect(487))
+            b.expect("ACK")
+        else:
+            b.reply(b.invite, 200, "OK", sdp(pbx.host, 30002))
+            a.ack(a.expect(lambda m: m.status == 200 and m.method == "INVITE"))
+            b.expect("ACK")
+            a.request("BYE")
+            b.take_bye()
+            a.expect(lambda m: m.status == 200 and m.method == "BYE")
+        no_calls_left(stack)
+
+
+def test_a_ringing_callee_that_is_gone_altogether_fails_the_call(stack):
+    phone, pbx = stack.phone(), tcp_pbx(stack)
+    a, _ = ringing(stack, phone, pbx)
+    pbx.close()
+    stack.closing.remove(pbx)
+    a.ack(a.expect(503, timeout=20))
+    no_calls_left(stack)
+
+
+def test_a_caller_behind_a_nat_that_loses_its_connection_is_given_up(stack):
+    """Nobody could tell it of an answer, and it has given up itself (RFC 3261 section 8.1.3.1): the other side stops ringing."""
+    phone, pbx = tcp_phone(stack), stack.pbx()
+    a, b = ringing(stack, phone, pbx, "1000")
+    phone.hang_up(phone.links[0])
+    cancel = b.expect("CANCEL", timeout=20)
+    assert "cause=503" in cancel["reason"]
+    b.reply(cancel, 200, "OK")
+    b.reply(b.invite, 487, "Request Terminated")
+    b.expect("ACK")
+    no_calls_left(stack)
+
+
+def test_a_new_dataplane_ends_calls_by_new_connections_and_takes_new_ones(stack):
+    """Its mirrors are other devices than those that the sockets were bound to."""
+    carrier, pbx = stream(stack, "outside", "203.0.113.100"), tcp_pbx(stack)
+    call = Call(stack, carrier, pbx, "7000")
+    old = {*carrier.links, *pbx.links}
+    stack.sbc.end("dataplane", signal.SIGKILL)
+    stack.sbc.start("dataplane")
+    stack.sbc.wait_ready()
+    for dialog in (call.a, call.b):
+        bye = dialog.take_bye(timeout=20)
+        assert bye.link not in old
+    no_calls_left(stack)
+    carrier.connect(TO_SBC)
+    again = Call(stack, carrier, pbx, "7001")
+    assert again.b.invite.link not in old
+    again.hang_up()
     no_calls_left(stack)
 
 

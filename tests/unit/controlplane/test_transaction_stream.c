@@ -189,14 +189,14 @@ static void test_a_lost_connection_ends_what_waits_on_it_and_nothing_else(void *
 	respond(f, &f->peer, "TCP", 180, "INVITE", "z9hG4bKb");
 	respond(f, &f->peer, "TCP", 200, "INVITE", "z9hG4bKd");
 	transaction_connection_lost(&f->shard, 7);
-	/* The accepted INVITE has its answer. */
-	assert_int_equal(ends, 2);
+	/* The accepted INVITE has its answer, the ringing one goes on. */
+	assert_int_equal(ends, 1);
 	assert_int_equal(how_ended, TRANSACTION_TRANSPORT_ERROR);
 	transaction_connection_moved(&f->shard, 8, 9);
 	transaction_connection_lost(&f->shard, 8);
-	assert_int_equal(ends, 2);
+	assert_int_equal(ends, 1);
 	transaction_connection_lost(&f->shard, 9);
-	assert_int_equal(ends, 3);
+	assert_int_equal(ends, 2);
 }
 
 /* --- long requests ------------------------------------------------------------------------------------------------- */
@@ -272,6 +272,60 @@ static void test_an_answered_long_request_does_not_come_back(void **state)
 	assert_int_equal(f->sent_count, 1);
 }
 
+static void test_an_invite_that_has_been_heard_of_goes_on_by_another_connection(void **state)
+{
+	struct fixture *f = *state;
+	struct sip_flow by_tcp = { .listener = f->peer.listener, .remote = f->other.remote, .connection = 7 };
+
+	request(f, &by_tcp, "INVITE", "z9hG4bKi", 0);
+	respond(f, &by_tcp, "TCP", 180, "INVITE", "z9hG4bKi");
+	f->sent_count = 0;
+	transaction_connection_lost(&f->shard, 7);
+	assert_int_equal(ends, 0);
+	assert_int_equal(f->sent_count, 0);
+	/* One that finds nobody there is lost again and again. */
+	for (unsigned i = 0; i < 3; i++)
+		transaction_connection_lost(&f->shard, 1);
+	assert_int_equal(ends, 1);
+	assert_int_equal(how_ended, TRANSACTION_TRANSPORT_ERROR);
+}
+
+static void test_bye_is_said_again_by_another_connection(void **state)
+{
+	struct fixture *f = *state;
+	struct sip_flow by_tcp = { .listener = f->peer.listener, .remote = f->other.remote, .connection = 7 };
+
+	request(f, &by_tcp, "BYE", "z9hG4bKb", 0);
+	transaction_connection_lost(&f->shard, 7);
+	assert_int_equal(f->sent_count, 2);
+	assert_string_equal(f->sent[0].text, f->sent[1].text);
+	respond(f, &by_tcp, "TCP", 200, "BYE", "z9hG4bKb");
+	assert_int_equal(how_ended, TRANSACTION_DONE);
+	request(f, &by_tcp, "INFO", "z9hG4bKn", 0);
+	transaction_connection_lost(&f->shard, 7);
+	assert_int_equal(how_ended, TRANSACTION_TRANSPORT_ERROR);
+}
+
+static void test_an_invite_whose_sender_cannot_be_reached_any_more_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	receive(f, "INVITE", "z9hG4bKi", 2);
+	transaction_attach(last_server, &events, NULL);
+	transaction_connection_lost(&f->shard, 7);
+	assert_int_equal(ends, 0);
+	for (unsigned i = 0; i < 3; i++)
+		transaction_connection_lost(&f->shard, 1);
+	assert_int_equal(how_ended, TRANSACTION_TRANSPORT_ERROR);
+	/* One that has been answered does not wait. */
+	receive(f, "INVITE", "z9hG4bKj", 3);
+	transaction_attach(last_server, &events, NULL);
+	transaction_reply(last_server, 486, SPAN("t"), (struct span){ NULL, 0 });
+	ends = 0;
+	transaction_connection_lost(&f->shard, 7);
+	assert_int_equal(ends, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -282,6 +336,9 @@ int main(void)
 		TEST(test_client_repeats_nothing_and_gives_up_in_time),
 		TEST(test_final_responses_leave_no_tombstone),
 		TEST(test_a_lost_connection_ends_what_waits_on_it_and_nothing_else),
+		TEST(test_an_invite_that_has_been_heard_of_goes_on_by_another_connection),
+		TEST(test_bye_is_said_again_by_another_connection),
+		TEST(test_an_invite_whose_sender_cannot_be_reached_any_more_ends),
 		TEST(test_a_long_request_goes_by_tcp_with_ack_and_cancel_behind_it),
 		TEST(test_a_short_request_or_one_to_a_stranger_stays_on_udp),
 		TEST(test_without_tcp_there_it_comes_back_to_udp_and_that_is_remembered),
