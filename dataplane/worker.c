@@ -11,12 +11,12 @@
 #include <rte_lcore.h>
 #include <rte_pause.h>
 
-/* How an idle worker backs off (poll = adaptive): it spins for some microseconds, then sleeps, longer each time. The longest
- * sleep is what a first packet after silence waits at most. Longer spinning takes the core from the control plane, where both
- * live on it: a worker goes before everybody else, and between the packets of 2,000 calls a second it would never sleep. */
+/* How an idle worker backs off (poll = adaptive): it looks twice, then sleeps, longer each time. The longest sleep is what a first
+ * packet after silence waits at most. Spinning takes the core from the control plane, where both live on it: a worker goes before
+ * everybody else, and between the packets of some thousand calls a second it would never sleep. What comes meanwhile is a burst. */
 enum {
-	IDLE_SPINS = 16,
-	SLEEP_FIRST_NS = 20000,
+	IDLE_SPINS = 2,
+	SLEEP_FIRST_NS = 50000,
 	SLEEP_LONGEST_NS = 1000000,
 };
 
