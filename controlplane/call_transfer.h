@@ -25,6 +25,8 @@ void transfer_fini(struct call *call);
 int transfer_shadow(struct call *made, unsigned side, struct leg *leg);
 /* A leg of this call is about to go to another one: no offers meanwhile. */
 bool transfer_is_moving(const struct call *call);
+/* One of its legs still belongs to another call. */
+bool transfer_has_shadow(const struct call *call);
 /* BYE: true if it was the referrer's, who has hung up before the end; the call goes on until then. */
 bool transfer_keeps(struct call *call, const struct call_event *event);
 void transfer_abort(struct call *call); /* the call ends */

@@ -17,6 +17,11 @@ bool transfer_is_moving(const struct call *call)
 	return call->transfer && call->transfer->made;
 }
 
+bool transfer_has_shadow(const struct call *call)
+{
+	return call->carry->from[LEG_CALLER] || call->carry->from[LEG_CALLED];
+}
+
 void transfer_number(struct call *call, unsigned side)
 {
 	struct carry *carry = call->carry;

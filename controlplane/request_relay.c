@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/call_transfer.h"
 #include "controlplane/core.h"
 #include "controlplane/credentials.h"
 #include "controlplane/request_relay_internal.h"
@@ -375,6 +376,9 @@ static void refuse(struct leg *from, struct transaction *transaction, unsigned s
 /* 0, or the status for a request that cannot go on. */
 static unsigned admit(const struct leg *from, const struct leg *to)
 {
+	/* Not yet the other side's dialog: a transfer's new party waits for its ACK, and must not think that its own is gone. */
+	if (to && to->call && to->call->carry && transfer_has_shadow(to->call))
+		return 500;
 	if (!to || to->gone || from->gone)
 		return 481;
 	/* A request is for a dialog: the other side's comes with its first answer. */

@@ -213,6 +213,22 @@ async def a_transfer_that_the_sbc_carries_out(scene):
     await scene.hung_up(c, b)
 
 
+async def a_question_of_the_new_party_before_its_ack(scene):
+    """Its dialog is there, if the other party's is not yet."""
+    a, b = await scene.talking()
+    b.manners.pause = lambda leg, what: 3 * T1 if leg is b else 0
+    third = scene.answering(scene.other, scene.third, then=lambda leg: (leg.pick_up(), leg.ask("INFO", b"Signal=5\r\nDuration=160\r\n",
+                                                                                              content_type="application/dtmf-relay")))
+    await refer(scene, a, scene.third)
+    await scene.until(lambda: third.legs and third.legs[0].finals, "the answer to INFO")
+    assert third.legs[0].finals != [("INFO", 481)]
+    await scene.until(lambda: notified(a, b"SIP/2.0 200", b"terminated"), "the NOTIFY of 200")
+    (c,) = third.legs
+    a.bye("has transferred")
+    await scene.until(lambda: a.state == "ended" and b.is_free and c.is_free and b.state == c.state == "confirmed", "the new call")
+    await scene.hung_up(c, b)
+
+
 async def a_transfer_that_fails(scene):
     a, b = await scene.talking()
     scene.answering(scene.other, scene.third, then=lambda leg: leg.refuse(486))
@@ -325,6 +341,11 @@ def test_any_one_message_of_any_flow_may_be_lost(stack, outward):
         Scene(users, i, lose(n), outward, f"{flow.__name__} without message {n}").play(flow) for i, (flow, n) in enumerate(variants)])
     check(stack, scenes)
     assert sum(scene.wire.lost for scene in scenes) >= 0.8 * sum(scene.wire.count for scene in undisturbed)
+
+
+def test_a_transfers_new_party_keeps_its_dialog_while_it_waits_for_the_ack(stack):
+    flow = a_question_of_the_new_party_before_its_ack
+    check(stack, perform(stack, lambda users: [Scene(users, 0, name=flow.__name__).play(flow)]))
 
 
 def test_a_referrer_hears_of_the_success_before_he_is_hung_up(stack):

@@ -244,6 +244,10 @@ class ClientTransaction(Transaction):
         self.wire.fault(f"{self.agent.name}: {self.request.method} [{self.request['cseq']}] has no final response")
         self.taken(None)
 
+    def abandon(self):
+        self.stop("repeat", "deadline")
+        self.state = "terminated"
+
     def take(self, response):
         for header in ("call-id", "cseq", "from"):
             if response[header] != self.request[header]:
@@ -256,6 +260,8 @@ class ClientTransaction(Transaction):
                 if self.is_invite:
                     self.stop("repeat", "deadline")
                 self.taken(response)
+            return
+        if self.state == "terminated":
             return
         self.stop("repeat", "deadline")
         first = self.under_way

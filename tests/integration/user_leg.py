@@ -83,7 +83,7 @@ class Leg:
         self.rseq, self.prack_due, self.their_rseq = random.randrange(1, 1000), None, None
         self.ok = None  # our 2xx that waits for its ACK
         self.acks, self.ack_due = {}, False  # by CSeq: those we sent
-        self.pracked_answer = False
+        self.pracked_answer, self.previewed = False, None
         self.log = []  # requests they made here
         self.allowed = True  # UPDATE
         self.reliably = False  # they know 100rel
@@ -111,6 +111,8 @@ class Leg:
             self.wire.note(f"    {self.agent.name} is out: {why}")
             self.ok = self.prack_due = None
             self.reliable.clear()
+            if self.inviting and self.inviting.under_way:  # its answer may have been lost, and is not repeated after BYE
+                self.inviting.abandon()
 
     def later(self, seconds, function, *arguments):
         def due():
@@ -162,7 +164,7 @@ class Leg:
 
     def answers(self):
         """Our answer to their open offer, which is in force with it."""
-        body = self.answer_to(self.offer)
+        body, self.previewed = self.previewed or self.answer_to(self.offer), None
         self.mine, self.theirs, self.open = body, self.offer, None
         self.wire.note(f"    {self.agent.name} answers {direction(body)} {streams(body)} to {direction(self.theirs)} {streams(self.theirs)}")
         return body
@@ -240,6 +242,7 @@ class Leg:
                     state["answered"] = True
                     self.learn(response)
                     self.finals.append(("INVITE", response.status))
+                    self.ack_due = True
                     if body:
                         self.heard_answer(response.body)
                         answer = b""
@@ -271,7 +274,8 @@ class Leg:
             self.agent.send(self.acks[response["cseq"]], self.peer)
 
     def cancel(self, invite):
-        ClientTransaction(self.agent, self.wire, part_of(invite.request, "CANCEL"), self.peer, lambda response: None)
+        if (invite.request.branch, "CANCEL") not in self.agent.clients:
+            ClientTransaction(self.agent, self.wire, part_of(invite.request, "CANCEL"), self.peer, lambda response: None)
 
     def learn(self, response):
         if response["contact"]:
@@ -413,8 +417,8 @@ class Leg:
         if self.open == "mine":
             if request.body:
                 self.heard_answer(request.body)
-            else:
-                self.wire.fault(f"{self.agent.name}: no answer in the ACK")
+            else:  # the call ends, or the offer would stay open
+                self.wire.note(f"    {self.agent.name}: no answer in the ACK")
         elif request.body:
             self.wire.fault(f"{self.agent.name}: a description in the ACK that nobody asked for")
 
@@ -423,9 +427,9 @@ class Leg:
         if not self.prack_due or request["rack"] != f"{self.rseq} {self.invite.request['cseq']}":
             self.reply(server, 481)
             return
-        self.prack_due = None
+        offered, self.prack_due = self.prack_due.body and not self.mine, None
         answer = b""
-        if self.open == "mine":
+        if offered:
             if request.body:
                 self.heard_answer(request.body)
             else:
@@ -453,8 +457,9 @@ class Leg:
             self.heard_offer(request.body)
 
     def preview(self):
-        """The answer, said where it is not one yet."""
-        return self.answer_to(self.offer)
+        """The answer, said where it is not one yet: it stays what it is (RFC 3261 section 13.2.1)."""
+        self.previewed = self.previewed or self.answer_to(self.offer)
+        return self.previewed
 
     def ring(self, status=180, described=False, reliable=False):
         """18x; reliable ones wait for each other."""
@@ -518,6 +523,7 @@ class Leg:
     def is_cancelled(self):
         if self.invite.state == "proceeding":
             self.refuse(487)
+        self.end("is cancelled")
 
 
 class Calling:
@@ -613,8 +619,8 @@ class Calling:
             if response.body:
                 leg.heard_offer(response.body)
                 body = leg.answers()
-            else:
-                self.wire.fault(f"{self.agent.name}: the first reliable response has no offer")
+            else:  # RFC 3262 section 5 wants one; the callee has none to give (0050)
+                self.wire.note(f"    {self.agent.name}: the first reliable response has no offer")
         elif response.body:
             leg.check_description(response.body)
 
