@@ -283,6 +283,8 @@ void invite_answer_late(struct call *call, const struct call_event *event)
 
 	call->ack_due = true;
 	call->callee_answered = true;
+	if (call->offerless)
+		call_put_aside(call, call_sdp(event->message));
 	/* A Contact that is of no use leaves the agent's address: good enough to hang up. */
 	if (confirm_dialog(call, event->message, &fork))
 		log_debug("call", "unusable Contact in a late answer", LOG_UINT("call", call->id));
@@ -294,8 +296,8 @@ void invite_acked(struct call *call, const struct call_event *event)
 {
 	struct leg *caller = &call->leg[LEG_CALLER], *callee = &call->leg[LEG_CALLED];
 	unsigned limit = caller->profile->max_call_duration, other = callee->profile->max_call_duration;
-	char text[CALL_MESSAGE_MAX];
-	struct writer body;
+	char text[CALL_MESSAGE_MAX], other_text[CALL_MESSAGE_MAX];
+	struct writer body, refusal;
 	bool failed = false;
 
 	if (call->carry)
@@ -304,8 +306,6 @@ void invite_acked(struct call *call, const struct call_event *event)
 		limit = other;
 	if (limit)
 		call_timer_arm(call, (uint64_t)limit * 1000);
-	free(call->offer);
-	call->offer = NULL;
 	call_forks_free(call, false);
 	if (call->ack_due) {
 		struct span sdp = call_sdp(event->message);
@@ -315,10 +315,15 @@ void invite_acked(struct call *call, const struct call_event *event)
 		failed = !callee->client_invite || media_answer(call->media, LEG_CALLER, sdp, true) ||
 			 media_write(call->media, LEG_CALLED, sdp, &body);
 		call->ack_due = false;
+		writer_init(&refusal, other_text, sizeof(other_text));
 		if (callee->client_invite)
 			invite_ack(callee, callee->client_invite, span_from(callee->remote_tag),
-				failed ? no_body : writer_result(&body));
+				failed ? invite_refusal(callee,
+						 (struct span){ call->offer, call->offer_length }, &refusal)
+				       : writer_result(&body));
 	}
+	free(call->offer);
+	call->offer = NULL;
 	if (failed)
 		call_breaks(call, "no usable answer in the ACK");
 	else {

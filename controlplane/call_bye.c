@@ -85,12 +85,17 @@ static bool bye_again(struct leg *leg)
 void bye_send(struct leg *leg, struct span reason)
 {
 	struct call *call = leg->call;
+	char text[CALL_MESSAGE_MAX];
+	struct writer body;
 
 	if (leg->gone || leg->client_bye || !leg->remote_tag)
 		return;
 	if (leg->side == LEG_CALLED && call->ack_due && leg->client_invite) {
 		call->ack_due = false;
-		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag), nothing);
+		writer_init(&body, text, sizeof(text));
+		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag),
+			invite_refusal(leg,
+				(struct span){ call->offer, call->offer ? call->offer_length : 0 }, &body));
 	}
 	bye_request(leg, reason);
 	leg->gone = true;
@@ -114,10 +119,15 @@ static void bye_unheard(struct leg *leg)
 
 void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer)
 {
+	bool offers = leg->call && leg->call->offerless;
+	char text[CALL_MESSAGE_MAX];
 	struct leg fork = { 0 };
+	struct writer body;
 
 	if (leg_fork(&fork, leg, answer) == 0) {
-		invite_ack(&fork, invite, span_from(fork.remote_tag), nothing);
+		writer_init(&body, text, sizeof(text));
+		invite_ack(&fork, invite, span_from(fork.remote_tag),
+			offers ? invite_refusal(leg, call_sdp(answer), &body) : nothing);
 		bye_unheard(&fork);
 	}
 	leg_fini(&fork);

@@ -134,10 +134,14 @@ static void relay(struct call_fork *fork, unsigned status, const struct message 
 	uint32_t callee_rseq, bool offer)
 {
 	struct call *call = fork->call;
-	bool relayed = callee_rseq && caller_takes_reliable(call);
+	/* To a caller who has made no offer the first reliable response has ours (RFC 3261 section 13.2.1): until then nothing is reliable. */
+	bool early = call->offerless && !offer && !fork->settled;
+	bool relayed = callee_rseq && caller_takes_reliable(call) && !early;
 
 	if (callee_rseq && !relayed)
 		prack_send(fork);
+	if (early && call->reliable_only)
+		return;
 	if (relayed || call->reliable_only)
 		prack_respond(fork,
 			&(struct prack_reliable){ status, from, body, offer, relayed ? callee_rseq : 0 });

@@ -694,6 +694,10 @@ static void undo(struct call *call, const struct exchange_event *event)
 {
 	struct leg *leg = call->exchange.asked;
 
+	if (call->exchange.offerless) {
+		call->ack_due = true;
+		call_put_aside(call, call_sdp(event->message));
+	}
 	if (call->exchange.asked_method == SIP_METHOD_INVITE)
 		exchange_ack(leg, no_body);
 	exchange_over(call);

@@ -88,7 +88,16 @@ void exchange_respond(struct leg *leg, struct transaction *server, unsigned stat
 
 void exchange_ack(struct leg *leg, struct span body)
 {
-	leg->call->ack_due = false;
+	struct call *call = leg->call;
+	char text[CALL_MESSAGE_MAX];
+	struct writer refusal;
+
+	/* There was an offer, and nobody has answered it. */
+	if (call->ack_due && body.n == 0 && call->offer) {
+		writer_init(&refusal, text, sizeof(text));
+		body = invite_refusal(leg, (struct span){ call->offer, call->offer_length }, &refusal);
+	}
+	call->ack_due = false;
 	if (leg->client_invite)
 		invite_ack(leg, leg->client_invite, span_from(leg->remote_tag), body);
 }

@@ -146,6 +146,14 @@ void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag,
 			"call", "ACK not sent", LOG_TEXT("call-id", leg->call_id), LOG_ERRNO("error", error));
 }
 
+struct span invite_refusal(const struct leg *leg, struct span offer, struct writer *out)
+{
+	if (offer.n == 0 || !leg->call || !leg->call->media ||
+		media_refuse(leg->call->media, leg->side, offer, listener_address(leg->flow.listener), out))
+		return (struct span){ NULL, 0 };
+	return writer_result(out);
+}
+
 int invite_request(struct leg *leg, const struct message *source, unsigned max_forwards, struct span body,
 	const struct transaction_events *events)
 {

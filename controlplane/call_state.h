@@ -273,6 +273,8 @@ enum options_place {
 void leg_options(const struct leg *leg, enum options_place place, struct writer *out);
 /* ACK of a 2xx to our INVITE on that leg. `body` may be empty. */
 void invite_ack(struct leg *leg, struct transaction *invite, struct span to_tag, struct span body);
+/* What an ACK must say when an offer in the 2xx comes to nothing (RFC 3261 section 13.2.2.4). Empty if `offer` is none. */
+struct span invite_refusal(const struct leg *leg, struct span offer, struct writer *out);
 /* The INVITE of the call on `leg`, `source` being the other leg's. 0 or -errno. */
 int invite_request(struct leg *leg, const struct message *source, unsigned max_forwards, struct span body,
 	const struct transaction_events *events);

@@ -365,6 +365,25 @@ int media_write(struct media *media, unsigned to, struct span body, struct write
 	return keep_written(media, to, text);
 }
 
+int media_refuse(const struct media *media, unsigned to, struct span offer, const union address *own,
+	struct writer *out)
+{
+	struct sdp_rewrite_media rewrite[SDP_MEDIA_MAX] = { 0 };
+	struct sdp_origin origin = media->origin[to];
+	struct sdp sdp;
+	int error = sdp_parse(&sdp, offer, &media->shard->config->sip);
+
+	if (error)
+		return error;
+	for (unsigned i = 0; i < sdp.media_count; i++)
+		rewrite[i].reject = true;
+	if (!address_is_set(&origin.address))
+		origin.address = *own;
+	if (media->written[to])
+		origin.version++;
+	return sdp_rewrite(&sdp, &origin, rewrite, out);
+}
+
 int media_restate(struct media *media, unsigned to, struct writer *out)
 {
 	struct span rest = media_written(media, to), text;

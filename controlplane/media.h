@@ -59,6 +59,10 @@ bool media_offer_is_pending(const struct media *media);
 /* Writes the description `body`, just taken by media_offer or media_answer, for the other side `to`. The origin's version
  * counts up when the text differs from the last one written there. 0 or -errno. */
 int media_write(struct media *media, unsigned to, struct span body, struct writer *out);
+/* The answer to an offer of side `to` that accepts nothing of it (RFC 3264 section 6), for an ACK that must have one; nothing else changes.
+ * `own`: our address, should there be none in our descriptions yet. 0 or -errno. */
+int media_refuse(const struct media *media, unsigned to, struct span offer, const union address *own,
+	struct writer *out);
 /* True if `body` is what `side` last said, and what was last written for it can be its answer (RFC 3264 section 8: nothing has changed,
  * nobody else has to be asked). */
 bool media_is_known(const struct media *media, unsigned side, struct span body);

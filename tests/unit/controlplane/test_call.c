@@ -256,6 +256,36 @@ static void test_a_late_answer_to_a_reinvite_of_a_call_that_is_over_is_acknowled
 	assert_false(was_sent(w, &w->f->other, "BYE "));
 }
 
+static void test_an_offer_that_comes_to_nothing_is_refused_in_the_ack(void **state)
+{
+	/* The caller's BYE instead of his ACK; his ACK without an answer; his CANCEL, which the callee's answer crosses; an answer of
+	 * a branch that lost. */
+	for (unsigned i = 0; i < 4; i++) {
+		struct call_world *w = *state;
+
+		start_call(w, NO_SDP, invite);
+		if (i == 2) {
+			respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+			caller_sends(w, "CANCEL", 1, NULL, "", NO_SDP);
+		}
+		respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+		fake_answer_all();
+		if (i != 2)
+			note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 "));
+		if (i == 0)
+			caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
+		else if (i == 1)
+			caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
+		else if (i == 3)
+			respond(w, &w->f->other, invite, 200, "pbx2", "", PBX_SDP);
+		assert_contains(take(w, &w->f->other, "ACK "), "m=audio 0 RTP/AVP 0\r\n");
+		assert_contains(w->taken, "Content-Type: application/sdp\r\n");
+		take(w, &w->f->other, "BYE ");
+		teardown(state);
+		setup(state);
+	}
+}
+
 /* --- calls that are not answered -------------------------------------------------------------------------------------------- */
 
 static void test_cancel_while_ringing_is_passed_on(void **state)
@@ -739,6 +769,7 @@ int main(void)
 		TEST(test_early_media_is_described_with_our_ports_and_kept_by_the_answer),
 		TEST(test_each_early_dialog_has_its_own_tag_and_the_first_answer_wins),
 		TEST(test_a_late_branchs_answer_is_hung_up_whatever_has_become_of_the_call),
+		TEST(test_an_offer_that_comes_to_nothing_is_refused_in_the_ack),
 		TEST(test_a_late_answer_to_a_reinvite_of_a_call_that_is_over_is_acknowledged),
 		TEST(test_cancel_while_ringing_is_passed_on),
 		TEST(test_cancel_before_the_lease_gives_it_back),

@@ -359,6 +359,34 @@ static void test_an_offer_that_overtakes_the_ack_with_the_answer_is_glare(void *
 	assert_false(was_sent(w, &w->f->peer, "INVITE "));
 }
 
+static void test_an_offer_asked_for_that_comes_to_nothing_is_refused_in_the_ack(void **state)
+{
+	struct call_world *w = established(state, "", "");
+
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", NO_SDP);
+	respond(w, &w->f->other, sent_to_callee(w, "INVITE "), 200, NULL, "", PBX_SDP HELD);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	caller_sends(w, "BYE", 3, w->caller_tag, "", NO_SDP);
+	assert_contains(take(w, &w->f->other, "ACK "), "m=audio 0 RTP/AVP 0\r\n");
+	assert_int_equal(version_in(w->taken), 2);
+	take(w, &w->f->other, "BYE ");
+}
+
+static void test_a_reinvite_asks_for_no_reliable_responses_and_relays_none(void **state)
+{
+	struct call_world *w = established(state, "Supported: 100rel\r\n", "Supported: 100rel\r\n");
+
+	caller_sends(w, "INVITE", 2, w->caller_tag, "Require: 100rel\r\n", PHONE_SDP HELD);
+	sent_to_callee(w, "INVITE ");
+	assert_null(strstr(change, "100rel"));
+	/* It was not asked to, so it says it again in vain, and then in its final response. */
+	respond(w, &w->f->other, change, 183, NULL, "Require: 100rel\r\nRSeq: 9\r\n", PBX_SDP HOLDS);
+	assert_false(was_sent(w, &w->f->other, "PRACK "));
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 18"));
+	respond(w, &w->f->other, change, 200, NULL, "", PBX_SDP HOLDS);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), HOLDS);
+}
+
 static void test_an_offer_that_waits_for_an_ack_may_be_cancelled(void **state)
 {
 	struct call_world *w = answered(state, "", PHONE_SDP);
@@ -584,6 +612,8 @@ int main(void)
 		TEST(test_the_askers_next_offer_that_overtakes_his_ack_waits_for_it),
 		TEST(test_an_offer_that_overtakes_the_ack_of_another_waits_for_it),
 		TEST(test_an_offer_that_overtakes_the_ack_with_the_answer_is_glare),
+		TEST(test_an_offer_asked_for_that_comes_to_nothing_is_refused_in_the_ack),
+		TEST(test_a_reinvite_asks_for_no_reliable_responses_and_relays_none),
 		TEST(test_an_offer_that_waits_for_an_ack_may_be_cancelled),
 		TEST(test_an_update_waits_for_an_ack_no_longer_than_its_sender_does),
 		TEST(test_an_offer_that_waits_for_an_ack_is_refused_with_the_end_of_the_call),

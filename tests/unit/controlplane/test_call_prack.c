@@ -362,6 +362,28 @@ static void test_two_branches_may_both_offer_and_either_may_win(void **state)
 	}
 }
 
+static void test_nothing_is_reliable_before_the_offer_that_the_caller_waits_for(void **state)
+{
+	struct call_world *w = *state;
+
+	start(w, "Require: 100rel\r\n", NO_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 180 "));
+	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
+	assert_contains(take(w, &w->f->other, "PRACK "), "RAck: 7 1 INVITE\r\n");
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 180 "));
+	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(8), PBX_SDP);
+	fake_answer_all();
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 183 "), "m=audio 10000 ");
+	/* One who only knows of it hears it ring. */
+	teardown(state);
+	setup(state);
+	w = *state;
+	start(w, "Supported: 100rel\r\n", NO_SDP);
+	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
+	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 180 "), "RSeq"));
+}
+
 static void test_an_offer_that_the_caller_hangs_up_on_makes_room_for_another(void **state)
 {
 	struct call_world *w = *state;
@@ -805,6 +827,7 @@ int main(void)
 		TEST(test_no_reliability_is_offered_for_an_invite_whose_caller_could_not_answer),
 		TEST(test_an_offer_without_ports_in_a_reliable_response_ends_the_call),
 		TEST(test_two_branches_may_both_offer_and_either_may_win),
+		TEST(test_nothing_is_reliable_before_the_offer_that_the_caller_waits_for),
 		TEST(test_an_offer_that_the_caller_hangs_up_on_makes_room_for_another),
 		TEST(test_an_offer_that_nobody_has_answered_is_no_hindrance_to_the_winners),
 		TEST(test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer),
