@@ -72,6 +72,37 @@ def test_a_branch_that_answers_second_is_acknowledged_and_hung_up(stack):
     finish(stack, phone, pbx)
 
 
+@pytest.mark.parametrize("meanwhile", ["a re-INVITE", "BYE"])
+def test_a_branch_that_answers_late_is_acknowledged_and_hung_up(stack, meanwhile):
+    """RFC 3261 section 13.2.2.4, also when its INVITE is not the last one any more, or the call is over."""
+    phone, pbx, a, b = start(stack)
+    other = branch(b, "second")
+    b.reply(b.invite, 180)
+    ringing = a.expect(180)
+    first = b.invite
+    answer(a, b, sdp(pbx.host, 30002))
+    if meanwhile == "BYE":
+        hang_up(a, b)
+        no_calls_left(stack)
+    else:
+        a.request("INVITE", sdp(phone.host, 30000, "sendonly", version=2))
+        b.reply(b.expect("INVITE"), 200, body=sdp(pbx.host, 30002, "recvonly", version=2))
+        b.expect("ACK")
+        a.ack(a.expect(invite_response(200)))
+        phone.ask(TO_SBC)
+    other.reply(first, 200, body=sdp(pbx.host, 30010))
+    ack = pbx.expect(lambda m: m.method == "ACK" and m.tag("to") == tag(other))
+    bye = pbx.expect(lambda m: m.method == "BYE" and m.tag("to") == tag(other))
+    check_in_dialog(ack, other)
+    check_in_dialog(bye, other)
+    assert number(ack) == number(first) < number(bye)
+    other.reply(bye, 200)
+    assert {m.tag("to") for m in phone.received if m.status == 200 and m.method == "INVITE"} == {ringing.tag("to")}
+    if meanwhile != "BYE":
+        hang_up(a, b)
+    finish(stack, phone, pbx)
+
+
 def test_early_media_of_one_branch_and_then_the_answer_of_another(stack):
     phone, pbx = stack.phone(), stack.pbx()
     near, announcement, winner = stack.media("phone", phone.host), stack.media("pbx", pbx.host), stack.media("pbx", pbx.host)

@@ -251,6 +251,65 @@ def test_each_branch_has_its_own_numbers_and_pracks(stack):
     finish(stack, phone, pbx)
 
 
+@pytest.mark.parametrize("winner", ["first", "second"])
+def test_two_branches_that_both_offer_do_it_one_after_the_other(stack, winner):
+    phone, pbx = stack.phone(), stack.pbx()
+    near = [stack.media("phone", phone.host) for _ in range(2)]
+    far = [stack.media("pbx", pbx.host) for _ in range(2)]
+    a = phone.call(TO_SBC, "1000", headers=[KNOWN])
+    b = pbx.answerer()
+    other = branch(b, "second")
+    reliable(b, 183, 9, sdp(pbx.host, far[0].port))
+    progress = a.expect(183)
+    early_offer = reliable(other, 183, 40, sdp(pbx.host, far[1].port))
+    pbx.ask((SBC_IN4, 5060))
+    assert phone.pending(lambda m: m.status == 183) == []
+    one = early(a, progress)
+    prack(one, progress, sdp(phone.host, near[0].port))
+    take_prack(b, 9)
+    one.expect(prack_response(200))
+    pbx.send(early_offer.raw, other.peer)  # RFC 3262 section 3: it was not acknowledged
+    progress = a.expect(183)
+    two = early(a, progress)
+    prack(two, progress, sdp(phone.host, near[1].port))
+    to_far = take_prack(other, 40).media()[:2]
+    two.expect(prack_response(200))
+    i, caller, callee = (0, one, b) if winner == "first" else (1, two, other)
+    callee.reply(b.invite, 200)
+    check_in_dialog(callee.expect(lambda m: m.is_request and m.method == "ACK" and m.tag("to") == tag(callee)), callee)
+    ok = a.expect(invite_response(200))
+    assert ok.body == b"" and ok["to"] == caller.remote
+    caller.ack(ok)
+    near[i].destination, far[i].destination = progress.media()[:2], to_far
+    open_path(near[i], far[i])
+    exchange([(near[i], far[i])], 10)
+    check_exactly_once(near[i], far[i])
+    check_exactly_once(far[i], near[i])
+    hang_up(caller, callee)
+    finish(stack, phone, pbx)
+
+
+@pytest.mark.parametrize("headers", [[KNOWN], []], ids=["the-callers", "our-own"])
+def test_a_prack_that_the_callee_does_not_answer_ends_the_call(stack, headers):
+    """RFC 3261 section 12.2.1.2; Timer F is short here."""
+    restart_with(stack, 't1 = "50ms"')
+    phone, pbx, a, b = start(stack, *headers)
+    reliable(b, 180, 9)
+    ringing = a.expect(180)
+    if headers:
+        prack(a, ringing)
+    b.expect("PRACK")
+    refusal = a.expect(lambda m: m.status and m.status >= 300 and m.method == "INVITE", timeout=15)
+    assert refusal.status == 408
+    a.ack(refusal)
+    cancel = b.expect("CANCEL")
+    b.reply(cancel, 200)
+    b.reply(b.invite, 487)
+    b.expect("ACK")
+    finish(stack, phone, pbx)
+    stack.start(stack.kind)
+
+
 # --- the callee alone ---
 
 
