@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The message path with state: an input is a play of packets, answers and pauses against one shard's transaction layer.
  * The core answers, cancels, sends requests of its own and detaches, as the input says. Checked: no crash or leak, bounds hold,
- * each transaction ends exactly once, nothing is left when all timers have run, no answer is much larger than its cause.
+ * each transaction ends exactly once, nothing is left when all timers have run, no answer is much larger than its cause; and of whatever
+ * has been parsed only allowed lines cross, in any kind of message.
  *
  * Format: records of one octet of instruction, one of argument, then for a packet two octets of length and the bytes. In a
  * packet the octets 0x01 and 0x02 stand for the branch and the To tag of our last own request or answer. */
@@ -9,10 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/call.h"
+#include "controlplane/hide.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transaction_internal.h"
 #include "controlplane/transport_internal.h"
+#include "tests/unit/controlplane/hide_check.h"
 #include "tests/unit/controlplane/sip_limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,7 +30,8 @@ enum {
 };
 
 static struct config config = {
-	.sip = { SIP_TIMERS, SIP_MESSAGE_LIMITS, .shards = 1, .max_transactions = LIMIT },
+	.sip = { SIP_TIMERS, SIP_MESSAGE_LIMITS, SIP_RELAY_LIMITS, .shards = 1, .max_transactions = LIMIT,
+		.max_calls = 16 },
 };
 static struct config_network_interface network = { .name = (char *)"fuzz" };
 static struct config_realm realm = { .name = (char *)"fuzz", .network_interface = &network };
@@ -42,6 +47,7 @@ static struct {
 	char branch[TRANSACTION_BRANCH_MAX];
 	size_t received; /* octets of the packet under way; 0 = none */
 	struct sip_flow flow;
+	struct shard *shard;
 } play;
 
 static uint64_t now_ms;
@@ -87,6 +93,33 @@ static void forget(struct transaction *tr)
 	abort(); /* ended twice, or never began */
 }
 
+static void cross(const struct message *message)
+{
+	static struct config_ip_profile profile;
+	static char lines[65536];
+	struct leg from = { .shard = play.shard, .profile = &profile, .realm = &realm, .flow = play.flow },
+		   to = from;
+	struct span value;
+	struct writer out;
+
+	for (unsigned bit = 0; bit < 18; bit++) {
+		enum hide_kind kind = (enum hide_kind)(1u << bit);
+
+		/* A challenge is a refusal, and both are responses. */
+		if (kind == HIDE_CHALLENGE)
+			kind = (enum hide_kind)(HIDE_FAILURE | HIDE_CHALLENGE);
+		writer_init(&out, lines, sizeof(lines));
+		hide_headers(message, kind, &from, &to, &out);
+		check(!out.overflow && hide_complaint(writer_result(&out)) == NULL);
+	}
+	writer_init(&out, lines, sizeof(lines));
+	if (message_header(message, SPAN("Refer-To"), 0, &value))
+		(void)hide_refer_to(value, &from, &to, NULL, &out);
+	(void)hide_body_status(message, HIDE_INVITE, &to);
+	writer_init(&out, lines, sizeof(lines));
+	hide_end(message, HIDE_INVITE, &to, (struct span){ NULL, 0 }, &out);
+}
+
 static void look(const struct message *message)
 {
 	struct name_addr address;
@@ -99,6 +132,7 @@ static void look(const struct message *message)
 		check(message_from(message, &address) == 0);
 		check(message_to(message, &address) == 0);
 		(void)sip_uri_parse(address.uri, &uri);
+		cross(message);
 	}
 	(void)message_contact(message, &address);
 	(void)message_header(message, SPAN("Supported"), 0, &value);
@@ -298,6 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&play, 0, sizeof(play));
 	play.policy = 4;
+	play.shard = &shard;
 	now_ms = 1000000;
 	config.sip_interfaces = &interface;
 	config.sip_interfaces_count = 1;
@@ -305,7 +340,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	private.capture_arg = &shard;
 	shard.timers = timer_wheel_new(now_ms);
 	timer_wheel_set_clock(shard.timers, clock_fake);
-	check(transport_open(&shard) == 0 && transaction_layer_open(&shard, &core) == 0);
+	check(transport_open(&shard) == 0 && call_layer_open(&shard) == 0 &&
+		transaction_layer_open(&shard, &core) == 0);
 	play.flow.listener = transport_listener(&shard, 0);
 	check(address_parse(SPAN("192.0.2.9:5070"), 0, &play.flow.remote) == 0);
 	transaction_branch(&shard, play.branch);
@@ -323,6 +359,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(shard.transactions->live_count == play.count);
 	transaction_layer_close(&shard);
 	check(play.count == 0);
+	call_layer_close(&shard);
 	transport_close(&shard);
 	timer_wheel_free(shard.timers);
 	return 0;
