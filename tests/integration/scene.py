@@ -137,10 +137,10 @@ def failed(scenes):
     return [scene for scene in scenes if scene.wire.faults]
 
 
-def perform(stack, make, at_once=40):
+def perform(stack, make, at_once=40, users=Users):
     """Runs the coroutines of make(users), so many at once; returns what they return."""
     async def run():
-        users = await Users(stack).open()
+        agents = await users(stack).open()
         gate = asyncio.Semaphore(at_once)
 
         async def one(coroutine):
@@ -148,8 +148,8 @@ def perform(stack, make, at_once=40):
                 return await coroutine
 
         try:
-            return await asyncio.gather(*(one(c) for c in make(users)))
+            return await asyncio.gather(*(one(c) for c in make(agents)))
         finally:
-            users.close()
+            agents.close()
 
     return asyncio.run(run())
