@@ -35,8 +35,9 @@
 enum {
 	BATCH = 64,
 	ADDRESS_TEXT = 64,
+	START_MS_MAX = 200, /* until the first packet */
 	DRAIN_MS = 200,
-	FLOOD_LATE_US = 200,
+	LATE_US = 500, /* no more than rings hold at a million packets a second */
 	STOP_AFTER_S = 2,
 	RECEIVER_BYTES = 4096
 };
@@ -251,20 +252,24 @@ static void send_all(void)
 		.ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = INT32_MAX,
 		.flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = options.batch);
 	int fd = bpf_program__fd(bpf_object__find_program_by_name(object, "send"));
-	/* The alarm ends a run, and comes again should it have met none. */
-	struct itimerval alarm = { .it_value.tv_sec = options.seconds, .it_interval.tv_usec = 10000 };
+	/* The alarm ends a run when its packets are sent, and comes again should it have met none. */
+	struct itimerval alarm = { .it_value = { .tv_sec = options.seconds, .tv_usec = START_MS_MAX * 1000 },
+		.it_interval.tv_usec = 10000 };
 	struct sigaction action = { .sa_handler = on_alarm };
 
 	if (sigaction(SIGALRM, &action, NULL) != 0 || setitimer(ITIMER_REAL, &alarm, NULL) != 0)
 		die("alarm", errno);
-	state->began = clock_now_ns();
-	state->end = state->began + (uint64_t)options.seconds * 1000000000;
+	uint64_t latest = clock_now_ns() + (options.seconds + STOP_AFTER_S) * 1000000000ULL;
+
+	/* The schedule begins with the first packet: until then the kernel takes some 20 ms, and whoever made up for them would begin with
+	 * a burst that no source of RTP sends. */
+	state->length = (uint64_t)options.seconds * 1000000000;
 	while (state->stopped == 0) {
 		int err = bpf_prog_test_run_opts(fd, &run);
 
 		if (err != 0 && err != -EINTR)
 			die("running the program", err);
-		if (clock_now_ns() > state->end + STOP_AFTER_S * 1000000000ULL)
+		if (clock_now_ns() > latest)
 			die("the program does not end", 0);
 	}
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
@@ -382,7 +387,7 @@ int main(int argc, char **argv)
 	if (options.flood != 0)
 		state->flood_gap = (1000000000ULL << TRAFFIC_FRACTION) / options.flood;
 	state->flood = options.flood != 0;
-	state->flood_late = (uint64_t)FLOOD_LATE_US * 1000 << TRAFFIC_FRACTION;
+	state->late = (uint64_t)LATE_US * 1000 << TRAFFIC_FRACTION;
 	state->stamped = options.latencies;
 	state->delivered = options.receivers;
 	send_all();

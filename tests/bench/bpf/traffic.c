@@ -115,6 +115,12 @@ static __always_inline int send_flood(struct traffic_state *s, __u8 *frame)
 	return bpf_redirect_map(&sides, 0, 0);
 }
 
+static __always_inline __u64 advance(const struct traffic_state *s, __u64 next, __u64 gap, __u64 due)
+{
+	next += gap;
+	return due > next + s->late ? due : next;
+}
+
 /* What is due now, if anything: RTP before the flood. */
 SEC("xdp")
 int send(struct xdp_md *ctx)
@@ -126,20 +132,20 @@ int send(struct xdp_md *ctx)
 
 	if (s == NULL || (void *)(frame + TRAFFIC_FRAME) > (void *)(long)ctx->data_end || s->stopped != 0)
 		return XDP_DROP;
-	if (now >= s->end) {
+	if (s->began == 0)
+		s->began = now;
+	if (now - s->began >= s->length) {
 		s->stopped = now;
 		return XDP_DROP;
 	}
 	__u64 due = (now - s->began) << TRAFFIC_FRACTION;
 
 	if (s->flows != 0 && due >= s->rtp_next) {
-		s->rtp_next += s->rtp_gap;
+		s->rtp_next = advance(s, s->rtp_next, s->rtp_gap, due);
 		return send_rtp(s, frame, now);
 	}
 	if (s->flood != 0 && due >= s->flood_next) {
-		s->flood_next += s->flood_gap;
-		if (due > s->flood_next + s->flood_late)
-			s->flood_next = due;
+		s->flood_next = advance(s, s->flood_next, s->flood_gap, due);
 		return send_flood(s, frame);
 	}
 	return XDP_DROP;
@@ -150,16 +156,18 @@ static __always_inline int receive(struct __sk_buff *skb, __u32 side)
 	__u32 zero = 0;
 	struct traffic_state *s = bpf_map_lookup_elem(&state, &zero);
 	struct traffic_received *r = bpf_map_lookup_elem(&received, &side);
-	union {
-		__u8 byte[TRAFFIC_TIME + 8];
-		__u64 word[TRAFFIC_TIME / 8 + 1];
-	} frame;
+	__u8 loaded[TRAFFIC_TIME + 8];
+	const __u8 *frame = (const __u8 *)(long)skb->data;
 
-	/* Loaded, since a packet socket's frames do not lie in one piece. */
-	if (s == NULL || r == NULL || bpf_skb_load_bytes(skb, 0, &frame, sizeof(frame)) != 0)
+	if (s == NULL || r == NULL)
 		return TC_ACT_OK;
-	if (frame.byte[12] != 8 || frame.byte[13] != 0 || frame.byte[23] != 17 ||
-		frame.byte[TRAFFIC_HEADERS] >> 6 != 2)
+	/* A packet socket's frames do not lie in one piece. */
+	if (frame + sizeof(loaded) > (const __u8 *)(long)skb->data_end) {
+		if (bpf_skb_load_bytes(skb, 0, loaded, sizeof(loaded)) != 0)
+			return TC_ACT_OK;
+		frame = loaded;
+	}
+	if (frame[12] != 8 || frame[13] != 0 || frame[23] != 17 || frame[TRAFFIC_HEADERS] >> 6 != 2)
 		return TC_ACT_OK; /* no RTP in UDP in IPv4 */
 	int verdict = s->delivered != 0 ? TC_ACT_OK : TC_ACT_SHOT;
 
@@ -168,7 +176,7 @@ static __always_inline int receive(struct __sk_buff *skb, __u32 side)
 		r->rtp_in_time++;
 	if (s->stamped == 0)
 		return verdict;
-	__u64 latency = bpf_ktime_get_ns() - frame.word[TRAFFIC_TIME / 8];
+	__u64 latency = bpf_ktime_get_ns() - *(const __u64 *)(frame + TRAFFIC_TIME);
 	__u32 bin = latency / TRAFFIC_BIN_NS < TRAFFIC_BINS ? latency / TRAFFIC_BIN_NS : TRAFFIC_BINS - 1;
 	__u64 *count = bpf_map_lookup_elem(&latencies, &bin);
 

@@ -38,10 +38,11 @@ struct traffic_flood_frame {
 
 /* Times of the schedules: nanoseconds << TRAFFIC_FRACTION since `began`. */
 struct traffic_state {
-	__u64 began, end; /* ns */
+	__u64 length; /* ns */
+	__u64 began; /* ns: when the first packet could be sent; 0 before */
 	__u64 rtp_gap, rtp_next; /* gap 0: whenever there is room */
 	__u64 flood_gap, flood_next;
-	__u64 flood_late; /* a flood this much behind its schedule gives that part up */
+	__u64 late; /* who is this much behind a schedule gives that part up, as phones would: no burst makes up for it */
 	__u32 flows, flow;
 	__u32 flood, stamped; /* is there one; latencies are wanted */
 	__u32 delivered, reserved; /* delivered: what is counted goes on to a socket */
