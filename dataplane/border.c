@@ -344,6 +344,7 @@ static void look_up(struct border *b, struct worker *w, struct verdict *v, struc
 				&b->worker[w->index].fragments, &b->fragment_key, &items[i]->p, w->now_us);
 		if (!question(b, &v[i], &query[i]))
 			continue;
+		prefix_table_prefetch(b->bans, &query[i]);
 		v[i].source = source_of(&query[i].ip, query[i].family, 0);
 		v[i].place = source_table_prefetch(b->sources[0], &v[i].source);
 	}
@@ -359,7 +360,7 @@ static void look_up(struct border *b, struct worker *w, struct verdict *v, struc
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (!v[i].link)
-			source_table_prefetch_line(b->sources[v[i].trusted], v[i].place);
+			source_table_prefetch_line(b->sources[v[i].trusted], v[i].place, w->now_us);
 }
 
 void border_burst(

@@ -7,7 +7,6 @@
 #include "dataplane/prefix_slots.h"
 
 enum {
-	FILTER_WORTH = 3, /* kinds of keys */
 	BATCH_KINDS = 8,
 	BATCH_PROBES = 4 * PREFIX_BURST,
 };
@@ -18,17 +17,14 @@ struct matching {
 	const struct prefix_entry **found;
 	uint64_t now_us;
 	uint32_t open; /* those that have no answer yet, as bits */
-	union {
-		uint8_t of[PREFIX_BURST]; /* what the filter says of each; all bits: it was not asked */
-		uint64_t word[PREFIX_BURST / 8];
-	} kinds;
+	uint32_t hosts; /* those that there may be a host for, with or without a port */
+	uint32_t networks; /* those that there may be a network for */
 };
 
 /* One kind of key. */
 struct kind {
 	uint64_t mask[2]; /* of both halves of an address, as it lies in memory */
 	uint8_t family, length;
-	uint8_t bit; /* in the filter; 0 = it does not know */
 	bool scoped, port;
 };
 
@@ -57,7 +53,6 @@ static uint64_t swap_mask(unsigned bits)
 static void kind_length(struct kind *k, unsigned length)
 {
 	k->length = (uint8_t)length;
-	k->bit = prefix_filter_bit(k->family, k->length, k->port);
 	k->mask[0] = swap_mask(length < 64 ? length : 64);
 	k->mask[1] = swap_mask(length < 64 ? 0 : length - 64);
 }
@@ -96,27 +91,20 @@ static const struct prefix_entry *verify(
 	return NULL;
 }
 
-/* The open questions for which the filter has the kind, as bits; which have is as good as random, so without a branch. */
+/* The open questions that there may be an answer of this kind for, as bits. */
 static uint32_t choose(const struct matching *m, const struct kind *k)
 {
-	uint32_t chosen = 0;
-
-	if (k->bit == 0)
-		return m->open;
-	for (unsigned i = 0; i < PREFIX_BURST / 8; i++) {
-		uint64_t has = m->kinds.word[i] >> __builtin_ctz(k->bit) & 0x0101010101010101;
-
-		chosen |= (uint32_t)(has * 0x0102040810204080 >> 56) << 8 * i;
-	}
-	return chosen & m->open;
+	if (k->length == prefix_whole(k->family))
+		return m->open & m->hosts;
+	return prefix_network_filtered(k->family, k->length) ? m->open & m->networks : m->open;
 }
 
-static void ask(const struct prefix_table *t, const struct matching *m, struct batch *b)
+static void ask(const struct prefix_table *t, const struct matching *m, struct batch *b, uint32_t chosen)
 {
 	const struct kind *k = &b->kind[b->kinds];
 	unsigned n = b->count;
 
-	for (uint32_t chosen = choose(m, k); chosen != 0; chosen &= chosen - 1) {
+	for (; chosen != 0; chosen &= chosen - 1) {
 		unsigned i = (unsigned)__builtin_ctz(chosen);
 		const struct prefix_query *q = &m->query[i];
 
@@ -191,8 +179,12 @@ static void match_kind(
 {
 	if (b->kinds == BATCH_KINDS || b->count > BATCH_PROBES - PREFIX_BURST)
 		answer(t, m, b);
+	uint32_t chosen = choose(m, k);
+
+	if (chosen == 0)
+		return;
 	b->kind[b->kinds] = *k;
-	ask(t, m, b);
+	ask(t, m, b, chosen);
 }
 
 /* Of its scope before of any. */
@@ -209,58 +201,117 @@ static void match_both(const struct prefix_table *t, struct matching *m, struct 
 	}
 }
 
-/* Where there are few kinds it would cost more than it saves. */
-static void filter_ask(
-	const struct prefix_table *t, struct matching *m, const struct kinds *there, uint8_t family)
+/* Which open questions the filter of hosts lets through. */
+static uint32_t hosts_ask(const struct prefix_table *t, const struct matching *m)
 {
 	uint64_t place[PREFIX_BURST];
+	uint32_t may = 0;
 
-	if (atomic_load_explicit(&there->count, memory_order_relaxed) < FILTER_WORTH) {
-		memset(&m->kinds, UINT8_MAX, sizeof(m->kinds));
-		return;
+	for (uint32_t open = m->open; open != 0; open &= open - 1) {
+		unsigned i = (unsigned)__builtin_ctz(open);
+
+		place[i] = prefix_host(t, m->query[i].ip.half[0], m->query[i].ip.half[1]);
+		prefix_filter_prefetch(&t->host_filter, place[i]);
 	}
 	for (uint32_t open = m->open; open != 0; open &= open - 1) {
 		unsigned i = (unsigned)__builtin_ctz(open);
 
-		place[i] = prefix_filter_place(t, m->query[i].ip.half[0], family);
-		rte_prefetch0((const void *)&t->filter[place[i]]);
+		may |= prefix_filter_has(&t->host_filter, place[i], prefix_host_bits(place[i])) << i;
 	}
-	memset(&m->kinds, 0, sizeof(m->kinds));
-	for (uint32_t open = m->open; open != 0; open &= open - 1) {
-		unsigned i = (unsigned)__builtin_ctz(open);
-
-		m->kinds.of[i] = atomic_load_explicit(&t->filter[place[i]], memory_order_acquire);
-	}
+	return may;
 }
 
-static void match_family(const struct prefix_table *t, struct matching *m, uint8_t family)
+/* The same of the filter of networks: it is small, and in the cache where anybody asks it. */
+static uint32_t networks_ask(const struct prefix_table *t, const struct matching *m, uint8_t family)
 {
-	const struct kinds *there = &t->kinds[family == 6];
+	uint32_t may = 0;
+
+	for (uint32_t open = m->open; open != 0; open &= open - 1) {
+		unsigned i = (unsigned)__builtin_ctz(open);
+		uint64_t place = prefix_network(t, m->query[i].ip.half[0], family);
+
+		may |= prefix_filter_has(&t->network_filter, place / 64, 1ULL << place % 64) << i;
+	}
+	return may;
+}
+
+static void match_hosts(const struct prefix_table *t, struct matching *m, const struct kinds *there,
+	uint8_t family, struct batch *b)
+{
+	unsigned whole = prefix_whole(family);
+	bool port[2], host[2];
+
+	for (unsigned scoped = 0; scoped < 2; scoped++) {
+		port[scoped] = atomic_load_explicit(&there->port[scoped], memory_order_relaxed);
+		host[scoped] =
+			(atomic_load_explicit(&there->length[scoped][whole / 64], memory_order_relaxed) >>
+					whole % 64 &
+				1) != 0;
+	}
+	m->hosts = port[0] || port[1] || host[0] || host[1] ? hosts_ask(t, m) : 0;
+	if (m->hosts == 0)
+		return;
 	struct kind k = { .family = family, .port = true };
-	struct batch b;
 
-	b.kinds = b.count = 0;
-
-	filter_ask(t, m, there, family);
-	kind_length(&k, prefix_whole(family));
-	match_both(t, m, &k, &b, atomic_load_explicit(&there->port[1], memory_order_relaxed),
-		atomic_load_explicit(&there->port[0], memory_order_relaxed));
+	kind_length(&k, whole);
+	match_both(t, m, &k, b, port[1], port[0]);
 	k.port = false;
-	for (unsigned w = LENGTH_WORDS; w-- > 0;) {
+	match_both(t, m, &k, b, host[1], host[0]);
+}
+
+/* The longest first; the filter is asked once, if there is a length that it knows. */
+static void match_networks(const struct prefix_table *t, struct matching *m, const struct kinds *there,
+	uint8_t family, struct batch *b)
+{
+	struct kind k = { .family = family };
+	bool asked = false;
+
+	for (unsigned w = prefix_whole(family) / 64 + 1; w-- > 0;) {
 		uint64_t any = atomic_load_explicit(&there->length[0][w], memory_order_relaxed);
 		uint64_t scoped = atomic_load_explicit(&there->length[1][w], memory_order_relaxed);
 
 		while ((any | scoped) != 0 && m->open != 0) {
 			/* The analyser knows not what clz can be. */
 			unsigned bit = (63 - (unsigned)__builtin_clzll(any | scoped)) & 63;
+			unsigned length = w * 64 + bit;
+			bool of_any = (any >> bit & 1) != 0, of_scope = (scoped >> bit & 1) != 0;
 
-			kind_length(&k, w * 64 + bit);
-			match_both(t, m, &k, &b, (scoped >> bit & 1) != 0, (any >> bit & 1) != 0);
 			any &= ~(1ULL << bit);
 			scoped &= ~(1ULL << bit);
+			if (length == prefix_whole(family))
+				continue;
+			if (prefix_network_filtered(family, (uint8_t)length)) {
+				if (!asked)
+					m->networks = networks_ask(t, m, family);
+				asked = true;
+				if (m->networks == 0)
+					continue;
+			}
+			kind_length(&k, length);
+			match_both(t, m, &k, b, of_scope, of_any);
 		}
 	}
+}
+
+static void match_family(const struct prefix_table *t, struct matching *m, uint8_t family)
+{
+	const struct kinds *there = &t->kinds[family == 6];
+	struct batch b;
+
+	b.kinds = b.count = 0;
+	match_hosts(t, m, there, family, &b);
+	match_networks(t, m, there, family, &b);
 	answer(t, m, &b);
+}
+
+void prefix_table_prefetch(const struct prefix_table *t, const struct prefix_query *q)
+{
+	const struct kinds *there = &t->kinds[q->family == 6];
+
+	if (atomic_load_explicit(&there->count, memory_order_relaxed) == 0)
+		return;
+	prefix_filter_prefetch(&t->host_filter, prefix_host(t, q->ip.half[0], q->ip.half[1]));
+	prefix_filter_prefetch(&t->network_filter, prefix_network(t, q->ip.half[0], q->family) / 64);
 }
 
 void prefix_table_match(const struct prefix_table *t, const struct prefix_query *query, unsigned n,

@@ -8,13 +8,14 @@
  * a reader who sees a tag sees the index, and who sees the index sees the entry. Slots are given to others at once, the memory
  * of an entry only after a grace period: a reader always verifies the key, and what it verifies is whole.
  *
- * Each kind of key (ports, a length) costs a bucket. Where there are many, a filter of at most 1 MiB says first which of them
- * there can be near an address. */
+ * Each kind of key (ports, a length) costs a bucket. Two filters say first for whom it can be worth it: one has a bit for each host
+ * that is there, whole or with a port, the other one for the first bits of each network. */
 #ifndef DATAPLANE_PREFIX_SLOTS_H
 #define DATAPLANE_PREFIX_SLOTS_H
 
 #include <stdatomic.h>
 
+#include "dataplane/prefix_filter.h"
 #include "dataplane/prefix_table.h"
 
 enum {
@@ -26,10 +27,11 @@ enum {
 	BUCKETS_PASSED_MAX = 16, /* how far from its own bucket an entry may be */
 	LENGTHS = 129, /* of prefixes: 0..128 */
 	LENGTH_WORDS = (LENGTHS + 63) / 64,
-	FILTER_KINDS = 8, /* bits of a place in the filter */
-	FILTER_FROM_4 = 20, /* lengths of prefixes that the filter knows begin here */
+	FILTER_BITS = 8, /* for each entry that there may be */
+	FILTER_FROM_4 =
+		20, /* lengths of networks that the filter knows begin here: a bit for each of so many bits, .. */
 	FILTER_FROM_6 = 48,
-	FILTER_PLACES_MAX = 1 << 20,
+	FILTER_NETWORKS_MAX = 1 << FILTER_FROM_4, /* .. at most */
 	RETIRED_MAX = 1024, /* entries that wait for workers to pass */
 };
 
@@ -61,9 +63,7 @@ struct prefix_table {
 	struct bucket_entries *entries; /* of each bucket */
 	uint64_t bucket_mask;
 	struct prefix_line *lines;
-	_Atomic uint8_t
-		*filter; /* by the hash of the first bits of an address: which kinds of keys begin so */
-	uint64_t filter_mask;
+	struct prefix_filter host_filter, network_filter;
 	uint64_t secret[4];
 
 	struct kinds kinds[2]; /* IPv4, IPv6; written by main, read by workers */
@@ -71,7 +71,6 @@ struct prefix_table {
 	/* owner: main thread */
 	uint32_t kind_count[2][2][LENGTHS + 1]; /* [family][of a scope][length; LENGTHS = ports] */
 	struct rte_rcu_qsbr *rcu;
-	uint16_t (*filter_count)[FILTER_KINDS]; /* for each bit; UINT16_MAX stays */
 	struct prefix_record *records;
 	uint32_t *hosts; /* heads of the chains of whole hosts and their ports */
 	uint64_t host_mask;
@@ -95,22 +94,31 @@ static inline uint64_t prefix_fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The place of an address in the filter, from its upper half in memory order. */
-static inline uint64_t prefix_filter_place(const struct prefix_table *t, uint64_t high, uint8_t family)
+/* A host whatever its ports and scopes are: its place in the filter, and with more to it a key's hash. */
+static inline uint64_t prefix_host(const struct prefix_table *t, uint64_t high, uint64_t low)
 {
-	uint64_t first = __builtin_bswap64(~0ULL << (64 - (family == 4 ? FILTER_FROM_4 : FILTER_FROM_6)));
-
-	return prefix_fold((high & first) ^ t->secret[0], t->secret[3]) & t->filter_mask;
+	return prefix_fold(high ^ t->secret[0], low ^ t->secret[1]);
 }
 
-/* Which bit a kind of keys has; 0: it is too wide for the filter and always asked for. */
-static inline uint8_t prefix_filter_bit(uint8_t family, uint8_t length, bool port)
+/* Its bits in the filter's word: three, of the part of the hash that does not choose the word. */
+static inline uint64_t prefix_host_bits(uint64_t host)
 {
-	if (length < (family == 4 ? FILTER_FROM_4 : FILTER_FROM_6))
-		return 0;
-	if (length == (family == 4 ? 32 : 128))
-		return port ? 2 : 1;
-	return (uint8_t)(4U << length / 2 % (FILTER_KINDS - 2));
+	return 1ULL << (host >> 58) | 1ULL << (host >> 52 & 63) | 1ULL << (host >> 46 & 63);
+}
+
+/* The first bits of an address, from its upper half in memory order, as a number: its lowest 6 bits choose one of a word of the filter of
+ * networks, the others the word. For IPv4 there are no more than the filter has bits. */
+static inline uint64_t prefix_network(const struct prefix_table *t, uint64_t high, uint8_t family)
+{
+	uint64_t first = __builtin_bswap64(high) >> (64 - (family == 4 ? FILTER_FROM_4 : FILTER_FROM_6));
+
+	return family == 4 ? first : prefix_fold(first ^ t->secret[0], t->secret[3]);
+}
+
+/* Networks that are too wide for the filter are always asked for. */
+static inline bool prefix_network_filtered(uint8_t family, uint8_t length)
+{
+	return length >= (family == 4 ? FILTER_FROM_4 : FILTER_FROM_6);
 }
 
 /* Port, scope, family and length of a key as one word. */
@@ -121,8 +129,7 @@ static inline uint64_t prefix_rest(uint16_t port, uint16_t scope, uint8_t family
 
 static inline uint64_t prefix_hash(const struct prefix_table *t, uint64_t high, uint64_t low, uint64_t rest)
 {
-	return prefix_fold(
-		prefix_fold(high ^ t->secret[0], low ^ t->secret[1]) ^ t->secret[2], rest ^ t->secret[3]);
+	return prefix_fold(prefix_host(t, high, low) ^ t->secret[2], rest ^ t->secret[3]);
 }
 
 static inline uint16_t prefix_tag(uint64_t hash)

@@ -45,11 +45,14 @@ static size_t records_size(uint32_t capacity)
 	return ((size_t)capacity + 1) * sizeof(struct prefix_record);
 }
 
-static uint64_t filter_places(uint32_t capacity)
+static int filters_init(struct prefix_table *t)
 {
-	uint64_t n = power_of_two(capacity);
+	uint64_t bits = power_of_two(FILTER_BITS * (uint64_t)t->capacity + 64);
+	int status = prefix_filter_init(&t->host_filter, bits);
 
-	return n < FILTER_PLACES_MAX ? n : FILTER_PLACES_MAX;
+	return status != 0 ? status
+			   : prefix_filter_init(&t->network_filter,
+				     bits < FILTER_NETWORKS_MAX ? bits : FILTER_NETWORKS_MAX);
 }
 
 struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rcu)
@@ -61,7 +64,6 @@ struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rc
 	t->rcu = rcu;
 	t->capacity = capacity;
 	t->bucket_mask = power_of_two(capacity / BUCKET_LOAD) - 1;
-	t->filter_mask = filter_places(capacity) - 1;
 	t->host_mask = power_of_two(capacity / 2) - 1;
 	for (unsigned i = 0; i < 4; i++)
 		t->secret[i] = random_u64();
@@ -69,11 +71,9 @@ struct prefix_table *prefix_table_new(uint32_t capacity, struct rte_rcu_qsbr *rc
 	t->entries = table_memory_new((t->bucket_mask + 1) * sizeof(*t->entries));
 	t->lines = table_memory_new(lines_size(capacity));
 	t->records = table_memory_new(records_size(capacity));
-	t->filter = table_memory_new((t->filter_mask + 1) * sizeof(*t->filter));
-	t->filter_count = table_memory_new((t->filter_mask + 1) * sizeof(*t->filter_count));
 	t->hosts = table_memory_new((t->host_mask + 1) * sizeof(*t->hosts));
 	if (t->buckets == NULL || t->entries == NULL || t->lines == NULL || t->records == NULL ||
-		t->hosts == NULL || t->filter == NULL || t->filter_count == NULL) {
+		t->hosts == NULL || filters_init(t) != 0) {
 		prefix_table_free(t);
 		return NULL;
 	}
@@ -88,8 +88,8 @@ void prefix_table_free(struct prefix_table *t)
 	table_memory_free(t->entries, (t->bucket_mask + 1) * sizeof(*t->entries));
 	table_memory_free(t->lines, lines_size(t->capacity));
 	table_memory_free(t->records, records_size(t->capacity));
-	table_memory_free((void *)t->filter, (t->filter_mask + 1) * sizeof(*t->filter));
-	table_memory_free(t->filter_count, (t->filter_mask + 1) * sizeof(*t->filter_count));
+	prefix_filter_fini(&t->host_filter);
+	prefix_filter_fini(&t->network_filter);
 	table_memory_free(t->hosts, (t->host_mask + 1) * sizeof(*t->hosts));
 	table_memory_free(t, sizeof(*t));
 }
@@ -129,8 +129,7 @@ static uint64_t key_hash(const struct prefix_table *t, const struct prefix_key *
 
 static uint32_t *key_host(const struct prefix_table *t, const struct prefix_key *k)
 {
-	return &t->hosts[prefix_fold(k->ip.half[0] ^ t->secret[0], k->ip.half[1] ^ t->secret[1]) &
-			 t->host_mask];
+	return &t->hosts[prefix_host(t, k->ip.half[0], k->ip.half[1]) & t->host_mask];
 }
 
 /* --- lines: read by workers, so reused only when none of them can look any more --- */
@@ -247,21 +246,17 @@ static void place_publish(
 	tag_store(&t->buckets[p->at], p->slot, prefix_tag(key_hash(t, k)));
 }
 
-/* A count that has reached its end is no longer known: its bit stays. */
 static void filter_change(struct prefix_table *t, const struct prefix_key *k, bool add)
 {
-	uint8_t bit = prefix_filter_bit(k->family, k->length, k->port != 0);
+	uint64_t place;
 
-	if (bit == 0)
-		return;
-	uint64_t place = prefix_filter_place(t, k->ip.half[0], k->family);
-	uint16_t *count = &t->filter_count[place][__builtin_ctz(bit)];
-	if (*count == UINT16_MAX)
-		return;
-	*count = (uint16_t)(add ? *count + 1 : *count - 1);
-	uint8_t bits = atomic_load_explicit(&t->filter[place], memory_order_relaxed);
-	bits = (uint8_t)(*count != 0 ? bits | bit : bits & ~bit);
-	atomic_store_explicit(&t->filter[place], bits, memory_order_release);
+	if (k->length == prefix_whole(k->family)) {
+		place = prefix_host(t, k->ip.half[0], k->ip.half[1]);
+		prefix_filter_change(&t->host_filter, place, prefix_host_bits(place), add);
+	} else if (prefix_network_filtered(k->family, k->length)) {
+		place = prefix_network(t, k->ip.half[0], k->family);
+		prefix_filter_change(&t->network_filter, place / 64, 1ULL << place % 64, add);
+	}
 }
 
 /* Kinds of keys: workers ask for a kind from before its first entry comes until after its last went. */

@@ -63,6 +63,9 @@ void prefix_table_free(struct prefix_table *t);
 void prefix_table_match(const struct prefix_table *t, const struct prefix_query *query, unsigned n,
 	uint64_t now_us, const struct prefix_entry **found);
 
+/* Workers: asks for what prefix_table_match will read first of this question, while there is other work to do. */
+void prefix_table_prefetch(const struct prefix_table *t, const struct prefix_query *q);
+
 /* Main thread, all of the following. */
 
 /* Adds or replaces (hits and age stay; the place in the order of eviction is a fresh one). `note`: text for people, cut to PREFIX_NOTE - 1; may be NULL. `oldest_out`: when full, the

@@ -112,15 +112,6 @@ uint64_t source_table_prefetch(const struct source_table *t, const struct source
 	return set << 32 | ((uint32_t)hash > TAG_CLAIMED ? (uint32_t)hash : 2);
 }
 
-void source_table_prefetch_line(const struct source_table *t, uint64_t place)
-{
-	const struct source_set *set = &t->sets[place >> 32];
-
-	for (unsigned i = 0; i < SET_LINES; i++)
-		if (atomic_load_explicit(&set->tag[i], memory_order_relaxed) == (uint32_t)place)
-			rte_prefetch0(&set->line[i]);
-}
-
 static uint64_t rest_of(const struct source *s, uint8_t interface, uint64_t now_us)
 {
 	return (uint64_t)s->port | (uint64_t)s->family << 16 | (uint64_t)interface << 24 |
@@ -165,6 +156,22 @@ static unsigned line_choose(struct source_set *set, uint32_t heard, uint32_t *ta
 			break;
 	}
 	return best;
+}
+
+void source_table_prefetch_line(const struct source_table *t, uint64_t place, uint64_t now_us)
+{
+	struct source_set *set = &t->sets[place >> 32];
+	uint32_t tag;
+
+	for (unsigned i = 0; i < SET_LINES; i++)
+		if (atomic_load_explicit(&set->tag[i], memory_order_relaxed) == (uint32_t)place) {
+			rte_prefetch0(&set->line[i]);
+			return;
+		}
+	unsigned i = line_choose(set, (uint32_t)(now_us >> HEARD_SHIFT), &tag);
+
+	if (i != SET_LINES)
+		rte_prefetch0(&set->line[i]);
 }
 
 /* Would it have been refused something that a stranger is not? */

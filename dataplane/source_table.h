@@ -54,9 +54,10 @@ struct source_report {
 struct source_table *source_table_new(uint32_t capacity);
 void source_table_free(struct source_table *t);
 
-/* Workers. The place of a source, and the lines asked for that say where it is; then, a little later, its own. */
+/* Workers. The place of a source, and the lines asked for that say where it is; then, a little later, its own, or who is to make
+ * room for it. */
 uint64_t source_table_prefetch(const struct source_table *t, const struct source *s);
-void source_table_prefetch_line(const struct source_table *t, uint64_t place);
+void source_table_prefetch_line(const struct source_table *t, uint64_t place, uint64_t now_us);
 /* Counts one packet of the source at `place` and takes from its rate. false: it is over it. *evicted: another was forgotten for
  * it (only when that one had not been silent for as long as its buckets need to be full again). */
 bool source_table_take(struct source_table *t, uint64_t place, const struct source *s, uint8_t interface,

@@ -399,8 +399,10 @@ static void a_crowded_table_that_changes_all_the_time_answers_as_a_list_does(voi
 			assert_int_equal(t->buckets[i].word[w], 0);
 	for (unsigned i = 0; i < LENGTH_WORDS; i++)
 		assert_int_equal(t->kinds[0].length[0][i] | t->kinds[1].length[1][i], 0);
-	for (uint64_t i = 0; i <= t->filter_mask; i++)
-		assert_int_equal(t->filter[i], 0);
+	for (uint64_t i = 0; i <= t->host_filter.mask; i++)
+		assert_int_equal(t->host_filter.words[i], 0);
+	for (uint64_t i = 0; i <= t->network_filter.mask; i++)
+		assert_int_equal(t->network_filter.words[i], 0);
 	assert_int_equal(t->kinds[0].count + t->kinds[1].count, 0);
 	prefix_table_free(t);
 }

@@ -30,7 +30,7 @@ static bool take(struct source_table *t, const struct source *s, enum source_rat
 	bool gone;
 	uint64_t place = source_table_prefetch(t, s);
 
-	source_table_prefetch_line(t, place);
+	source_table_prefetch_line(t, place, now_us);
 	bool within = source_table_take(t, place, s, 1, which, rate, now_us, &gone);
 	if (evicted != NULL)
 		*evicted += gone;
