@@ -37,8 +37,7 @@ static int interfaces_build(struct dataplane *dp)
 	for (unsigned i = 0; i < dp->port_count; i++) {
 		s->ports[i].device = dp->port[i].device;
 		s->port_of[dp->port[i].device] = (uint8_t)i;
-		if (dp->port[i].spare != DEVICE_NONE)
-			s->port_of[dp->port[i].spare] = (uint8_t)i;
+		s->ports[i].copied = dp->port[i].config->port_kind == CONFIG_PORT_XDP;
 		if (dp->port[i].spare != DEVICE_NONE)
 			s->port_of[dp->port[i].spare] = (uint8_t)i;
 		memset(s->ports[i].interface, INTERFACE_NONE, sizeof(s->ports[i].interface));

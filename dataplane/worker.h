@@ -32,6 +32,7 @@ enum {
 /* Immutable while workers run, but for `device`. */
 struct worker_port {
 	uint16_t device; /* atomic: the main thread takes it away (DEVICE_NONE) and gives it again */
+	bool copied; /* the kernel reads what is sent byte by byte, on this core: whole frames are asked for */
 	uint8_t interface[VLANS]; /* by VLAN identifier; INTERFACE_NONE */
 };
 
