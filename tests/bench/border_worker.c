@@ -24,7 +24,7 @@
 #include "dataplane/worker.h"
 
 enum {
-	BATCH = 1024,
+	BATCH = BURST, /* written and at once judged, as a worker does it */
 	POOL = 2047,
 	COSTS = 65536,
 	FRAME = 214,
@@ -328,7 +328,11 @@ static void make_worker(void)
 		die("worker");
 	shared.workers = worker;
 	shared.worker_count = 1;
-	pool = rte_pktmbuf_pool_create("packets", POOL, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	/* One buffer behind the other, as the daemon has them. */
+	struct rte_pktmbuf_pool_private data = { .mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE };
+	pool = rte_mempool_create("packets", POOL, sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, 256,
+		sizeof(data), rte_pktmbuf_pool_init, &data, rte_pktmbuf_init, NULL, SOCKET_ID_ANY,
+		RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	if (pool == NULL)
 		die("no packet buffers");
 }
