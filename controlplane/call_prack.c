@@ -290,7 +290,7 @@ static unsigned relay_take_answer(
 	if (!relay->offer || !media)
 		return 0;
 	relay->offer = false;
-	if (response && message_scan(response)->status < 300) {
+	if (response && body && message_scan(response)->status < 300) {
 		struct span sdp = call_sdp(response);
 
 		if (sdp.n && media_answer(media, LEG_CALLED, sdp, true) == 0 &&
