@@ -214,11 +214,6 @@ bool prefix_contains(const struct prefix *p, const union address *a)
 	return rest == 0 || ((network[whole] ^ host[whole]) >> (8 - rest)) == 0;
 }
 
-bool prefix_equal(const struct prefix *a, const struct prefix *b)
-{
-	return a->length == b->length && address_equal_host(&a->address, &b->address);
-}
-
 enum print_style { PRINT_HOST, PRINT_URI, PRINT_PORT };
 
 static const char *print(const union address *a, enum print_style style, char buffer[ADDRESS_TEXT_MAX])

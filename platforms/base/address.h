@@ -40,8 +40,6 @@ bool address_equal(const union address *a, const union address *b); /* address a
 bool address_equal_host(const union address *a, const union address *b); /* address alone */
 bool address_is_unspecified(const union address *a); /* 0.0.0.0 or :: */
 bool prefix_contains(const struct prefix *p, const union address *a);
-/* As written: 10.0.0.1/24 and 10.0.0.2/24 differ. */
-bool prefix_equal(const struct prefix *a, const struct prefix *b);
 
 /* Into a caller's buffer; return the buffer. `_host` prints no port and no brackets. */
 const char *address_print(const union address *a, char buffer[ADDRESS_TEXT_MAX]);

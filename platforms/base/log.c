@@ -79,17 +79,6 @@ void log_set_level(enum log_level level)
 	log_level_now = level;
 }
 
-int log_level_parse(struct span name, enum log_level *level)
-{
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (span_equal(name, span_from(levels[i].name))) {
-			*level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 static void write_escaped_byte(struct writer *w, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";

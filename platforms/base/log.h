@@ -43,8 +43,6 @@ struct log_field {
 /* `name` goes into every line ("sallyport-dataplane"). Called once before threads start. */
 void log_open(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
-/* 0 or -EINVAL; names: error warning notice info debug. */
-int log_level_parse(struct span name, enum log_level *level);
 
 /* One record. `fields` ends with a LOG_FIELD_END entry. Use the macros. */
 void log_write(

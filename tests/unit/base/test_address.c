@@ -271,21 +271,6 @@ static void length_is_what_the_kernel_wants(void **state)
 	assert_int_equal(address_length(&none), 0);
 }
 
-static void prefixes_are_equal_as_written(void **state)
-{
-	struct prefix a;
-	struct prefix b;
-
-	(void)state;
-	assert_int_equal(prefix_parse(SPAN("10.0.0.1/24"), &a), 0);
-	assert_int_equal(prefix_parse(SPAN("10.0.0.1/24"), &b), 0);
-	assert_true(prefix_equal(&a, &b));
-	b.length = 25;
-	assert_false(prefix_equal(&a, &b));
-	assert_int_equal(prefix_parse(SPAN("10.0.0.2/24"), &b), 0);
-	assert_false(prefix_equal(&a, &b));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,7 +286,6 @@ int main(void)
 		cmocka_unit_test(comparisons_tell_host_port_and_family_apart),
 		cmocka_unit_test(unspecified_is_all_zero_of_a_family),
 		cmocka_unit_test(length_is_what_the_kernel_wants),
-		cmocka_unit_test(prefixes_are_equal_as_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,25 +186,6 @@ static void levels_filter_and_are_not_even_evaluated(void **state)
 	assert_int_equal(evaluated, 0);
 }
 
-static void level_names_are_those_of_the_configuration(void **state)
-{
-	enum log_level level = LOG_LEVEL_DEBUG;
-
-	(void)state;
-	assert_int_equal(log_level_parse(SPAN("error"), &level), 0);
-	assert_int_equal(level, LOG_LEVEL_ERROR);
-	assert_int_equal(log_level_parse(SPAN("warning"), &level), 0);
-	assert_int_equal(level, LOG_LEVEL_WARNING);
-	assert_int_equal(log_level_parse(SPAN("notice"), &level), 0);
-	assert_int_equal(level, LOG_LEVEL_NOTICE);
-	assert_int_equal(log_level_parse(SPAN("info"), &level), 0);
-	assert_int_equal(level, LOG_LEVEL_INFO);
-	assert_int_equal(log_level_parse(SPAN("debug"), &level), 0);
-	assert_int_equal(level, LOG_LEVEL_DEBUG);
-	assert_int_equal(log_level_parse(SPAN("Debug"), &level), -EINVAL);
-	assert_int_equal(log_level_parse(SPAN(""), &level), -EINVAL);
-}
-
 static void logging_keeps_errno(void **state)
 {
 	char text[4200];
@@ -422,7 +403,6 @@ int main(void)
 		cmocka_unit_test(long_values_are_cut_with_a_mark),
 		cmocka_unit_test(a_record_never_exceeds_what_a_pipe_keeps_whole),
 		cmocka_unit_test(levels_filter_and_are_not_even_evaluated),
-		cmocka_unit_test(level_names_are_those_of_the_configuration),
 		cmocka_unit_test(logging_keeps_errno),
 		cmocka_unit_test(a_full_pipe_does_not_stop_us),
 		cmocka_unit_test(records_of_threads_do_not_mix),
