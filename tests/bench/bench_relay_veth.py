@@ -8,7 +8,6 @@ taken)."""
 
 import os
 import statistics
-import time
 
 import stage
 import traffic
@@ -76,8 +75,7 @@ def start_testpmd(s, kind, calls):
         for n in (1, 2):
             s.run("sbc", "nft", f"table netdev bench{n} {{ chain in {{ type filter hook ingress device eth{n} priority 0; policy drop; }}; }}")
     pmd = Testpmd(s, "sbc", devices, "--forward-mode=5tswap", "--port-topology=paired")
-    pmd.command("start")
-    time.sleep(0.5)
+    pmd.forward()
     ports = [(traffic.PORT_FIRST + 2 * i,) * 2 for i in range(calls)]
     return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "eth1"), traffic.mac(s, "sbc", "eth2")))
 

@@ -31,6 +31,15 @@ class Testpmd:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
+    def forward(self):
+        """Returns when it says that it does."""
+        before = len(self.log.read_bytes())
+        self.command("start")
+        stage.wait_for("testpmd's forwarding", lambda: self._failed() or self._prompted(before))
+
+    def _prompted(self, since):
+        return self.log.read_bytes()[since:].rstrip().endswith(b"testpmd>")
+
     def sent(self):
         """Packets sent on all ports so far, and when that was asked."""
         before = len(self.log.read_bytes())
