@@ -135,7 +135,8 @@ static inline void frame_prefetch(const struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 
-	for (unsigned at = CACHE_LINE; at < RTE_MIN(m->data_len, (unsigned)FRAME_PREFETCHED); at += CACHE_LINE)
+	for (unsigned at = CACHE_LINE; at < RTE_MIN(m->data_len, (unsigned)FRAME_PREFETCHED);
+		at += CACHE_LINE)
 		rte_prefetch0(frame + at);
 }
 
