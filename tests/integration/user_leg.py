@@ -417,8 +417,8 @@ class Leg:
         if self.open == "mine":
             if request.body:
                 self.heard_answer(request.body)
-            else:  # the call ends, or the offer would stay open
-                self.wire.note(f"    {self.agent.name}: no answer in the ACK")
+            else:
+                self.wire.fault(f"{self.agent.name}: no answer in the ACK")
         elif request.body:
             self.wire.fault(f"{self.agent.name}: a description in the ACK that nobody asked for")
 
@@ -619,8 +619,8 @@ class Calling:
             if response.body:
                 leg.heard_offer(response.body)
                 body = leg.answers()
-            else:  # RFC 3262 section 5 wants one; the callee has none to give (0050)
-                self.wire.note(f"    {self.agent.name}: the first reliable response has no offer")
+            else:
+                self.wire.fault(f"{self.agent.name}: the first reliable response has no offer")
         elif response.body:
             leg.check_description(response.body)
 
