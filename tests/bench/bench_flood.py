@@ -74,25 +74,23 @@ def answered(s, process, statistics):
     return int(rows[-1]["SuccessfulCall(C)"]), int(rows[-1]["SuccessfulCall(C)"]) + int(rows[-1]["FailedCall(C)"])
 
 
-def absent():
-    """(milliseconds for which the hypervisor had the worker's CPU, nanoseconds for which the worker waited for others on it)."""
+def absent(s):
+    """(milliseconds for which the hypervisor had the worker's CPU, nanoseconds for which our worker waited for others on it)."""
     stolen = next(line.split()[8] for line in open("/proc/stat") if line.startswith(f"cpu{stage.CPU} "))
     waited = 0
-    for task in pathlib.Path("/proc").glob("[0-9]*/task/*"):
-        try:
+    for process in s.processes:
+        for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir() if process.poll() is None else ():
             if "worker" in (task / "comm").read_text() and os.sched_getaffinity(int(task.name)) == {stage.CPU}:
                 waited += int((task / "schedstat").read_text().split()[1])
-        except OSError:
-            continue  # it has ended meanwhile
     return int(stolen) * 1000 // os.sysconf("SC_CLK_TCK"), waited
 
 
 def run(s, flows, calls, seconds, flood):
     """(RTP sent, RTP lost, OPTIONS answered, OPTIONS asked, flood a second, milliseconds stolen, milliseconds waited)."""
     agent, statistics = start_agent(s, seconds - 1)
-    before = absent()
+    before = absent(s)
     report = traffic.run(s, seconds, flows, rate=2 * calls * PACKETS_PER_SECOND, flood=flood, flood_mac=traffic.mac(s, "sbc", "sp-outside"))
-    stolen, waited = (now - then for now, then in zip(absent(), before))
+    stolen, waited = (now - then for now, then in zip(absent(s), before))
     good, asked = answered(s, agent, statistics)
     lost = report["rtp_sent"] - report["rtp_received"]
     stage.note(f"{report['flooded']:,.0f}/s of flood: {lost} of {report['rtp_sent']} RTP lost, {good} of {asked} OPTIONS answered; "
