@@ -63,6 +63,8 @@ struct source_table *source_table_new(uint32_t capacity)
 		table_memory_free(t, sizeof(*t));
 		return NULL;
 	}
+	/* Else the first packets of a flood cost the calls the milliseconds that the kernel needs to clear huge pages. */
+	table_memory_settle(t->sets, t->set_count * sizeof(*t->sets));
 	return t;
 }
 

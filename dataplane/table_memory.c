@@ -2,9 +2,10 @@
 /* Big tables on transparent huge pages, whether or not there are reserved ones. */
 #include "dataplane/table_memory.h"
 
+#include <stdint.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE = 2 * 1024 * 1024 };
+enum { SMALL_PAGE = 4096, HUGE_PAGE = 2 * 1024 * 1024 };
 
 static size_t rounded(size_t bytes)
 {
@@ -19,6 +20,14 @@ void *table_memory_new(size_t bytes)
 		return NULL;
 	(void)madvise(memory, rounded(bytes), MADV_HUGEPAGE); /* refused: small pages do */
 	return memory;
+}
+
+void table_memory_settle(void *memory, size_t bytes)
+{
+	volatile uint8_t *octets = memory;
+
+	for (size_t at = 0; at < bytes; at += SMALL_PAGE)
+		octets[at] = 0;
 }
 
 void table_memory_free(void *memory, size_t bytes)

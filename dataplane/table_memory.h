@@ -8,6 +8,8 @@
 
 /* NULL without memory. */
 void *table_memory_new(size_t bytes);
+/* Touches all of it now: for what a stranger's packets would have touched page by page, in the worker's time. */
+void table_memory_settle(void *memory, size_t bytes);
 void table_memory_free(void *memory, size_t bytes);
 
 #endif

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <stdatomic.h>
 
 #include "dataplane/source_table.h"
@@ -290,6 +291,37 @@ static void a_set_that_workers_crowd_into_holds_only_whole_sources(void **state)
 	source_table_free(t);
 }
 
+static long faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+static void a_flood_of_sources_makes_the_kernel_clear_no_page(void **state)
+{
+	struct source_table *t = source_table_new(200000);
+	struct rate rate = { 1, 1 };
+	struct source s = ipv4(0);
+	long before;
+
+	(void)state;
+	take(t, &s, SOURCE_PACKETS, rate, NOW, NULL); /* the code's own pages */
+	before = faults();
+	for (uint32_t i = 1; i < 100000; i++) {
+		s = ipv4(i);
+		take(t, &s, SOURCE_PACKETS, rate, NOW, NULL);
+	}
+#if !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__) /* these have pages of their own for each of ours */
+	assert_int_equal(faults(), before);
+#else
+	assert_true(faults() >= before);
+#endif
+	source_table_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +332,7 @@ int main(void)
 			in_a_full_table_the_longest_silent_is_forgotten_and_that_is_told_if_it_matters),
 		cmocka_unit_test(the_top_sources_are_those_with_most_packets),
 		cmocka_unit_test(sources_spread_over_all_of_a_table),
+		cmocka_unit_test(a_flood_of_sources_makes_the_kernel_clear_no_page),
 		cmocka_unit_test(a_source_spread_over_workers_has_one_rate),
 		cmocka_unit_test(a_set_that_workers_crowd_into_holds_only_whole_sources),
 	};
