@@ -137,6 +137,8 @@ enum config_diversion {
 	CONFIG_DIVERSION_DROP
 };
 
+enum config_registration_contact { CONFIG_CONTACT_OWN, CONFIG_CONTACT_PATH };
+
 struct config_ip_profile {
 	char *name;
 	enum config_nat nat;
@@ -153,6 +155,9 @@ struct config_ip_profile {
 	enum config_privacy privacy;
 	enum config_diversion diversion;
 	bool rtcp_mux, unsolicited_notify;
+	enum config_registration_contact registration_contact; /* of a registrar */
+	bool local_media, assert_identity;
+	char *source_header, *agent_header; /* "" = none */
 	unsigned max_call_duration; /* seconds; 0 = no limit */
 };
 
@@ -161,6 +166,7 @@ enum config_registration_mode {
 	CONFIG_REGISTRATION_RELAY,
 	CONFIG_REGISTRATION_CACHE
 };
+enum config_authentication { CONFIG_AUTHENTICATION_RELAY, CONFIG_AUTHENTICATION_LOCAL };
 enum config_anonymous { CONFIG_ANONYMOUS_ALL, CONFIG_ANONYMOUS_REGISTERED, CONFIG_ANONYMOUS_AGENTS };
 
 struct config_sip_interface {
@@ -173,6 +179,7 @@ struct config_sip_interface {
 		*ip_profile; /* never NULL: the built-in default profile if none is named */
 	enum config_registration_mode registration;
 	enum config_anonymous allow_anonymous;
+	enum config_authentication authentication;
 	const struct config_sip_manipulation *manipulation_in, *manipulation_out; /* or NULL */
 };
 
@@ -184,7 +191,10 @@ struct config_registration {
 		CONFIG_KEEP_ALIVE_OPTIONS,
 		CONFIG_KEEP_ALIVE_ADAPTIVE
 	} keep_alive;
-	unsigned keep_alive_interval, per_source_rate, per_aor_rate, upstream_rate, max_contacts;
+	unsigned keep_alive_interval, per_source_rate, per_aor_rate, per_realm_rate, upstream_rate,
+		max_contacts;
+	unsigned max_bindings;
+	bool silent; /* over a rate: no answer instead of 503 */
 };
 
 struct config_session_agent {

@@ -15,6 +15,7 @@
 
 struct controlplane {
 	struct config *config;
+	struct shard_shared shared;
 	struct shard **shards;
 	unsigned shard_count;
 	struct block_store *blocks;
@@ -100,7 +101,7 @@ static int shards_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
-	return shards_start(d, cp->config, &cp->shards, &cp->shard_count);
+	return shards_start(d, cp->config, &cp->shared, &cp->shards, &cp->shard_count);
 }
 
 static void shards_fini(struct daemon *d)

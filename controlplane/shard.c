@@ -259,7 +259,8 @@ void shards_stop(struct shard **shards, unsigned count)
 	free(shards);
 }
 
-int shards_start(struct daemon *daemon, const struct config *config, struct shard ***shards, unsigned *count)
+int shards_start(struct daemon *daemon, const struct config *config, const struct shard_shared *shared,
+	struct shard ***shards, unsigned *count)
 {
 	unsigned n = config->sip.shards;
 	struct shard **all = calloc(n, sizeof(struct shard *));
@@ -277,6 +278,8 @@ int shards_start(struct daemon *daemon, const struct config *config, struct shar
 		}
 		all[i]->all = all;
 		all[i]->shard_key = key;
+		if (shared)
+			all[i]->shared = *shared;
 		result = shard_open(all[i]);
 	}
 	for (unsigned i = 0; i < n && result == 0; i++)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* REGISTER (RFC 3261 section 10.3) for a registrar behind us: relayed, answered from cache where that is safe, limited. A shard has the
+ * addresses-of-record that its key picks (shard_route.c): all that concerns one of them happens on one thread. */
+#ifndef CONTROLPLANE_REGISTRAR_H
+#define CONTROLPLANE_REGISTRAR_H
+
+#include "controlplane/location.h"
+#include "controlplane/message.h"
+#include "controlplane/transaction.h"
+
+struct registrar; /* of one shard */
+
+int registrar_open(
+	struct shard *shard); /* 0 or -ENOMEM; takes over the shard's bindings from the location table */
+void registrar_close(struct shard *shard);
+
+/* Before anything is kept of a REGISTER: 0 take it; or the status of a stateless refusal with *retry_after seconds (0: none);
+ * UINT_MAX: silence. Rates of source flow, address-of-record, realm and registrar; fair among sources when the registrar's is used up. */
+unsigned registrar_screen(
+	struct shard *shard, const struct sip_flow *flow, const struct scan *request, unsigned *retry_after);
+/* core.c's row for REGISTER. */
+void registrar_received(struct shard *shard, struct transaction *transaction, const struct message *request,
+	const struct config_session_agent *source);
+
+/* Where a request for a registered phone goes (next-hop = registration): bindings of the token or user in the request URI, best first;
+ * references. 0: nobody. */
+size_t registrar_targets(
+	struct shard *shard, const struct message *request, struct binding **out, size_t limit);
+/* The flow of a binding in this shard; listener NULL: that listener is not there any more. */
+struct sip_flow registrar_flow(struct shard *shard, const struct binding *binding);
+/* A phone answered nothing on its flow (408 by Timer B), or its connection broke: it is there no longer until it registers or is heard again. */
+void registrar_unreachable(struct shard *shard, struct binding *binding);
+
+#endif
