@@ -19,6 +19,7 @@ struct location;
 /* A flow without the pointer of one shard: listeners have the same index in all of them. */
 struct binding_flow {
 	size_t listener;
+	enum config_transport transport; /* of the listener */
 	union address remote;
 	uint64_t
 		connection; /* 0: a datagram, or a stream's after a restart: reached by a new connection only, if at all */
@@ -38,13 +39,18 @@ struct binding {
 	struct span contact; /* the URI as the phone wrote it: what its requests are sent to */
 	struct span instance; /* +sip.instance with its <>; empty if none */
 	struct span call_id; /* of the phone's REGISTER */
-	struct span user_agent, path, service_route, gruu; /* as stored; empty if none */
+	struct span user_agent, path, service_route; /* as stored; empty if none */
+	struct span
+		gruu; /* parameters of the registrar's answer (RFC 5627), ";" before each, as the phone is told them */
+	struct span associated; /* P-Associated-URI (RFC 7315) likewise */
 	struct span upstream_call_id; /* ours towards the registrar */
 	uint32_t reg_id; /* RFC 5626; 0: none */
-	uint32_t cseq; /* of the phone's last REGISTER */
+	uint32_t cseq; /* atomic: of the phone's last REGISTER */
+	uint32_t
+		unreachable; /* atomic: 1: its connection broke, or it answered nothing; until it is heard again */
 	uint16_t q; /* thousandths */
 	bool behind_nat; /* its Via or Contact and its source do not agree (or the profile says always) */
-	uint64_t expires_wall_ms; /* what the phone was promised */
+	uint64_t expires_wall_ms; /* atomic: what the phone was promised */
 	uint64_t upstream_expires_wall_ms; /* what the registrar promised us */
 	uint32_t upstream_cseq; /* atomic: last used */
 	uint32_t keep_alive_s; /* atomic: interval in use; 0: none */
@@ -54,18 +60,19 @@ struct binding {
 	uint64_t asked_wall_ms; /* atomic: last keep-alive of ours */
 };
 
-/* NULL: no memory. `shards`: how many, for stripes. */
+/* NULL: no memory. */
 struct location *location_new(const struct config *config);
 void location_free(struct location *location); /* all entries with it; NULL is fine */
 
-/* A fresh entry that copies the texts of `model`; `references` 1, the caller's. A model without token gets one. NULL: no memory. */
+/* A fresh entry that copies the texts of `model`; `references` 1, the caller's. A model without token gets one, a model without number when it
+ * goes into the table. NULL: no memory. */
 struct binding *binding_new(const struct binding *model);
 struct binding *binding_get(struct binding *binding); /* one more reference */
 void binding_put(struct binding *binding); /* NULL is fine */
 
-/* Takes the entry in, in place of `old` (NULL: of none), in all indices at once; keeps a reference of its own. 0; -ENOSPC: the table is full
- * (registration.max-bindings), or the address-of-record has registration.max-contacts already; -ESTALE: `old` is not in it any more;
- * -ENOMEM. */
+/* Takes the entry in, in place of `old` (NULL: of none), whose number it has then; keeps a reference of its own. A look-up finds one of them
+ * at any time. 0; -ENOSPC: the table is full (registration.max-bindings), or the address-of-record has registration.max-contacts already;
+ * -ESTALE: `old` is not in it any more; -EINVAL: it has no user@host; -ENOMEM. */
 int location_replace(struct location *location, struct binding *old, struct binding *binding);
 /* True if it was there. */
 bool location_remove(struct location *location, struct binding *binding);

@@ -6,6 +6,7 @@
 #include "config/process.h"
 #include "controlplane/api_server.h"
 #include "controlplane/block.h"
+#include "controlplane/location.h"
 #include "controlplane/shard.h"
 #include "dataplane/client.h"
 #include "platforms/base/clock.h"
@@ -97,6 +98,21 @@ static void samples_fini(struct daemon *d)
 	block_free(cp->blocks);
 }
 
+static int location_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	cp->shared.location = location_new(cp->config);
+	return cp->shared.location ? 0 : -ENOMEM;
+}
+
+static void location_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	location_free(cp->shared.location);
+}
+
 static int shards_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
@@ -141,6 +157,7 @@ int main(int argc, char **argv)
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
 		{ "samples", samples_init, samples_fini },
+		{ "location", location_init, location_fini },
 		{ "shards", shards_init, shards_fini },
 		{ "api", api_init, NULL },
 		{ "sandbox", sandbox_init, NULL },

@@ -7,6 +7,7 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/call.h"
+#include "controlplane/registrar.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
@@ -182,6 +183,7 @@ static const struct {
 	{ "transport", transport_open },
 	{ "agents", agent_table_open },
 	{ "calls", call_layer_open },
+	{ "registrar", registrar_open },
 	{ "transactions", transactions_open },
 	{ "dataplane client", dataplane_open },
 };
@@ -192,6 +194,7 @@ static void shard_free(struct shard *shard)
 	transaction_layer_close(shard);
 	dataplane_close(shard);
 	calls_close(shard);
+	registrar_close(shard);
 	agent_table_close(shard);
 	transport_close(shard);
 	loop_close(shard);
