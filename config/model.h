@@ -278,6 +278,10 @@ struct config_guard {
 	bool silent;
 };
 
+struct config_store {
+	unsigned queue, group_time_ms, audit_entries;
+};
+
 struct config_accounting {
 	bool database;
 	char *file;
@@ -317,6 +321,7 @@ struct config {
 	struct config_sip sip;
 	struct config_registration registration;
 	struct config_guard guard;
+	struct config_store store;
 	struct config_accounting accounting;
 	struct config_trace trace;
 	struct config_snmp snmp;

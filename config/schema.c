@@ -462,6 +462,15 @@ static const struct config_row guard_rows[] = {
 	  HELP("Scanners get no answer at all.") },
 };
 
+static const struct config_row store_rows[] = {
+	{ .name = "queue", T(UINT), FIELD(config_store, queue), .fallback = "200000", RANGE(1000, 10000000), .unit = "changes", USED(CP, CP), RESTART,
+	  HELP("Changes of bindings, bans and users that may wait for the disk; more are lost, and counted.") },
+	{ .name = "group-time", T(MILLISECONDS), FIELD(config_store, group_time_ms), .fallback = "100ms", RANGE(1, 10000), USED(CP, CP), RESTART,
+	  HELP("Changes of so long are written together: a crash loses no more than these.") },
+	{ .name = "audit-entries", T(UINT), FIELD(config_store, audit_entries), .fallback = "100000", RANGE(100, 10000000), USED(CP, CP), RESTART,
+	  HELP("Entries of who ordered what; older ones are deleted.") },
+};
+
 static const struct config_row accounting_rows[] = {
 	{ .name = "database", T(BOOL), FIELD(config_accounting, database), .fallback = "yes", USED(CP, NOT_YET),
 	  HELP("Keep call records in the database.") },
@@ -539,6 +548,7 @@ const struct config_section config_sections[] = {
 	{ .name = "admission", MANY(admissions), ROWS(admission_rows), HELP("Limits of the calls a policy routes.") },
 	{ .name = "access-control", MANY(access_controls), ROWS(access_control_rows), HELP("Packets let in or refused by their source.") },
 	{ .name = "guard", ONE(guard), ROWS(guard_rows), HELP("Defence against scanners and floods.") },
+	{ .name = "store", ONE(store), ROWS(store_rows), HELP("What outlives a restart: DATA-DIRECTORY/controlplane.db.") },
 	{ .name = "accounting", ONE(accounting), ROWS(accounting_rows), HELP("Call records.") },
 	{ .name = "trace", ONE(trace), ROWS(trace_rows), HELP("Messages of recent calls.") },
 	{ .name = "snmp", ONE(snmp), ROWS(snmp_rows), HELP("SNMP.") },

@@ -8,6 +8,7 @@
 #include "controlplane/block.h"
 #include "controlplane/location.h"
 #include "controlplane/shard.h"
+#include "controlplane/store.h"
 #include "dataplane/client.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/daemon.h"
@@ -42,7 +43,9 @@ static int directory_init(struct daemon *d)
 {
 	const struct controlplane *cp = d->context;
 
-	return config_process_directory(cp->config, "controlplane");
+	int error = config_process_directory(cp->config, "controlplane");
+
+	return error ? error : config_process_data_directory(cp->config);
 }
 
 static void directory_fini(struct daemon *d)
@@ -57,6 +60,25 @@ static int privileges_init(struct daemon *d)
 	const struct controlplane *cp = d->context;
 
 	return config_process_drop_privileges(cp->config);
+}
+
+static int store_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+	int error = store_open(cp->config, &cp->shared.store);
+
+	if (error)
+		return config_refuse(cp->config, "system", NULL, "data-directory", "%s/controlplane.db: %s",
+			cp->config->system.data_directory,
+			error == -EBUSY ? "another process has it" : strerror(-error));
+	return 0;
+}
+
+static void store_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	store_close(cp->shared.store);
 }
 
 static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
@@ -98,12 +120,38 @@ static void samples_fini(struct daemon *d)
 	block_free(cp->blocks);
 }
 
+/* A phone that a smaller table has no room for registers anew. */
+static int take_binding(void *arg, struct binding *model)
+{
+	struct controlplane *cp = arg;
+	struct binding *binding = binding_new(model);
+	int error = binding ? location_replace(cp->shared.location, NULL, binding) : -ENOMEM;
+
+	if (error == -ENOSPC || error == -EINVAL)
+		store_binding_gone(cp->shared.store, model->number);
+	binding_put(binding);
+	return error == -ENOMEM ? error : 0;
+}
+
 static int location_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
+	uint64_t began = clock_now_ms();
+	int64_t taken;
 
 	cp->shared.location = location_new(cp->config);
-	return cp->shared.location ? 0 : -ENOMEM;
+	if (!cp->shared.location)
+		return -ENOMEM;
+	taken = store_load_bindings(cp->shared.store, cp->config, take_binding, cp);
+	if (taken == -ENOMEM)
+		return (int)taken;
+	/* A file that lets itself be opened but not be read: calls go on, phones register anew. */
+	if (taken < 0)
+		log_error("store", "bindings cannot be read", LOG_ERRNO("error", (int)taken));
+	else if (taken > 0)
+		log_notice("store", "bindings of phones are back", LOG_UINT("count", (uint64_t)taken),
+			LOG_UINT("ms", clock_now_ms() - began));
+	return 0;
 }
 
 static void location_fini(struct daemon *d)
@@ -156,6 +204,7 @@ int main(int argc, char **argv)
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
+		{ "store", store_init, store_fini },
 		{ "samples", samples_init, samples_fini },
 		{ "location", location_init, location_fini },
 		{ "shards", shards_init, shards_fini },
