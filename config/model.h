@@ -194,6 +194,7 @@ struct config_registration {
 	unsigned keep_alive_interval, per_source_rate, per_aor_rate, per_realm_rate, upstream_rate,
 		max_contacts;
 	unsigned max_bindings;
+	unsigned hold_ms, min_expires; /* seconds */
 	bool silent; /* over a rate: no answer instead of 503 */
 };
 
@@ -275,6 +276,7 @@ struct config_guard {
 	unsigned stream_rate, syn_rate; /* of one source */
 	unsigned untrusted_class_rate, trusted_class_rate, syn_class_rate, link_rate; /* 0 = no limit */
 	unsigned max_bans, max_trusted, max_sources;
+	unsigned unproven_deny_time, unproven_deny_rate, alarm_rate, max_tracked, registered_rate;
 	bool silent;
 };
 

@@ -66,6 +66,8 @@ struct location {
 	pthread_mutex_t order_lock;
 	struct place *order; /* order_lock; by number */
 	size_t order_used, order_size, order_gone;
+	void (*added)(void *arg, const struct binding *binding); /* set before there are other threads */
+	void *added_arg;
 };
 
 /* --- entries -------------------------------------------------------------------------------------------------------- */
@@ -594,11 +596,20 @@ int location_replace(struct location *location, struct binding *old, struct bind
 			location->last_number = binding->number;
 		swap(location, before, entry);
 		binding_get(binding);
+		if (location->added)
+			location->added(location->added_arg, binding);
 	}
 	pthread_mutex_unlock(&location->changing);
 	if (error == 0)
 		binding_put(old);
 	return error;
+}
+
+void location_watch(
+	struct location *location, void (*added)(void *arg, const struct binding *binding), void *arg)
+{
+	location->added = added;
+	location->added_arg = arg;
 }
 
 bool location_remove(struct location *location, struct binding *binding)
@@ -655,10 +666,10 @@ static size_t take(struct binding **out, size_t count, size_t limit, struct bind
 	return count + 1;
 }
 
-static size_t collect(
-	struct location *location, enum index_kind kind, struct span key, struct binding **out, size_t limit)
+static size_t collect(struct location *location, enum index_kind kind, struct span key, uint64_t now,
+	struct binding **out, size_t limit)
 {
-	uint64_t hash = hash_span(location, key), now = clock_wall_ms();
+	uint64_t hash = hash_span(location, key);
 	struct stripe *stripe = stripe_lock(&location->index[kind], hash);
 	size_t count = 0;
 
@@ -677,12 +688,22 @@ static size_t collect(
 
 size_t location_by_aor(struct location *location, struct span aor, struct binding **out, size_t limit)
 {
-	return collect(location, BY_AOR, aor, out, limit);
+	return collect(location, BY_AOR, aor, clock_wall_ms(), out, limit);
+}
+
+size_t location_known(struct location *location, struct span aor, struct binding **out, size_t limit)
+{
+	return collect(location, BY_AOR, aor, 0, out, limit);
 }
 
 size_t location_by_user(struct location *location, struct span user, struct binding **out, size_t limit)
 {
-	return collect(location, BY_USER, user, out, limit);
+	return collect(location, BY_USER, user, clock_wall_ms(), out, limit);
+}
+
+size_t location_known_user(struct location *location, struct span user, struct binding **out, size_t limit)
+{
+	return collect(location, BY_USER, user, 0, out, limit);
 }
 
 struct binding *location_by_flow(struct location *location, const struct sip_flow *flow)

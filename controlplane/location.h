@@ -47,11 +47,13 @@ struct binding {
 	uint32_t reg_id; /* RFC 5626; 0: none */
 	uint32_t cseq; /* atomic: of the phone's last REGISTER */
 	uint32_t
-		unreachable; /* atomic: 1: its connection broke, or it answered nothing; until it is heard again */
+		unreachable; /* atomic: 1: its connection broke, or it answered nothing, until it is heard again; 2: it has run out */
 	uint16_t q; /* thousandths */
 	bool behind_nat; /* its Via or Contact and its source do not agree (or the profile says always) */
 	uint64_t expires_wall_ms; /* atomic: what the phone was promised */
-	uint64_t upstream_expires_wall_ms; /* what the registrar promised us */
+	uint64_t
+		upstream_expires_wall_ms; /* atomic: what the registrar promised us; the entry and its token live as long */
+	uint64_t confirmed_wall_ms; /* when it did */
 	uint32_t upstream_cseq; /* atomic: last used */
 	uint32_t keep_alive_s; /* atomic: interval in use; 0: none */
 	uint32_t
@@ -77,10 +79,18 @@ int location_replace(struct location *location, struct binding *old, struct bind
 /* True if it was there. */
 bool location_remove(struct location *location, struct binding *binding);
 
+/* `added` is called for each entry that goes in, by the thread that puts it there, in the middle of the change: it may look at the entry, and
+ * post. Set before there are other threads, NULL after they have ended. */
+void location_watch(
+	struct location *location, void (*added)(void *arg, const struct binding *binding), void *arg);
+
 /* By the user part of our contact. A reference, or NULL. */
 struct binding *location_by_token(struct location *location, struct span token);
 /* The contacts of user@host (host in lower case), expired ones left out, best q first, at most `limit`. References. */
 size_t location_by_aor(struct location *location, struct span aor, struct binding **out, size_t limit);
+/* The same with those that have run out and are kept for their token. */
+size_t location_known(struct location *location, struct span aor, struct binding **out, size_t limit);
+size_t location_known_user(struct location *location, struct span user, struct binding **out, size_t limit);
 /* Those with that user, whatever the host: a PBX calls sip:USER@OUR-ADDRESS. Same order. */
 size_t location_by_user(struct location *location, struct span user, struct binding **out, size_t limit);
 /* A live one whose flow this is (realm, transport, address, port, connection): who may ask (allow-anonymous = registered), whom not to ban. */

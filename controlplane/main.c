@@ -6,6 +6,8 @@
 #include "config/process.h"
 #include "controlplane/api_server.h"
 #include "controlplane/block.h"
+#include "controlplane/border.h"
+#include "controlplane/guard.h"
 #include "controlplane/location.h"
 #include "controlplane/shard.h"
 #include "controlplane/store.h"
@@ -21,7 +23,7 @@ struct controlplane {
 	struct shard **shards;
 	unsigned shard_count;
 	struct block_store *blocks;
-	struct dp_client *sampler; /* of the main thread: samples of dropped packets, nothing else */
+	struct border *border;
 	struct api_server *api;
 };
 
@@ -93,31 +95,49 @@ static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t
 }
 
 /* By the main thread: what a flood leaves behind takes no time from the shards. */
-static int samples_init(struct daemon *d)
+static int border_init(struct daemon *d)
 {
-	static const struct dp_client_handlers handlers = { .sample = take_sample };
 	struct controlplane *cp = d->context;
-	char path[108];
-	struct writer w;
 
-	writer_init(&w, path, sizeof(path));
-	writer_text(&w, cp->config->system.run_directory);
-	writer_text(&w, "/dataplane.sock");
-	writer_char(&w, '\0');
 	cp->blocks = block_new();
 	if (!cp->blocks)
 		return -ENOMEM;
-	return w.overflow ? -ENAMETOOLONG
-			  : dp_client_new(d->loop, path, "controlplane", d->generation, UINT32_MAX, &handlers,
-				    cp, &cp->sampler);
+	return border_new(d->loop, cp->config, d->generation, cp->shared.store, cp->shared.location,
+		take_sample, cp, &cp->border);
 }
 
-static void samples_fini(struct daemon *d)
+static void border_fini(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
-	dp_client_free(cp->sampler);
+	border_free(cp->border);
 	block_free(cp->blocks);
+}
+
+static void deny(void *arg, const struct dp_ban *ban, bool proven)
+{
+	const struct controlplane *cp = arg;
+
+	border_deny(cp->border, ban, proven);
+}
+
+static int guard_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	cp->shared.guard = guard_new(cp->config, cp->shared.location, deny, cp);
+	if (!cp->shared.guard)
+		return -ENOMEM;
+	border_forgives(cp->border, cp->shared.guard);
+	return 0;
+}
+
+static void guard_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	border_forgives(cp->border, NULL);
+	guard_free(cp->shared.guard);
 }
 
 /* A phone that a smaller table has no room for registers anew. */
@@ -183,8 +203,9 @@ static void shards_fini(struct daemon *d)
 static int api_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
-	int error = api_server_new(
-		d->loop, cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks, &cp->api);
+	const struct api_world world = { cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks,
+		cp->border, &cp->shared };
+	int error = api_server_new(d->loop, &world, &cp->api);
 
 	if (error)
 		return config_refuse(cp->config, "system", NULL, "run-directory", "%s/controlplane.sock: %s",
@@ -205,8 +226,9 @@ int main(int argc, char **argv)
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
 		{ "store", store_init, store_fini },
-		{ "samples", samples_init, samples_fini },
 		{ "location", location_init, location_fini },
+		{ "border", border_init, border_fini },
+		{ "guard", guard_init, guard_fini },
 		{ "shards", shards_init, shards_fini },
 		{ "api", api_init, NULL },
 		{ "sandbox", sandbox_init, NULL },

@@ -74,7 +74,10 @@ static bool get_binding(struct columns *c, const struct config *config, struct b
 	b->q = (uint16_t)get_number(c);
 	b->behind_nat = get_number(c) != 0;
 	b->expires_wall_ms = get_number(c);
+	/* Kept for its token alone. */
+	b->unreachable = b->expires_wall_ms <= clock_wall_ms() ? 2 : 0;
 	b->upstream_expires_wall_ms = get_number(c);
+	b->confirmed_wall_ms = get_number(c);
 	b->upstream_cseq = (uint32_t)get_number(c);
 	b->keep_alive_s = (uint32_t)get_number(c);
 	b->lifetime_s = (uint32_t)get_number(c);
@@ -106,9 +109,11 @@ int64_t store_load_bindings(struct store *store, const struct config *config,
 	result = sqlite3_prepare_v2(store->db,
 		"SELECT number, token, interface, listener, agent, host, port, method_bits, reg_id, cseq, q, "
 		"behind_nat, expires,"
-		" upstream_expires, upstream_cseq, keep_alive, lifetime, heard, aor, contact, instance, "
+		" upstream_expires, confirmed, upstream_cseq, keep_alive, lifetime, heard, aor, contact, "
+		"instance, "
 		"call_id, user_agent, path,"
-		" service_route, gruu, associated, upstream_call_id FROM binding WHERE expires > ? ORDER BY "
+		" service_route, gruu, associated, upstream_call_id FROM binding WHERE max(expires, "
+		"upstream_expires) > ? ORDER BY "
 		"number",
 		-1, &c.statement, NULL);
 	if (result == SQLITE_OK)

@@ -53,6 +53,7 @@ static void put_binding(struct parameters *p, const struct config *config, const
 	put_number(p, b->behind_nat);
 	put_number(p, b->expires_wall_ms);
 	put_number(p, b->upstream_expires_wall_ms);
+	put_number(p, b->confirmed_wall_ms);
 	put_number(p, b->upstream_cseq);
 	put_number(p, b->keep_alive_s);
 	put_number(p, b->lifetime_s);
@@ -125,10 +126,10 @@ static const struct {
 } kinds[STORE_KINDS] = {
 	[STORE_BINDING] = {
 		"INSERT OR REPLACE INTO binding (number, token, interface, listener, agent, host, port, method_bits, reg_id, cseq, q,"
-		" behind_nat, expires, upstream_expires, upstream_cseq, keep_alive, lifetime, heard,"
+		" behind_nat, expires, upstream_expires, confirmed, upstream_cseq, keep_alive, lifetime, heard,"
 		" aor, contact, instance, call_id, user_agent, path, service_route, gruu, associated,"
 		" upstream_call_id)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", put_binding },
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", put_binding },
 	[STORE_BINDING_GONE] = { "DELETE FROM binding WHERE number = ?", put_gone },
 	[STORE_BAN] = {
 		"INSERT OR REPLACE INTO ban (source, length, port, until, times, flags, reason, who, since)"
