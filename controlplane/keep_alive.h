@@ -15,6 +15,8 @@ void keep_alive_start(struct shard *shard, struct binding *old, struct binding *
 void keep_alive_stop(struct shard *shard, struct binding *binding);
 /* Anything came by this flow: any thread's shard; cheap. */
 void keep_alive_heard(struct shard *shard, const struct sip_flow *flow);
+/* A response that matches no transaction: true if it answers a keep-alive. */
+bool keep_alive_answered(struct shard *shard, const struct sip_flow *flow, const struct scan *response);
 
 /* The phone is behind a NAT: source, top Via and Contact do not agree, or name addresses of RFC 1918, 6598 or 3927, or the profile says so. */
 bool nat_detect(

@@ -7,6 +7,7 @@
 #include "controlplane/agent.h"
 #include "controlplane/core.h"
 #include "controlplane/event_body.h"
+#include "controlplane/nat.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/route.h"
 #include "controlplane/subscription.h"
@@ -275,6 +276,7 @@ static void sender_init(struct leg *leg, struct shard *shard, const struct messa
 	leg->realm = interface->realm;
 	leg->agent = agent;
 	leg->profile = agent && agent->ip_profile ? agent->ip_profile : interface->ip_profile;
+	nat_leg_recognise(leg, request);
 }
 
 static struct request_relay *routed_new(struct shard *shard, enum sip_method method)

@@ -7,6 +7,7 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/call.h"
+#include "controlplane/keep_alive.h"
 #include "controlplane/registrar.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
@@ -25,6 +26,7 @@ static void dataplane_up(void *arg, bool fresh)
 {
 	transport_check(arg);
 	call_dataplane_up(arg, fresh);
+	registrar_dataplane_up(arg, fresh);
 }
 
 static void dataplane_down(void *arg)
@@ -183,6 +185,7 @@ static const struct {
 	{ "transport", transport_open },
 	{ "agents", agent_table_open },
 	{ "calls", call_layer_open },
+	{ "keep-alive", keep_alive_open },
 	{ "registrar", registrar_open },
 	{ "transactions", transactions_open },
 	{ "dataplane client", dataplane_open },
@@ -195,6 +198,7 @@ static void shard_free(struct shard *shard)
 	dataplane_close(shard);
 	calls_close(shard);
 	registrar_close(shard);
+	keep_alive_close(shard);
 	agent_table_close(shard);
 	transport_close(shard);
 	loop_close(shard);

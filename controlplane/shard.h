@@ -25,12 +25,18 @@ struct location;
 struct store;
 struct registrar;
 struct keep_alive;
+struct register_limits;
+struct digest_server;
+struct admission;
 
 /* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
 struct shard_shared {
 	struct location *location;
 	struct guard *guard;
 	struct store *store;
+	struct register_limits *register_limits;
+	struct digest_server *digest;
+	struct admission *admission;
 };
 
 struct shard {
