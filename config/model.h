@@ -194,6 +194,7 @@ struct config_registration {
 	unsigned keep_alive_interval, per_source_rate, per_aor_rate, per_realm_rate, upstream_rate,
 		max_contacts;
 	unsigned max_bindings;
+	unsigned nonce_lifetime; /* seconds */
 	unsigned hold_ms, min_expires; /* seconds */
 	bool silent; /* over a rate: no answer instead of 503 */
 };
@@ -257,7 +258,7 @@ struct config_admission {
 	const struct config_local_policy *local_policy;
 	char *match;
 	regex_t match_regex;
-	unsigned max_sessions, max_rate, max_duration;
+	unsigned max_sessions, max_rate, max_unusual, max_duration;
 	bool permit;
 };
 

@@ -321,6 +321,8 @@ static const struct config_row registration_rows[] = {
 	  USED(CP, CP), HELP("REGISTER requests sent to the registrar.") },
 	{ .name = "max-contacts", T(UINT), FIELD(config_registration, max_contacts), .fallback = "10", RANGE(1, 1000), USED(CP, CP),
 	  HELP("Contacts of one address of record.") },
+	{ .name = "nonce-lifetime", T(SECONDS), FIELD(config_registration, nonce_lifetime), .fallback = "300", RANGE(10, DAY), USED(CP, CP),
+	  HELP("How long a challenge of our own (`authentication = local`) may be answered; then a new one is sent with stale=true.") },
 	{ .name = "max-bindings", T(UINT), FIELD(config_registration, max_bindings), .fallback = "200000", RANGE(1, 10000000), USED(CP, CP),
 	  HELP("Contacts of all phones together.") },
 	{ .name = "hold", T(MILLISECONDS), FIELD(config_registration, hold_ms), .fallback = "2s", RANGE(10, 10000), USED(CP, CP),
@@ -371,7 +373,7 @@ static const struct config_row local_policy_rows[] = {
 	  HELP("Pattern for the user part of From; empty: any.") },
 	{ .name = "to", T(REGEX), PAIR(config_local_policy, to, to_regex), .fallback = ".*", RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, CP),
 	  HELP("Pattern for the user part of the Request-URI.") },
-	{ .name = "next-hop", T(NEXT_HOP), REQUIRED, FIELD(config_local_policy, next_hop), USED(CP, CP), .works = "agent:* group:*",
+	{ .name = "next-hop", T(NEXT_HOP), REQUIRED, FIELD(config_local_policy, next_hop), USED(CP, CP),
 	  HELP("Where the call goes: a session-agent, a session-group, or the registered phone.") },
 	{ .name = "priority", T(UINT), FIELD(config_local_policy, priority), .fallback = "100", RANGE(0, 65535), USED(CP, CP),
 	  HELP("Policies are tried from the lowest; equal ones in the order of the file.") },
@@ -403,17 +405,20 @@ static const struct config_row rule_rows[] = {
 };
 
 static const struct config_row admission_rows[] = {
-	{ .name = "local-policy", T(REFERENCE), REQUIRED, FIELD(config_admission, local_policy), .target = "local-policy", USED(CP, NOT_YET),
+	{ .name = "local-policy", T(REFERENCE), REQUIRED, FIELD(config_admission, local_policy), .target = "local-policy", USED(CP, CP),
 	  HELP("The policy whose calls are limited.") },
-	{ .name = "match", T(REGEX), PAIR(config_admission, match, match_regex), RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, NOT_YET),
-	  HELP("Pattern for the called number; empty: any.") },
-	{ .name = "max-sessions", T(UINT), FIELD(config_admission, max_sessions), .fallback = "0", RANGE(0, 1000000), USED(CP, NOT_YET),
-	  HELP("Calls at one time; 0: no limit.") },
+	{ .name = "match", T(REGEX), PAIR(config_admission, match, match_regex), RANGE(0, CONFIG_PATTERN_LENGTH_MAX), USED(CP, CP),
+	  HELP("Pattern for the called number; empty: any. The first admission of a policy that matches holds.") },
+	{ .name = "max-sessions", T(UINT), FIELD(config_admission, max_sessions), .fallback = "0", RANGE(0, 1000000), USED(CP, CP),
+	  HELP("Calls of one user at one time: of an address of record, else of a source; more are answered 503. 0: no limit.") },
 	{ .name = "max-rate", T(UINT), FIELD(config_admission, max_rate), .fallback = "0", RANGE(0, 100000), .unit = "per second",
-	  USED(CP, NOT_YET), HELP("New calls; 0: no limit.") },
-	{ .name = "max-duration", T(SECONDS), FIELD(config_admission, max_duration), .fallback = "0", RANGE(0, 30 * DAY), USED(CP, NOT_YET),
+	  USED(CP, CP), HELP("New calls of one user; more are answered 503. 0: no limit.") },
+	{ .name = "max-unusual", T(UINT), FIELD(config_admission, max_unusual), .fallback = "0", RANGE(0, 100000), .unit = "per hour",
+	  USED(CP, CP), HELP("Destinations (first six characters of the number) that a user calls for the first time; calls to more are answered 403. "
+	  "0: no limit.") },
+	{ .name = "max-duration", T(SECONDS), FIELD(config_admission, max_duration), .fallback = "0", RANGE(0, 30 * DAY), USED(CP, CP),
 	  HELP("Longer calls are hung up; 0: no limit.") },
-	{ .name = "permit", T(BOOL), FIELD(config_admission, permit), .fallback = "yes", USED(CP, NOT_YET),
+	{ .name = "permit", T(BOOL), FIELD(config_admission, permit), .fallback = "yes", USED(CP, CP),
 	  HELP("`no` forbids these destinations.") },
 };
 

@@ -75,19 +75,29 @@ static int next_parameter(struct span *rest, struct span *name, struct span *val
 	return value->n > DIGEST_TEXT_MAX ? -EINVAL : 0;
 }
 
-int digest_challenge_parse(struct span value, struct digest_challenge *out)
+/* Words of a scheme's parameters behind its name; -ENOTSUP: another scheme. */
+static int skip_scheme(struct span value, struct span *rest)
 {
 	static const struct span scheme = { "Digest", 6 };
-	struct span rest = span_trim(value), name, text, qop = { NULL, 0 };
-	int error = 0;
+
+	*rest = span_trim(value);
+	if (!span_starts_case(*rest, scheme))
+		return -ENOTSUP;
+	*rest = (struct span){ rest->p + scheme.n, rest->n - scheme.n };
+	if (rest->n && rest->p[0] != ' ' && rest->p[0] != '\t')
+		return -ENOTSUP;
+	*rest = span_trim(*rest);
+	return 0;
+}
+
+int digest_challenge_parse(struct span value, struct digest_challenge *out)
+{
+	struct span rest, name, text, qop = { NULL, 0 };
+	int error;
 
 	*out = (struct digest_challenge){ .kind = DIGEST_MD5 };
-	if (!span_starts_case(rest, scheme))
-		return -ENOTSUP;
-	rest = (struct span){ rest.p + scheme.n, rest.n - scheme.n };
-	if (rest.n && rest.p[0] != ' ' && rest.p[0] != '\t')
-		return -ENOTSUP;
-	for (rest = span_trim(rest); rest.n && error == 0;) {
+	error = skip_scheme(value, &rest);
+	while (rest.n && error == 0) {
 		error = next_parameter(&rest, &name, &text);
 		if (error)
 			return error;
@@ -110,6 +120,63 @@ int digest_challenge_parse(struct span value, struct digest_challenge *out)
 		return -EINVAL;
 	out->has_qop = qop.n > 0;
 	return out->has_qop && !has_auth(qop) ? -ENOTSUP : 0;
+}
+
+/* --- credentials ------------------------------------------------------------------------------------------------------ */
+
+static int take_credential(
+	struct span name, struct span text, struct digest_credentials *out, struct span *qop)
+{
+	const struct {
+		struct span name, *to;
+	} rows[] = {
+		{ { "username", 8 }, &out->username },
+		{ { "realm", 5 }, &out->realm },
+		{ { "nonce", 5 }, &out->nonce },
+		{ { "uri", 3 }, &out->uri },
+		{ { "response", 8 }, &out->response },
+		{ { "cnonce", 6 }, &out->cnonce },
+		{ { "nc", 2 }, &out->count },
+		{ { "qop", 3 }, qop },
+	};
+	struct digest_challenge algorithm = { .kind = DIGEST_MD5 };
+	int error;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (span_equal_case(name, rows[i].name)) {
+			/* The second of a name: one of them is meant for somebody else. */
+			if (rows[i].to->p)
+				return -EINVAL;
+			*rows[i].to = text;
+			return 0;
+		}
+	if (!span_equal_case(name, SPAN("algorithm")))
+		return 0;
+	error = take_algorithm(text, &algorithm);
+	out->kind = algorithm.kind;
+	return error ? error : algorithm.is_session ? -ENOTSUP : 0;
+}
+
+int digest_credentials_parse(struct span value, struct digest_credentials *out)
+{
+	struct span rest, name, text, qop = { NULL, 0 };
+	int error;
+
+	*out = (struct digest_credentials){ .kind = DIGEST_MD5 };
+	error = skip_scheme(value, &rest);
+	while (rest.n && error == 0) {
+		error = next_parameter(&rest, &name, &text);
+		if (error == 0)
+			error = take_credential(name, text, out, &qop);
+	}
+	if (error)
+		return error;
+	if (!out->username.p || !out->realm.p || !out->nonce.p || !out->uri.p || !out->response.p)
+		return -EINVAL;
+	out->has_qop = qop.p != NULL;
+	if (out->has_qop && !span_equal_case(qop, SPAN("auth")))
+		return -ENOTSUP;
+	return out->has_qop && (!out->cnonce.p || !out->count.p) ? -EINVAL : 0;
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------------- */

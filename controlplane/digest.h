@@ -47,4 +47,13 @@ int digest_response(enum digest_algorithm kind, struct span secret, struct span 
 /* In a time that tells nothing about where they differ. */
 bool digest_equal(struct span a, struct span b);
 
+struct digest_credentials { /* spans into the header's value, as in a challenge */
+	struct span username, realm, nonce, uri, response, cnonce, count;
+	enum digest_algorithm kind;
+	bool has_qop;
+};
+/* The value of one Authorization or Proxy-Authorization. 0; -EINVAL (malformed, too long, or a part is missing), -ENOTSUP (another scheme,
+ * algorithm or qop). */
+int digest_credentials_parse(struct span value, struct digest_credentials *out);
+
 #endif

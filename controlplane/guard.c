@@ -314,9 +314,13 @@ unsigned guard_refuse(struct guard *guard, const struct sip_flow *flow, enum gua
 {
 	if (!guard_is_stranger(guard, flow))
 		return status;
-	if (guard_note(guard, flow, sign, nobody, request) == GUARD_SILENT || guard->config->guard.silent)
+	if (guard_note(guard, flow, sign, nobody, request) == GUARD_SILENT)
 		return TRANSACTION_SILENCE;
-	return status;
+	/* Where everybody may ask, everybody may know. */
+	return guard->config->guard.silent &&
+			       listener_interface(flow->listener)->allow_anonymous != CONFIG_ANONYMOUS_ALL
+		       ? TRANSACTION_SILENCE
+		       : status;
 }
 
 void guard_good(struct guard *guard, const struct sip_flow *flow, struct span user)

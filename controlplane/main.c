@@ -5,10 +5,13 @@
 
 #include "config/process.h"
 #include "controlplane/api_server.h"
+#include "controlplane/admission.h"
 #include "controlplane/block.h"
 #include "controlplane/border.h"
+#include "controlplane/digest_server.h"
 #include "controlplane/guard.h"
 #include "controlplane/location.h"
+#include "controlplane/register_limits.h"
 #include "controlplane/shard.h"
 #include "controlplane/store.h"
 #include "dataplane/client.h"
@@ -126,7 +129,9 @@ static int guard_init(struct daemon *d)
 	struct controlplane *cp = d->context;
 
 	cp->shared.guard = guard_new(cp->config, cp->shared.location, deny, cp);
-	if (!cp->shared.guard)
+	cp->shared.digest = digest_server_new(cp->config, cp->shared.store);
+	cp->shared.admission = admission_new(cp->config);
+	if (!cp->shared.guard || !cp->shared.digest || !cp->shared.admission)
 		return -ENOMEM;
 	border_forgives(cp->border, cp->shared.guard);
 	return 0;
@@ -138,6 +143,8 @@ static void guard_fini(struct daemon *d)
 
 	border_forgives(cp->border, NULL);
 	guard_free(cp->shared.guard);
+	digest_server_free(cp->shared.digest);
+	admission_free(cp->shared.admission);
 }
 
 /* A phone that a smaller table has no room for registers anew. */
@@ -159,8 +166,9 @@ static int location_init(struct daemon *d)
 	uint64_t began = clock_now_ms();
 	int64_t taken;
 
+	cp->shared.register_limits = register_limits_new(cp->config);
 	cp->shared.location = location_new(cp->config);
-	if (!cp->shared.location)
+	if (!cp->shared.location || !cp->shared.register_limits)
 		return -ENOMEM;
 	taken = store_load_bindings(cp->shared.store, cp->config, take_binding, cp);
 	if (taken == -ENOMEM)
@@ -178,6 +186,7 @@ static void location_fini(struct daemon *d)
 {
 	const struct controlplane *cp = d->context;
 
+	register_limits_free(cp->shared.register_limits);
 	location_free(cp->shared.location);
 }
 
