@@ -31,6 +31,9 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
  * in the request URI, best first; references. 0: nobody, with *status: 480 who is known has no flow now, 404 unknown. */
 size_t registrar_targets(struct shard *shard, const struct message *request, struct binding **out,
 	size_t limit, unsigned *status);
+/* Those of a user, as above. */
+size_t registrar_targets_of(struct shard *shard, struct span user, struct binding **out, size_t limit,
+	unsigned *status);
 /* The flow of a binding in this shard; listener NULL: that listener is not there any more. */
 struct sip_flow registrar_flow(struct shard *shard, const struct binding *binding);
 /* A phone answered nothing on its flow (408 by Timer B), or its connection broke: it is there no longer until it registers or is heard again. */

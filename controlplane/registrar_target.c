@@ -70,19 +70,28 @@ static size_t keep_reachable(struct shard *shard, struct binding **out, size_t c
 	return kept;
 }
 
+size_t registrar_targets_of(
+	struct shard *shard, struct span user, struct binding **out, size_t limit, unsigned *status)
+{
+	size_t count = shard->shared.location && user.n
+			       ? location_known_user(shard->shared.location, user, out, limit)
+			       : 0;
+
+	*status = count ? 480 : 404;
+	return keep_reachable(shard, out, count);
+}
+
 size_t registrar_targets(struct shard *shard, const struct message *request, struct binding **out,
 	size_t limit, unsigned *status)
 {
-	struct location *location = shard->shared.location;
 	struct sip_uri uri;
-	size_t count;
 
 	*status = 404;
-	if (!location || limit == 0 || message_request_uri(request, &uri))
+	if (!shard->shared.location || limit == 0 || message_request_uri(request, &uri))
 		return 0;
 	out[0] = by_token(shard, request, &uri);
-	count = out[0] ? 1 : uri.user.n ? location_known_user(location, uri.user, out, limit) : 0;
-	if (count)
-		*status = 480;
-	return keep_reachable(shard, out, count);
+	if (!out[0])
+		return registrar_targets_of(shard, uri.user, out, limit, status);
+	*status = 480;
+	return keep_reachable(shard, out, 1);
 }

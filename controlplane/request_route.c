@@ -8,6 +8,7 @@
 #include "controlplane/core.h"
 #include "controlplane/event_body.h"
 #include "controlplane/nat.h"
+#include "controlplane/registrar.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/route.h"
 #include "controlplane/subscription.h"
@@ -126,6 +127,24 @@ static unsigned next_hop(const struct shard *shard, const struct config_local_po
 	return 404;
 }
 
+/* Of several contacts the best: a single request is not worth a second one. */
+static unsigned to_phone(struct shard *shard, const struct message *request, struct span called,
+	const struct name_addr *from, const struct name_addr *to, struct leg *leg)
+{
+	struct binding *phone;
+	struct sip_flow flow;
+	unsigned status;
+
+	if (!registrar_targets(shard, request, &phone, 1, &status))
+		return status;
+	flow = registrar_flow(shard, phone);
+	status = 0;
+	if (leg_init_client(leg, shard, &flow, called, from, to) || nat_leg_is(leg, phone))
+		status = 500;
+	binding_put(phone);
+	return status;
+}
+
 unsigned request_route_leg(
 	struct shard *shard, const struct message *request, const struct config_realm *realm, struct leg *to)
 {
@@ -145,6 +164,8 @@ unsigned request_route_leg(
 	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
 	if (route_find(shard->config, realm, user, called, &policy))
 		return 404;
+	if (policy->next_hop == CONFIG_NEXT_HOP_REGISTRATION)
+		return to_phone(shard, request, called, &from, &callee, to);
 	status = next_hop(shard, policy, to);
 	if (status)
 		return status;
