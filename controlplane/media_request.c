@@ -4,29 +4,11 @@
 #include <string.h>
 
 #include "controlplane/media_state.h"
+#include "controlplane/nat.h"
 
 uint8_t media_family(const union address *a)
 {
 	return a->sa.sa_family == AF_INET6 ? 6 : a->sa.sa_family == AF_INET ? 4 : 0;
-}
-
-static bool is_private(const union address *a)
-{
-	static const struct {
-		uint32_t network, mask;
-	} v4[] = {
-		{ 0x0a000000, 0xff000000 }, { 0xac100000, 0xfff00000 },
-		{ 0xc0a80000, 0xffff0000 }, /* RFC 1918 */
-		{ 0x64400000, 0xffc00000 }, /* RFC 6598 */
-		{ 0xa9fe0000, 0xffff0000 }, /* RFC 3927 */
-	};
-
-	if (a->sa.sa_family == AF_INET6)
-		return (a->in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc; /* RFC 4193 */
-	for (size_t i = 0; i < sizeof(v4) / sizeof(v4[0]); i++)
-		if ((ntohl(a->in4.sin_addr.s_addr) & v4[i].mask) == v4[i].network)
-			return true;
-	return false;
 }
 
 /* Whether media may also come from where the signalling came from (RFC 7362 section 4.1). */
@@ -37,7 +19,7 @@ static bool may_be_behind_nat(const struct media_party *party, const struct medi
 	if (party->profile->nat == CONFIG_NAT_ALWAYS)
 		return true;
 	return address_is_set(&side->remote) &&
-	       (is_private(&side->remote) || !address_equal_host(&side->remote, &party->signalling));
+	       (nat_is_private(&side->remote) || !address_equal_host(&side->remote, &party->signalling));
 }
 
 static bool receives_nothing(const struct media_side *side)
