@@ -28,11 +28,9 @@ unsigned registration_route(struct shard *shard, const struct config_realm *real
 {
 	const struct config_local_policy *policy;
 
-	if (route_find(shard->config, realm, from_user, to_user, &policy))
+	if (route_find_registrar(shard->config, realm, from_user, to_user, &policy))
 		return 404;
 	*agent = policy->agent;
-	if (policy->next_hop == CONFIG_NEXT_HOP_REGISTRATION)
-		return 404;
 	for (size_t i = 0; policy->next_hop == CONFIG_NEXT_HOP_GROUP && i < policy->group->agent_count; i++) {
 		*agent = policy->group->agents[i];
 		if (is_there(shard, *agent))

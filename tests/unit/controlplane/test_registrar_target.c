@@ -155,6 +155,18 @@ static void test_contacts_of_a_user_are_tried_one_after_the_other_best_first(voi
 	p->policies[0] = w->policy;
 }
 
+/* Phones call each other by a policy that comes first; their REGISTER goes to the registrar all the same. */
+static void test_a_policy_for_phones_is_none_for_their_register(void **state)
+{
+	struct phones_world *p = *state;
+
+	p->policies[0] = p->policies[1];
+	p->policies[1] = p->w->policy;
+	register_phone(p->w);
+	p->policies[1] = p->policies[0];
+	p->policies[0] = p->w->policy;
+}
+
 static void test_requests_outside_of_calls_go_there_too(void **state)
 {
 	struct phones_world *p = *state;
@@ -181,6 +193,7 @@ int main(void)
 		TEST(test_who_is_unknown_is_404_and_who_is_away_480),
 		TEST(test_a_phone_that_answers_nothing_is_480_and_not_asked_again),
 		TEST(test_contacts_of_a_user_are_tried_one_after_the_other_best_first),
+		TEST(test_a_policy_for_phones_is_none_for_their_register),
 		TEST(test_requests_outside_of_calls_go_there_too),
 	};
 
