@@ -37,6 +37,26 @@ bool media_sends_nothing(const struct media_stream *stream, unsigned side)
 	       other->direction == SDP_INACTIVE;
 }
 
+/* An address that is not private is a NAT's: its way back to itself is not known to work. Of who has not answered yet it is not known: his
+ * answer decides, and what he was told then is true either way, for he knows whether he can reach it. */
+bool media_is_local(const struct media *media, const struct media_stream *stream)
+{
+	bool said = false;
+
+	for (unsigned side = 0; side < 2; side++) {
+		const struct media_party *party = &media->party[side];
+		const struct media_side *own = &stream->side[side];
+
+		if (!party->profile->local_media || !address_is_set(&party->signalling) ||
+			nat_is_private(&party->signalling))
+			return false;
+		if (own->known && (!address_is_set(&own->remote) || !nat_is_private(&own->remote)))
+			return false;
+		said = said || own->known;
+	}
+	return said && address_equal_host(&media->party[0].signalling, &media->party[1].signalling);
+}
+
 static uint8_t latching_of(const struct config_ip_profile *profile)
 {
 	switch (profile->latching) {
@@ -66,7 +86,7 @@ static void build_side(const struct media *media, const struct media_stream *str
 	if (receives_nothing(own))
 		out->flags |= DP_SIDE_MUTED;
 	/* A call that rings may do so for longer than the dataplane waits for media. */
-	if (!media->committed || media_sends_nothing(stream, side))
+	if (!media->committed || media_sends_nothing(stream, side) || media_is_local(media, stream))
 		out->flags |= DP_SIDE_QUIET;
 	/* The receiver chooses the numbers (RFC 3264 section 5.1) and names the bandwidth. */
 	out->telephone_event = other->telephone_event;
