@@ -487,7 +487,8 @@ void keep_alive_stop(struct shard *shard, struct binding *binding)
 {
 	struct keeper *keeper = shard->keep_alive ? keeper_find(shard->keep_alive, binding->number) : NULL;
 
-	if (keeper)
+	/* Another may have taken its place, and its number. */
+	if (keeper && keeper->binding == binding)
 		keeper_free(keeper);
 }
 

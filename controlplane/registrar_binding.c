@@ -186,9 +186,9 @@ static int enter(struct registration *registration, unsigned n, struct binding *
 	else
 		error = location_replace(location, old, binding);
 	if (error == 0) {
+		entered(registration->registrar, old, binding);
 		if (old && !same_flow(old, binding))
 			registrar_quit(registration->registrar, old);
-		entered(registration->registrar, old, binding);
 	}
 	for (size_t i = 0; i < count; i++)
 		binding_put(known[i]);

@@ -5,17 +5,18 @@ RFC 4787's names: where a NAT lets packets in (filtering) and what port it gives
 while that is free, and lets in who was written to (address and port): what restricts less is made of maps that the packets fill."""
 
 import re
-import socket
 import subprocess
 import threading
 
 import netns
-from conftest import SBC_OUT4
+from conftest import SBC_IN4, SBC_OUT4
 from media import Media, check_exactly_once, exchange, open_path
-from sip import Dialog, Endpoint, bracket, compose, sdp, token
+from sip import Endpoint, bracket, compose, sdp, token
 from stream_peer import StreamEndpoint
 
 PUBLIC = "203.0.113.2"
+TO_CORE = (SBC_IN4, 5060)
+GUARD = "guard { untrusted-rate = 1000  untrusted-burst = 1000 }"
 
 # Towards the phone goes what conntrack knows, and what a rule has translated on purpose.
 FORWARD = "chain forward { type filter hook forward priority filter; iifname wan ct status dnat accept; iifname wan ct state new drop; }"
@@ -167,6 +168,11 @@ class Middlebox:
             sock.close()
 
 
+def registering(text):
+    """The lab's configuration, its phones registering at its access interface."""
+    return text.replace("ip-profile = phone  allow-anonymous = all", "ip-profile = phone  registration = cache  allow-anonymous = registered")
+
+
 # --- phones -----------------------------------------------------------------------------------------------------------------
 
 class Registration:
@@ -204,13 +210,21 @@ class Registration:
     def refresh(self, registrar=None, expires=None):
         """Registers; `registrar` has to be asked, or None: the SBC answers from its cache. The 200."""
         self.send(expires)
-        asked = registrar.accept() if registrar else None
+        asked = registrar.accept(self.phone) if registrar else None
         answer = self.answer(timeout=5.0)
         self.registrar = (registrar or self.registrar) if expires != 0 else None
         assert answer.status == 200, answer.raw.decode()
         if asked:
             self.contact_uri = asked.contact_uri  # what the PBX calls this phone by
+            self.contact_user = re.match(r"sip:([^@;>]+)@", asked.contact_uri).group(1)
         return answer
+
+
+def registered(stack, registrar, phone, user="alice", to=(SBC_OUT4, 5060), **kwargs):
+    registration = Registration(phone, user, to, **kwargs)
+    registration.refresh(registrar)
+    stack.closing.append(registration)
+    return registration
 
 
 class Registrar:
@@ -219,8 +233,11 @@ class Registrar:
     def __init__(self, endpoint):
         self.endpoint = endpoint
 
-    def accept(self, timeout=5.0):
-        request = self.endpoint.expect("REGISTER", timeout=timeout)
+    def accept(self, phone=None, timeout=5.0):
+        try:
+            request = self.endpoint.expect("REGISTER", timeout=timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the phone got {[m.raw for m in phone.received] if phone else None}") from None
         tagged = f"{request['to']};tag={token()}"
         contact = request["contact"]
         self.endpoint.send(compose("SIP/2.0 200 OK", [
@@ -327,6 +344,9 @@ class Talk:
         self.change(by, other, "sendonly", "recvonly")
         self.change(by, other, "sendrecv", "sendrecv")
 
+    def end_by_callee(self):
+        self.end(self.b)
+
     def end(self, by):
         other = self.b if by is self.a else self.a
         by.request("BYE")
@@ -336,27 +356,12 @@ class Talk:
 
 def incoming(stack, pbx, registration, to):
     """The PBX calls the phone as it was told to."""
-    user = re.match(r"sip:([^@;>]+)@", registration.contact_uri).group(1)
-    talk = Talk(stack, pbx, to, user, registration.phone)
+    talk = Talk(stack, pbx, to, registration.contact_user, registration.phone)
     assert talk.b.invite.source[0] == registration.to[0], "not from where the phone has registered"
     assert talk.b.invite.source[1] == registration.to[1], "from another port than the phone has registered at: no NAT lets that in"
     return talk
 
 
-def no_bindings_left(stack):
-    return lambda: not stack.sbc.show("registrations")["registrations"]
-
-
 def wait_until_asked(phone, times=1, deadline=20.0):
     before = phone.asked
     netns.wait_for(f"{times} OPTIONS at the phone", lambda: phone.asked >= before + times, deadline)
-
-
-def quiet_socket(sock):
-    """What lies in a socket is read and dropped."""
-    sock.setblocking(False)
-    try:
-        while True:
-            sock.recv(65535)
-    except (BlockingIOError, socket.error):
-        return
