@@ -272,6 +272,7 @@ struct config_access_control {
 };
 
 struct config_guard {
+	enum { CONFIG_GUARD_ENFORCE, CONFIG_GUARD_WATCH } mode;
 	struct config_strings scanner_agents;
 	unsigned failures_per_minute, deny_time, deny_time_max, untrusted_rate, untrusted_burst;
 	unsigned stream_rate, syn_rate; /* of one source */

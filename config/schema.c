@@ -290,7 +290,7 @@ static const struct config_row sip_interface_rows[] = {
 	{ .name = "allow-anonymous", T(ENUM), FIELD(config_sip_interface, allow_anonymous), .fallback = "registered", USED(CP, CP),
 	  CHOICES({ "all", CONFIG_ANONYMOUS_ALL }, { "registered", CONFIG_ANONYMOUS_REGISTERED }, { "agents", CONFIG_ANONYMOUS_AGENTS }),
 	  HELP("Who may send requests here: anybody, registered phones and agents, or agents alone.") },
-	{ .name = "authentication", T(ENUM), FIELD(config_sip_interface, authentication), .fallback = "relay", USED(CP, NOT_YET), .works = "relay",
+	{ .name = "authentication", T(ENUM), FIELD(config_sip_interface, authentication), .fallback = "relay", USED(CP, CP),
 	  CHOICES({ "relay", CONFIG_AUTHENTICATION_RELAY }, { "local", CONFIG_AUTHENTICATION_LOCAL }),
 	  HELP("Who asks phones for their passwords: the registrar behind us, or this box from its own users (`sallyport subscriber`).") },
 	{ .name = "manipulation-in", T(REFERENCE), FIELD(config_sip_interface, manipulation_in), .target = "sip-manipulation",
@@ -435,6 +435,9 @@ static const struct config_row access_control_rows[] = {
 };
 
 static const struct config_row guard_rows[] = {
+	{ .name = "mode", T(ENUM), FIELD(config_guard, mode), .fallback = "enforce", USED(CP, CP),
+	  CHOICES({ "enforce", CONFIG_GUARD_ENFORCE }, { "watch", CONFIG_GUARD_WATCH }),
+	  HELP("`watch`: signs are counted and shown, and nobody is silenced or denied.") },
 	{ .name = "scanner-agents", T(STRINGS), FIELD(config_guard, scanner_agents),
 	  .fallback = "friendly-scanner, sipcli, sipvicious, VaxSIPUserAgent", RANGE(1, 64), USED(CP, CP),
 	  HELP("Beginnings of User-Agent that scanners are known by.") },

@@ -209,7 +209,6 @@ static void client_up(void *arg, bool fresh)
 		if (is_live(entry, now))
 			send_later(border, entry);
 	pump(border);
-	border_trust_up(border);
 }
 
 static void client_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
@@ -447,7 +446,6 @@ static void ticked(uv_timer_t *timer)
 
 	window_tick(border);
 	expire(border);
-	border_trust_tick(border);
 }
 
 static int connect_dataplane(struct border *border, uv_loop_t *loop, uint64_t generation)
@@ -467,7 +465,6 @@ static int connect_dataplane(struct border *border, uv_loop_t *loop, uint64_t ge
 }
 
 int border_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct store *store,
-	struct location *location,
 	void (*sample)(void *arg, const struct dp_sample *sample, const uint8_t *octets), void *arg,
 	struct border **out)
 {
@@ -479,7 +476,6 @@ int border_new(uv_loop_t *loop, const struct config *config, uint64_t generation
 		return -ENOMEM;
 	border->config = config;
 	border->store = store;
-	border->location = location;
 	border->sample = sample;
 	border->sample_arg = arg;
 	border->unsent_last = &border->unsent;
@@ -501,7 +497,6 @@ int border_new(uv_loop_t *loop, const struct config *config, uint64_t generation
 		return error;
 	}
 	uv_timer_start(&border->tick, ticked, TICK_MS, TICK_MS);
-	border_trust_watch(border);
 	*out = border;
 	return 0;
 }
@@ -517,8 +512,6 @@ void border_free(struct border *border)
 
 	if (!border)
 		return;
-	if (border->location)
-		location_watch(border->location, NULL, NULL);
 	if (border->client)
 		dp_client_free(border->client);
 	border->client = NULL;

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What this process tells the border in the dataplane: whom it has denied, by the guard or by order, and whose flows are those of
- * registered phones. It keeps the bans with their wall time, in memory and in the store, and tells a dataplane that has
- * restarted all of them again. owner: the main thread; others post to it. docs/decisions/0063-guard.md */
+/* What this process tells the border in the dataplane: whom it has denied, by the guard or by order. It keeps the bans with their wall time,
+ * in memory and in the store, and tells a dataplane that has restarted all of them again. owner: the main thread; others post to it. docs/decisions/0063-guard.md */
 #ifndef CONTROLPLANE_BORDER_H
 #define CONTROLPLANE_BORDER_H
 
 #include <uv.h>
 
-#include "controlplane/location.h"
 #include "controlplane/store.h"
 #include "dataplane/client.h"
 
 struct border;
 struct guard;
 
-/* `sample` as in dataplane/client.h, with `arg`; may be NULL. `store` and `location` may be NULL; they outlive the border. Loads the bans of
+/* `sample` as in dataplane/client.h, with `arg`; may be NULL. `store` may be NULL; it outlives the border. Loads the bans of
  * the store. 0 or -errno. */
 int border_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct store *store,
-	struct location *location,
 	void (*sample)(void *arg, const struct dp_sample *sample, const uint8_t *octets), void *arg,
 	struct border **out);
 /* Nobody may post any more. NULL is fine. */

@@ -19,7 +19,6 @@ struct border_entry {
 struct border {
 	const struct config *config;
 	struct store *store;
-	struct location *location;
 	struct guard *guard;
 	struct dp_client *client;
 	struct mailbox *mailbox;
@@ -33,19 +32,10 @@ struct border {
 	struct border_entry *oldest, *newest;
 	struct border_entry *unsent, **unsent_last;
 	unsigned under_way; /* batches */
-	/* trust: a walk over the location table that never ends */
-	uint64_t walk_after; /* number of the last binding told of */
-	bool walking; /* fast: the dataplane knows none */
-	bool walk_under_way;
 	/* alarm */
 	uint64_t denials; /* since the start */
 	uint64_t window_ms, window_denials;
 	bool alarmed;
 };
-
-/* border_trust.c */
-void border_trust_watch(struct border *border);
-void border_trust_up(struct border *border); /* a dataplane is there that may know no flow */
-void border_trust_tick(struct border *border); /* once a second */
 
 #endif

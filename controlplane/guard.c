@@ -302,6 +302,8 @@ enum guard_verdict guard_note(struct guard *guard, const struct sip_flow *flow, 
 	if (sweep && !deny_flow)
 		deny_flow = note_flow(guard, flow, GUARD_SWEEP, signs[GUARD_SWEEP].weight * GUARD_POINT,
 			&proven, &silent, now);
+	if (guard->config->guard.mode == CONFIG_GUARD_WATCH)
+		return GUARD_PASS;
 	if (deny_source && !shared_with_phones(guard, flow))
 		deny(guard, flow, true, true, sign);
 	else if (deny_flow)
@@ -316,6 +318,8 @@ unsigned guard_refuse(struct guard *guard, const struct sip_flow *flow, enum gua
 		return status;
 	if (guard_note(guard, flow, sign, nobody, request) == GUARD_SILENT)
 		return TRANSACTION_SILENCE;
+	if (guard->config->guard.mode == CONFIG_GUARD_WATCH)
+		return status;
 	/* Where everybody may ask, everybody may know. */
 	return guard->config->guard.silent &&
 			       listener_interface(flow->listener)->allow_anonymous != CONFIG_ANONYMOUS_ALL
@@ -459,7 +463,11 @@ enum guard_verdict guard_look(struct guard *guard, const struct sip_flow *flow, 
 	/* What is said into the silence counts too, or who goes on would only have to wait. */
 	if (mark == GUARD_SIGN_COUNT)
 		mark = GUARD_STRANGER;
-	if (guard_note(guard, flow, mark, nobody, request) == GUARD_SILENT || silenced)
+	if (guard_note(guard, flow, mark, nobody, request) == GUARD_SILENT)
+		return GUARD_SILENT;
+	if (guard->config->guard.mode == CONFIG_GUARD_WATCH)
+		return GUARD_PASS;
+	if (silenced)
 		return GUARD_SILENT;
 	return guard->config->guard.silent && mark == GUARD_SCANNER_MARK ? GUARD_SILENT : GUARD_PASS;
 }

@@ -66,8 +66,6 @@ struct location {
 	pthread_mutex_t order_lock;
 	struct place *order; /* order_lock; by number */
 	size_t order_used, order_size, order_gone;
-	void (*added)(void *arg, const struct binding *binding); /* set before there are other threads */
-	void *added_arg;
 };
 
 /* --- entries -------------------------------------------------------------------------------------------------------- */
@@ -596,20 +594,11 @@ int location_replace(struct location *location, struct binding *old, struct bind
 			location->last_number = binding->number;
 		swap(location, before, entry);
 		binding_get(binding);
-		if (location->added)
-			location->added(location->added_arg, binding);
 	}
 	pthread_mutex_unlock(&location->changing);
 	if (error == 0)
 		binding_put(old);
 	return error;
-}
-
-void location_watch(
-	struct location *location, void (*added)(void *arg, const struct binding *binding), void *arg)
-{
-	location->added = added;
-	location->added_arg = arg;
 }
 
 bool location_remove(struct location *location, struct binding *binding)

@@ -79,11 +79,6 @@ int location_replace(struct location *location, struct binding *old, struct bind
 /* True if it was there. */
 bool location_remove(struct location *location, struct binding *binding);
 
-/* `added` is called for each entry that goes in, by the thread that puts it there, in the middle of the change: it may look at the entry, and
- * post. Set before there are other threads, NULL after they have ended. */
-void location_watch(
-	struct location *location, void (*added)(void *arg, const struct binding *binding), void *arg);
-
 /* By the user part of our contact. A reference, or NULL. */
 struct binding *location_by_token(struct location *location, struct span token);
 /* The contacts of user@host (host in lower case), expired ones left out, best q first, at most `limit`. References. */

@@ -105,8 +105,7 @@ static int border_init(struct daemon *d)
 	cp->blocks = block_new();
 	if (!cp->blocks)
 		return -ENOMEM;
-	return border_new(d->loop, cp->config, d->generation, cp->shared.store, cp->shared.location,
-		take_sample, cp, &cp->border);
+	return border_new(d->loop, cp->config, d->generation, cp->shared.store, take_sample, cp, &cp->border);
 }
 
 static void border_fini(struct daemon *d)

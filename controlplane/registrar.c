@@ -139,7 +139,8 @@ unsigned registrar_screen(
 	give_back(shard->registrar);
 	if (!register_rate_take(limits, REGISTER_RATE_SOURCE, flow_hash(shard, flow, false), now_us)) {
 		*retry_after = SILENT_SOURCE_S + (unsigned)(random_u64() % 4);
-		return shard->config->registration.silent ? TRANSACTION_SILENCE : 503;
+		return registrar_over_rate(
+			shard, flow, request, shard->config->registration.silent ? TRANSACTION_SILENCE : 503);
 	}
 	aor = registrar_aor(request->to, buffer);
 	if (aor.n == 0 || is_known(shard, aor, flow))
@@ -147,7 +148,7 @@ unsigned registrar_screen(
 	if (!register_rate_take(
 		    limits, REGISTER_RATE_AOR, hash_bytes(&shard->shard_key, aor.p, aor.n), now_us)) {
 		*retry_after = 1 + (unsigned)(random_u64() % 4);
-		return 429;
+		return registrar_over_rate(shard, flow, request, 429);
 	}
 	if (!register_rate_take(limits, REGISTER_RATE_REALM,
 		    hash_bytes(&shard->shard_key, (const void *)&realm, sizeof(realm)), now_us)) {
@@ -445,6 +446,10 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 		return;
 	}
 	status = register_request_parse(shard, message, &request);
+	if (status == 0 && !registrar_authenticate(shard, transaction, request.aor)) {
+		give_back(registrar);
+		return;
+	}
 	if (status == 0)
 		status = registration_route(shard, listener_interface(message_flow(message)->listener)->realm,
 			user_of(&request.from), user_of(&request.to), &agent);
@@ -452,7 +457,8 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 	if (status == 503 && renew_all(shard, &request, message, agent, true))
 		registrar_answer(registrar, transaction, &request, NULL);
 	else if (status)
-		core_reply(transaction, status, status == 503 ? SPAN("Retry-After: 10\r\n") : nothing);
+		registrar_refuse(shard, transaction, NULL, status,
+			status == 503 ? SPAN("Retry-After: 10\r\n") : nothing);
 	/* Whence it came it must not go. */
 	else if (agent == source)
 		core_reply(transaction, 403, nothing);

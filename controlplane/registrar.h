@@ -32,8 +32,8 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 size_t registrar_targets(struct shard *shard, const struct message *request, struct binding **out,
 	size_t limit, unsigned *status);
 /* Those of a user, as above. */
-size_t registrar_targets_of(struct shard *shard, struct span user, struct binding **out, size_t limit,
-	unsigned *status);
+size_t registrar_targets_of(
+	struct shard *shard, struct span user, struct binding **out, size_t limit, unsigned *status);
 /* The flow of a binding in this shard; listener NULL: that listener is not there any more. */
 struct sip_flow registrar_flow(struct shard *shard, const struct binding *binding);
 /* A phone answered nothing on its flow (408 by Timer B), or its connection broke: it is there no longer until it registers or is heard again. */

@@ -119,6 +119,19 @@ void register_challenge_note(const struct registration *registration, const stru
 /* Authorization or Proxy-Authorization of a request; empty if there is none. */
 struct span register_authorization(const struct scan *request);
 
+/* registrar_guard.c. A final answer to a REGISTER; a stranger is not told whether there is such a user. `agent`: whose refusal it is; or NULL. */
+void registrar_refuse(struct shard *shard, struct transaction *transaction,
+	const struct config_session_agent *agent, unsigned status, struct span extra);
+/* A registrar's challenge goes to whom `request` came from: its WWW- or Proxy-Authenticate. */
+void registrar_challenged(struct shard *shard, const struct message *request,
+	const struct config_session_agent *agent, struct span challenge);
+void registrar_good(struct shard *shard, const struct message *request); /* it was accepted */
+/* `status`, or silence. */
+unsigned registrar_over_rate(
+	struct shard *shard, const struct sip_flow *flow, const struct scan *request, unsigned status);
+/* sip-interface.authentication = local: false if it has been answered: 401, or 503. */
+bool registrar_authenticate(struct shard *shard, struct transaction *transaction, struct span aor);
+
 /* registrar_sweep.c: what has run out; and whose flows are trusted. */
 int registrar_sweep_open(struct registrar *registrar);
 void registrar_sweep_close(struct registrar *registrar);

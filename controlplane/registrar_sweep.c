@@ -69,8 +69,10 @@ void registrar_trust(struct registrar *registrar, const struct binding *binding)
 		return;
 	if (trust->set_count == DP_BATCH_MAX)
 		send_trust(registrar);
-	trust->set[trust->set_count++] =
-		(struct dp_trust){ .key = key_of(binding), .expires_us = (until - now) * 1000 };
+	trust->set[trust->set_count++] = (struct dp_trust){ .key = key_of(binding),
+		.expires_us = (until - now) * 1000,
+		.rate = registrar->shard->config->guard.registered_rate,
+		.burst = 2 * registrar->shard->config->guard.registered_rate };
 }
 
 /* A flow may have several addresses-of-record: the last one takes the trust with it. */

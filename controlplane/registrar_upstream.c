@@ -214,7 +214,7 @@ static void refuse(struct registration *registration, unsigned status, struct sp
 	struct transaction *server = registration->server;
 
 	if (server)
-		core_reply(server, status, extra);
+		registrar_refuse(registration->registrar->shard, server, registration->agent, status, extra);
 	registration_free(registration);
 }
 
@@ -248,7 +248,13 @@ static void copy_lines(const struct message *response, const char *name, struct 
 static void challenged(struct registration *registration, unsigned status, const struct message *response,
 	struct writer *extra)
 {
-	copy_lines(response, status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate", extra);
+	const char *name = status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate";
+	struct span value;
+
+	copy_lines(response, name, extra);
+	if (registration->server && message_header(response, span_from(name), 0, &value))
+		registrar_challenged(registration->registrar->shard,
+			transaction_message(registration->server), registration->agent, value);
 	register_challenge_note(registration, response);
 	/* What is planned for is its answer. */
 	registration->reserved = false;
@@ -310,9 +316,12 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 		return;
 	transaction_detach(transaction);
 	registration->client = NULL;
-	if (status < 300)
+	if (status < 300) {
+		if (registration->server)
+			registrar_good(
+				registration->registrar->shard, transaction_message(registration->server));
 		registration_accepted(registration, response);
-	else
+	} else
 		refused(registration, status, response);
 }
 
@@ -364,7 +373,9 @@ static int send_next(struct registration *registration)
 	write_head(registration, &out);
 	write_contacts(registration, &out);
 	write_options(registration, &out);
-	write_credentials(transaction_message(registration->server), &out);
+	/* Those for us alone are no business of the registrar's. */
+	if (listener_interface(registration->flow.listener)->authentication != CONFIG_AUTHENTICATION_LOCAL)
+		write_credentials(transaction_message(registration->server), &out);
 	hide_product(shard->config, true, &out);
 	message_end(&out, nothing, nothing);
 	error = out.overflow ? -EMSGSIZE
