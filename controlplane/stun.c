@@ -141,9 +141,10 @@ static uint8_t *write_mapped(uint8_t *p, const uint8_t *mask, const union addres
 size_t stun_write(
 	const struct stun_request *request, const union address *source, uint8_t out[STUN_RESPONSE_MAX])
 {
-	uint8_t *p = put16(out, BINDING_SUCCESS);
+	uint8_t *p;
 	size_t length;
 
+	put16(out, BINDING_SUCCESS);
 	memcpy(out + 4, cookie, sizeof(cookie));
 	memcpy(out + 8, request->id, sizeof(request->id));
 	p = write_mapped(out + HEADER, out + 4, source);

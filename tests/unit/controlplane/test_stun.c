@@ -96,7 +96,7 @@ static void test_all_but_a_sound_binding_request_is_unwanted(void **state)
 static void test_the_answer_has_a_fingerprint_if_the_request_has(void **state)
 {
 	struct stun_request request = { .fingerprint = true }, again;
-	uint8_t out[STUN_RESPONSE_MAX], ask[28];
+	uint8_t out[STUN_RESPONSE_MAX];
 	union address source;
 	size_t length;
 
@@ -110,8 +110,8 @@ static void test_the_answer_has_a_fingerprint_if_the_request_has(void **state)
 	assert_memory_equal(out + 20, "\x00\x20\x00\x08\x00\x01\xa1\x47\xe1\x12\xa6\x43", 12);
 	assert_memory_equal(out + 32, "\x80\x28\x00\x04", 4);
 	/* CRC-32 of the request "0001 0008 cookie ID" by Python's zlib, exclusive-or 0x5354554e. */
-	memcpy(ask, "\x00\x01\x00\x08" COOKIE ID "\x80\x28\x00\x04\xfd\xf6\xae\x02", 28);
-	assert_int_equal(parse((struct span){ (char *)ask, 28 }, &again), STUN_BINDING);
+	assert_int_equal(parse(SPAN("\x00\x01\x00\x08" COOKIE ID "\x80\x28\x00\x04\xfd\xf6\xae\x02"), &again),
+		STUN_BINDING);
 	assert_true(again.fingerprint);
 }
 
