@@ -248,13 +248,30 @@ class Registrar:
         return request
 
 
+class Ear:
+    """A socket that keeps STUN messages (RFC 8489) apart from SIP."""
+
+    def __init__(self, sock, stun):
+        self._socket, self._stun = sock, stun
+
+    def recvfrom(self, size):
+        data, source = self._socket.recvfrom(size)
+        if data[4:8] == bytes.fromhex("2112a442"):
+            self._stun.append(data)
+            raise TimeoutError
+        return data, source
+
+    def __getattr__(self, name):
+        return getattr(self._socket, name)
+
+
 class AnsweringPhone(Endpoint):
-    """Answers OPTIONS, as phones do: while `answers_options`. Counts them."""
+    """Answers OPTIONS, as phones do: while `answers_options`. Counts them; STUN messages are in `stun`."""
 
     answers_options = True
 
     def __post_init__(self):
-        self.asked = 0
+        self.asked, self.stun = 0, []
         super().__post_init__()
 
     def send_answer(self, message):
@@ -265,6 +282,7 @@ class AnsweringPhone(Endpoint):
     def _read(self):
         inbox = self.inbox
         phone = self
+        self.socket = Ear(self.socket, self.stun)
 
         class Inbox(list):
             def append(self, message):

@@ -25,10 +25,10 @@ local-policy register  { from-realm = access  to = "^[a-z]+$"  next-hop = "agent
 PORTS = {"5060": (SBC_OUT4, 5060), "38388": (SBC_OUT4, 38388)}
 
 
-@pytest.fixture(scope="module")
-def module_stack():
+@pytest.fixture(scope="module", params=[1, 3], ids=["1 shard", "3 shards"])
+def module_stack(request):
     stack = Stack()
-    stack.more, stack.change = GUARD, nat.registering
+    stack.more, stack.change = GUARD + f"sip-config {{ shards = {request.param} }}\n", nat.registering
     try:
         stack.start("packet")
         yield stack
