@@ -48,6 +48,7 @@ class Router:
         self.stack = stack
         self.namespace = stack.lab.namespace("nat")
         self.rules(KINDS[kind])
+        self.forget()  # what another kind of router has let through
         # Always: an earlier test may have shortened them.
         for name in ("udp_timeout", "udp_timeout_stream"):
             self.run("sysctl", "-q", "-w", f"net.netfilter.nf_conntrack_{name}={timeout or 120}")

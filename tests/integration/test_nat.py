@@ -59,6 +59,34 @@ def whole_life(stack, pbx, registration):
     talk.end(talk.a)
 
 
+# kind: who else gets in besides the address and port that were written to, and whether each destination is shown another port
+LETS_IN = {"full cone": ("other port", "other address"), "address restricted": ("other port",), "port restricted": (), "symmetric": ()}
+
+
+@pytest.mark.parametrize("kind", nat.KINDS)
+def test_the_router_is_what_it_is_called(stack, kind):
+    """RFC 4787 sections 4.1 and 5."""
+    nat.Router(stack, kind)
+    inner = netns.udp_socket(stack.lab.namespace("phone"), "192.168.77.2", 5770 + list(nat.KINDS).index(kind))
+    outside = lambda host, port: netns.udp_socket(stack.lab.namespace("outside"), host, port)
+    with inner, outside("203.0.113.100", 6000) as asked, outside("203.0.113.100", 6001) as other_port, \
+            outside("203.0.113.101", 6000) as other_address, outside("203.0.113.101", 6001) as second:
+        for sock in (inner, asked, other_port, other_address, second):
+            sock.settimeout(5)
+        inner.sendto(b"out", ("203.0.113.100", 6000))
+        shown = asked.recvfrom(100)[1]
+        assert shown[0] == nat.PUBLIC
+        for name, sock in (("other port", other_port), ("other address", other_address)):
+            sock.sendto(name.encode(), shown)
+        asked.sendto(b"asked", shown)  # the last one: nothing is behind it
+        got = []
+        while not got or got[-1] != "asked":
+            got.append(inner.recv(100).decode())
+        assert sorted(got[:-1]) == sorted(LETS_IN[kind])
+        inner.sendto(b"out", ("203.0.113.101", 6001))
+        assert (second.recvfrom(100)[1] == shown) == (kind != "symmetric")
+
+
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("kind", nat.KINDS)
 def test_a_phone_behind_a_nat_is_reached_heard_and_kept(stack, pbx, kind, port):
