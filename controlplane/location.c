@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The location table: hash indices over the same entries, each in stripes with a lock of their own; and a list by number. */
+/* The location table: hash indices over the same entries, each in stripes with a lock of their own; a list by number and a count by host stand beside. */
 #include "controlplane/location.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/location_index.h"
 #include "controlplane/transport.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/random.h"
@@ -37,24 +38,6 @@ struct index {
 	struct stripe stripe[STRIPES];
 };
 
-/* How many entries have flows from a host. */
-struct host {
-	struct host *next;
-	uint64_t key[3];
-	size_t count;
-};
-
-struct host_stripe {
-	pthread_mutex_t lock;
-	struct host **bucket; /* lock */
-	size_t size, count; /* lock */
-};
-
-struct place {
-	uint64_t number;
-	struct entry *entry; /* NULL: it is gone */
-};
-
 struct location {
 	const struct config *config;
 	struct hash_key key;
@@ -62,10 +45,8 @@ struct location {
 	size_t count; /* changed under `changing`; others read relaxed */
 	uint64_t last_number; /* changing */
 	struct index index[INDICES];
-	struct host_stripe hosts[STRIPES];
-	pthread_mutex_t order_lock;
-	struct place *order; /* order_lock; by number */
-	size_t order_used, order_size, order_gone;
+	struct location_hosts *hosts;
+	struct location_order *order;
 };
 
 /* --- entries -------------------------------------------------------------------------------------------------------- */
@@ -152,17 +133,6 @@ struct flow_key {
 	uint8_t zero[4];
 };
 
-static size_t host_bytes(const union address *address, uint8_t out[16])
-{
-	memset(out, 0, 16);
-	if (address->sa.sa_family == AF_INET6) {
-		memcpy(out, &address->in6.sin6_addr, 16);
-		return 16;
-	}
-	memcpy(out, &address->in4.sin_addr, 4);
-	return 4;
-}
-
 static struct flow_key flow_key(const struct config_realm *realm, enum config_transport transport,
 	const union address *remote, uint64_t connection)
 {
@@ -172,7 +142,7 @@ static struct flow_key flow_key(const struct config_realm *realm, enum config_tr
 	key.realm = realm;
 	key.transport = (uint8_t)transport;
 	key.connection = connection;
-	host_bytes(remote, key.ip);
+	location_host_bytes(remote, key.ip);
 	key.family = (uint8_t)remote->sa.sa_family;
 	key.port = address_port(remote);
 	return key;
@@ -287,213 +257,14 @@ static void index_swap(struct index *index, struct node *old, struct node *node)
 	}
 }
 
-/* --- hosts ---------------------------------------------------------------------------------------------------------- */
-
-static void host_key(const union address *address, uint64_t key[3])
-{
-	uint8_t ip[16];
-
-	/* A subscriber of IPv6 has a /64 of his own. */
-	host_bytes(address, ip);
-	if (address->sa.sa_family == AF_INET6)
-		memset(ip + 8, 0, 8);
-	key[0] = address->sa.sa_family;
-	memcpy(&key[1], ip, 16);
-}
-
-static struct host_stripe *host_lock(struct location *location, const uint64_t key[3], uint64_t *hash)
-{
-	struct host_stripe *stripe;
-
-	*hash = hash_bytes(&location->key, key, 3 * sizeof(*key));
-	stripe = &location->hosts[*hash >> (64 - STRIPE_BITS)];
-	pthread_mutex_lock(&stripe->lock);
-	return stripe;
-}
-
-static struct host **host_find(const struct host_stripe *stripe, const uint64_t key[3], uint64_t hash)
-{
-	struct host **link;
-
-	if (!stripe->size)
-		return NULL;
-	for (link = &stripe->bucket[hash & (stripe->size - 1)]; *link; link = &(*link)->next)
-		if (memcmp((*link)->key, key, sizeof((*link)->key)) == 0)
-			return link;
-	return NULL;
-}
-
-static bool hosts_grow(const struct location *location, struct host_stripe *stripe)
-{
-	size_t size = stripe->size ? stripe->size * 2 : BUCKETS_FIRST;
-	struct host **bucket;
-
-	if (stripe->count < stripe->size)
-		return true;
-	bucket = calloc(size, sizeof(struct host *));
-	if (!bucket)
-		return stripe->size > 0;
-	for (size_t i = 0; i < stripe->size; i++) {
-		struct host *host = stripe->bucket[i], *next;
-
-		for (; host; host = next) {
-			uint64_t hash = hash_bytes(&location->key, host->key, sizeof(host->key));
-
-			next = host->next;
-			host->next = bucket[hash & (size - 1)];
-			bucket[hash & (size - 1)] = host;
-		}
-	}
-	free(stripe->bucket);
-	stripe->bucket = bucket;
-	stripe->size = size;
-	return true;
-}
-
-static int host_add(struct location *location, const union address *address)
-{
-	uint64_t key[3], hash;
-	struct host_stripe *stripe;
-	struct host **link, *host;
-	int result = 0;
-
-	host_key(address, key);
-	stripe = host_lock(location, key, &hash);
-	link = host_find(stripe, key, hash);
-	if (link) {
-		(*link)->count++;
-	} else {
-		host = hosts_grow(location, stripe) ? malloc(sizeof(*host)) : NULL;
-		if (host) {
-			struct host **bucket = &stripe->bucket[hash & (stripe->size - 1)];
-
-			*host = (struct host){ .next = *bucket, .count = 1 };
-			memcpy(host->key, key, sizeof(host->key));
-			*bucket = host;
-			stripe->count++;
-		} else {
-			result = -ENOMEM;
-		}
-	}
-	pthread_mutex_unlock(&stripe->lock);
-	return result;
-}
-
-static void host_drop(struct location *location, const union address *address)
-{
-	uint64_t key[3], hash;
-	struct host_stripe *stripe;
-	struct host **link, *host;
-
-	host_key(address, key);
-	stripe = host_lock(location, key, &hash);
-	link = host_find(stripe, key, hash);
-	if (link && --(*link)->count == 0) {
-		host = *link;
-		*link = host->next;
-		stripe->count--;
-		free(host);
-	}
-	pthread_mutex_unlock(&stripe->lock);
-}
-
 size_t location_at_host(struct location *location, const union address *host)
 {
-	uint64_t key[3], hash;
-	struct host_stripe *stripe;
-	struct host **link;
-	size_t count;
-
-	host_key(host, key);
-	stripe = host_lock(location, key, &hash);
-	link = host_find(stripe, key, hash);
-	count = link ? (*link)->count : 0;
-	pthread_mutex_unlock(&stripe->lock);
-	return count;
-}
-
-/* --- the list by number ----------------------------------------------------------------------------------------------- */
-
-/* The first place whose number is not below. */
-static size_t order_find(const struct location *location, uint64_t number)
-{
-	size_t low = 0, high = location->order_used;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (location->order[middle].number < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void order_compact(struct location *location)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < location->order_used; i++)
-		if (location->order[i].entry)
-			location->order[kept++] = location->order[i];
-	location->order_used = kept;
-	location->order_gone = 0;
-}
-
-static int order_reserve(struct location *location)
-{
-	size_t size = location->order_size ? location->order_size * 2 : 64;
-	struct place *grown;
-
-	if (location->order_gone * 2 > location->order_used)
-		order_compact(location);
-	if (location->order_used < location->order_size)
-		return 0;
-	grown = realloc(location->order, size * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	location->order = grown;
-	location->order_size = size;
-	return 0;
-}
-
-static void order_insert(struct location *location, struct entry *entry)
-{
-	size_t at = order_find(location, entry->binding.number);
-
-	if (at < location->order_used && location->order[at].number == entry->binding.number) {
-		location->order_gone -= location->order[at].entry ? 0 : 1;
-		location->order[at].entry = entry;
-		return;
-	}
-	/* Numbers count up: this moves nothing, but for what is loaded in another order. */
-	memmove(&location->order[at + 1], &location->order[at],
-		(location->order_used - at) * sizeof(location->order[0]));
-	location->order[at] = (struct place){ entry->binding.number, entry };
-	location->order_used++;
-}
-
-static void order_remove(struct location *location, const struct entry *entry)
-{
-	size_t at = order_find(location, entry->binding.number);
-
-	if (at < location->order_used && location->order[at].entry == entry) {
-		location->order[at].entry = NULL;
-		location->order_gone++;
-	}
+	return location_hosts_count(location->hosts, host);
 }
 
 size_t location_list(struct location *location, uint64_t after, struct binding **out, size_t limit)
 {
-	size_t count = 0;
-
-	pthread_mutex_lock(&location->order_lock);
-	for (size_t i = order_find(location, after + 1); i < location->order_used && count < limit; i++)
-		if (location->order[i].entry)
-			out[count++] = binding_get(&location->order[i].entry->binding);
-	pthread_mutex_unlock(&location->order_lock);
-	return count;
+	return location_order_list(location->order, after, out, limit);
 }
 
 /* --- changes -------------------------------------------------------------------------------------------------------- */
@@ -535,9 +306,7 @@ static int reserve(struct location *location, const struct entry *entry)
 		room = stripe_grow(stripe);
 		pthread_mutex_unlock(&stripe->lock);
 	}
-	pthread_mutex_lock(&location->order_lock);
-	error = order_reserve(location);
-	pthread_mutex_unlock(&location->order_lock);
+	error = location_order_reserve(location->order);
 	return room ? error : -ENOMEM;
 }
 
@@ -561,14 +330,12 @@ static void swap(struct location *location, struct entry *old, struct entry *ent
 {
 	for (unsigned i = 0; i < INDICES; i++)
 		index_swap(&location->index[i], old ? &old->node[i] : NULL, entry ? &entry->node[i] : NULL);
-	pthread_mutex_lock(&location->order_lock);
 	if (entry)
-		order_insert(location, entry);
+		location_order_insert(location->order, &entry->binding);
 	else
-		order_remove(location, old);
-	pthread_mutex_unlock(&location->order_lock);
+		location_order_remove(location->order, &old->binding);
 	if (old)
-		host_drop(location, &old->binding.flow.remote);
+		location_hosts_drop(location->hosts, &old->binding.flow.remote);
 	__atomic_store_n(
 		&location->count, location->count + (entry ? 1 : 0) - (old ? 1 : 0), __ATOMIC_RELAXED);
 }
@@ -584,7 +351,7 @@ int location_replace(struct location *location, struct binding *old, struct bind
 	if (error == 0)
 		error = reserve(location, entry);
 	if (error == 0)
-		error = host_add(location, &binding->flow.remote);
+		error = location_hosts_add(location->hosts, &binding->flow.remote);
 	if (error == 0) {
 		if (old)
 			binding->number = old->number;
@@ -733,11 +500,14 @@ struct location *location_new(const struct config *config)
 	location->config = config;
 	hash_key_random(&location->key);
 	pthread_mutex_init(&location->changing, NULL);
-	pthread_mutex_init(&location->order_lock, NULL);
-	for (unsigned s = 0; s < STRIPES; s++) {
+	for (unsigned s = 0; s < STRIPES; s++)
 		for (unsigned i = 0; i < INDICES; i++)
 			pthread_mutex_init(&location->index[i].stripe[s].lock, NULL);
-		pthread_mutex_init(&location->hosts[s].lock, NULL);
+	location->hosts = location_hosts_new();
+	location->order = location_order_new();
+	if (!location->hosts || !location->order) {
+		location_free(location);
+		return NULL;
 	}
 	/* Above those of an earlier run, whose last ones may have gone: a thousand a millisecond is more than there can be. */
 	location->last_number = clock_wall_ms() * 1024;
@@ -746,26 +516,22 @@ struct location *location_new(const struct config *config)
 
 void location_free(struct location *location)
 {
+	struct binding *last;
+
 	if (!location)
 		return;
-	for (size_t i = 0; i < location->order_used; i++)
-		if (location->order[i].entry)
-			binding_put(&location->order[i].entry->binding);
-	free(location->order);
-	for (unsigned s = 0; s < STRIPES; s++) {
+	while (location->order && location_order_list(location->order, 0, &last, 1)) {
+		location_order_remove(location->order, last);
+		binding_put(last);
+		binding_put(last);
+	}
+	location_order_free(location->order);
+	location_hosts_free(location->hosts);
+	for (unsigned s = 0; s < STRIPES; s++)
 		for (unsigned i = 0; i < INDICES; i++) {
 			pthread_mutex_destroy(&location->index[i].stripe[s].lock);
 			free(location->index[i].stripe[s].bucket);
 		}
-		for (size_t b = 0; b < location->hosts[s].size; b++)
-			for (struct host *host = location->hosts[s].bucket[b], *next; host; host = next) {
-				next = host->next;
-				free(host);
-			}
-		free(location->hosts[s].bucket);
-		pthread_mutex_destroy(&location->hosts[s].lock);
-	}
 	pthread_mutex_destroy(&location->changing);
-	pthread_mutex_destroy(&location->order_lock);
 	free(location);
 }

@@ -437,7 +437,7 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 	const struct config_session_agent *source)
 {
 	struct registrar *registrar = shard->registrar;
-	const struct config_session_agent *agent;
+	const struct config_session_agent *agent = NULL;
 	struct register_request request;
 	unsigned status;
 
