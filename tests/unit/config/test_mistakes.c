@@ -323,6 +323,12 @@ static const struct mistake mistakes[] = {
 		"ip-profile p { media-security = prefer\n"
 		" crypto-suites = {} }\n",
 		"E: f:2: ip-profile p.crypto-suites: is empty, but media-security asks for SRTP; at least one value is needed\n" },
+	{ "headers that are not the operator's to make",
+		"ip-profile p { source-header = \"X Source\"  agent-header = \"Via\" }\nip-profile q { source-header = "
+		"\"P-Asserted-Identity\" }\n",
+		"E: f:1: ip-profile p.source-header: \"X Source\" is no header of your own; allowed: a token that begins with X- or P-\n"
+		"E: f:1: ip-profile p.agent-header: \"Via\" is no header of your own; allowed: a token that begins with X- or P-\n"
+		"E: f:2: ip-profile q.source-header: \"P-Asserted-Identity\" is no header of your own; allowed: a token that begins with X- or P-\n" },
 	{ "a codec that is no token",
 		"ip-profile p { codecs-allow = {\"PCMA/8000\"} }\n",
 		"E: f:1: ip-profile p.codecs-allow: \"PCMA/8000\" is no token; allowed: letters, digits, - . _ +\n" },
