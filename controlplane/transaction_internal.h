@@ -127,8 +127,8 @@ void transaction_repeat(const struct sip_flow *flow, struct shard *shard, struct
 
 /* transaction_server.c */
 /* A stateless answer to layer->received, or none (guard_refuse). */
-void transaction_refuse_guarded(struct transaction_layer *layer, const struct sip_flow *flow, enum guard_sign sign,
-	unsigned status);
+void transaction_refuse_guarded(
+	struct transaction_layer *layer, const struct sip_flow *flow, enum guard_sign sign, unsigned status);
 void server_request(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes);
 void server_ack(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes);
 void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes);

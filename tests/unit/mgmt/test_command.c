@@ -190,9 +190,9 @@ static void completion_names_each_next_word_once(void **state)
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 1, collect, &w);
 	text[w.len] = '\0';
-	assert_string_equal(text,
-		"version status interfaces calls call realms flows bans trusted drops top guard registrations "
-		"registration block counters ");
+	assert_string_equal(text, "version status interfaces calls call realms flows bans trusted drops top "
+				  "guard registrations "
+				  "registration block counters ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
