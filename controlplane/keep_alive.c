@@ -279,9 +279,6 @@ static void transmit(struct keeper *keeper, uint64_t now)
 	struct span message;
 	int error;
 
-	/* By its connection or not at all: behind a NAT nobody can be called. */
-	if (is_on_stream(keeper))
-		address_set_port(&flow.remote, 0);
 	message = keep_alive_write(keeper, &flow, text);
 	error = flow.listener && message.n ? transport_send(&flow, message) : -ENOTCONN;
 	if (error == 0) {
@@ -297,8 +294,6 @@ static void send_line_ends(struct keeper *keeper, uint64_t now)
 	struct shard *shard = keeper->all->shard;
 	struct sip_flow flow = registrar_flow(shard, keeper->binding);
 
-	if (is_on_stream(keeper))
-		address_set_port(&flow.remote, 0);
 	__atomic_store_n(&keeper->binding->asked_wall_ms, now, __ATOMIC_RELAXED);
 	later(keeper);
 	if (flow.listener && transport_send(&flow, SPAN("\r\n\r\n")) == 0)

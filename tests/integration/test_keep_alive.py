@@ -113,6 +113,29 @@ def test_a_phone_that_answers_nothing_is_called_no_more_until_it_is_heard(stack)
     nat.incoming(stack, pbx.endpoint, alice, TO_CORE).end_by_callee()
 
 
+def test_a_tcp_phone_is_asked_by_its_connection_and_gone_with_it(stack):
+    pbx = start(stack, "options", more='''
+sip-interface access-tcp { realm = access  ip-profile = phone  registration = cache  allow-anonymous = registered
+                    listen = {"tcp:203.0.113.10:5060"} }
+''')
+    nat.Router(stack, "symmetric")
+    phone = nat.stream_phone_at(stack)
+    alice = nat.registered(stack, pbx, phone)
+    for _ in range(2):
+        asked = phone.expect("OPTIONS", timeout=20)
+        phone.send(nat.compose("SIP/2.0 200 OK", [
+            *(("Via", v) for v in asked.all("via")), ("From", asked["from"]), ("To", f"{asked['to']};tag=1"), ("Call-ID", asked.call_id),
+            ("CSeq", asked["cseq"])]), alice.to)
+    assert len(phone.links) == 1 and registration(stack)["reachable"]
+    phone.hang_up(phone.links[0])
+    netns.wait_for("the phone given up", lambda: not registration(stack)["reachable"], 40)
+    # Nobody calls back through a NAT.
+    assert len(phone.links) == 1
+    phone.connect(alice.to)
+    alice.refresh(pbx)
+    assert registration(stack)["reachable"]
+
+
 # --- STUN ---------------------------------------------------------------------------------------------------------------------
 
 def binding_request(fingerprint=False):
