@@ -131,6 +131,7 @@ static void propose(struct media *media, unsigned side, unsigned i, const struct
 		for (unsigned s = 0; s < 2; s++)
 			stream->side[s].family = own_family(media, s);
 	}
+	stream->offerer = side;
 	if (stream->kind == DP_MEDIA_NONE)
 		return;
 	describe(media, side, m, true, &stream->side[side]);

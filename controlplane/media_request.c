@@ -37,24 +37,25 @@ bool media_sends_nothing(const struct media_stream *stream, unsigned side)
 	       other->direction == SDP_INACTIVE;
 }
 
-/* An address that is not private is a NAT's: its way back to itself is not known to work. Of who has not answered yet it is not known: his
- * answer decides, and what he was told then is true either way, for he knows whether he can reach it. */
+/* Decided by the offer, before the other phone has said anything: its sender is in the network behind the NAT, and says so. Who has been told of
+ * him answers with an address of that network, or with the NAT's own, found by STUN: either way the two halves go the same way. */
 bool media_is_local(const struct media *media, const struct media_stream *stream)
 {
-	bool said = false;
+	const struct media_side *offerer = &stream->side[stream->offerer],
+				*other = &stream->side[1 - stream->offerer];
+	const union address *public = &media->party[0].signalling;
 
-	for (unsigned side = 0; side < 2; side++) {
-		const struct media_party *party = &media->party[side];
-		const struct media_side *own = &stream->side[side];
-
-		if (!party->profile->local_media || !address_is_set(&party->signalling) ||
-			nat_is_private(&party->signalling))
+	for (unsigned side = 0; side < 2; side++)
+		if (!media->party[side].profile->local_media ||
+			!address_is_set(&media->party[side].signalling))
 			return false;
-		if (own->known && (!address_is_set(&own->remote) || !nat_is_private(&own->remote)))
-			return false;
-		said = said || own->known;
-	}
-	return said && address_equal_host(&media->party[0].signalling, &media->party[1].signalling);
+	if (!address_equal_host(public, &media->party[1].signalling) || nat_is_private(public))
+		return false;
+	if (!offerer->known || !address_is_set(&offerer->remote) || !nat_is_private(&offerer->remote))
+		return false;
+	return !other->known ||
+	       (address_is_set(&other->remote) &&
+		       (nat_is_private(&other->remote) || address_equal_host(&other->remote, public)));
 }
 
 static uint8_t latching_of(const struct config_ip_profile *profile)

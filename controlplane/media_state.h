@@ -20,6 +20,7 @@ struct media_side {
 
 struct media_stream {
 	enum dp_media_kind kind;
+	unsigned offerer; /* the side of the last offer */
 	struct media_side side[2];
 };
 
