@@ -205,10 +205,16 @@ BENCH ?=
 BENCH_SRC      := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 $(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
-$(BENCH_PROGRAMS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
+$(filter-out $(OUT)/bench/registrations,$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lbpf -lpthread
+# This one is about the control plane.
+$(OUT)/obj/tests/bench/registrations.o: MODULE_CFLAGS := $(call module_cflags,controlplane)
+$(OUT)/bench/registrations: $(OUT)/obj/tests/bench/registrations.o $(call archives,controlplane)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,controlplane) -Wl,--end-group $(call module_libs,controlplane) -lpthread
 # tests/bench/bpf/*.c: what they load into the kernel
 BENCH_BPF := $(patsubst tests/bench/bpf/%.c,$(OUT)/bench/%.bpf.o,$(wildcard tests/bench/bpf/*.c))
 $(OUT)/bench/%.bpf.o: tests/bench/bpf/%.c $(wildcard tests/bench/bpf/*.h)
