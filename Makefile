@@ -52,7 +52,7 @@ config_PKG       := libuv libconfuse
 dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl
 cpclient_PKG     := libuv
-controlplane_PKG := libuv libosip2 mimalloc libcrypto
+controlplane_PKG := libuv libosip2 mimalloc libcrypto sqlite3
 mgmt_PKG         := libuv jansson
 
 base_LIBS         := base
@@ -72,7 +72,7 @@ mimalloc_libs   := $(if $(SAN),,-lmimalloc)
 # DPDK's inline rings copy elements as words of 32 bits, whatever they are: clang takes the other type's stores for dead.
 libdpdk_cflags  := $(call pkg_cflags,libdpdk) -fno-strict-aliasing
 libdpdk_libs    := $(call pkg_libs,libdpdk)
-$(foreach p,libuv libsystemd libseccomp libconfuse libmnl jansson libcrypto,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+$(foreach p,libuv libsystemd libseccomp libconfuse libmnl jansson libcrypto sqlite3,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
 module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
 module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))
@@ -212,10 +212,16 @@ BENCH ?=
 BENCH_SRC      := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 $(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
-$(BENCH_PROGRAMS): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
+$(filter-out $(OUT)/bench/registrations,$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lbpf -lpthread
+# This one is about the control plane.
+$(OUT)/obj/tests/bench/registrations.o: MODULE_CFLAGS := $(call module_cflags,controlplane)
+$(OUT)/bench/registrations: $(OUT)/obj/tests/bench/registrations.o $(call archives,controlplane)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,controlplane) -Wl,--end-group $(call module_libs,controlplane) -lpthread
 # tests/bench/bpf/*.c: what they load into the kernel
 BENCH_BPF := $(patsubst tests/bench/bpf/%.c,$(OUT)/bench/%.bpf.o,$(wildcard tests/bench/bpf/*.c))
 $(OUT)/bench/%.bpf.o: tests/bench/bpf/%.c $(wildcard tests/bench/bpf/*.h)

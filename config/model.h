@@ -137,6 +137,8 @@ enum config_diversion {
 	CONFIG_DIVERSION_DROP
 };
 
+enum config_registration_contact { CONFIG_CONTACT_OWN, CONFIG_CONTACT_PATH };
+
 struct config_ip_profile {
 	char *name;
 	enum config_nat nat;
@@ -153,6 +155,9 @@ struct config_ip_profile {
 	enum config_privacy privacy;
 	enum config_diversion diversion;
 	bool rtcp_mux, unsolicited_notify;
+	enum config_registration_contact registration_contact; /* of a registrar */
+	bool local_media, assert_identity;
+	char *source_header, *agent_header; /* "" = none */
 	unsigned max_call_duration; /* seconds; 0 = no limit */
 };
 
@@ -161,6 +166,7 @@ enum config_registration_mode {
 	CONFIG_REGISTRATION_RELAY,
 	CONFIG_REGISTRATION_CACHE
 };
+enum config_authentication { CONFIG_AUTHENTICATION_RELAY, CONFIG_AUTHENTICATION_LOCAL };
 enum config_anonymous { CONFIG_ANONYMOUS_ALL, CONFIG_ANONYMOUS_REGISTERED, CONFIG_ANONYMOUS_AGENTS };
 
 struct config_sip_interface {
@@ -173,6 +179,7 @@ struct config_sip_interface {
 		*ip_profile; /* never NULL: the built-in default profile if none is named */
 	enum config_registration_mode registration;
 	enum config_anonymous allow_anonymous;
+	enum config_authentication authentication;
 	const struct config_sip_manipulation *manipulation_in, *manipulation_out; /* or NULL */
 };
 
@@ -184,7 +191,12 @@ struct config_registration {
 		CONFIG_KEEP_ALIVE_OPTIONS,
 		CONFIG_KEEP_ALIVE_ADAPTIVE
 	} keep_alive;
-	unsigned keep_alive_interval, per_source_rate, per_aor_rate, upstream_rate, max_contacts;
+	unsigned keep_alive_interval, per_source_rate, per_aor_rate, per_realm_rate, upstream_rate,
+		max_contacts;
+	unsigned max_bindings;
+	unsigned nonce_lifetime; /* seconds */
+	unsigned hold_ms, min_expires; /* seconds */
+	bool silent; /* over a rate: no answer instead of 503 */
 };
 
 struct config_session_agent {
@@ -246,7 +258,7 @@ struct config_admission {
 	const struct config_local_policy *local_policy;
 	char *match;
 	regex_t match_regex;
-	unsigned max_sessions, max_rate, max_duration;
+	unsigned max_sessions, max_rate, max_unusual, max_duration;
 	bool permit;
 };
 
@@ -260,12 +272,18 @@ struct config_access_control {
 };
 
 struct config_guard {
+	enum { CONFIG_GUARD_ENFORCE, CONFIG_GUARD_WATCH } mode;
 	struct config_strings scanner_agents;
 	unsigned failures_per_minute, deny_time, deny_time_max, untrusted_rate, untrusted_burst;
 	unsigned stream_rate, syn_rate; /* of one source */
 	unsigned untrusted_class_rate, trusted_class_rate, syn_class_rate, link_rate; /* 0 = no limit */
 	unsigned max_bans, max_trusted, max_sources;
+	unsigned unproven_deny_time, unproven_deny_rate, alarm_rate, max_tracked, registered_rate;
 	bool silent;
+};
+
+struct config_store {
+	unsigned queue, group_time_ms, audit_entries;
 };
 
 struct config_accounting {
@@ -307,6 +325,7 @@ struct config {
 	struct config_sip sip;
 	struct config_registration registration;
 	struct config_guard guard;
+	struct config_store store;
 	struct config_accounting accounting;
 	struct config_trace trace;
 	struct config_snmp snmp;

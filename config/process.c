@@ -53,6 +53,17 @@ int config_process_directory(const struct config *config, const char *name)
 	return 0;
 }
 
+int config_process_data_directory(const struct config *config)
+{
+	const char *directory = config->system.data_directory;
+	int error = daemon_directory(directory, config->system.user);
+
+	if (error)
+		return config_refuse(config, "system", NULL, "data-directory", "%s cannot be used: %s",
+			directory, strerror(-error));
+	return 0;
+}
+
 int config_process_drop_privileges(const struct config *config)
 {
 	int error = daemon_drop_privileges(config->system.user);

@@ -12,6 +12,8 @@
 int config_process_load(const struct daemon *d, enum config_daemon which, struct config **out);
 /* The run directory made if need be, and `name`.pid in it (daemon_pid_close at the end). 0 or -errno. */
 int config_process_directory(const struct config *config, const char *name);
+/* The data directory made if need be, for system.user; before the privileges go. 0 or -errno. */
+int config_process_data_directory(const struct config *config);
 /* system.user from now on. 0 or -errno. */
 int config_process_drop_privileges(const struct config *config);
 

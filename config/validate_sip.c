@@ -2,6 +2,7 @@
 /* Checks of SIP limits, sip-interfaces, profiles, agents and groups. */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/endpoint.h"
 #include "config/source.h"
@@ -95,6 +96,19 @@ static void check_media_types(
 				"\"%.64s\" is no media type; allowed: TYPE/SUBTYPE or TYPE/*", list->item[i]);
 }
 
+/* A header of a private kind: no request can be broken by it. */
+static void check_header(struct config_load *load, const char *profile, const char *setting, const char *text)
+{
+	bool is_private = text && (strncasecmp(text, "X-", 2) == 0 || strncasecmp(text, "P-", 2) == 0);
+
+	if (!text || !text[0])
+		return;
+	if (!is_private || !config_is_token(text) || strcasecmp(text, "P-Asserted-Identity") == 0)
+		config_blame(load, true, "ip-profile", profile, setting, 0,
+			"\"%.64s\" is no header of your own; allowed: a token that begins with X- or P-",
+			text);
+}
+
 static void check_profiles(struct config_load *load)
 {
 	for (size_t i = 0; i < load->config->ip_profiles_count; i++) {
@@ -105,6 +119,8 @@ static void check_profiles(struct config_load *load)
 		check_tokens(load, p->name, "headers-pass", &p->headers_pass);
 		check_tokens(load, p->name, "headers-drop", &p->headers_drop);
 		check_media_types(load, p->name, "bodies-pass", &p->bodies_pass);
+		check_header(load, p->name, "source-header", p->source_header);
+		check_header(load, p->name, "agent-header", p->agent_header);
 		if (p->media_security != CONFIG_MEDIA_SECURITY_NONE && !p->crypto_suites.count)
 			config_blame(load, true, "ip-profile", p->name, "crypto-suites", 0,
 				"is empty, but media-security asks for SRTP; at least one value is needed");

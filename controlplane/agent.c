@@ -161,3 +161,11 @@ bool agent_is_down(const struct shard *shard, const struct config_session_agent 
 		return false;
 	return agent_watch_is_down(table_of(shard, owner)->watch, index);
 }
+
+uint64_t agent_back_wall_ms(const struct shard *shard, const struct config_session_agent *agent)
+{
+	size_t index = index_of(shard, agent);
+	unsigned owner = (unsigned)(index % (shard->count ? shard->count : 1));
+
+	return shard->agents ? agent_watch_back_wall_ms(table_of(shard, owner)->watch, index) : 0;
+}

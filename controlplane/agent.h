@@ -25,6 +25,8 @@ void agent_give(struct leg *leg);
 /* Calls with it, in all shards. */
 uint32_t agent_sessions(const struct shard *shard, const struct config_session_agent *agent);
 bool agent_is_down(const struct shard *shard, const struct config_session_agent *agent);
+/* When it last answered again after a silence; 0: never was silent. What it knew before may be gone. */
+uint64_t agent_back_wall_ms(const struct shard *shard, const struct config_session_agent *agent);
 /* The member that a round-robin begins with, counting up. */
 unsigned agent_group_turn(struct shard *shard, const struct config_session_group *group);
 

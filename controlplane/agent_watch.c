@@ -7,6 +7,7 @@
 
 #include "controlplane/hide.h"
 #include "controlplane/leg.h"
+#include "platforms/base/clock.h"
 #include "platforms/base/random.h"
 
 struct watched {
@@ -15,6 +16,7 @@ struct watched {
 	struct timer timer;
 	struct transaction *asking;
 	bool down; /* owner: the shard; others read relaxed */
+	uint64_t back_wall_ms; /* likewise */
 };
 
 struct agent_watch {
@@ -36,6 +38,8 @@ static void note(struct watched *watched, bool down)
 		LOG_AT(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "agent",
 			down ? "does not answer: no calls go there" : "answers again",
 			LOG_TEXT("agent", watched->agent->name));
+	if (watched->down && !down)
+		__atomic_store_n(&watched->back_wall_ms, clock_wall_ms(), __ATOMIC_RELAXED);
 	__atomic_store_n(&watched->down, down, __ATOMIC_RELAXED);
 	arm(watched, (uint64_t)watched->agent->options_interval * 1000);
 }
@@ -148,4 +152,11 @@ void agent_watch_free(struct agent_watch *watch)
 bool agent_watch_is_down(const struct agent_watch *watch, size_t agent)
 {
 	return watch && agent < watch->count && __atomic_load_n(&watch->agent[agent].down, __ATOMIC_RELAXED);
+}
+
+uint64_t agent_watch_back_wall_ms(const struct agent_watch *watch, size_t agent)
+{
+	return watch && agent < watch->count
+		       ? __atomic_load_n(&watch->agent[agent].back_wall_ms, __ATOMIC_RELAXED)
+		       : 0;
 }

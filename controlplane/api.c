@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
 #include "controlplane/mailbox.h"
@@ -46,6 +47,7 @@ struct api_server {
 	struct shard **shards;
 	unsigned count;
 	const struct block_store *blocks;
+	struct api_security *security;
 	uint64_t started_ms;
 	struct api_job *jobs;
 	unsigned job_count;
@@ -87,7 +89,7 @@ static void answer_counters(struct api_server *server, struct ipc_peer *peer, co
 	ipc_send(peer, CP_COUNTERS_GET + CP_REPLY, 0, frame->sequence, &counters, sizeof(counters));
 }
 
-static int block_source(const struct cp_block_list *list, struct prefix *source)
+int api_block_source(const struct cp_block_list *list, struct prefix *source)
 {
 	struct dp_address address = { .port = list->port, .family = list->family };
 
@@ -109,7 +111,7 @@ static void answer_blocks(struct api_server *server, struct ipc_peer *peer, cons
 	size_t limit = list->limit && list->limit < CP_BLOCK_PAGE ? list->limit : CP_BLOCK_PAGE;
 	struct prefix source;
 	bool more;
-	int error = block_source(list, &source);
+	int error = api_block_source(list, &source);
 
 	if (!error) {
 		answer.page.count = (uint32_t)block_list(
@@ -272,6 +274,7 @@ static void on_down(void *arg, struct ipc_peer *peer)
 	for (struct api_job *job = server->jobs; job; job = job->next)
 		if (job->peer == peer)
 			job->peer = NULL;
+	api_security_down(server->security, peer);
 }
 
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
@@ -315,13 +318,14 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		answer_blocks(server, peer, frame, &blocks);
 		return;
 	default:
+		if (api_security_frame(server->security, peer, frame, body) == 0)
+			return;
 		break;
 	}
 	ipc_send(peer, (uint16_t)(frame->type + CP_REPLY), -EINVAL, frame->sequence, NULL, 0);
 }
 
-int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct shard **shards,
-	unsigned count, const struct block_store *blocks, struct api_server **out)
+int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_server **out)
 {
 	static const struct ipc_handlers handlers = { on_up, on_down, on_frame };
 	struct api_server *server = calloc(1, sizeof(*server));
@@ -332,24 +336,31 @@ int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t genera
 
 	if (!server)
 		return -ENOMEM;
-	server->shards = shards;
-	server->count = count;
-	server->blocks = blocks;
+	server->shards = world->shards;
+	server->count = world->count;
+	server->blocks = world->blocks;
+	server->security = api_security_new(world);
+	if (!server->security) {
+		free(server);
+		return -ENOMEM;
+	}
 	server->started_ms = clock_now_ms();
 	writer_init(&writer, path, sizeof(path));
-	writer_text(&writer, config->system.run_directory);
+	writer_text(&writer, world->config->system.run_directory);
 	writer_text(&writer, "/controlplane.sock");
 	writer_char(&writer, '\0');
 	error = writer.overflow ? -ENAMETOOLONG
 				: mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
 	if (error) {
+		api_security_free(server->security);
 		free(server);
 		return error;
 	}
-	ipc_hello_fill(&self, "controlplane", CP_API_VERSION, generation);
+	ipc_hello_fill(&self, "controlplane", CP_API_VERSION, world->generation);
 	error = ipc_listen(loop, path, &self, &handlers, server, &server->ipc);
 	if (error) {
 		mailbox_free(server->mailbox);
+		api_security_free(server->security);
 		free(server);
 		return error;
 	}
@@ -370,5 +381,6 @@ void api_server_free(struct api_server *server)
 	mailbox_free(server->mailbox);
 	while (server->jobs)
 		job_end(server->jobs);
+	api_security_free(server->security);
 	free(server);
 }

@@ -14,6 +14,12 @@ enum {
 	CP_CALL_ID_MAX = 128,
 	CP_LINE_MAX = 160,
 	CP_BLOCK_PAGE = 64, /* samples in one answer */
+	CP_GUARD_PAGE = 128,
+	CP_REGISTRATION_PAGE = 32,
+	CP_SUBSCRIBER_PAGE = 128,
+	CP_AOR_MAX = 256,
+	CP_SUBSCRIBER_MAX = 129, /* a user or realm, and NUL */
+	CP_SECRET_MAX = 256,
 };
 
 enum cp_message {
@@ -23,6 +29,14 @@ enum cp_message {
 	CP_CALL_GET = 4, /* cp_call_id -> cp_call, or -ENOENT */
 	CP_BLOCK_LIST = 5, /* cp_block_list -> cp_block_page + cp_block[], newest first */
 	CP_CALL_HANGUP = 6, /* cp_hangup -> cp_hangup_done, or -ENOENT: no call with that number */
+	CP_BAN_SET = 7, /* cp_ban -> empty, or -errno of the dataplane */
+	CP_BAN_CLEAR = 8, /* cp_ban, its key alone -> empty, or -errno; -ENOENT: there is none */
+	CP_GUARD_LIST = 9, /* cp_guard_list -> cp_guard_page + cp_guard[] */
+	CP_GUARD_REASONS = 10, /* cp_block_list -> cp_block_page + cp_block[], whose `counter` is a sign */
+	CP_REGISTRATION_LIST = 11, /* cp_registration_list -> cp_registration_page + cp_registration[] */
+	CP_SUBSCRIBER_SET = 12, /* cp_subscriber -> empty, or -errno */
+	CP_SUBSCRIBER_DELETE = 13, /* cp_subscriber, without password -> empty; -ENOENT */
+	CP_SUBSCRIBER_LIST = 14, /* cp_call_list -> cp_subscriber_page + cp_subscriber_entry[] */
 	CP_REPLY = 0x4000,
 };
 
@@ -31,6 +45,7 @@ enum cp_message {
 	X(RX_MESSAGES, "rx-messages", "SIP messages received")                                        \
 	X(TX_MESSAGES, "tx-messages", "SIP messages sent, repetitions included")                      \
 	X(RX_KEEP_ALIVE, "rx-keep-alive", "CRLF keep-alives")                                         \
+	X(RX_STUN, "rx-stun", "STUN messages on SIP ports")                                           \
 	X(RX_REPEATED, "rx-repeated", "repeated messages absorbed")                                   \
 	X(TX_REPEATED, "tx-repeated", "messages repeated by timer")                                   \
 	X(SCAN_REJECTED, "scan-rejected", "requests refused by the pre-scan with an answer")          \
@@ -57,7 +72,7 @@ enum cp_message {
 	X(RX_KERNEL_DROPPED, "rx-kernel-dropped",                                                     \
 		"datagrams the kernel dropped because a socket's buffer was full")                    \
 	X(TX_FAILED, "tx-failed", "datagrams the kernel refused to send")                             \
-	X(TX_KEEP_ALIVE, "tx-keep-alive", "CRLF keep-alives sent")                                    \
+	X(TX_KEEP_ALIVE, "tx-keep-alive", "keep-alives sent: CRLF, OPTIONS to phones")                \
 	X(STREAM_OPENED, "stream-opened", "TCP connections begun, either way")                        \
 	X(STREAM_CLOSED, "stream-closed", "TCP connections ended")                                    \
 	X(STREAM_REFUSED, "stream-refused", "TCP connections refused by a limit")                     \
@@ -67,7 +82,9 @@ enum cp_message {
 	X(STREAM_BROKEN, "stream-broken", "TCP connections closed because of what came by them")      \
 	X(STREAM_UNREACHED, "stream-unreached", "TCP connections that could not be made")             \
 	X(REQUESTS_MOVED, "requests-moved", "long requests sent by TCP instead of UDP")               \
-	X(REQUESTS_MOVED_BACK, "requests-moved-back", "of these, sent by UDP in the end")
+	X(REQUESTS_MOVED_BACK, "requests-moved-back", "of these, sent by UDP in the end")             \
+	X(GUARD_SILENT, "guard-silent", "messages of strangers and scanners that got no answer")      \
+	X(ADMISSION_REFUSED, "admission-refused", "calls that an admission forbids or limits")
 
 enum cp_counter {
 #define X(id, name, help) CP_COUNTER_##id,
@@ -166,6 +183,111 @@ struct cp_block {
 	char interface[CP_NAME_MAX];
 	char source[CP_ADDRESS_MAX], dest[CP_ADDRESS_MAX]; /* with ports where there are any */
 	char line[CP_LINE_MAX]; /* first line, if it was SIP: printable ASCII; "" if not */
+};
+
+/* An order about a ban, and who gave it. Laid out as struct dp_ban of dataplane/api.h is. */
+struct cp_ban {
+	uint8_t ip[16];
+	uint16_t port;
+	uint8_t family, length;
+	uint32_t flags; /* enum dp_ban_flag */
+	uint64_t expires_us; /* from now; 0: for ever */
+	char reason[40];
+	char who[CP_USER_MAX];
+};
+
+/* Signs that the guard counts: enum, name (log, `show guard`), weight in points, help. 50 points mean silence, 100 denial; 100 fade in a minute. */
+/* clang-format off */
+#define CP_GUARD_SIGNS(X) \
+	X(SCANNER_AGENT, "scanner-agent", 100, "User-Agent of guard.scanner-agents") \
+	X(SCANNER_MARK, "scanner-mark", 50, "another mark of a known scanner: its tags, branches, Call-IDs, addresses") \
+	X(MALFORMED, "malformed", 20, "a message that the scan or the parser refused, or that lacks a header") \
+	X(STRANGER, "stranger", 10, "a request outside of dialogs from who is neither registered nor an agent") \
+	X(NO_DIALOG, "no-dialog", 10, "a request within a dialog that there is not") \
+	X(UNKNOWN_USER, "unknown-user", 15, "REGISTER or call for a user that does not exist") \
+	X(BAD_PASSWORD, "bad-password", 0, "credentials that were refused: 100 / guard.failures-per-minute points") \
+	X(SWEEP, "sweep", 30, "one more of many different users from one source") \
+	X(FORBIDDEN, "forbidden", 20, "a call to a destination that admission forbids") \
+	X(OVER_RATE, "over-rate", 5, "REGISTER above the rates of registration")
+/* clang-format on */
+
+enum cp_guard_sign {
+#define X(id, name, weight, help) CP_GUARD_SIGN_##id,
+	CP_GUARD_SIGNS(X)
+#undef X
+		CP_GUARD_SIGN_COUNT
+};
+
+struct cp_guard_list {
+	uint64_t after; /* 0 = from the beginning, else the last reply's */
+	uint32_t limit;
+	uint32_t reserved;
+};
+
+struct cp_guard_page {
+	uint64_t after; /* 0 = that was all */
+	uint64_t denials; /* since the start */
+	uint32_t count, reserved;
+};
+
+enum cp_guard_step { CP_GUARD_COUNTED, CP_GUARD_SILENT, CP_GUARD_DENIED };
+
+/* A source or a flow that has shown signs. */
+struct cp_guard {
+	char source[CP_ADDRESS_MAX];
+	uint8_t ip[16];
+	uint16_t port;
+	uint8_t family;
+	uint8_t proven; /* it receives what is sent to it */
+	uint8_t whole; /* a host, not one port of it */
+	uint8_t step; /* enum cp_guard_step */
+	uint8_t reserved[2];
+	uint32_t points; /* 50: silence, 100: denial */
+	uint32_t times; /* denied in a row */
+	uint64_t until_wall_ms; /* denied; 0: for ever, if denied */
+	uint32_t sign[CP_GUARD_SIGN_COUNT]; /* how often each */
+};
+
+struct cp_registration_list {
+	uint64_t after; /* number of the last one seen */
+	uint32_t limit;
+	uint32_t reserved;
+	char aor[CP_AOR_MAX]; /* user@host, or a user alone; "" = all */
+};
+
+struct cp_registration_page {
+	uint32_t count, more;
+};
+
+struct cp_registration {
+	uint64_t number;
+	uint64_t expires_wall_ms, upstream_expires_wall_ms, heard_wall_ms;
+	uint32_t keep_alive_s, lifetime_s;
+	uint32_t q, reg_id;
+	uint32_t behind_nat, unreachable;
+	char aor[CP_AOR_MAX], contact[CP_AOR_MAX];
+	char source[CP_ADDRESS_MAX];
+	char transport[8];
+	char interface[CP_NAME_MAX], agent[CP_NAME_MAX];
+	char instance[CP_NAME_MAX], user_agent[CP_NAME_MAX];
+	char token[32];
+};
+
+struct cp_subscriber {
+	char user[CP_SUBSCRIBER_MAX], realm[CP_SUBSCRIBER_MAX];
+	char password[CP_SECRET_MAX];
+	char who[CP_USER_MAX];
+	char reserved[6];
+};
+
+struct cp_subscriber_page {
+	uint32_t count, more;
+};
+
+struct cp_subscriber_entry {
+	uint64_t number;
+	char user[CP_SUBSCRIBER_MAX], realm[CP_SUBSCRIBER_MAX];
+	char reserved[6];
 };
 
 #endif

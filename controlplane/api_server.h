@@ -6,13 +6,26 @@
 #include <uv.h>
 
 #include "controlplane/block.h"
+#include "controlplane/border.h"
 #include "controlplane/shard.h"
 
 struct api_server;
 
-/* Listens on RUN-DIRECTORY/controlplane.sock. `blocks` is the main thread's and outlives the server. 0 or -errno. */
-int api_server_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct shard **shards,
-	unsigned count, const struct block_store *blocks, struct api_server **out);
+/* What it answers from. All of it outlives the server; `border` and what is in `shared` may be NULL. */
+struct api_world {
+	const struct config *config;
+	uint64_t generation;
+	struct shard **shards;
+	unsigned count;
+	const struct block_store *blocks;
+	struct border *border;
+	const struct shard_shared *shared;
+};
+
+/* Listens on RUN-DIRECTORY/controlplane.sock. 0 or -errno. */
+int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_server **out);
+/* The source that is asked about. 0 or -EINVAL. */
+int api_block_source(const struct cp_block_list *list, struct prefix *source);
 /* No peer is answered any more. Before the shards are stopped; its memory goes with api_server_free. */
 void api_server_close(struct api_server *server);
 /* After the shards were stopped: no question of ours is under way. */

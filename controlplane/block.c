@@ -139,6 +139,16 @@ static void hide_secrets(char *line)
 		line[i] = '*';
 }
 
+static void show_line(struct span line, char out[CP_LINE_MAX])
+{
+	line.n = line.n < CP_LINE_MAX - 1 ? line.n : CP_LINE_MAX - 1;
+	for (size_t i = 0; i < line.n; i++)
+		out[i] = line.p[i] >= ' ' && line.p[i] <= '~' ? line.p[i] : '?';
+	out[line.n] = '\0';
+	if (strncmp(out, "SIP/", 4) != 0)
+		hide_secrets(out);
+}
+
 /* The first line of a SIP message, as far as it may be shown; empty: it is none. */
 static void first_line(const uint8_t *data, size_t captured, char out[CP_LINE_MAX])
 {
@@ -158,12 +168,7 @@ static void first_line(const uint8_t *data, size_t captured, char out[CP_LINE_MA
 	}
 	if (!is_start_line(line, whole))
 		return;
-	line.n = line.n < CP_LINE_MAX - 1 ? line.n : CP_LINE_MAX - 1;
-	for (size_t i = 0; i < line.n; i++)
-		out[i] = line.p[i] >= ' ' && line.p[i] <= '~' ? line.p[i] : '?';
-	out[line.n] = '\0';
-	if (strncmp(out, "SIP/", 4) != 0)
-		hide_secrets(out);
+	show_line(line, out);
 }
 
 /* --- who gives way --------------------------------------------------------------------------------------------------- */
@@ -249,6 +254,40 @@ void block_add(struct block_store *store, const struct dp_sample *sample, const 
 	print_address(&sample->dest, entry->block.dest, &dest);
 	copy_text(entry->block.interface, sizeof(entry->block.interface), interface);
 	first_line(octets, sample->captured, entry->block.line);
+}
+
+void block_add_note(struct block_store *store, const struct block_note *note)
+{
+	struct dp_address source, dest;
+	union address ignored;
+	char line[CP_LINE_MAX];
+	struct entry *entry;
+	struct writer w;
+	uint8_t key[17];
+
+	dp_address_from(&source, note->source);
+	dp_address_from(&dest, note->dest);
+	if (source.family == 0)
+		return;
+	source_key(&source, key);
+	entry = make_room(
+		store->entry[hash_bytes(&store->hash, key, sizeof(key)) % BLOCK_SETS], key, note->counter);
+	*entry = (struct entry){ .number = ++store->last };
+	memcpy(entry->key, key, sizeof(key));
+	entry->block = (struct cp_block){ .number = entry->number,
+		.wall_ms = note->wall_ms,
+		.counter = note->counter,
+		.protocol = note->protocol };
+	print_address(&source, entry->block.source, &entry->source);
+	print_address(&dest, entry->block.dest, &ignored);
+	copy_text(entry->block.interface, sizeof(entry->block.interface), note->place);
+	writer_init(&w, line, sizeof(line));
+	writer_span(&w, note->method);
+	writer_char(&w, ' ');
+	writer_span(&w,
+		(struct span){ note->uri.p, note->uri.n < CP_LINE_MAX / 2 ? note->uri.n : CP_LINE_MAX / 2 });
+	if (note->method.n && !w.overflow)
+		show_line(writer_result(&w), entry->block.line);
 }
 
 static bool is_wanted(const struct entry *entry, const struct prefix *source, uint64_t before)

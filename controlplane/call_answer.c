@@ -304,6 +304,9 @@ void invite_acked(struct call *call, const struct call_event *event)
 		transfer_join(call);
 	if (other && (!limit || other < limit))
 		limit = other;
+	other = admission_duration(call->admission);
+	if (other && (!limit || other < limit))
+		limit = other;
 	if (limit)
 		call_timer_arm(call, (uint64_t)limit * 1000);
 	call_forks_free(call, false);

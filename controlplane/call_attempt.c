@@ -11,9 +11,15 @@
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer.h"
 #include "controlplane/credentials.h"
+#include "controlplane/guard.h"
 #include "controlplane/hide.h"
+#include "controlplane/nat.h"
+#include "controlplane/registrar.h"
+#include "controlplane/location.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
+
+enum { PHONES_MAX = 16 }; /* contacts that one call tries */
 
 static const struct span nothing = { NULL, 0 };
 
@@ -43,7 +49,8 @@ static unsigned insert_one(
 	struct attempt_target *grown;
 	struct writer out;
 
-	if (called.n >= sizeof(target->called) || is_listed(attempts, target->agent, called))
+	if (called.n >= sizeof(target->called) ||
+		(target->agent && is_listed(attempts, target->agent, called)))
 		return 0;
 	grown = realloc(attempts->target, (attempts->count + 1) * sizeof(*grown));
 	if (!grown)
@@ -83,13 +90,34 @@ static unsigned insert_group(
 	return added;
 }
 
+/* The contacts of a phone, one after the other, best q first: those of a PBX's calls are told apart by the PBX already, by our contacts
+ * there. The references are taken over. */
+static unsigned insert_phone(struct call *call, unsigned at, const struct config_local_policy *policy,
+	struct binding *const *bindings, size_t count, struct span called)
+{
+	struct call_attempts *attempts = attempts_of(call);
+	unsigned added = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (attempts &&
+			insert_one(attempts, at + added,
+				&(struct attempt_target){ .binding = bindings[i], .policy = policy }, called))
+			added++;
+		else
+			binding_put(bindings[i]);
+	}
+	return added;
+}
+
 unsigned attempt_insert(struct call *call, unsigned at, const struct config_local_policy *policy,
 	const struct config_session_agent *agent, struct span called)
 {
 	const struct leg *callee = &call->leg[LEG_CALLED];
 	struct call_attempts *attempts = attempts_of(call);
 	struct attempt_target one = { .agent = agent ? agent : policy->agent, .policy = policy };
-	unsigned added = 0;
+	struct binding *phones[PHONES_MAX];
+	unsigned added = 0, status;
+	size_t count;
 
 	if (!attempts)
 		return 0;
@@ -103,6 +131,8 @@ unsigned attempt_insert(struct call *call, unsigned at, const struct config_loca
 		added = insert_group(call, at, policy, called);
 	else if (agent || policy->next_hop == CONFIG_NEXT_HOP_AGENT)
 		added = insert_one(attempts, at, &one, called);
+	else if ((count = registrar_targets_of(call->shard, called, phones, PHONES_MAX, &status)) > 0)
+		added = insert_phone(call, at, policy, phones, count, called);
 	if (added && at > 0)
 		attempts->target[at].is_contact = true;
 	return added;
@@ -123,7 +153,7 @@ static bool goes_on(const struct call_attempts *attempts, unsigned status)
 
 	if (attempts->at + 1 >= attempts->count)
 		return false;
-	return next->is_contact ? status < 600 : retries_on(next->group, status);
+	return next->is_contact || next->binding ? status < 600 : retries_on(next->group, status);
 }
 
 /* --- the callee's leg ------------------------------------------------------------------------------------------------- */
@@ -150,15 +180,49 @@ static const char *refusal(int error)
 	}
 }
 
-/* The leg towards an agent. 0 or the status that it amounts to. */
-static unsigned make_leg(struct call *call, const struct config_session_agent *agent, struct span called,
-	const struct message *invite, const char **cause)
+/* The leg towards a registered phone, by its own flow. */
+static unsigned make_phone_leg(
+	struct call *call, const struct binding *binding, const struct message *invite, const char **cause)
 {
 	struct leg *callee = &call->leg[LEG_CALLED];
-	struct sip_flow flow = { .remote = agent->address.address };
+	struct sip_flow flow = registrar_flow(call->shard, binding);
+	char uri[REGISTRAR_AOR_MAX + 4];
+	struct name_addr from, to;
+	struct span called;
+	struct writer out;
+
+	*cause = "registered phone cannot be reached";
+	if (!flow.listener)
+		return 480;
+	callee->privacy = call->leg[LEG_CALLER].privacy;
+	if (message_from(invite, &from) || message_to(invite, &to))
+		return 400;
+	*cause = "cannot write the callee's leg";
+	/* It is called by its name, not by what we are called at its registrar. */
+	called = binding->aor;
+	called = span_cut(&called, '@');
+	writer_init(&out, uri, sizeof(uri));
+	writer_text(&out, "sip:");
+	writer_span(&out, binding->aor);
+	to = (struct name_addr){ .display = to.display, .uri = writer_result(&out) };
+	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
+		return 500;
+	return nat_leg_is(callee, binding) ? 500 : 0;
+}
+
+/* The leg towards an agent. 0 or the status that it amounts to. */
+static unsigned make_leg(struct call *call, const struct attempt_target *target, struct span called,
+	const struct message *invite, const char **cause)
+{
+	const struct config_session_agent *agent = target->agent;
+	struct leg *callee = &call->leg[LEG_CALLED];
+	struct sip_flow flow = { .listener = NULL };
 	struct name_addr from, to;
 	int error;
 
+	if (target->binding)
+		return make_phone_leg(call, target->binding, invite, cause);
+	flow.remote = agent->address.address;
 	callee->agent = agent;
 	callee->privacy = call->leg[LEG_CALLER].privacy;
 	*cause = "session-agent cannot be reached";
@@ -190,12 +254,51 @@ static unsigned make_first(struct call *call, const struct message *invite, cons
 	for (attempts->at = 0; attempts->at < attempts->count; attempts->at++) {
 		const struct attempt_target *target = &attempts->target[attempts->at];
 
-		status = make_leg(call, target->agent, span_from(target->called), invite, cause);
+		status = make_leg(call, target, span_from(target->called), invite, cause);
 		if (status == 0)
 			return 0;
 		leg_reset(call);
 	}
 	return status;
+}
+
+/* Whose call it is: a registered phone's, else its source's. */
+static unsigned ask_admission(
+	struct call *call, const struct message *invite, struct span called, const char **cause)
+{
+	const struct shard_shared *shared = &call->shard->shared;
+	const struct sip_flow *flow = message_flow(invite);
+	struct binding *binding;
+	char host[ADDRESS_TEXT_MAX];
+	struct span user;
+	unsigned status;
+
+	if (!shared->admission || call->shard->config->admissions_count == 0 || call->policy->emergency)
+		return 0;
+	binding = shared->location ? location_by_flow(shared->location, flow) : NULL;
+	user = binding ? binding->aor : span_from(address_print_host(&flow->remote, host));
+	status = admission_begin(shared->admission, call->policy, user, called, &call->admission);
+	binding_put(binding);
+	if (status == 0)
+		return 0;
+	*cause = status == 403 ? "destination forbidden by admission" : "limit of admission";
+	shard_count(call->shard, ADMISSION_REFUSED);
+	if (status == 403)
+		guard_note(shared->guard, flow, GUARD_FORBIDDEN, called, message_scan(invite));
+	return status;
+}
+
+static unsigned phone_first(
+	struct call *call, const struct message *invite, struct span called, const char **cause)
+{
+	struct binding *phones[PHONES_MAX];
+	unsigned status;
+	size_t count = registrar_targets(call->shard, invite, phones, PHONES_MAX, &status);
+
+	*cause = "nobody is registered";
+	if (!count || !insert_phone(call, 0, call->policy, phones, count, called))
+		return count ? 404 : status;
+	return make_first(call, invite, cause);
 }
 
 unsigned attempt_first(struct call *call, const struct message *invite, const char **cause)
@@ -204,6 +307,7 @@ unsigned attempt_first(struct call *call, const struct message *invite, const ch
 	struct name_addr from;
 	struct sip_uri uri, from_uri = { 0 };
 	struct span user, called;
+	unsigned status;
 
 	*cause = "no local-policy";
 	if (message_request_uri(invite, &uri) || message_from(invite, &from))
@@ -216,8 +320,14 @@ unsigned attempt_first(struct call *call, const struct message *invite, const ch
 		shard_count(call->shard, CALLS_NO_ROUTE);
 		return 404;
 	}
+	status = ask_admission(call, invite, called, cause);
+	if (status)
+		return status;
 	if (call->policy->next_hop == CONFIG_NEXT_HOP_AGENT)
-		return make_leg(call, call->policy->agent, called, invite, cause);
+		return make_leg(call, &(struct attempt_target){ .agent = call->policy->agent }, called,
+			invite, cause);
+	if (call->policy->next_hop == CONFIG_NEXT_HOP_REGISTRATION)
+		return phone_first(call, invite, called, cause);
 	*cause = "no session-agent for the policy";
 	if (!attempt_insert(call, 0, call->policy, NULL, called))
 		return 404;
@@ -295,16 +405,21 @@ static bool to_next_media(struct call *call)
 	return true;
 }
 
+static const char *name_of(const struct attempt_target *target)
+{
+	return target->agent ? target->agent->name : target->binding->token;
+}
+
 static bool begin(struct call *call, const struct attempt_target *target)
 {
 	struct leg *callee = &call->leg[LEG_CALLED];
 	const struct message *invite = source_of(call);
 	const char *cause;
-	unsigned status = make_leg(call, target->agent, span_from(target->called), invite, &cause);
+	unsigned status = make_leg(call, target, span_from(target->called), invite, &cause);
 
 	if (status == 0) {
-		log_debug("call", "next attempt", LOG_UINT("call", call->id),
-			LOG_TEXT("agent", target->agent->name));
+		log_debug(
+			"call", "next attempt", LOG_UINT("call", call->id), LOG_TEXT("to", name_of(target)));
 		call->policy = target->policy;
 		call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
 		cause = "no media ports";
@@ -312,8 +427,8 @@ static bool begin(struct call *call, const struct attempt_target *target)
 			return true;
 		call_tag_remove(&call->tag[LEG_CALLED]);
 	}
-	log_debug("call", "attempt left out", LOG_UINT("call", call->id),
-		LOG_TEXT("agent", target->agent->name), LOG_TEXT("cause", cause));
+	log_debug("call", "attempt left out", LOG_UINT("call", call->id), LOG_TEXT("to", name_of(target)),
+		LOG_TEXT("cause", cause));
 	leg_reset(call);
 	return false;
 }
@@ -449,12 +564,25 @@ static bool is_ours_to_answer(const struct call *call, const struct call_event *
 	       agent->username[0];
 }
 
+/* Nothing comes back on a phone's flow, or nothing can be sent there. */
+static bool is_phone_lost(struct call *call, const struct call_event *event)
+{
+	const struct call_attempts *attempts = call->attempts;
+
+	if (!attempts || attempts->at >= attempts->count || !attempts->target[attempts->at].binding ||
+		event->type != CALL_EVENT_FAILED || event->side != LEG_CALLED || event->message)
+		return false;
+	registrar_unreachable(call->shard, attempts->target[attempts->at].binding);
+	return true;
+}
+
 bool attempt_next(struct call *call, const struct call_event *event)
 {
 	static const struct call_event refused = { .type = CALL_EVENT_REJECT,
 		.side = LEG_CALLED,
 		.status = 403,
 		.cause = "session-agent refuses our credentials" };
+	struct call_event lost;
 	bool redirected = false;
 	struct call_attempts *attempts;
 
@@ -471,6 +599,11 @@ bool attempt_next(struct call *call, const struct call_event *event)
 	}
 	if (is_ours_to_answer(call, event) && attempts_of(call))
 		event = &refused;
+	if (is_phone_lost(call, event)) {
+		lost = *event;
+		lost.status = 480;
+		event = &lost;
+	}
 	attempts = call->attempts;
 	if (!attempts)
 		return false;
@@ -511,7 +644,7 @@ static void on_silence(struct timer *timer, void *arg)
 	if (call->state != CALL_PROCEEDING)
 		return;
 	for (unsigned i = attempts->at + 1; i < attempts->count; i++)
-		if (!agent_is_down(call->shard, attempts->target[i].agent)) {
+		if (!attempts->target[i].agent || !agent_is_down(call->shard, attempts->target[i].agent)) {
 			call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
 						   .side = LEG_CALLED,
 						   .status = 408,
@@ -543,6 +676,8 @@ void attempt_fini(struct call *call)
 	if (!call->attempts)
 		return;
 	timer_cancel(&call->attempts->timer);
+	for (unsigned i = 0; i < call->attempts->count; i++)
+		binding_put(call->attempts->target[i].binding);
 	free(call->attempts->target);
 	free(call->attempts->text);
 	free(call->attempts);

@@ -7,7 +7,8 @@
 #include "controlplane/call_state.h"
 
 struct attempt_target {
-	const struct config_session_agent *agent;
+	const struct config_session_agent *agent; /* NULL: a registered phone: */
+	struct binding *binding; /* a reference */
 	const struct config_local_policy *policy;
 	const struct config_session_group
 		*group; /* whose retry-on counts; NULL: of a redirection, or alone */

@@ -90,6 +90,15 @@ static struct span caller_user(const struct call *call)
 	return hide_user(&uri);
 }
 
+/* Whoever redirects must not lead where the caller may not call. */
+static bool is_forbidden(
+	const struct config *config, const struct config_local_policy *policy, struct span called)
+{
+	const struct config_admission *rule = admission_rule(config, policy, called);
+
+	return rule && !rule->permit;
+}
+
 unsigned redirect_take(struct call *call, const struct message *response)
 {
 	const struct config *config = call->shard->config;
@@ -109,7 +118,8 @@ unsigned redirect_take(struct call *call, const struct message *response)
 
 		if (agent && route_find_to(config, realm, from, list[i].user, agent, &policy))
 			agent = NULL;
-		if (agent || route_find(config, realm, from, list[i].user, &policy) == 0)
+		if ((agent || route_find(config, realm, from, list[i].user, &policy) == 0) &&
+			!is_forbidden(config, policy, list[i].user))
 			targets = attempt_insert(call, at, policy, agent, list[i].user);
 		for (unsigned k = at; k < at + targets; k++) {
 			call->attempts->target[k].diverted = true;

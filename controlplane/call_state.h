@@ -3,6 +3,7 @@
 #ifndef CONTROLPLANE_CALL_STATE_H
 #define CONTROLPLANE_CALL_STATE_H
 
+#include "controlplane/admission.h"
 #include "controlplane/call.h"
 #include "controlplane/leg.h"
 #include "controlplane/media.h"
@@ -140,6 +141,7 @@ struct call {
 	struct shard *shard;
 	uint64_t id;
 	enum call_state state;
+	struct admission_ticket *admission; /* NULL: it counts nowhere */
 	unsigned depth; /* call_happens under way */
 	struct leg leg[LEGS];
 	struct call_tag tag[LEGS];

@@ -218,6 +218,7 @@ void call_free(struct call *call)
 	timer_cancel(&call->timer);
 	exchange_fini(call);
 	attempt_fini(call);
+	admission_end(call->admission);
 	for (unsigned side = 0; side < LEGS; side++) {
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);

@@ -32,6 +32,18 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_block_page);
 	case CP_CALL_HANGUP:
 		return sizeof(struct cp_hangup_done);
+	case CP_GUARD_LIST:
+		return sizeof(struct cp_guard_page);
+	case CP_GUARD_REASONS:
+		return sizeof(struct cp_block_page);
+	case CP_REGISTRATION_LIST:
+		return sizeof(struct cp_registration_page);
+	case CP_SUBSCRIBER_LIST:
+		return sizeof(struct cp_subscriber_page);
+	case CP_BAN_SET:
+	case CP_BAN_CLEAR:
+	case CP_SUBSCRIBER_SET:
+	case CP_SUBSCRIBER_DELETE:
 	case CP_REPLY:
 		break;
 	}
@@ -129,4 +141,22 @@ const char *cp_counter_name(enum cp_counter counter)
 const char *cp_counter_help(enum cp_counter counter)
 {
 	return (unsigned)counter < CP_COUNTER_COUNT ? counters[counter].help : "";
+}
+
+static const struct {
+	const char *name, *help;
+} signs[CP_GUARD_SIGN_COUNT] = {
+#define X(id, sign_name, weight, sign_help) [CP_GUARD_SIGN_##id] = { sign_name, sign_help },
+	CP_GUARD_SIGNS(X)
+#undef X
+};
+
+const char *cp_guard_sign_name(unsigned sign)
+{
+	return sign < CP_GUARD_SIGN_COUNT ? signs[sign].name : "";
+}
+
+const char *cp_guard_sign_help(unsigned sign)
+{
+	return sign < CP_GUARD_SIGN_COUNT ? signs[sign].help : "";
 }

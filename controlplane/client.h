@@ -27,4 +27,8 @@ int cp_client_request(struct cp_client *client, enum cp_message type, const void
 const char *cp_counter_name(enum cp_counter counter);
 const char *cp_counter_help(enum cp_counter counter);
 
+/* Of enum cp_guard_sign; "" for none. */
+const char *cp_guard_sign_name(unsigned sign);
+const char *cp_guard_sign_help(unsigned sign);
+
 #endif

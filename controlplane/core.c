@@ -7,7 +7,10 @@
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_prack.h"
 #include "controlplane/call_transfer.h"
+#include "controlplane/guard.h"
 #include "controlplane/hide.h"
+#include "controlplane/location.h"
+#include "controlplane/registrar.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
 #include "controlplane/subscription.h"
@@ -169,6 +172,27 @@ static void take_notify(const struct core_request *request)
 	subscription_notify_received(request->leg, request->transaction, request->message);
 }
 
+static void refuse_method(const struct core_request *request)
+{
+	char text[256];
+	struct writer extra;
+
+	writer_init(&extra, text, sizeof(text));
+	core_allow(&extra);
+	core_reply(request->transaction, 405, writer_result(&extra));
+}
+
+static void take_register(const struct core_request *request)
+{
+	const struct listener *listener = message_flow(request->message)->listener;
+
+	if (!request->shard->registrar ||
+		listener_interface(listener)->registration == CONFIG_REGISTRATION_OFF)
+		refuse_method(request);
+	else
+		registrar_received(request->shard, request->transaction, request->message, request->agent);
+}
+
 #define OPTION(id) (1U << SIP_OPTION_##id)
 #define ANY_DIALOG OPTION(PRIVACY)
 
@@ -192,6 +216,8 @@ static const struct method_row {
 	[SIP_METHOD_NOTIFY]    = { take_call_notify, take_notify,    take_routed,    ANY_DIALOG },
 	[SIP_METHOD_SUBSCRIBE] = { take_call_subscribe, take_subscribe, take_routed,    ANY_DIALOG },
 	[SIP_METHOD_PUBLISH]   = { take_no_dialog,   take_no_dialog, take_routed,    ANY_DIALOG },
+	[SIP_METHOD_REGISTER]  = { take_no_dialog,   take_no_dialog, take_register,
+	                           ANY_DIALOG | OPTION(PATH) | OPTION(OUTBOUND) | OPTION(GRUU) | OPTION(GIN) },
 };
 /* clang-format on */
 
@@ -200,7 +226,8 @@ void core_allow(struct writer *out)
 	/* What the transaction layer takes itself. */
 	writer_text(out, "Allow: ACK, CANCEL");
 	for (unsigned method = 0; method < SIP_METHOD_COUNT; method++)
-		if (methods[method].outside) {
+		/* What is for registrars, no peer of a call wants to know. */
+		if (methods[method].outside && method != SIP_METHOD_REGISTER) {
 			writer_text(out, ", ");
 			writer_text(out, sip_method_name((enum sip_method)method));
 		}
@@ -213,7 +240,7 @@ void core_supported(struct writer *out)
 	bool first = true;
 
 	for (unsigned method = 0; method < SIP_METHOD_COUNT; method++)
-		options |= methods[method].options;
+		options |= method == SIP_METHOD_REGISTER ? 0 : methods[method].options;
 	writer_text(out, "Supported:");
 	for (unsigned option = 0; option < SIP_OPTION_COUNT; option++)
 		if (options >> option & 1) {
@@ -226,22 +253,22 @@ void core_supported(struct writer *out)
 
 /* --- admission ------------------------------------------------------------------------------------------------------- */
 
-static void refuse_method(const struct core_request *request)
+static bool is_registered(const struct shard *shard, const struct sip_flow *flow)
 {
-	char text[256];
-	struct writer extra;
+	struct binding *binding =
+		shard->shared.location ? location_by_flow(shard->shared.location, flow) : NULL;
 
-	writer_init(&extra, text, sizeof(text));
-	core_allow(&extra);
-	core_reply(request->transaction, 405, writer_result(&extra));
+	binding_put(binding);
+	return binding != NULL;
 }
 
-/* Registered phones are none yet: `registered` lets configured agents in only. */
+/* Who is registered is so at this address and port, or on this connection. */
 static bool source_may_ask(const struct shard *shard, const struct sip_flow *flow)
 {
 	const struct config_sip_interface *interface = listener_interface(flow->listener);
 
 	return interface->allow_anonymous == CONFIG_ANONYMOUS_ALL ||
+	       (interface->allow_anonymous == CONFIG_ANONYMOUS_REGISTERED && is_registered(shard, flow)) ||
 	       route_agent_by_source(shard->config, interface->realm, &flow->remote) != NULL;
 }
 
@@ -259,15 +286,25 @@ static struct leg *leg_of(struct shard *shard, const struct sip_flow *flow, cons
 }
 
 /* A dialog admits its own requests, wherever they come from: a telephone's address may have changed. */
-static unsigned screen(struct shard *shard, const struct sip_flow *flow, const struct scan *request)
+static unsigned screen(
+	struct shard *shard, const struct sip_flow *flow, const struct scan *request, unsigned *retry_after)
 {
+	struct guard *guard = shard->shared.guard;
+
 	if (request->to_tag.n)
-		return leg_of(shard, flow, request) ? 0 : 481;
+		return leg_of(shard, flow, request)
+			       ? 0
+			       : guard_refuse(guard, flow, GUARD_NO_DIALOG, request, 481);
+	if (guard_look(guard, flow, request) == GUARD_SILENT)
+		return TRANSACTION_SILENCE;
+	if (request->method == SIP_METHOD_REGISTER &&
+		listener_interface(flow->listener)->registration != CONFIG_REGISTRATION_OFF)
+		return registrar_screen(shard, flow, request, retry_after);
 	if (source_may_ask(shard, flow))
 		return 0;
 	log_debug("core", "request from an unknown source refused", LOG_SPAN("method", request->method_name),
 		LOG_ADDRESS("source", &flow->remote));
-	return 403;
+	return guard_refuse(guard, flow, GUARD_STRANGER, request, 403);
 }
 
 /* The values of a list header that are no option tag we understand for this method, into Unsupported. */

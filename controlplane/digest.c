@@ -75,19 +75,29 @@ static int next_parameter(struct span *rest, struct span *name, struct span *val
 	return value->n > DIGEST_TEXT_MAX ? -EINVAL : 0;
 }
 
-int digest_challenge_parse(struct span value, struct digest_challenge *out)
+/* Words of a scheme's parameters behind its name; -ENOTSUP: another scheme. */
+static int skip_scheme(struct span value, struct span *rest)
 {
 	static const struct span scheme = { "Digest", 6 };
-	struct span rest = span_trim(value), name, text, qop = { NULL, 0 };
-	int error = 0;
+
+	*rest = span_trim(value);
+	if (!span_starts_case(*rest, scheme))
+		return -ENOTSUP;
+	*rest = (struct span){ rest->p + scheme.n, rest->n - scheme.n };
+	if (rest->n && rest->p[0] != ' ' && rest->p[0] != '\t')
+		return -ENOTSUP;
+	*rest = span_trim(*rest);
+	return 0;
+}
+
+int digest_challenge_parse(struct span value, struct digest_challenge *out)
+{
+	struct span rest, name, text, qop = { NULL, 0 };
+	int error;
 
 	*out = (struct digest_challenge){ .kind = DIGEST_MD5 };
-	if (!span_starts_case(rest, scheme))
-		return -ENOTSUP;
-	rest = (struct span){ rest.p + scheme.n, rest.n - scheme.n };
-	if (rest.n && rest.p[0] != ' ' && rest.p[0] != '\t')
-		return -ENOTSUP;
-	for (rest = span_trim(rest); rest.n && error == 0;) {
+	error = skip_scheme(value, &rest);
+	while (rest.n && error == 0) {
 		error = next_parameter(&rest, &name, &text);
 		if (error)
 			return error;
@@ -110,6 +120,63 @@ int digest_challenge_parse(struct span value, struct digest_challenge *out)
 		return -EINVAL;
 	out->has_qop = qop.n > 0;
 	return out->has_qop && !has_auth(qop) ? -ENOTSUP : 0;
+}
+
+/* --- credentials ------------------------------------------------------------------------------------------------------ */
+
+static int take_credential(
+	struct span name, struct span text, struct digest_credentials *out, struct span *qop)
+{
+	const struct {
+		struct span name, *to;
+	} rows[] = {
+		{ { "username", 8 }, &out->username },
+		{ { "realm", 5 }, &out->realm },
+		{ { "nonce", 5 }, &out->nonce },
+		{ { "uri", 3 }, &out->uri },
+		{ { "response", 8 }, &out->response },
+		{ { "cnonce", 6 }, &out->cnonce },
+		{ { "nc", 2 }, &out->count },
+		{ { "qop", 3 }, qop },
+	};
+	struct digest_challenge algorithm = { .kind = DIGEST_MD5 };
+	int error;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (span_equal_case(name, rows[i].name)) {
+			/* The second of a name: one of them is meant for somebody else. */
+			if (rows[i].to->p)
+				return -EINVAL;
+			*rows[i].to = text;
+			return 0;
+		}
+	if (!span_equal_case(name, SPAN("algorithm")))
+		return 0;
+	error = take_algorithm(text, &algorithm);
+	out->kind = algorithm.kind;
+	return error ? error : algorithm.is_session ? -ENOTSUP : 0;
+}
+
+int digest_credentials_parse(struct span value, struct digest_credentials *out)
+{
+	struct span rest, name, text, qop = { NULL, 0 };
+	int error;
+
+	*out = (struct digest_credentials){ .kind = DIGEST_MD5 };
+	error = skip_scheme(value, &rest);
+	while (rest.n && error == 0) {
+		error = next_parameter(&rest, &name, &text);
+		if (error == 0)
+			error = take_credential(name, text, out, &qop);
+	}
+	if (error)
+		return error;
+	if (!out->username.p || !out->realm.p || !out->nonce.p || !out->uri.p || !out->response.p)
+		return -EINVAL;
+	out->has_qop = qop.p != NULL;
+	if (out->has_qop && !span_equal_case(qop, SPAN("auth")))
+		return -ENOTSUP;
+	return out->has_qop && (!out->cnonce.p || !out->count.p) ? -EINVAL : 0;
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------------- */
@@ -139,35 +206,66 @@ static int hash_hex(const char *digest, const struct span *piece, size_t count, 
 	return ok ? 0 : -ENOTSUP;
 }
 
+/* OpenSSL's name of it; NULL: it cannot be had. No file is read: the daemon's sandbox has none. */
+static const char *digest_name(enum digest_algorithm kind)
+{
+	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+		return NULL;
+	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+		if (algorithms[i].kind == kind)
+			return algorithms[i].digest;
+	return NULL;
+}
+
+int digest_secret(enum digest_algorithm kind, struct span username, struct span realm, struct span password,
+	char out[DIGEST_HEX_MAX])
+{
+	const char *digest = digest_name(kind);
+
+	return digest ? hash_hex(digest, (struct span[]){ username, realm, password }, 3, out) : -ENOTSUP;
+}
+
+int digest_response(enum digest_algorithm kind, struct span secret, struct span nonce,
+	const struct digest_protection *protection, struct span method, struct span uri,
+	char out[DIGEST_HEX_MAX])
+{
+	const char *digest = digest_name(kind);
+	char ha2[DIGEST_HEX_MAX];
+	int error = digest ? hash_hex(digest, (struct span[]){ method, uri }, 2, ha2) : -ENOTSUP;
+
+	if (error)
+		return error;
+	if (!protection)
+		return hash_hex(digest, (struct span[]){ secret, nonce, span_from(ha2) }, 3, out);
+	return hash_hex(digest,
+		(struct span[]){
+			secret, nonce, protection->count, protection->cnonce, SPAN("auth"), span_from(ha2) },
+		6, out);
+}
+
+bool digest_equal(struct span a, struct span b)
+{
+	return a.n == b.n && (a.n == 0 || CRYPTO_memcmp(a.p, b.p, a.n) == 0);
+}
+
 int digest_answer(const struct digest_challenge *challenge, struct span username, struct span password,
 	struct span method, struct span uri, struct span cnonce, uint32_t count, char out[DIGEST_HEX_MAX])
 {
-	char ha1[DIGEST_HEX_MAX], ha2[DIGEST_HEX_MAX], number[16];
-	const char *digest = NULL;
+	char ha1[DIGEST_HEX_MAX], number[16];
+	struct digest_protection protection = { .cnonce = cnonce };
 	struct writer w;
 	int error;
 
-	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
-		if (algorithms[i].kind == challenge->kind)
-			digest = algorithms[i].digest;
-	/* No file is read: the daemon's sandbox has none. */
-	if (!digest || !OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
-		return -ENOTSUP;
 	writer_init(&w, number, sizeof(number));
 	writer_format(&w, "%08x", count);
-	error = hash_hex(digest, (struct span[]){ username, challenge->realm, password }, 3, ha1);
+	protection.count = writer_result(&w);
+	error = digest_secret(challenge->kind, username, challenge->realm, password, ha1);
 	if (error == 0 && challenge->is_session)
-		error = hash_hex(digest, (struct span[]){ span_from(ha1), challenge->nonce, cnonce }, 3, ha1);
+		error = hash_hex(digest_name(challenge->kind),
+			(struct span[]){ span_from(ha1), challenge->nonce, cnonce }, 3, ha1);
 	if (error == 0)
-		error = hash_hex(digest, (struct span[]){ method, uri }, 2, ha2);
-	if (error == 0 && challenge->has_qop)
-		error = hash_hex(digest,
-			(struct span[]){ span_from(ha1), challenge->nonce, writer_result(&w), cnonce,
-				SPAN("auth"), span_from(ha2) },
-			6, out);
-	else if (error == 0)
-		error = hash_hex(
-			digest, (struct span[]){ span_from(ha1), challenge->nonce, span_from(ha2) }, 3, out);
+		error = digest_response(challenge->kind, span_from(ha1), challenge->nonce,
+			challenge->has_qop ? &protection : NULL, method, uri, out);
 	OPENSSL_cleanse(ha1, sizeof(ha1));
 	return error;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/core.h"
+#include "controlplane/identity.h"
 
 struct span hide_way_host(struct hide_way *way)
 {
@@ -97,6 +98,8 @@ static void copy_one(struct hide_way *way, const struct scan_header *header, str
 	if (pass->count && !(way->kind & (HIDE_ACK | HIDE_CANCEL)))
 		passed = hide_is_listed(pass, message_header_name(header->name)) &&
 			 !hide_is_ours(message_header_name(header->name));
+	if (way->told && identity_is_ours(way, message_header_name(header->name)))
+		return;
 	if (!passed && !(row && (row->kinds & (unsigned)way->kind)))
 		return;
 	if (drop->count && hide_is_listed(drop, message_header_name(header->name)))
@@ -113,10 +116,13 @@ void hide_headers(const struct message *message, enum hide_kind kind, const stru
 	struct hide_way way = { .message = message, .from = from, .to = to, .kind = kind };
 	const struct scan *scan = message_scan(message);
 
+	way.told = identity_is_told(&way);
 	for (unsigned i = 0; i < scan->headers; i++)
 		copy_one(&way, &scan->header[i], out);
 	if (way.diverted || hide_diverted_here(&way))
 		hide_diversions(&way, out);
+	if (way.told)
+		identity_write(&way, out);
 }
 
 /* --- ours ----------------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ struct hide_way {
 	const struct leg *from, *to;
 	enum hide_kind kind;
 	bool privacy_known, diverted; /* diverted: it has History-Info or Diversion */
+	bool told; /* identity.c has something to say to this side */
 	unsigned privacy; /* hide_way_privacy */
 	unsigned identities; /* bits of what P-Asserted-Identity has had: sip, tel */
 	char host[ADDRESS_TEXT_MAX]; /* ours, as the receiver sees it; "" until hide_way_host */

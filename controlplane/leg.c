@@ -9,6 +9,7 @@
 #include "controlplane/agent.h"
 #include "controlplane/credentials.h"
 #include "controlplane/hide.h"
+#include "controlplane/nat.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
 
@@ -109,19 +110,6 @@ static int keep_routes(struct leg *leg, const struct message *message, bool reve
 
 /* --- where requests go ---------------------------------------------------------------------------------------------- */
 
-static bool is_behind_nat(const struct leg *leg, const union address *stated)
-{
-	switch (leg->profile->nat) {
-	case CONFIG_NAT_ALWAYS:
-		return true;
-	case CONFIG_NAT_NEVER:
-		return false;
-	case CONFIG_NAT_AUTO:
-		break;
-	}
-	return !address_equal_host(stated, &leg->flow.remote);
-}
-
 /* RFC 3261 section 12.2.1.1: the first route, else the target; but a peer behind a NAT is reached the way it came, and a name is
  * left to the peer that gave it. An untrusted peer thereby cannot make us send to a third party. */
 static void choose_next_hop(struct leg *leg)
@@ -139,7 +127,7 @@ static void choose_next_hop(struct leg *leg)
 		return;
 	address_set_port(&stated, uri.port ? uri.port : 5060);
 	if (stated.sa.sa_family != leg->flow.remote.sa.sa_family || address_is_unspecified(&stated) ||
-		is_behind_nat(leg, &stated))
+		nat_leg_is_behind(leg, &stated))
 		return;
 	leg->next_hop = stated;
 }
@@ -160,11 +148,14 @@ static int take_target(struct leg *leg, const struct message *message)
 	return keep(&leg->target, contact.uri);
 }
 
-struct sip_flow leg_flow(const struct leg *leg)
+struct sip_flow leg_flow(struct leg *leg)
 {
-	/* The connection the peer came by leads to it, and to no other host. */
-	bool same = address_equal_host(&leg->next_hop, &leg->flow.remote);
+	bool same;
 
+	if (leg->phone[0] && nat_leg_follow(leg))
+		choose_next_hop(leg);
+	/* The connection the peer came by leads to it, and to no other host. */
+	same = address_equal_host(&leg->next_hop, &leg->flow.remote);
 	return (struct sip_flow){ leg->flow.listener, leg->next_hop, same ? leg->flow.connection : 0 };
 }
 
@@ -206,6 +197,7 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 		(error = keep_name_addr(&leg->remote, &from)) || (error = keep_name_addr(&leg->local, &to)) ||
 		(error = take_target(leg, invite)) || (error = keep_routes(leg, invite, false)))
 		return error == -ENOENT ? -EINVAL : error;
+	nat_leg_recognise(leg, invite);
 	choose_next_hop(leg);
 	return 0;
 }
@@ -430,9 +422,12 @@ static int copy_dialog(struct leg *copy, const struct leg *leg)
 		.credentials = credentials_share(leg->credentials),
 		.privacy = leg->privacy,
 		.session = leg->session,
+		.behind_nat = leg->behind_nat,
+		.phone_flow = leg->phone_flow,
 	};
 	copy->session.timer = (struct timer){ 0 };
 	memcpy(copy->local_tag, leg->local_tag, sizeof(copy->local_tag));
+	memcpy(copy->phone, leg->phone, sizeof(copy->phone));
 	memcpy(copy->contact_user, leg->contact_user, sizeof(copy->contact_user));
 	if ((error = keep(&copy->call_id, span_from(leg->call_id))) ||
 		(error = keep(&copy->local, span_from(leg->local))) ||

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "config/model.h"
+#include "controlplane/location.h"
 #include "controlplane/message.h"
 #include "controlplane/shard.h"
 #include "controlplane/timer_wheel.h"
@@ -71,6 +72,10 @@ struct leg {
 	struct credentials *credentials; /* the agent has asked for them; NULL: never; owner: credentials.c */
 	bool holds_agent; /* this call counts as one of the agent's; owner: agent.c */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
+	bool behind_nat; /* reached by its flow alone; owner of this and the two below: nat.c */
+	char phone
+		[SHARD_TOKEN_MAX]; /* the registered phone that the peer is: token of its binding; "": none */
+	struct binding_flow phone_flow; /* the flow it had when last looked at */
 };
 
 /* The leg that received `invite` by its server transaction: dialog of RFC 3261 section 12.1.1. 0, -EMSGSIZE (peer's text
@@ -105,8 +110,8 @@ bool leg_accept_cseq(struct leg *leg, const struct message *request);
 void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_forwards, struct writer *out);
 /* Contact of ours on this leg, a complete line. */
 void leg_contact(const struct leg *leg, struct writer *out);
-/* Where requests of this leg go. */
-struct sip_flow leg_flow(const struct leg *leg);
+/* Where requests of this leg go now: a registered phone may have another flow than at the last request. */
+struct sip_flow leg_flow(struct leg *leg);
 /* Copies the dialog of `leg` for a fork that lost (RFC 3261 section 13.2.2.4): the same local half, remote half of
  * `response`. leg_fini afterwards. */
 int leg_fork(struct leg *fork, const struct leg *leg, const struct message *response);

@@ -5,8 +5,15 @@
 
 #include "config/process.h"
 #include "controlplane/api_server.h"
+#include "controlplane/admission.h"
 #include "controlplane/block.h"
+#include "controlplane/border.h"
+#include "controlplane/digest_server.h"
+#include "controlplane/guard.h"
+#include "controlplane/location.h"
+#include "controlplane/register_limits.h"
 #include "controlplane/shard.h"
+#include "controlplane/store.h"
 #include "dataplane/client.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/daemon.h"
@@ -15,10 +22,11 @@
 
 struct controlplane {
 	struct config *config;
+	struct shard_shared shared;
 	struct shard **shards;
 	unsigned shard_count;
 	struct block_store *blocks;
-	struct dp_client *sampler; /* of the main thread: samples of dropped packets, nothing else */
+	struct border *border;
 	struct api_server *api;
 };
 
@@ -40,7 +48,9 @@ static int directory_init(struct daemon *d)
 {
 	const struct controlplane *cp = d->context;
 
-	return config_process_directory(cp->config, "controlplane");
+	int error = config_process_directory(cp->config, "controlplane");
+
+	return error ? error : config_process_data_directory(cp->config);
 }
 
 static void directory_fini(struct daemon *d)
@@ -57,6 +67,25 @@ static int privileges_init(struct daemon *d)
 	return config_process_drop_privileges(cp->config);
 }
 
+static int store_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+	int error = store_open(cp->config, &cp->shared.store);
+
+	if (error)
+		return config_refuse(cp->config, "system", NULL, "data-directory", "%s/controlplane.db: %s",
+			cp->config->system.data_directory,
+			error == -EBUSY ? "another process has it" : strerror(-error));
+	return 0;
+}
+
+static void store_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	store_close(cp->shared.store);
+}
+
 static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
 {
 	const struct controlplane *cp = arg;
@@ -69,38 +98,102 @@ static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t
 }
 
 /* By the main thread: what a flood leaves behind takes no time from the shards. */
-static int samples_init(struct daemon *d)
+static int border_init(struct daemon *d)
 {
-	static const struct dp_client_handlers handlers = { .sample = take_sample };
 	struct controlplane *cp = d->context;
-	char path[108];
-	struct writer w;
 
-	writer_init(&w, path, sizeof(path));
-	writer_text(&w, cp->config->system.run_directory);
-	writer_text(&w, "/dataplane.sock");
-	writer_char(&w, '\0');
 	cp->blocks = block_new();
 	if (!cp->blocks)
 		return -ENOMEM;
-	return w.overflow ? -ENAMETOOLONG
-			  : dp_client_new(d->loop, path, "controlplane", d->generation, UINT32_MAX, &handlers,
-				    cp, &cp->sampler);
+	return border_new(d->loop, cp->config, d->generation, cp->shared.store, take_sample, cp, &cp->border);
 }
 
-static void samples_fini(struct daemon *d)
+static void border_fini(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
-	dp_client_free(cp->sampler);
+	border_free(cp->border);
 	block_free(cp->blocks);
+}
+
+static void deny(void *arg, const struct dp_ban *ban, bool proven)
+{
+	const struct controlplane *cp = arg;
+
+	border_deny(cp->border, ban, proven);
+}
+
+static int guard_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	cp->shared.guard = guard_new(cp->config, cp->shared.location, deny, cp);
+	cp->shared.digest = digest_server_new(cp->config, cp->shared.store);
+	cp->shared.admission = admission_new(cp->config);
+	if (!cp->shared.guard || !cp->shared.digest || !cp->shared.admission)
+		return -ENOMEM;
+	border_forgives(cp->border, cp->shared.guard);
+	return 0;
+}
+
+static void guard_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	border_forgives(cp->border, NULL);
+	guard_free(cp->shared.guard);
+	digest_server_free(cp->shared.digest);
+	admission_free(cp->shared.admission);
+}
+
+/* A phone that a smaller table has no room for registers anew. */
+static int take_binding(void *arg, struct binding *model)
+{
+	struct controlplane *cp = arg;
+	struct binding *binding = binding_new(model);
+	int error = binding ? location_replace(cp->shared.location, NULL, binding) : -ENOMEM;
+
+	if (error == -ENOSPC || error == -EINVAL)
+		store_binding_gone(cp->shared.store, model->number);
+	binding_put(binding);
+	return error == -ENOMEM ? error : 0;
+}
+
+static int location_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+	uint64_t began = clock_now_ms();
+	int64_t taken;
+
+	cp->shared.register_limits = register_limits_new(cp->config);
+	cp->shared.location = location_new(cp->config);
+	if (!cp->shared.location || !cp->shared.register_limits)
+		return -ENOMEM;
+	taken = store_load_bindings(cp->shared.store, cp->config, take_binding, cp);
+	if (taken == -ENOMEM)
+		return (int)taken;
+	/* A file that lets itself be opened but not be read: calls go on, phones register anew. */
+	if (taken < 0)
+		log_error("store", "bindings cannot be read", LOG_ERRNO("error", (int)taken));
+	else if (taken > 0)
+		log_notice("store", "bindings of phones are back", LOG_UINT("count", (uint64_t)taken),
+			LOG_UINT("ms", clock_now_ms() - began));
+	return 0;
+}
+
+static void location_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	register_limits_free(cp->shared.register_limits);
+	location_free(cp->shared.location);
 }
 
 static int shards_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
-	return shards_start(d, cp->config, &cp->shards, &cp->shard_count);
+	return shards_start(d, cp->config, &cp->shared, &cp->shards, &cp->shard_count);
 }
 
 static void shards_fini(struct daemon *d)
@@ -118,8 +211,9 @@ static void shards_fini(struct daemon *d)
 static int api_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
-	int error = api_server_new(
-		d->loop, cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks, &cp->api);
+	const struct api_world world = { cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks,
+		cp->border, &cp->shared };
+	int error = api_server_new(d->loop, &world, &cp->api);
 
 	if (error)
 		return config_refuse(cp->config, "system", NULL, "run-directory", "%s/controlplane.sock: %s",
@@ -139,7 +233,10 @@ int main(int argc, char **argv)
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
-		{ "samples", samples_init, samples_fini },
+		{ "store", store_init, store_fini },
+		{ "location", location_init, location_fini },
+		{ "border", border_init, border_fini },
+		{ "guard", guard_init, guard_fini },
 		{ "shards", shards_init, shards_fini },
 		{ "api", api_init, NULL },
 		{ "sandbox", sandbox_init, NULL },

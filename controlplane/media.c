@@ -131,6 +131,7 @@ static void propose(struct media *media, unsigned side, unsigned i, const struct
 		for (unsigned s = 0; s < 2; s++)
 			stream->side[s].family = own_family(media, s);
 	}
+	stream->offerer = side;
 	if (stream->kind == DP_MEDIA_NONE)
 		return;
 	describe(media, side, m, true, &stream->side[side]);
@@ -316,10 +317,11 @@ static int write_version(struct media *media, unsigned to, const struct sdp *sdp
 				    !address_is_set(&stream->side[to].local);
 		if (rewrite[i].reject)
 			continue;
-		rewrite[i].local = stream->side[to].local;
+		rewrite[i].local =
+			media_is_local(media, stream) ? stream->side[1 - to].remote : stream->side[to].local;
 		rewrite[i].rtcp_mux = media->party[to].profile->rtcp_mux;
 		if (first)
-			origin->address = rewrite[i].local;
+			origin->address = stream->side[to].local;
 		first = false;
 	}
 	return sdp_rewrite(sdp, origin, rewrite, out);
@@ -450,7 +452,8 @@ bool media_silent(struct media *media, unsigned stream, unsigned side)
 		return false;
 	for (unsigned i = 0; i < media->committed->count; i++)
 		if (media->committed->stream[i].kind != DP_MEDIA_NONE &&
-			!media_sends_nothing(&media->committed->stream[i], side))
+			!media_sends_nothing(&media->committed->stream[i], side) &&
+			!media_is_local(media, &media->committed->stream[i]))
 			expected |= 1u << i;
 	media->silent[side] = (uint8_t)(media->silent[side] | 1u << stream);
 	return expected != 0 && (expected & ~(unsigned)media->silent[side]) == 0;

@@ -4,29 +4,11 @@
 #include <string.h>
 
 #include "controlplane/media_state.h"
+#include "controlplane/nat.h"
 
 uint8_t media_family(const union address *a)
 {
 	return a->sa.sa_family == AF_INET6 ? 6 : a->sa.sa_family == AF_INET ? 4 : 0;
-}
-
-static bool is_private(const union address *a)
-{
-	static const struct {
-		uint32_t network, mask;
-	} v4[] = {
-		{ 0x0a000000, 0xff000000 }, { 0xac100000, 0xfff00000 },
-		{ 0xc0a80000, 0xffff0000 }, /* RFC 1918 */
-		{ 0x64400000, 0xffc00000 }, /* RFC 6598 */
-		{ 0xa9fe0000, 0xffff0000 }, /* RFC 3927 */
-	};
-
-	if (a->sa.sa_family == AF_INET6)
-		return (a->in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc; /* RFC 4193 */
-	for (size_t i = 0; i < sizeof(v4) / sizeof(v4[0]); i++)
-		if ((ntohl(a->in4.sin_addr.s_addr) & v4[i].mask) == v4[i].network)
-			return true;
-	return false;
 }
 
 /* Whether media may also come from where the signalling came from (RFC 7362 section 4.1). */
@@ -37,7 +19,7 @@ static bool may_be_behind_nat(const struct media_party *party, const struct medi
 	if (party->profile->nat == CONFIG_NAT_ALWAYS)
 		return true;
 	return address_is_set(&side->remote) &&
-	       (is_private(&side->remote) || !address_equal_host(&side->remote, &party->signalling));
+	       (nat_is_private(&side->remote) || !address_equal_host(&side->remote, &party->signalling));
 }
 
 static bool receives_nothing(const struct media_side *side)
@@ -53,6 +35,27 @@ bool media_sends_nothing(const struct media_stream *stream, unsigned side)
 	return !own->known || own->off || other->off || own->direction == SDP_RECVONLY ||
 	       own->direction == SDP_INACTIVE || other->direction == SDP_SENDONLY ||
 	       other->direction == SDP_INACTIVE;
+}
+
+/* Decided by the offer, before the other phone has said anything: its sender is in the network behind the NAT, and says so. Who has been told of
+ * him answers with an address of that network, or with the NAT's own, found by STUN: either way the two halves go the same way. */
+bool media_is_local(const struct media *media, const struct media_stream *stream)
+{
+	const struct media_side *offerer = &stream->side[stream->offerer],
+				*other = &stream->side[1 - stream->offerer];
+	const union address *public = &media->party[0].signalling;
+
+	for (unsigned side = 0; side < 2; side++)
+		if (!media->party[side].profile->local_media ||
+			!address_is_set(&media->party[side].signalling))
+			return false;
+	if (!address_equal_host(public, &media->party[1].signalling) || nat_is_private(public))
+		return false;
+	if (!offerer->known || !address_is_set(&offerer->remote) || !nat_is_private(&offerer->remote))
+		return false;
+	return !other->known ||
+	       (address_is_set(&other->remote) &&
+		       (nat_is_private(&other->remote) || address_equal_host(&other->remote, public)));
 }
 
 static uint8_t latching_of(const struct config_ip_profile *profile)
@@ -84,7 +87,7 @@ static void build_side(const struct media *media, const struct media_stream *str
 	if (receives_nothing(own))
 		out->flags |= DP_SIDE_MUTED;
 	/* A call that rings may do so for longer than the dataplane waits for media. */
-	if (!media->committed || media_sends_nothing(stream, side))
+	if (!media->committed || media_sends_nothing(stream, side) || media_is_local(media, stream))
 		out->flags |= DP_SIDE_QUIET;
 	/* The receiver chooses the numbers (RFC 3264 section 5.1) and names the bandwidth. */
 	out->telephone_event = other->telephone_event;

@@ -20,6 +20,7 @@ struct media_side {
 
 struct media_stream {
 	enum dp_media_kind kind;
+	unsigned offerer; /* the side of the last offer */
 	struct media_side side[2];
 };
 
@@ -57,6 +58,9 @@ struct media {
 /* media_request.c: the state as the dataplane is told */
 uint8_t media_family(const union address *a); /* 4, 6 or 0 */
 bool media_sends_nothing(const struct media_stream *stream, unsigned side);
+/* Both phones are behind one public address and may send to each other: each is told the other's own address, and what the relay keeps
+ * for them stays idle. */
+bool media_is_local(const struct media *media, const struct media_stream *stream);
 /* The stream at an index while an offer waits for ports: what is committed goes on, what is added or changes its kind or family
  * is asked for already. NULL: none. */
 const struct media_stream *media_allocation_stream(const struct media *media, unsigned i);

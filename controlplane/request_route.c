@@ -7,6 +7,8 @@
 #include "controlplane/agent.h"
 #include "controlplane/core.h"
 #include "controlplane/event_body.h"
+#include "controlplane/nat.h"
+#include "controlplane/registrar.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/route.h"
 #include "controlplane/subscription.h"
@@ -125,6 +127,24 @@ static unsigned next_hop(const struct shard *shard, const struct config_local_po
 	return 404;
 }
 
+/* Of several contacts the best: a single request is not worth a second one. */
+static unsigned to_phone(struct shard *shard, const struct message *request, struct span called,
+	const struct name_addr *from, const struct name_addr *to, struct leg *leg)
+{
+	struct binding *phone;
+	struct sip_flow flow;
+	unsigned status;
+
+	if (!registrar_targets(shard, request, &phone, 1, &status))
+		return status;
+	flow = registrar_flow(shard, phone);
+	status = 0;
+	if (leg_init_client(leg, shard, &flow, called, from, to) || nat_leg_is(leg, phone))
+		status = 500;
+	binding_put(phone);
+	return status;
+}
+
 unsigned request_route_leg(
 	struct shard *shard, const struct message *request, const struct config_realm *realm, struct leg *to)
 {
@@ -144,6 +164,8 @@ unsigned request_route_leg(
 	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
 	if (route_find(shard->config, realm, user, called, &policy))
 		return 404;
+	if (policy->next_hop == CONFIG_NEXT_HOP_REGISTRATION)
+		return to_phone(shard, request, called, &from, &callee, to);
 	status = next_hop(shard, policy, to);
 	if (status)
 		return status;
@@ -275,6 +297,7 @@ static void sender_init(struct leg *leg, struct shard *shard, const struct messa
 	leg->realm = interface->realm;
 	leg->agent = agent;
 	leg->profile = agent && agent->ip_profile ? agent->ip_profile : interface->ip_profile;
+	nat_leg_recognise(leg, request);
 }
 
 static struct request_relay *routed_new(struct shard *shard, enum sip_method method)

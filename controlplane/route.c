@@ -43,14 +43,8 @@ static bool policy_leads_to(
 	return false;
 }
 
-int route_find(const struct config *config, const struct config_realm *from, struct span from_user,
-	struct span to_user, const struct config_local_policy **policy)
-{
-	return route_find_to(config, from, from_user, to_user, NULL, policy);
-}
-
-int route_find_to(const struct config *config, const struct config_realm *from, struct span from_user,
-	struct span to_user, const struct config_session_agent *agent,
+static int find(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_session_agent *agent, bool any_agent,
 	const struct config_local_policy **policy)
 {
 	struct user_text from_text;
@@ -67,12 +61,32 @@ int route_find_to(const struct config *config, const struct config_realm *from, 
 		const struct config_local_policy *candidate = &config->local_policies[i];
 
 		if ((!agent || policy_leads_to(candidate, agent)) &&
+			!(any_agent && candidate->next_hop == CONFIG_NEXT_HOP_REGISTRATION) &&
 			policy_matches(candidate, from, &from_text, &to_text)) {
 			*policy = candidate;
 			return 0;
 		}
 	}
 	return -ENOENT;
+}
+
+int route_find(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_local_policy **policy)
+{
+	return route_find_to(config, from, from_user, to_user, NULL, policy);
+}
+
+int route_find_registrar(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_local_policy **policy)
+{
+	return find(config, from, from_user, to_user, NULL, true, policy);
+}
+
+int route_find_to(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_session_agent *agent,
+	const struct config_local_policy **policy)
+{
+	return find(config, from, from_user, to_user, agent, false, policy);
 }
 
 static uint16_t port_or_default(uint16_t port)

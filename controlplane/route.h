@@ -24,6 +24,10 @@ int route_find_to(const struct config *config, const struct config_realm *from, 
 	struct span to_user, const struct config_session_agent *agent,
 	const struct config_local_policy **policy);
 
+/* The same for a REGISTER: policies for registered phones (next-hop = registration) do not count. Errors as above. */
+int route_find_registrar(const struct config *config, const struct config_realm *from, struct span from_user,
+	struct span to_user, const struct config_local_policy **policy);
+
 /* The session-agent whose configured address is that of a URI (port 0: the default). NULL: none, or it is known by name only. */
 const struct config_session_agent *route_agent_by_uri(
 	const struct config *config, struct span host, uint16_t port);

@@ -7,6 +7,8 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/call.h"
+#include "controlplane/keep_alive.h"
+#include "controlplane/registrar.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
@@ -24,6 +26,7 @@ static void dataplane_up(void *arg, bool fresh)
 {
 	transport_check(arg);
 	call_dataplane_up(arg, fresh);
+	registrar_dataplane_up(arg, fresh);
 }
 
 static void dataplane_down(void *arg)
@@ -182,6 +185,8 @@ static const struct {
 	{ "transport", transport_open },
 	{ "agents", agent_table_open },
 	{ "calls", call_layer_open },
+	{ "keep-alive", keep_alive_open },
+	{ "registrar", registrar_open },
 	{ "transactions", transactions_open },
 	{ "dataplane client", dataplane_open },
 };
@@ -192,6 +197,8 @@ static void shard_free(struct shard *shard)
 	transaction_layer_close(shard);
 	dataplane_close(shard);
 	calls_close(shard);
+	registrar_close(shard);
+	keep_alive_close(shard);
 	agent_table_close(shard);
 	transport_close(shard);
 	loop_close(shard);
@@ -260,7 +267,8 @@ void shards_stop(struct shard **shards, unsigned count)
 	free(shards);
 }
 
-int shards_start(struct daemon *daemon, const struct config *config, struct shard ***shards, unsigned *count)
+int shards_start(struct daemon *daemon, const struct config *config, const struct shard_shared *shared,
+	struct shard ***shards, unsigned *count)
 {
 	unsigned n = config->sip.shards;
 	struct shard **all = calloc(n, sizeof(struct shard *));
@@ -278,6 +286,8 @@ int shards_start(struct daemon *daemon, const struct config *config, struct shar
 		}
 		all[i]->all = all;
 		all[i]->shard_key = key;
+		if (shared)
+			all[i]->shared = *shared;
 		result = shard_open(all[i]);
 	}
 	for (unsigned i = 0; i < n && result == 0; i++)

@@ -20,6 +20,24 @@ struct transaction_layer;
 struct transport;
 struct call_table;
 struct subscription_table;
+struct guard;
+struct location;
+struct store;
+struct registrar;
+struct keep_alive;
+struct register_limits;
+struct digest_server;
+struct admission;
+
+/* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
+struct shard_shared {
+	struct location *location;
+	struct guard *guard;
+	struct store *store;
+	struct register_limits *register_limits;
+	struct digest_server *digest;
+	struct admission *admission;
+};
 
 struct shard {
 	unsigned index, count;
@@ -34,6 +52,9 @@ struct shard {
 	struct agent_table *agents;
 	struct call_table *calls;
 	struct subscription_table *subscriptions;
+	struct registrar *registrar;
+	struct keep_alive *keep_alive;
+	struct shard_shared shared;
 	uint32_t routed_requests; /* under way outside of dialogs; request_relay.c */
 	struct dp_client *dataplane;
 	uint64_t counter[CP_COUNTER_COUNT]; /* owner: this shard; others read relaxed */
@@ -49,7 +70,8 @@ struct shard {
 struct daemon;
 /* Starts sip-config.shards threads; each opens transport, transactions, calls and its dataplane client on its own loop.
  * 0 or -errno. */
-int shards_start(struct daemon *daemon, const struct config *config, struct shard ***shards, unsigned *count);
+int shards_start(struct daemon *daemon, const struct config *config, const struct shard_shared *shared,
+	struct shard ***shards, unsigned *count);
 /* Asks every loop to end, joins, frees. */
 void shards_stop(struct shard **shards, unsigned count);
 /* Runs `run(shard, arg)` on the shard's thread, in order of posting per sender; from any thread. 0, -ENOMEM or -ENOBUFS (mailbox

@@ -24,6 +24,7 @@ struct shard_private {
 	int (*capture)(void *arg, const struct sip_flow *flow, struct span message);
 	void *capture_arg;
 	bool no_device;
+	uint64_t (*wall_ms)(void); /* the time of day; NULL: clock_wall_ms */
 };
 
 /* True if the message belongs to another shard: then it is on its way there (or lost to a full mailbox, as a datagram may be). */

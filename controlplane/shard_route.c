@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/registrar.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/stream.h"
 #include "controlplane/transaction.h"
@@ -66,7 +67,15 @@ unsigned shard_of_message(const struct shard *shard, const struct scan *scan)
 	/* A response comes back to who sent the request; a request of a dialog to who named that. All else goes by the keyed hash of
 	 * its Call-ID, which says nothing however it looks: else an outsider could aim all his INVITEs at one shard. */
 	int owner = shard_of_token(scan->is_request ? scan->to_tag : scan->branch, shard->count);
+	char buffer[REGISTRAR_AOR_MAX];
+	struct span aor;
 
+	/* All that concerns an address-of-record happens on one thread (registrar.h). */
+	if (scan->is_request && scan->method == SIP_METHOD_REGISTER) {
+		aor = registrar_aor(scan->to, buffer);
+		if (aor.n)
+			return (unsigned)(hash_bytes(&shard->shard_key, aor.p, aor.n) % shard->count);
+	}
 	if (owner >= 0)
 		return (unsigned)owner;
 	return (unsigned)(hash_bytes(&shard->shard_key, scan->call_id.p, scan->call_id.n) % shard->count);

@@ -23,7 +23,8 @@ enum sip_method {
 /* clang-format off */
 #define SIP_OPTIONS(X) \
 	X(100REL, "100rel") X(TIMER, "timer") X(REPLACES, "replaces") X(NOREFERSUB, "norefersub") X(TDIALOG, "tdialog") \
-	X(HISTINFO, "histinfo") X(PRIVACY, "privacy") X(EVENTLIST, "eventlist")
+	X(HISTINFO, "histinfo") X(PRIVACY, "privacy") X(EVENTLIST, "eventlist") X(PATH, "path") X(OUTBOUND, "outbound") \
+	X(GRUU, "gruu") X(GIN, "gin")
 /* clang-format on */
 
 enum sip_option {

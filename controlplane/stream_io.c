@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "controlplane/keep_alive.h"
 #include "controlplane/stream_internal.h"
 #include "controlplane/transaction.h"
 #include "platforms/base/clock.h"
@@ -180,6 +181,7 @@ static void line_ends(struct connection *connection, size_t octets)
 	static const char pongs[2 * PONGS_MAX] =
 		"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r";
 	unsigned count = (unsigned)(octets / 2);
+	struct sip_flow flow;
 
 	if (connection->pong_due) {
 		connection->pong_due = false;
@@ -191,6 +193,10 @@ static void line_ends(struct connection *connection, size_t octets)
 	if (count == 0)
 		return;
 	shard_count_many(connection->streams->shard, RX_KEEP_ALIVE, count);
+	flow = (struct sip_flow){
+		.listener = connection->listener, .remote = connection->remote, .connection = connection->id
+	};
+	keep_alive_heard(connection->streams->shard, &flow);
 	connection_send(connection, (struct span){ pongs, 2 * (count < PONGS_MAX ? count : PONGS_MAX) });
 }
 

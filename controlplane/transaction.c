@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/keep_alive.h"
 #include "controlplane/reply.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction_internal.h"
@@ -375,21 +376,23 @@ void transaction_receive(struct shard *shard, const struct sip_flow *flow, struc
 	switch (verdict) {
 	case SCAN_KEEP_ALIVE:
 		shard_count(shard, RX_KEEP_ALIVE);
+		keep_alive_heard(shard, flow);
 		return;
 	case SCAN_PARTIAL:
 	case SCAN_SILENT:
 		shard_count(shard, RX_MESSAGES);
 		shard_count(shard, SCAN_SILENT);
+		guard_note(shard->shared.guard, flow, GUARD_MALFORMED, (struct span){ NULL, 0 }, NULL);
 		return;
 	case SCAN_REJECT:
 		shard_count(shard, RX_MESSAGES);
 		shard_count(shard, SCAN_REJECTED);
-		reply_stateless(
-			layer, flow, &layer->received, layer->received.status, (struct span){ NULL, 0 });
+		transaction_refuse_guarded(layer, flow, GUARD_MALFORMED, layer->received.status);
 		return;
 	case SCAN_OK:
 		break;
 	}
+	keep_alive_heard(shard, flow);
 	if (shard_forward(shard, flow, &layer->received, bytes))
 		return;
 	shard_count(shard, RX_MESSAGES);

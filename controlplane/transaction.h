@@ -34,6 +34,8 @@ struct transaction_events {
 	void (*ended)(void *arg, struct transaction *transaction, enum transaction_end how);
 };
 
+#define TRANSACTION_SILENCE (~0U)
+
 /* What the transaction layer hands up: a new request outside any server transaction (never ACK or CANCEL). The callee must
  * call transaction_respond sooner or later; it may attach with transaction_attach. `request` lives as long as the transaction's
  * state needs it: until `ended`. */
@@ -41,8 +43,10 @@ struct transaction_core {
 	void (*request)(struct shard *shard, struct transaction *transaction, const struct message *request);
 	/* Asked about each new request before anything is kept of it: 0, or the status to refuse it with statelessly (RFC 3261
 	 * section 8.2.7), so that strangers can neither fill the tables nor have an answer repeated to an address that is not
-	 * theirs. NULL: all are welcome. */
-	unsigned (*screen)(struct shard *shard, const struct sip_flow *flow, const struct scan *request);
+	 * theirs. *retry_after, 0 before: seconds for a Retry-After; TRANSACTION_SILENCE as status: no answer at all. NULL: all are
+	 * welcome. */
+	unsigned (*screen)(struct shard *shard, const struct sip_flow *flow, const struct scan *request,
+		unsigned *retry_after);
 	/* A 2xx (of a branch that has not answered before) to an INVITE whose user has gone: to be acknowledged, and hung up unless the
 	 * INVITE was within a dialog. NULL: nothing is done. */
 	void (*unclaimed)(struct shard *shard, struct transaction *invite, const struct message *answer,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/keep_alive.h"
 #include "controlplane/transaction_internal.h"
 
 static const struct span none = { NULL, 0 };
@@ -276,7 +277,8 @@ void client_response(struct transaction_layer *layer, const struct sip_flow *flo
 	unsigned status;
 
 	if (!node) {
-		shard_count(layer->shard, STRAY_RESPONSES);
+		if (!keep_alive_answered(layer->shard, flow, scan))
+			shard_count(layer->shard, STRAY_RESPONSES);
 		return;
 	}
 	if (node->kind == TABLE_TOMBSTONE) {

@@ -3,6 +3,7 @@
 #ifndef CONTROLPLANE_TRANSACTION_INTERNAL_H
 #define CONTROLPLANE_TRANSACTION_INTERNAL_H
 
+#include "controlplane/guard.h"
 #include "controlplane/osip_machine.h"
 #include "controlplane/shard.h"
 #include "controlplane/transaction.h"
@@ -127,6 +128,9 @@ bool transaction_run(struct transaction *tr, enum machine_event event);
 void transaction_repeat(const struct sip_flow *flow, struct shard *shard, struct span text);
 
 /* transaction_server.c */
+/* A stateless answer to layer->received, or none (guard_refuse). */
+void transaction_refuse_guarded(
+	struct transaction_layer *layer, const struct sip_flow *flow, enum guard_sign sign, unsigned status);
 void server_request(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes);
 void server_ack(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes);
 void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes);

@@ -42,18 +42,53 @@ static void refuse(struct transaction_layer *layer, const struct sip_flow *flow,
 	reply_stateless(layer, flow, &layer->received, status, none);
 }
 
-static void refuse_full(struct transaction_layer *layer, const struct sip_flow *flow)
+/* Strangers learn nothing from what they do wrong. */
+void transaction_refuse_guarded(
+	struct transaction_layer *layer, const struct sip_flow *flow, enum guard_sign sign, unsigned status)
+{
+	struct shard *shard = layer->shard;
+
+	status = guard_refuse(shard->shared.guard, flow, sign, &layer->received, status);
+	if (status == TRANSACTION_SILENCE)
+		shard_count(shard, GUARD_SILENT);
+	else
+		reply_stateless(layer, flow, &layer->received, status, none);
+}
+
+static void refuse_for(
+	struct transaction_layer *layer, const struct sip_flow *flow, unsigned status, unsigned retry_after)
 {
 	char line[40];
 	struct writer w;
 
-	shard_count(layer->shard, TRANSACTION_LIMIT);
 	writer_init(&w, line, sizeof(line));
 	writer_text(&w, "Retry-After: ");
-	/* What is in the network now will be gone then. */
-	writer_uint(&w, layer->shard->config->sip.t4_ms / 1000 + 1);
+	writer_uint(&w, retry_after);
 	writer_text(&w, "\r\n");
-	reply_stateless(layer, flow, &layer->received, 503, writer_result(&w));
+	reply_stateless(layer, flow, &layer->received, status, writer_result(&w));
+}
+
+static void refuse_full(struct transaction_layer *layer, const struct sip_flow *flow)
+{
+	shard_count(layer->shard, TRANSACTION_LIMIT);
+	/* What is in the network now will be gone then. */
+	refuse_for(layer, flow, 503, layer->shard->config->sip.t4_ms / 1000 + 1);
+}
+
+/* As the core says: with an answer or without. */
+static void refuse_screened(
+	struct transaction_layer *layer, const struct sip_flow *flow, unsigned status, unsigned retry_after)
+{
+	if (status == TRANSACTION_SILENCE || retry_after)
+		shard_count(layer->shard, REQUESTS_REFUSED);
+	if (status == TRANSACTION_SILENCE) {
+		shard_count(layer->shard, GUARD_SILENT);
+		return;
+	}
+	if (retry_after)
+		refuse_for(layer, flow, status, retry_after);
+	else
+		refuse(layer, flow, status);
 }
 
 static void create(struct transaction_layer *layer, const struct sip_flow *flow, const struct table_key *key,
@@ -94,21 +129,22 @@ void server_request(struct transaction_layer *layer, const struct sip_flow *flow
 	bool in_dialog = scan->to_tag.n > 0;
 	struct message *message;
 	struct table_key merged;
-	unsigned status;
+	unsigned status, retry_after = 0;
 
 	if (node) {
 		absorb(layer, node);
 		return;
 	}
-	status = layer->core->screen ? layer->core->screen(layer->shard, flow, scan) : 0;
+	status = layer->core->screen ? layer->core->screen(layer->shard, flow, scan, &retry_after) : 0;
 	if (status) {
-		refuse(layer, flow, status);
+		refuse_screened(layer, flow, status, retry_after);
 		return;
 	}
 	if (!in_dialog) {
 		merged = table_key_merged(&layer->table, scan);
 		if (table_find(&layer->table, &merged)) {
-			refuse(layer, flow, 482);
+			shard_count(layer->shard, REQUESTS_REFUSED);
+			transaction_refuse_guarded(layer, flow, GUARD_STRANGER, 482);
 			return;
 		}
 	}
@@ -120,7 +156,7 @@ void server_request(struct transaction_layer *layer, const struct sip_flow *flow
 	if (message_parse(scan, bytes, flow, &message, &status) < 0) {
 		shard_count(layer->shard, PARSE_FAILED);
 		if (status)
-			reply_stateless(layer, flow, scan, status, none);
+			transaction_refuse_guarded(layer, flow, GUARD_MALFORMED, status);
 		return;
 	}
 	create(layer, flow, &key, in_dialog ? NULL : &merged, message);
@@ -222,7 +258,8 @@ void server_cancel(struct transaction_layer *layer, const struct sip_flow *flow,
 	}
 	invite = table_find(&layer->table, &invite_key);
 	if (!invite) {
-		refuse(layer, flow, 481);
+		shard_count(layer->shard, REQUESTS_REFUSED);
+		transaction_refuse_guarded(layer, flow, GUARD_NO_DIALOG, 481);
 		return;
 	}
 	/* RFC 3261 section 9.2: 200 in any case; it has an effect only while the INVITE is unanswered. */

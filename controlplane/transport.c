@@ -56,13 +56,18 @@ void transport_check(struct shard *shard)
 		watch_expired(&shard->transport->watch, shard->transport);
 }
 
+bool transport_serves(enum config_transport transport)
+{
+	return kinds[transport].watch != NULL;
+}
+
 static size_t count_listeners(const struct config *config)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->sip_interfaces_count; i++)
 		for (size_t n = 0; n < config->sip_interfaces[i].listen_count; n++)
-			count += kinds[config->sip_interfaces[i].listen[n].transport].watch != NULL;
+			count += transport_serves(config->sip_interfaces[i].listen[n].transport);
 	return count;
 }
 
@@ -76,7 +81,7 @@ static int listeners_make(struct transport *transport)
 		const struct config_sip_interface *interface = &config->sip_interfaces[i];
 
 		for (size_t n = 0; n < interface->listen_count && result == 0; n++) {
-			if (!kinds[interface->listen[n].transport].watch)
+			if (!transport_serves(interface->listen[n].transport))
 				continue;
 			listener = &transport->listener[transport->listener_count];
 			listener->index = transport->listener_count;

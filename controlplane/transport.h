@@ -27,6 +27,8 @@ struct sip_flow {
  * SO_BINDTODEVICE to "sp-<network-interface>", IP_TOS/IPV6_TCLASS from dscp-signalling. A mirror or address that is not
  * there yet is tried again until it is; the listener exists meanwhile and sending answers -ENOTCONN. 0 or -errno. */
 int transport_open(struct shard *shard);
+/* Listeners are made for these; their indices are in the order of the configuration, those of other transports left out. */
+bool transport_serves(enum config_transport transport);
 void transport_close(struct shard *shard);
 
 /* Sends one message. 0 or -errno (-EMSGSIZE, -ENOTCONN; datagrams: -EAGAIN: socket buffer full: SIP's own timers repeat; streams:

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/keep_alive.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
@@ -94,6 +95,7 @@ static unsigned receive_batch(struct listener *listener)
 {
 	struct udp_socket *socket = listener->socket;
 	struct udp_inbox *inbox = listener->shard->transport->inbox;
+	struct span datagram;
 	int count;
 
 	inbox_prepare(inbox);
@@ -110,8 +112,9 @@ static unsigned receive_batch(struct listener *listener)
 		drops_count(socket, &inbox->header[i].msg_hdr);
 		if (inbox->header[i].msg_len == 0 || address_port(&flow.remote) == 0)
 			continue;
-		transaction_receive(listener->shard, &flow,
-			(struct span){ inbox->piece[i].iov_base, inbox->header[i].msg_len });
+		datagram = (struct span){ inbox->piece[i].iov_base, inbox->header[i].msg_len };
+		if (!stun_receive(&flow, datagram))
+			transaction_receive(listener->shard, &flow, datagram);
 	}
 	return (unsigned)count;
 }

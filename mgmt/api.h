@@ -30,6 +30,7 @@ enum mgmt_message {
 
 enum mgmt_flag {
 	MGMT_JSON = 1, /* one JSON document instead of text */
+	MGMT_SECRET = 2, /* the last word is a secret that the command asked for: never shown, never logged */
 };
 
 struct mgmt_command {

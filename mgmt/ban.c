@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/api.h"
 #include "mgmt/ban.h"
 #include "mgmt/render.h"
 #include "mgmt/source.h"
@@ -67,17 +68,6 @@ static int read_options(struct request *request, struct dp_ban *ban)
 	return 0;
 }
 
-/* What the dataplane did with the one entry. 0, or -errno. */
-static int outcome(int status, const void *body)
-{
-	struct dp_done done;
-
-	if (status != 0)
-		return status;
-	memcpy(&done, body, sizeof(done));
-	return done.done == 1 ? 0 : done.status < 0 && done.status >= -4095 ? done.status : -EBADMSG;
-}
-
 static void report(struct request *request, const char *verb, bool banned)
 {
 	struct span word = request->match.argument[0];
@@ -102,9 +92,10 @@ static void report(struct request *request, const char *verb, bool banned)
 
 static void ban_replied(struct request *request, unsigned tag, int status, const void *body, size_t length)
 {
-	int err = outcome(status, body);
+	int err = status;
 
 	(void)tag;
+	(void)body;
 	(void)length;
 	switch (err) {
 	case 0:
@@ -120,17 +111,23 @@ static void ban_replied(struct request *request, unsigned tag, int status, const
 		request_fail(request, MGMT_EXIT_FAILED,
 			"the table of bans is full; \"show status\" tells its size");
 		break;
+	case -ENOTCONN:
+		request_fail(request, MGMT_EXIT_FAILED,
+			"the control plane, or the dataplane behind it, is not there: \"show status\" tells "
+			"which");
+		break;
 	default:
-		request_fail_neighbour(request, NEIGHBOUR_DATAPLANE, err);
+		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, err);
 		break;
 	}
 }
 
 static void unban_replied(struct request *request, unsigned tag, int status, const void *body, size_t length)
 {
-	int err = outcome(status, body);
+	int err = status;
 
 	(void)tag;
+	(void)body;
 	(void)length;
 	if (err == 0)
 		report(request, "not banned any more", false);
@@ -138,30 +135,40 @@ static void unban_replied(struct request *request, unsigned tag, int status, con
 		request_fail(request, MGMT_EXIT_FAILED,
 			"there is no ban of exactly that; \"show bans\" with it lists those that overlap it");
 	else
-		request_fail_neighbour(request, NEIGHBOUR_DATAPLANE, err);
+		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, err);
+}
+
+/* The control plane keeps bans, and tells the dataplane: they outlive both. */
+static void order(struct request *request, const struct dp_ban *ban, unsigned type, request_reply reply)
+{
+	struct cp_ban out = { .port = ban->key.address.port,
+		.family = ban->key.address.family,
+		.length = ban->key.length,
+		.flags = ban->flags,
+		.expires_us = ban->expires_us };
+	int err;
+
+	memcpy(out.ip, ban->key.address.ip, sizeof(out.ip));
+	memcpy(out.reason, ban->reason, sizeof(out.reason));
+	memcpy(out.who, request->who, sizeof(request->who));
+	err = request_fetch(request, NEIGHBOUR_CONTROLPLANE, type, &out, sizeof(out), 0, reply);
+	if (err != 0)
+		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, err);
 }
 
 void ban_set(struct request *request)
 {
 	struct dp_ban ban = { .flags = 0 };
-	int err;
 
-	if (source_argument(request, request->match.argument[0], &ban.key) != 0 ||
-		read_options(request, &ban) != 0)
-		return;
-	err = request_fetch(request, NEIGHBOUR_DATAPLANE, DP_BAN_SET, &ban, sizeof(ban), 0, ban_replied);
-	if (err != 0)
-		request_fail_neighbour(request, NEIGHBOUR_DATAPLANE, err);
+	if (source_argument(request, request->match.argument[0], &ban.key) == 0 &&
+		read_options(request, &ban) == 0)
+		order(request, &ban, CP_BAN_SET, ban_replied);
 }
 
 void ban_clear(struct request *request)
 {
-	struct dp_source_key key;
-	int err;
+	struct dp_ban ban = { .flags = 0 };
 
-	if (source_argument(request, request->match.argument[0], &key) != 0)
-		return;
-	err = request_fetch(request, NEIGHBOUR_DATAPLANE, DP_BAN_CLEAR, &key, sizeof(key), 0, unban_replied);
-	if (err != 0)
-		request_fail_neighbour(request, NEIGHBOUR_DATAPLANE, err);
+	if (source_argument(request, request->match.argument[0], &ban.key) == 0)
+		order(request, &ban, CP_BAN_CLEAR, unban_replied);
 }

@@ -22,6 +22,8 @@ struct command {
 	/* "[for SECONDS] [force]": that many words may follow; the command reads them. NULL: none. */
 	const char *options;
 	const char *help;
+	const char *
+		secret; /* what the program asks for on its standard input: never an argument, which all users see. NULL: nothing */
 	/* Answered by the daemon: begins; ends by request_finish or request_fail. NULL: a local command. */
 	void (*start)(struct request *request);
 	const struct show *show; /* what show_gathered needs */

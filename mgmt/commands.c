@@ -5,6 +5,7 @@
 #include "mgmt/config_command.h"
 #include "mgmt/hangup.h"
 #include "mgmt/show.h"
+#include "mgmt/subscriber.h"
 
 /* clang-format off */
 const struct command command_table[] = {
@@ -41,8 +42,17 @@ const struct command command_table[] = {
 	{ .words = "show top sources", .arguments = "",
 	  .help = "who sends most of what is not media",
 	  .start = show_top_sources },
+	{ .words = "show guard", .arguments = "",
+	  .help = "sources that showed signs of scanning: points, step, times denied, signs",
+	  .start = show_guard },
+	{ .words = "show registrations", .arguments = "",
+	  .help = "registered phones: whom, from where, until when",
+	  .start = show_registrations },
+	{ .words = "show registration", .arguments = "AOR",
+	  .help = "the contacts of one address of record, USER or USER@HOST",
+	  .start = show_registration },
 	{ .words = "show block", .arguments = "SOURCE",
-	  .help = "why a source does not come through: bans, and what was dropped of it",
+	  .help = "why a source does not come through: bans, what the guard saw, what was dropped",
 	  .start = show_block },
 	{ .words = "show counters", .arguments = "",
 	  .help = "every counter of media and signalling, with what it counts",
@@ -53,6 +63,15 @@ const struct command command_table[] = {
 	{ .words = "unban", .arguments = "SOURCE",
 	  .help = "lift a ban",
 	  .start = ban_clear },
+	{ .words = "subscriber add", .arguments = "USER REALM", .secret = "password",
+	  .help = "set the password of a user that this box authenticates; read from standard input",
+	  .start = subscriber_add },
+	{ .words = "subscriber delete", .arguments = "USER REALM",
+	  .help = "delete such a user",
+	  .start = subscriber_delete },
+	{ .words = "subscriber list", .arguments = "",
+	  .help = "the users that this box authenticates",
+	  .start = subscriber_list },
 	{ .words = "hangup", .arguments = "CALL", .options = "[realm NAME]",
 	  .help = "end a call, or all; of a realm if one is named",
 	  .start = hangup_calls },

@@ -22,6 +22,8 @@ union listing_ask {
 	struct dp_page_request page;
 	struct dp_flow_request flows;
 	struct dp_top_request top;
+	struct cp_guard_list guard;
+	struct cp_registration_list registrations;
 };
 
 struct listing_kind {

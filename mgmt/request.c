@@ -32,8 +32,15 @@ struct request *request_new(const struct neighbours *neighbours, const struct re
 	request->neighbours = neighbours;
 	request->sink = sink;
 	request->sink_arg = arg;
+	memcpy(request->who, "command", sizeof("command"));
 	output_init(&request->output, send_text, request);
 	return request;
+}
+
+void request_set_user(struct request *request, uint32_t user)
+{
+	if (user != UINT32_MAX)
+		snprintf(request->who, sizeof(request->who), "uid %u", user);
 }
 
 /* Called last by every way into a request. */
@@ -43,6 +50,7 @@ static void request_settle(struct request *request)
 		return;
 	if (request->state_free != NULL)
 		request->state_free(request->state);
+	explicit_bzero(request->words, sizeof(request->words)); /* a secret may be among them */
 	free(request);
 }
 
@@ -137,14 +145,19 @@ static int decode_command(
 	if (length < sizeof(header) || length - sizeof(header) > sizeof(request->words))
 		return -EBADMSG;
 	memcpy(&header, body, sizeof(header));
-	if (header.words == 0 || header.words > MGMT_WORDS_MAX || (header.flags & ~MGMT_JSON) != 0)
+	if (header.words == 0 || header.words > MGMT_WORDS_MAX ||
+		(header.flags & ~(MGMT_JSON | MGMT_SECRET)) != 0)
 		return -EBADMSG;
 	request->json = (header.flags & MGMT_JSON) != 0;
 	request->width = header.width;
 	*count = header.words;
 	/* The arguments are needed for as long as the request lives. */
 	memcpy(request->words, (const char *)body + sizeof(header), length - sizeof(header));
-	return decode_words(request->words, length - sizeof(header), header.words, words);
+	if (decode_words(request->words, length - sizeof(header), header.words, words) != 0)
+		return -EBADMSG;
+	if ((header.flags & MGMT_SECRET) != 0)
+		request->secret = words[--*count];
+	return *count > 0 ? 0 : -EBADMSG;
 }
 
 static void run_command(struct request *request, const struct span *words, size_t count)

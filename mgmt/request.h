@@ -27,6 +27,8 @@ struct request {
 	const struct neighbours *neighbours;
 	bool json;
 	unsigned width;
+	char who[32]; /* gave the command: for the audit */
+	struct span secret; /* empty: none came */
 	struct command_match match;
 	struct output output;
 	/* The command's own state; freed with the request. */
@@ -44,6 +46,8 @@ typedef void (*request_reply)(
 
 /* NULL without memory. */
 struct request *request_new(const struct neighbours *neighbours, const struct request_sink *sink, void *arg);
+/* Who gives the command; before request_run. */
+void request_set_user(struct request *request, uint32_t user);
 /* Decodes the body of an MGMT_COMMAND and begins. May finish before the return. */
 void request_run(struct request *request, const void *body, size_t length);
 /* The client has disposed of so many octets since the beginning. May finish before the return. */

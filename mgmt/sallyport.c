@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -196,12 +198,46 @@ static int explain(int err, const char *path)
 	return MGMT_EXIT_FAILED;
 }
 
-static int run_remote(const struct options *options, const struct span *words, size_t count)
+/* A line of the standard input; a terminal does not show it. 0 or -errno. */
+static int read_secret(const char *what, char *line, size_t size)
+{
+	struct termios shown, hidden;
+	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &shown) == 0;
+	const char *got;
+	size_t n;
+
+	if (terminal) {
+		hidden = shown;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		fprintf(stderr, "%s: ", what);
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	}
+	got = fgets(line, (int)size, stdin);
+	if (terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+		fputc('\n', stderr);
+	}
+	if (got == NULL)
+		line[0] = '\0';
+	n = strcspn(line, "\r\n");
+	if (n + 1 == size) {
+		fprintf(stderr, "sallyport: the %s is too long\n", what);
+		return -E2BIG;
+	}
+	line[n] = '\0';
+	if (n == 0) {
+		fprintf(stderr, "sallyport: a %s is read from the standard input, and none came\n", what);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int run_remote(const struct options *options, const struct span *words, size_t count, bool secret)
 {
 	struct client_command command = {
 		.words = words,
 		.count = count,
-		.flags = options->json ? MGMT_JSON : 0,
+		.flags = (options->json ? MGMT_JSON : 0u) | (secret ? MGMT_SECRET : 0u),
 		.width = options->width,
 		.text = print_text,
 		.error = print_error,
@@ -240,7 +276,7 @@ int main(int argc, char **argv)
 	struct span words[MGMT_WORDS_MAX];
 	struct command_match match;
 	struct writer error;
-	char text[ERROR_MAX];
+	char text[ERROR_MAX], secret[MGMT_WORD_MAX];
 	size_t count = 0;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -264,6 +300,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sallyport: %.*s\n", SPAN_FMT(writer_result(&error)));
 		return MGMT_EXIT_USAGE;
 	}
-	return match.command->local != NULL ? run_local(&match, &options)
-					    : run_remote(&options, words, count);
+	if (match.command->local != NULL)
+		return run_local(&match, &options);
+	if (match.command->secret == NULL)
+		return run_remote(&options, words, count, false);
+	if (count == MGMT_WORDS_MAX)
+		return explain(-E2BIG, "");
+	if (read_secret(match.command->secret, secret, sizeof(secret)) != 0)
+		return MGMT_EXIT_USAGE;
+	words[count++] = span_from(secret);
+	status = run_remote(&options, words, count, true);
+	explicit_bzero(secret, sizeof(secret));
+	return status;
 }

@@ -65,6 +65,7 @@ static void client_command(
 	}
 	client->request = request;
 	client->sequence = frame->sequence;
+	request_set_user(request, ipc_peer_user(client->peer));
 	request_run(request, body, frame->length);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* show block: why a source does not come through: the bans it falls under, then what was dropped of it, newest first. */
+/* show block: why a source does not come through: the bans it falls under, what the guard saw of it, then what was dropped of it, newest
+ * first. */
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/client.h"
 #include "dataplane/client.h"
 #include "mgmt/listing.h"
 #include "mgmt/show.h"
@@ -85,6 +87,32 @@ static const struct listing_kind packets = {
 	.take = take,
 };
 
+static const struct column reason_columns[] = {
+	{ "time", "TIME", COLUMN_TEXT, false },
+	{ "sign", "SIGN", COLUMN_TEXT, false },
+	{ "interface", "INTERFACE", COLUMN_TEXT, true },
+	{ "source", "SOURCE", COLUMN_TEXT, false },
+	{ "destination", "DESTINATION", COLUMN_TEXT, false },
+	{ "protocol", "PROTOCOL", COLUMN_TEXT, false },
+	{ "sip", "SIP", COLUMN_TEXT, true },
+};
+
+json_t *show_reason_row(const struct cp_block *reason)
+{
+	json_t *row = json_object();
+	const char *sign = cp_guard_sign_name(reason->counter);
+	char time[CLOCK_TEXT_MAX];
+
+	value_set(row, "time", json_string(clock_print_wall(reason->wall_ms, time)));
+	value_set(row, "sign", *sign ? json_string(sign) : json_null());
+	value_set(row, "interface", VALUE_FIELD(reason->interface));
+	value_set(row, "source", VALUE_FIELD(reason->source));
+	value_set(row, "destination", VALUE_FIELD(reason->dest));
+	value_set(row, "protocol", protocol_value(reason->protocol));
+	value_set(row, "sip", VALUE_FIELD(reason->line));
+	return row;
+}
+
 /* `bans` NULL: not known. */
 static void print_bans(struct request *request, const json_t *bans)
 {
@@ -105,22 +133,77 @@ static void print_bans(struct request *request, const json_t *bans)
 	}
 }
 
-static void list_packets(struct request *request, const json_t *bans)
+static void ask_about(struct request *request, union listing_ask *ask)
 {
 	struct dp_source_key key;
-	union listing_ask ask = { .blocks = { .limit = LISTING_PAGE } };
+
+	(void)source_parse(request->match.argument[0], &key); /* has been parsed before */
+	*ask = (union listing_ask){ .blocks = { .limit = LISTING_PAGE } };
+	memcpy(ask->blocks.ip, key.address.ip, sizeof(ask->blocks.ip));
+	ask->blocks.family = key.address.family;
+	ask->blocks.port = key.address.port;
+	ask->blocks.length = key.length;
+}
+
+static void print_reasons(struct request *request, const json_t *rows)
+{
+	struct output *out = &request->output;
+
+	if (request->json) {
+		output_text(out, "\"reasons\": ");
+		render_json_row(out, rows);
+		output_text(out, ", ");
+	} else if (json_array_size(rows) > 0) {
+		render_table(out, rows, reason_columns, sizeof(reason_columns) / sizeof(reason_columns[0]),
+			request->width);
+		output_text(out, "\n");
+	}
+}
+
+/* The newest: as many as one reply holds. */
+static void reasons_replied(
+	struct request *request, unsigned tag, int status, const void *body, size_t length)
+{
+	const struct cp_block_page *page = body;
+	union listing_ask ask;
+	int count;
+	json_t *rows;
+
+	(void)tag;
+	count = status ? status : listing_count(length, sizeof(*page), page->count, sizeof(struct cp_block));
+	if (count < 0) {
+		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, count);
+		return;
+	}
+	rows = json_array();
+	for (int i = 0; i < count; i++) {
+		struct cp_block reason;
+
+		memcpy(&reason, (const char *)body + sizeof(*page) + (size_t)i * sizeof(reason),
+			sizeof(reason));
+		value_append(rows, show_reason_row(&reason));
+	}
+	print_reasons(request, rows);
+	json_decref(rows);
+	ask_about(request, &ask);
+	listing_run(request, &packets, &ask, true);
+}
+
+static void list_packets(struct request *request, const json_t *bans)
+{
+	union listing_ask ask;
+	int err;
 
 	if (neighbour_hello(request->neighbours, NEIGHBOUR_CONTROLPLANE) == NULL) {
 		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, -ENOTCONN);
 		return;
 	}
-	(void)source_parse(request->match.argument[0], &key); /* has been parsed before */
-	memcpy(ask.blocks.ip, key.address.ip, sizeof(ask.blocks.ip));
-	ask.blocks.family = key.address.family;
-	ask.blocks.port = key.address.port;
-	ask.blocks.length = key.length;
 	print_bans(request, bans);
-	listing_run(request, &packets, &ask, true);
+	ask_about(request, &ask);
+	err = request_fetch(request, NEIGHBOUR_CONTROLPLANE, CP_GUARD_REASONS, &ask.blocks,
+		sizeof(ask.blocks), 0, reasons_replied);
+	if (err != 0)
+		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, err);
 }
 
 static void list_without_bans(struct request *request, int status)

@@ -70,6 +70,8 @@ void ipc_peer_free(struct ipc_peer *peer);
 bool ipc_peer_is_up(const struct ipc_peer *peer);
 /* The other's; all zero before the first `up`. */
 const struct ipc_hello *ipc_peer_hello(const struct ipc_peer *peer);
+/* The user that the other process ran as when it connected; UINT32_MAX: not known. */
+uint32_t ipc_peer_user(const struct ipc_peer *peer);
 void ipc_peer_set_data(struct ipc_peer *peer, void *data);
 void *ipc_peer_data(const struct ipc_peer *peer);
 

@@ -80,6 +80,7 @@ struct ipc_peer {
 	const char *path;
 	struct ipc_hello self;
 	struct ipc_hello hello; /* the other's, once up */
+	uint32_t user; /* the other's, as the kernel knows it */
 	struct ipc_memory *memory;
 	uint8_t *packet; /* IPC_PACKET_MAX bytes to receive into, 8-byte aligned */
 	enum ipc_state state;

@@ -305,6 +305,20 @@ static int ensure_send_buffer(int fd)
 	return size > IPC_PACKET_MAX + 1024 ? 0 : -ENOBUFS;
 }
 
+static uint32_t user_of(int fd)
+{
+	struct ucred credentials;
+	socklen_t length = sizeof(credentials);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.uid
+										   : UINT32_MAX;
+}
+
+uint32_t ipc_peer_user(const struct ipc_peer *peer)
+{
+	return peer->user;
+}
+
 int ipc_peer_attach(struct ipc_peer *peer, int fd)
 {
 	struct ipc_frame frame = { .length = sizeof(peer->self), .type = IPC_HELLO_TYPE };
@@ -321,6 +335,7 @@ int ipc_peer_attach(struct ipc_peer *peer, int fd)
 	error = uv_poll_init(peer->loop, &link->poll, fd);
 	if (error < 0)
 		goto out;
+	peer->user = user_of(fd);
 	link->fd = fd;
 	link->peer = peer;
 	link->poll.data = link;

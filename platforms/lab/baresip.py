@@ -40,23 +40,26 @@ snd_path {directory}
 
 
 class Baresip:
-    """source: "aufile,/path.wav" or "ausine,440". The object may be dropped while the program runs on (`detach`)."""
+    """source: "aufile,/path.wav" or "ausine,440". registrar: host to register at, each 30 s; else it is a phone of its own. Two in one
+    namespace need two `control` ports. The object may be dropped while the program runs on (`detach`)."""
 
-    def __init__(self, namespace, directory, user, address, source, answer="manual", options=""):
+    def __init__(self, namespace, directory, user, address, source, answer="manual", options="", registrar=None, control=CONTROL_PORT):
         self.namespace = namespace
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.user = user
+        self.control_port = control
         self.log_path = self.directory / "baresip.log"
         host = f"[{address}]" if ":" in address else address
         (self.directory / "config").write_text(
             CONFIG.format(
-                listen=f"{host}:5060", source=source, control=CONTROL_PORT, directory=self.directory,
+                listen=f"{host}:5060", source=source, control=control, directory=self.directory,
                 rate=48000 if source.startswith("ausine") else 8000,  # ausine has no other
                 channels=2 if source.startswith("ausine") else 1,
             )
         )
-        (self.directory / "accounts").write_text(f"<sip:{user}@{host}>;regint=0;answermode={answer}{options}\n")
+        account = f"<sip:{user}@{registrar}>;regint=30" if registrar else f"<sip:{user}@{host}>;regint=0"
+        (self.directory / "accounts").write_text(f"{account};answermode={answer}{options}\n")
         (self.directory / "contacts").write_text("")
         with open(self.log_path, "wb") as log:
             self.process = netns.popen(
@@ -76,7 +79,7 @@ class Baresip:
         if self.process.poll() is not None:
             raise RuntimeError(f"baresip of {self.user} ended at once, see {self.log_path}")
         try:
-            return netns.tcp_connect(self.namespace, "127.0.0.1", CONTROL_PORT)
+            return netns.tcp_connect(self.namespace, "127.0.0.1", self.control_port)
         except ConnectionRefusedError:
             return None
 

@@ -182,7 +182,7 @@ def test_json_has_these_names_and_text_is_for_people(stack, stranger):
     call = Call(stack, stack.phone(), stack.pbx())
     for words, (member, keys) in KEYS.items():
         document = stack.sbc.show(*words)
-        assert set(document) == ({member, "bans"} if words[0] == "block" else {member}), words
+        assert set(document) == ({member, "bans", "reasons"} if words[0] == "block" else {member}), words
         assert document[member], words
         for row in document[member]:
             assert list(row) == keys.split(), words

@@ -16,7 +16,7 @@ static const struct mistake mistakes[] = {
 	{ "an unknown section near nothing",
 		"\n"
 		"banana { x = 1 }\n",
-		"E: f:2: \"banana\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, accounting, trace, snmp, metrics, ssh, user\n" },
+		"E: f:2: \"banana\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
 	{ "an unknown setting with its nearest name",
 		"system {\n"
 		"\tlog-levle = info\n"
@@ -38,10 +38,10 @@ static const struct mistake mistakes[] = {
 		"E: f:1: system: \"a\" is no setting; allowed: name, location, contact, data-directory, run-directory, log-level, user\n"
 		"E: f:1: system: \"b\" is no setting; allowed: name, location, contact, data-directory, run-directory, log-level, user\n"
 		"E: f:2: system: \"c\" is no setting; allowed: name, location, contact, data-directory, run-directory, log-level, user\n"
-		"E: f:3: \"nope\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, accounting, trace, snmp, metrics, ssh, user\n" },
+		"E: f:3: \"nope\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
 	{ "a setting outside any section",
 		"name = \"x\"\n",
-		"E: f:1: \"name\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, accounting, trace, snmp, metrics, ssh, user\n" },
+		"E: f:1: \"name\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
 	{ "a section used as a setting",
 		"system = 3\n",
 		"E: f:1: system: is a section: \"{\" must follow, not \"=\"\n" },
@@ -323,6 +323,12 @@ static const struct mistake mistakes[] = {
 		"ip-profile p { media-security = prefer\n"
 		" crypto-suites = {} }\n",
 		"E: f:2: ip-profile p.crypto-suites: is empty, but media-security asks for SRTP; at least one value is needed\n" },
+	{ "headers that are not the operator's to make",
+		"ip-profile p { source-header = \"X Source\"  agent-header = \"Via\" }\nip-profile q { source-header = "
+		"\"P-Asserted-Identity\" }\n",
+		"E: f:1: ip-profile p.source-header: \"X Source\" is no header of your own; allowed: a token that begins with X- or P-\n"
+		"E: f:1: ip-profile p.agent-header: \"Via\" is no header of your own; allowed: a token that begins with X- or P-\n"
+		"E: f:2: ip-profile q.source-header: \"P-Asserted-Identity\" is no header of your own; allowed: a token that begins with X- or P-\n" },
 	{ "a codec that is no token",
 		"ip-profile p { codecs-allow = {\"PCMA/8000\"} }\n",
 		"E: f:1: ip-profile p.codecs-allow: \"PCMA/8000\" is no token; allowed: letters, digits, - . _ +\n" },

@@ -50,6 +50,7 @@ static int setup(void **state)
 {
 	static const struct ipc_handlers handlers = { on_up, on_down, on_frame };
 	struct ipc_hello self;
+	struct api_world world;
 	char path[128];
 
 	(void)state;
@@ -63,9 +64,9 @@ static int setup(void **state)
 	snprintf(bed.directory, sizeof(bed.directory), "/tmp/sallyport-test-api-XXXXXX");
 	assert_non_null(mkdtemp(bed.directory));
 	bed.world->f->config.system.run_directory = bed.directory;
-	assert_int_equal(
-		api_server_new(&bed.loop, &bed.world->f->config, 7, bed.shards, 1, bed.blocks, &bed.server),
-		0);
+	world = (struct api_world){ &bed.world->f->config, 7, bed.shards, 1, bed.blocks, NULL,
+		&bed.world->f->shard.shared };
+	assert_int_equal(api_server_new(&bed.loop, &world, &bed.server), 0);
 	ipc_hello_fill(&self, "test", CP_API_VERSION, 1);
 	snprintf(path, sizeof(path), "%s/controlplane.sock", bed.directory);
 	assert_int_equal(ipc_connect(&bed.loop, path, &self, &handlers, NULL, &bed.peer), 0);

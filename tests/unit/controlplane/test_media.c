@@ -489,10 +489,78 @@ static void test_a_side_is_silent_when_all_its_streams_are(void **state)
 	assert_true(media_silent(media, 1, 0));
 }
 
+#define FRIEND SDP("IP4 192.168.1.3", AUDIO("6000"))
+
+/* Both sides are phones, the second seen at `source`. */
+static void be_neighbours(const char *source, bool first_allows, bool second_allows)
+{
+	struct media_party party = { &realms[1], &profiles[1], { { 0 } } };
+
+	profiles[0].local_media = first_allows;
+	profiles[1] = profiles[0];
+	profiles[1].local_media = second_allows;
+	assert_int_equal(address_parse(span_from(source), 0, &party.signalling), 0);
+	media_set_party(media, 1, &party);
+}
+
+static void test_two_phones_behind_one_nat_are_told_of_each_other(void **state)
+{
+	const char *text;
+
+	(void)state;
+	be_neighbours("203.0.113.9:5062", true, true);
+	assert_int_equal(media_offer(media, 0, span_from(PHONE)), 1);
+	fake_answer(0);
+	text = write_for(1, PHONE);
+	assert_non_null(strstr(text, "\r\nc=IN IP4 192.168.1.2\r\n"));
+	assert_non_null(strstr(text, "m=audio 4000 RTP/AVP 0\r\n"));
+	/* In o= it is still us. */
+	assert_null(strstr(strstr(text, "192.168.1.2") + 1, "192.168.1.2"));
+	assert_int_equal(media_answer(media, 1, span_from(FRIEND), true), 0);
+	text = write_for(0, FRIEND);
+	assert_non_null(strstr(text, "\r\nc=IN IP4 192.168.1.3\r\n"));
+	assert_non_null(strstr(text, "m=audio 6000 RTP/AVP 0\r\n"));
+	/* The relay expects nothing, and says nothing of it. */
+	assert_true(last_side(0, 0)->flags & DP_SIDE_QUIET);
+	assert_true(last_side(0, 1)->flags & DP_SIDE_QUIET);
+	assert_false(media_silent(media, 0, 0));
+}
+
+static void test_media_stays_here_unless_all_of_it_is_so(void **state)
+{
+	static const struct {
+		const char *source, *offer, *answer;
+		bool first, second, local;
+	} rows[] = {
+		{ "203.0.113.9:5062", PHONE, FRIEND, true, true, true },
+		{ "203.0.113.10:5062", PHONE, FRIEND, true, true, false }, /* another host */
+		{ "203.0.113.9:5062", PHONE, FRIEND, true, false, false },
+		{ "203.0.113.9:5062", PHONE, FRIEND, false, true, false },
+		/* The NAT's address instead of its own: who was told of the other may answer so, who offers it does not want that. */
+		{ "203.0.113.9:5062", PHONE, SDP("IP4 203.0.113.9", AUDIO("6000")), true, true, true },
+		{ "203.0.113.9:5062", SDP("IP4 203.0.113.9", AUDIO("4000")), FRIEND, true, true, false },
+		{ "203.0.113.9:5062", PHONE, SDP("IP4 198.51.100.7", AUDIO("6000")), true, true, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		be_neighbours(rows[i].source, rows[i].first, rows[i].second);
+		assert_int_equal(media_offer(media, 0, span_from(rows[i].offer)), 1);
+		fake_answer(0);
+		write_for(1, rows[i].offer);
+		assert_int_equal(media_answer(media, 1, span_from(rows[i].answer), true), 0);
+		if ((strstr(write_for(0, rows[i].answer), "m=audio 6000 ") != NULL) != rows[i].local)
+			fail_msg("row %zu", i);
+		teardown(state);
+		setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_two_phones_behind_one_nat_are_told_of_each_other),
+		TEST(test_media_stays_here_unless_all_of_it_is_so),
 		TEST(test_an_offer_leases_ports_and_its_answer_opens_both_sides),
 		TEST(test_early_media_flows_but_its_silence_is_no_alarm),
 		TEST(test_an_answer_without_a_stream_is_none),

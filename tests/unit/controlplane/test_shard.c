@@ -67,7 +67,7 @@ static void test_posts_run_each_on_the_thread_of_its_shard(void **state)
 	unsigned count;
 
 	(void)state;
-	assert_int_equal(shards_start(&daemon_of_test, &config, &shards, &count), 0);
+	assert_int_equal(shards_start(&daemon_of_test, &config, NULL, &shards, &count), 0);
 	assert_int_equal(count, SHARDS);
 	for (unsigned i = 0; i < POSTS; i++)
 		for (unsigned n = 0; n < SHARDS; n++)
@@ -93,7 +93,7 @@ static void test_what_is_posted_before_the_stop_has_run_after_it(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 5; round++) {
 		memset(seen.ran, 0, sizeof(seen.ran));
-		assert_int_equal(shards_start(&daemon_of_test, &config, &shards, &count), 0);
+		assert_int_equal(shards_start(&daemon_of_test, &config, NULL, &shards, &count), 0);
 		for (unsigned i = 0; i < POSTS; i++)
 			assert_int_equal(shard_post(shards[1], run, &seen), 0);
 		shards_stop(shards, count);
@@ -107,7 +107,7 @@ static void test_listeners_without_mirror_and_a_missing_dataplane_do_not_keep_it
 	unsigned count;
 
 	(void)state;
-	assert_int_equal(shards_start(&daemon_of_test, &config, &shards, &count), 0);
+	assert_int_equal(shards_start(&daemon_of_test, &config, NULL, &shards, &count), 0);
 	assert_int_equal(transport_listeners_down(shards[0]), 1);
 	shards_stop(shards, count);
 }

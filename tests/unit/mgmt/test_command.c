@@ -65,7 +65,9 @@ static void unambiguous_beginnings_are_enough(void **state)
 {
 	(void)state;
 	expect_command("sh v", "show version");
-	expect_command("s s", "show status");
+	expect_command("sh s", "show status");
+	expect_command("su l", "subscriber list");
+	expect_command("sh registration 100", "show registration");
 	expect_command("show i", "show interfaces");
 	expect_command("show calls", "show calls");
 	expect_command("show co", "show counters");
@@ -184,13 +186,13 @@ static void completion_names_each_next_word_once(void **state)
 	(void)state;
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 0, collect, &w);
-	assert_memory_equal(text, "show ban unban hangup config ", w.len);
+	assert_memory_equal(text, "show ban unban subscriber hangup config ", w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 1, collect, &w);
 	text[w.len] = '\0';
-	assert_string_equal(text,
-		"version status interfaces calls call realms flows bans trusted drops top block "
-		"counters ");
+	assert_string_equal(text, "version status interfaces calls call realms flows bans trusted drops top "
+				  "guard registrations "
+				  "registration block counters ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);

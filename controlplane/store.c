@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The queue of changes and the thread that writes them: callers never wait for the disk. */
+#include "controlplane/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "controlplane/store_internal.h"
+#include "platforms/base/clock.h"
+#include "platforms/base/log.h"
+
+enum {
+	GROUP_MAX = 20000
+}; /* changes of one transaction: so many are written without waiting for the group's time */
+
+/* --- the queue ------------------------------------------------------------------------------------------------------- */
+
+struct store_change *store_change_new(enum store_change_kind kind, const struct span *texts, unsigned count)
+{
+	struct store_change *change;
+	size_t length = 0;
+	char *at;
+
+	for (unsigned i = 0; i < count; i++)
+		length += texts[i].n;
+	change = malloc(sizeof(*change) + length);
+	if (!change)
+		return NULL;
+	memset(change, 0, sizeof(*change));
+	change->kind = kind;
+	change->wall_ms = clock_wall_ms();
+	at = change->bytes;
+	for (unsigned i = 0; i < count; i++) {
+		if (texts[i].n)
+			memcpy(at, texts[i].p, texts[i].n);
+		change->text[i] = (struct span){ at, texts[i].n };
+		at += texts[i].n;
+	}
+	return change;
+}
+
+int store_put(struct store *store, struct store_change *change)
+{
+	bool full;
+
+	pthread_mutex_lock(&store->lock);
+	full = store->queued >= store->config->store.queue;
+	if (full) {
+		store->lost++;
+	} else {
+		*store->last = change;
+		store->last = &change->next;
+		if (++store->queued == 1 || store->queued == GROUP_MAX)
+			pthread_cond_signal(&store->changed);
+	}
+	pthread_mutex_unlock(&store->lock);
+	if (!full)
+		return 0;
+	log_warning("store", "the disk is too slow: a change is lost");
+	free(change);
+	return -ENOSPC;
+}
+
+/* Counted as lost when there is no memory for it. */
+static void put(struct store *store, struct store_change *change)
+{
+	if (change) {
+		store_put(store, change);
+		return;
+	}
+	pthread_mutex_lock(&store->lock);
+	store->lost++;
+	pthread_mutex_unlock(&store->lock);
+}
+
+void store_counts(struct store *store, uint64_t *waiting, uint64_t *lost)
+{
+	*waiting = *lost = 0;
+	if (!store)
+		return;
+	pthread_mutex_lock(&store->lock);
+	*waiting = store->queued + store->writing;
+	*lost = store->lost;
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------------ */
+
+static struct timespec in_ms(uint64_t ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += (time_t)(ms / 1000);
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	return at;
+}
+
+/* What has gathered, as soon as it is time for a group. NULL: the end. lock is held */
+static struct store_change *take_group(struct store *store)
+{
+	struct store_change *first;
+	struct timespec until;
+
+	while (!store->first && !store->stopping)
+		pthread_cond_wait(&store->changed, &store->lock);
+	until = in_ms(store->config->store.group_time_ms);
+	while (store->queued < GROUP_MAX && !store->stopping)
+		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
+			break;
+	first = store->first;
+	store->first = NULL;
+	store->last = &store->first;
+	store->writing = store->queued;
+	store->queued = 0;
+	return first;
+}
+
+static void free_changes(struct store_change *first)
+{
+	struct store_change *next;
+
+	for (; first; first = next) {
+		next = first->next;
+		free(first);
+	}
+}
+
+/* A disk that fails is told of once, and once when it works again. */
+static void tell_failure(struct store *store, int error)
+{
+	if (error && !store->failing)
+		log_error("store", "changes cannot be written and are lost", LOG_ERRNO("error", error),
+			LOG_TEXT("sqlite", sqlite3_errmsg(store->db)));
+	else if (!error && store->failing)
+		log_notice("store", "changes are written again");
+	store->failing = error != 0;
+}
+
+static void *run(void *arg)
+{
+	struct store *store = arg;
+	struct store_change *group;
+
+	pthread_mutex_lock(&store->lock);
+	while ((group = take_group(store)) != NULL) {
+		int error;
+
+		pthread_mutex_unlock(&store->lock);
+		error = store_write_group(store, group);
+		tell_failure(store, error);
+		free_changes(group);
+		pthread_mutex_lock(&store->lock);
+		if (error)
+			store->lost += store->writing;
+		store->writing = 0;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return NULL;
+}
+
+/* --- open and close -------------------------------------------------------------------------------------------------- */
+
+static void release(struct store *store)
+{
+	store_write_finish(store);
+	store_file_close(store->db);
+	store_users_free(store->users);
+	pthread_cond_destroy(&store->changed);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
+}
+
+int store_open(const struct config *config, struct store **out)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	pthread_condattr_t attributes;
+	int error;
+
+	if (!store)
+		return -ENOMEM;
+	store->config = config;
+	store->last = &store->first;
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	error = store_file_open(config->system.data_directory, &store->db);
+	if (error == 0)
+		error = store_write_prepare(store);
+	if (error == 0)
+		error = store_users_load(store);
+	if (error == 0)
+		error = -pthread_create(&store->thread, NULL, run, store);
+	if (error) {
+		release(store);
+		return error;
+	}
+	*out = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	pthread_mutex_lock(&store->lock);
+	store->stopping = true;
+	pthread_cond_signal(&store->changed);
+	pthread_mutex_unlock(&store->lock);
+	pthread_join(store->thread, NULL);
+	release(store);
+}
+
+/* --- what changes ---------------------------------------------------------------------------------------------------- */
+
+/* What stands in atomic fields is read as such: others change it meanwhile. */
+static struct binding copy_binding(const struct binding *b)
+{
+	struct binding copy = { .number = b->number,
+		.method_bits = b->method_bits,
+		.interface = b->interface,
+		.agent = b->agent,
+		.flow = b->flow,
+		.reg_id = b->reg_id,
+		.cseq = __atomic_load_n(&b->cseq, __ATOMIC_RELAXED),
+		.q = b->q,
+		.behind_nat = b->behind_nat,
+		.expires_wall_ms = __atomic_load_n(&b->expires_wall_ms, __ATOMIC_RELAXED),
+		.upstream_expires_wall_ms = __atomic_load_n(&b->upstream_expires_wall_ms, __ATOMIC_RELAXED),
+		.confirmed_wall_ms = b->confirmed_wall_ms,
+		.upstream_cseq = __atomic_load_n(&b->upstream_cseq, __ATOMIC_RELAXED),
+		.keep_alive_s = __atomic_load_n(&b->keep_alive_s, __ATOMIC_RELAXED),
+		.lifetime_s = __atomic_load_n(&b->lifetime_s, __ATOMIC_RELAXED),
+		.heard_wall_ms = __atomic_load_n(&b->heard_wall_ms, __ATOMIC_RELAXED) };
+
+	memcpy(copy.token, b->token, sizeof(copy.token));
+	return copy;
+}
+
+void store_binding(struct store *store, const struct binding *binding)
+{
+	struct store_change *change;
+
+	if (!store)
+		return;
+	change = store_change_new(STORE_BINDING,
+		(struct span[STORE_TEXTS]){ binding->aor, binding->contact, binding->instance,
+			binding->call_id, binding->user_agent, binding->path, binding->service_route,
+			binding->gruu, binding->associated, binding->upstream_call_id },
+		STORE_TEXTS);
+	if (change)
+		change->binding = copy_binding(binding);
+	put(store, change);
+}
+
+void store_binding_gone(struct store *store, uint64_t number)
+{
+	struct store_change *change;
+
+	if (!store)
+		return;
+	change = store_change_new(STORE_BINDING_GONE, NULL, 0);
+	if (change)
+		change->number = number;
+	put(store, change);
+}
+
+void store_ban(struct store *store, const struct dp_ban *ban, uint64_t until_wall_ms, uint32_t times,
+	const char *who)
+{
+	struct store_change *change;
+
+	if (!store)
+		return;
+	change = store_change_new(STORE_BAN, (struct span[]){ span_from(who) }, 1);
+	if (change) {
+		change->ban = (struct store_ban){ *ban, until_wall_ms, times };
+		change->ban.ban.reason[sizeof(ban->reason) - 1] = '\0';
+	}
+	put(store, change);
+}
+
+void store_ban_lifted(struct store *store, const struct dp_source_key *key, const char *who)
+{
+	struct store_change *change;
+
+	if (!store)
+		return;
+	change = store_change_new(STORE_BAN_LIFTED, (struct span[]){ span_from(who) }, 1);
+	if (change)
+		change->ban.ban.key = *key;
+	put(store, change);
+}
+
+void store_audit(
+	struct store *store, const char *who, const char *what, const char *object, const char *reason)
+{
+	log_notice(
+		"audit", what, LOG_TEXT("who", who), LOG_TEXT("object", object), LOG_TEXT("reason", reason));
+	if (store)
+		put(store, store_change_new(STORE_AUDIT,
+				   (struct span[]){ span_from(who), span_from(what), span_from(object),
+					   span_from(reason) },
+				   4));
+}

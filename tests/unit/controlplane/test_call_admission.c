@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Admission of real calls: what is forbidden reaches nobody, what is limited is let in again when a call has ended. */
+#include "tests/unit/controlplane/call_fixture.h"
+
+#include "controlplane/admission.h"
+
+static struct config_admission rule;
+
+static struct call_world *limited_world(struct config_admission values)
+{
+	struct call_world *w = world_new();
+
+	rule = values;
+	rule.local_policy = &w->policy;
+	rule.match = (char *)(uintptr_t) "^1";
+	assert_int_equal(regcomp(&rule.match_regex, rule.match, REG_EXTENDED | REG_NOSUB), 0);
+	w->f->config.admissions = &rule;
+	w->f->config.admissions_count = 1;
+	w->f->config.guard.max_tracked = 100;
+	w->f->shard.shared.admission = admission_new(&w->f->config);
+	return w;
+}
+
+static void limited_world_free(struct call_world *w)
+{
+	struct admission *admission = w->f->shard.shared.admission;
+
+	world_free(w);
+	admission_free(admission);
+	regfree(&rule.match_regex);
+}
+
+static void a_forbidden_destination_is_403_and_reaches_nobody(void **state)
+{
+	struct call_world *w = limited_world((struct config_admission){ .permit = false });
+
+	(void)state;
+	caller_sends(w, "INVITE", 1, NULL, "", PHONE_SDP);
+	take(w, &w->f->peer, "SIP/2.0 403 ");
+	assert_false(was_sent(w, &w->f->other, "INVITE "));
+	assert_int_equal(fixture_counter(w->f, CP_COUNTER_ADMISSION_REFUSED), 1);
+	limited_world_free(w);
+}
+
+static void an_emergency_is_not_limited(void **state)
+{
+	struct call_world *w = limited_world((struct config_admission){ .permit = false });
+	char invite[FIXTURE_TEXT_MAX];
+
+	(void)state;
+	w->policy.emergency = true;
+	start_call(w, PHONE_SDP, invite);
+	limited_world_free(w);
+}
+
+static void calls_longer_than_max_duration_are_hung_up(void **state)
+{
+	struct call_world *w = limited_world(
+		(struct config_admission){ .permit = true, .max_sessions = 1, .max_duration = 30 });
+	struct admission_ticket *ticket;
+	char invite[FIXTURE_TEXT_MAX];
+
+	(void)state;
+	establish(w, invite);
+	assert_int_equal(admission_begin(w->f->shard.shared.admission, &w->policy, SPAN("192.0.2.9"),
+				 SPAN("1001"), &ticket),
+		503);
+	fixture_pass(w->f, 29000);
+	assert_false(was_sent(w, &w->f->peer, "BYE "));
+	fixture_pass(w->f, 2000);
+	respond(w, &w->f->peer, take(w, &w->f->peer, "BYE "), 200, NULL, "", NO_SDP);
+	w->looked = 0;
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	fake_answer_all();
+	assert_int_equal(admission_begin(w->f->shard.shared.admission, &w->policy, SPAN("192.0.2.9"),
+				 SPAN("1001"), &ticket),
+		0);
+	admission_end(ticket);
+	limited_world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_forbidden_destination_is_403_and_reaches_nobody),
+		cmocka_unit_test(an_emergency_is_not_limited),
+		cmocka_unit_test(calls_longer_than_max_duration_are_hung_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* REGISTER through this SBC: relayed, answered from cache, and what each malformed one gets. */
+#include "tests/unit/controlplane/register_fixture.h"
+
+static char kept[FIXTURE_TEXT_MAX], text[512], other[1024];
+
+static int setup(void **state)
+{
+	*state = register_world_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	register_world_free(*state);
+	return 0;
+}
+
+static const char *keep(const char *sent)
+{
+	snprintf(kept, sizeof(kept), "%s", sent);
+	return kept;
+}
+
+static const char *to_pbx(struct call_world *w)
+{
+	return keep(take(w, &w->f->other, "REGISTER sip:192.0.2.10:5080 SIP/2.0\r\n"));
+}
+
+/* --- relayed -------------------------------------------------------------------------------------------------------------- */
+
+static void test_the_pbx_sees_a_contact_of_ours_and_nothing_of_the_phones_side(void **state)
+{
+	static const char *const traces[] = { "192.168", "192.0.2.9", "sbc.example", "phone1", "reg1@phone",
+		"Phone/" };
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=1800;+sip.instance=\"<urn:uuid:1>\"\r\n");
+	to_pbx(w);
+	for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
+		assert_null(strstr(kept, traces[i]));
+	assert_contains(kept, "To: <sip:1000@192.0.2.10>\r\n");
+	assert_contains(kept, "From: <sip:1000@192.0.2.10>;tag=");
+	assert_contains(kept, "@192.0.2.1:5060>;expires=3600\r\nExpires: 3600\r\n");
+	assert_contains(kept, "Max-Forwards: 69\r\n");
+	assert_int_equal(bindings(w), 0);
+}
+
+static void test_digest_goes_through_untouched_both_ways(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_answers(w, to_pbx(w), 401,
+		CHALLENGE "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n2\", algorithm=SHA-256\r\n");
+	line_of(kept, "Call-ID", text, sizeof(text));
+	keep(take(w, &w->f->peer, "SIP/2.0 401 "));
+	assert_contains(kept, CHALLENGE);
+	assert_contains(kept, "nonce=\"n2\", algorithm=SHA-256\r\n");
+	assert_int_equal(bindings(w), 0);
+	registers(w, 2, ANSWER "Contact: " PHONE_CONTACT "\r\n");
+	to_pbx(w);
+	assert_contains(kept, ANSWER);
+	assert_contains(kept, text);
+	assert_contains(kept, "CSeq: 2 REGISTER\r\n");
+	our_contact(kept, text, sizeof(text));
+	snprintf(other, sizeof(other),
+		"Contact: %s;expires=3600\r\nAuthentication-Info: nextnonce=\"n3\"\r\n", text);
+	pbx_answers(w, kept, 200, other);
+	keep(take(w, &w->f->peer, "SIP/2.0 200 "));
+	assert_contains(kept, "Authentication-Info: nextnonce=\"n3\"\r\n");
+	assert_contains(kept, "Contact: " PHONE_CONTACT ";expires=60\r\n");
+	assert_int_equal(bindings(w), 1);
+}
+
+static void test_a_password_of_another_scheme_does_not_cross(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Authorization: Basic c2VjcmV0\r\nContact: " PHONE_CONTACT "\r\n");
+	assert_null(strstr(to_pbx(w), "Basic"));
+}
+
+static void test_only_a_list_with_our_contact_makes_a_binding(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_answers(w, to_pbx(w), 200, "Contact: <sip:somebody@192.0.2.1>;expires=60\r\n");
+	take(w, &w->f->peer, "SIP/2.0 500 ");
+	assert_int_equal(bindings(w), 0);
+}
+
+static void test_refusals_cross_without_what_they_name(void **state)
+{
+	static const struct {
+		unsigned pbx;
+		const char *headers, *phone, *has;
+	} cases[] = {
+		{ 403, "Warning: 399 pbx.inside \"no\"\r\n", "SIP/2.0 403 ", "Content-Length: 0" },
+		{ 404, "", "SIP/2.0 404 ", "Content-Length: 0" },
+		{ 439, "", "SIP/2.0 439 ", "Content-Length: 0" },
+		{ 503, "Retry-After: 7\r\n", "SIP/2.0 503 ", "Retry-After: 7\r\n" },
+		{ 302, "Contact: <sip:10.1.1.1>\r\n", "SIP/2.0 480 ", "Content-Length: 0" },
+	};
+	struct call_world *w = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		registers(w, 10 + i, "Contact: " PHONE_CONTACT "\r\n");
+		pbx_answers(w, to_pbx(w), cases[i].pbx, cases[i].headers);
+		keep(take(w, &w->f->peer, cases[i].phone));
+		assert_contains(kept, cases[i].has);
+		assert_null(strstr(kept, "10.1.1.1"));
+		assert_null(strstr(kept, "inside"));
+	}
+	assert_int_equal(bindings(w), 0);
+}
+
+static void test_a_registrar_that_is_silent_is_504_and_leaves_nothing(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: " PHONE_CONTACT "\r\n");
+	to_pbx(w);
+	fixture_pass(w->f, 40000);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 504 "), "Retry-After: ");
+	fixture_pass(w->f, 70000);
+	assert_int_equal(fixture_live(w->f), 0);
+}
+
+/* RFC 3261 section 21.4.17: what we asked for with a cache we ask for again; what the phone asked for is its own. */
+static void test_a_too_short_expiry_is_423_to_whom_asked_for_it(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=5\r\n");
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 423 "), "Min-Expires: 10\r\n");
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	registers(w, 2, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_answers(w, to_pbx(w), 423, "Min-Expires: 7200\r\n");
+	to_pbx(w);
+	assert_contains(kept, ";expires=7200\r\n");
+	pbx_accepts(w, kept, 7200);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	w->f->interface.registration = CONFIG_REGISTRATION_RELAY;
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=60\r\n");
+	assert_contains(to_pbx(w), ";expires=60\r\n");
+	pbx_answers(w, kept, 423, "Min-Expires: 120\r\n");
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 423 "), "Min-Expires: 120\r\n");
+}
+
+static void test_with_path_the_phones_contact_crosses_and_ours_is_the_way(void **state)
+{
+	struct call_world *w = *state;
+	struct config_ip_profile trunk = { .registration_contact = CONFIG_CONTACT_PATH };
+
+	w->agent.ip_profile = &trunk;
+	registers(w, 1,
+		"Supported: outbound\r\nContact: " PHONE_CONTACT
+		";reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n");
+	to_pbx(w);
+	assert_contains(
+		kept, "Contact: " PHONE_CONTACT ";+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=3600\r\n");
+	assert_contains(kept, "@192.0.2.1:5060;lr;ob>\r\n");
+	assert_contains(kept, "Path: <sip:");
+	assert_contains(kept, "Supported: path, outbound\r\n");
+	pbx_accepts(w, kept, 3600);
+	keep(take(w, &w->f->peer, "SIP/2.0 200 "));
+	assert_contains(kept, "Require: outbound\r\n");
+	assert_contains(kept, ";reg-id=1");
+}
+
+static void test_several_contacts_of_one_request_have_tokens_of_their_own(void **state)
+{
+	struct call_world *w = *state;
+	char first[128], second[128], headers[1024];
+	const char *at;
+
+	registers(w, 1, "Contact: <sip:a@192.168.1.7>;q=0.5, <sip:b@192.168.1.7>;expires=120\r\n");
+	to_pbx(w);
+	our_contact(kept, first, sizeof(first));
+	at = strstr(strstr(kept, "\r\nContact: ") + 4, "\r\nContact: ");
+	assert_non_null(at);
+	our_contact(at, second, sizeof(second));
+	assert_string_not_equal(first, second);
+	assert_contains(kept, ";q=0.500;expires=3600\r\n");
+	snprintf(headers, sizeof(headers), "Contact: %s;expires=1800, %s;expires=90\r\n", first, second);
+	pbx_answers(w, kept, 200, headers);
+	keep(take(w, &w->f->peer, "SIP/2.0 200 "));
+	assert_contains(kept, "Contact: <sip:a@192.168.1.7>;expires=60;q=0.500\r\n");
+	assert_contains(kept, "Contact: <sip:b@192.168.1.7>;expires=60\r\n");
+	assert_int_equal(bindings(w), 2);
+}
+
+static void test_gruus_of_the_registrar_are_told_at_the_phones_own_domain(void **state)
+{
+	struct call_world *w = *state;
+	char contact[128], headers[1024];
+
+	registers(w, 1, "Supported: gruu\r\nContact: " PHONE_CONTACT ";+sip.instance=\"<urn:uuid:1>\"\r\n");
+	to_pbx(w);
+	assert_contains(kept, ";+sip.instance=\"<urn:uuid:1>\"");
+	snprintf(headers, sizeof(headers),
+		"Contact: %s;expires=60;pub-gruu=\"sip:1000@192.0.2.10;gr=urn:uuid:1\"\r\n"
+		"P-Associated-URI: <sip:1000@192.0.2.10>, <tel:+4930123>\r\nService-Route: "
+		"<sip:192.0.2.10;lr>\r\n",
+		our_contact(kept, contact, sizeof(contact)));
+	pbx_answers(w, kept, 200, headers);
+	keep(take(w, &w->f->peer, "SIP/2.0 200 "));
+	assert_contains(kept, ";pub-gruu=\"sip:1000@SBC.example;gr=urn:uuid:1\"\r\n");
+	assert_contains(kept, "P-Associated-URI: <sip:1000@SBC.example>, <sip:+4930123@SBC.example;user=phone>\r\n");
+	assert_null(strstr(kept, "192.0.2.10"));
+	assert_true(span_equal(the_binding(w)->service_route, SPAN("<sip:192.0.2.10;lr>")));
+}
+
+static void test_a_pbx_registers_all_its_numbers_at_once(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Require: gin\r\nContact: <sip:192.168.1.7:5070;bnc>\r\n");
+	to_pbx(w);
+	assert_contains(kept, "Require: gin\r\n");
+	assert_contains(kept, "Contact: <sip:192.0.2.1:5060;bnc;reg=");
+	pbx_accepts(w, kept, 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(bindings(w), 1);
+}
+
+/* --- removed -------------------------------------------------------------------------------------------------------------- */
+
+static void test_what_is_unregistered_goes_when_the_registrar_says_so(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=0\r\n");
+	assert_contains(to_pbx(w), ";expires=0\r\n");
+	pbx_answers(w, kept, 401, CHALLENGE);
+	take(w, &w->f->peer, "SIP/2.0 401 ");
+	assert_int_equal(bindings(w), 1);
+	registers(w, 4, ANSWER "Contact: " PHONE_CONTACT ";expires=0\r\n");
+	pbx_answers(w, to_pbx(w), 200, "");
+	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 200 "), "Contact:"));
+	assert_int_equal(bindings(w), 0);
+}
+
+static void test_a_star_removes_all_contacts(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	registers_from(
+		w, &w->f->peer, "<sip:1000@sbc.example>", "reg2@phone", 1, "Contact: *\r\nExpires: 0\r\n");
+	assert_contains(to_pbx(w), "Contact: *\r\nExpires: 0\r\n");
+	pbx_answers(w, kept, 200, "");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(bindings(w), 0);
+}
+
+static void test_a_query_is_answered_by_who_may_know(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	registers(w, 3, "");
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Contact: " PHONE_CONTACT);
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	registers_from(w, &(struct sip_flow){ w->f->peer.listener, w->f->other.remote, 0 },
+		"<sip:1000@sbc.example>", "reg3@phone", 1, "");
+	/* From the PBX itself: whence it came it does not go. */
+	take(w, &w->f->other, "SIP/2.0 403 ");
+}
+
+/* --- cache ---------------------------------------------------------------------------------------------------------------- */
+
+static void test_a_refresh_is_answered_here_while_the_registrars_expiry_lasts(void **state)
+{
+	struct call_world *w = *state;
+	char token[SHARD_TOKEN_MAX];
+
+	register_phone(w);
+	memcpy(token, the_binding(w)->token, sizeof(token));
+	__atomic_store_n(&the_binding(w)->expires_wall_ms, clock_wall_ms() + 5000, __ATOMIC_RELAXED);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Contact: " PHONE_CONTACT ";expires=60\r\n");
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	assert_true(the_binding(w)->expires_wall_ms > clock_wall_ms() + 50000);
+	/* Not enough left for another round. */
+	__atomic_store_n(
+		&the_binding(w)->upstream_expires_wall_ms, clock_wall_ms() + 80000, __ATOMIC_RELAXED);
+	registers(w, 4, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	to_pbx(w);
+	assert_contains(kept, token);
+	assert_contains(kept, "CSeq: 3 REGISTER\r\n");
+	pbx_accepts(w, kept, 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_string_equal(the_binding(w)->token, token);
+	assert_int_equal(bindings(w), 1);
+}
+
+/* Nobody lives on the password of another: each of these has to prove itself, and has the same token if it can. */
+static void test_another_flow_contact_instance_or_call_id_is_asked_for_its_password(void **state)
+{
+	static const struct {
+		const char *call_id, *headers;
+		bool elsewhere, same_token;
+	} cases[] = {
+		{ "reg1@phone", "Contact: " PHONE_CONTACT "\r\n", true, true },
+		{ "reg1@phone", "Contact: <sip:1000@192.168.1.8:5070>\r\n", false, false },
+		{ "reg1@phone", "Contact: " PHONE_CONTACT ";+sip.instance=\"<urn:uuid:2>\"\r\n", false,
+			true },
+		{ "reg1@phone", "Contact: " PHONE_CONTACT ";q=0.2\r\n", false, true },
+		{ "reg9@phone", "Contact: " PHONE_CONTACT "\r\n", false, true },
+	};
+	struct call_world *w = *state;
+	struct sip_flow elsewhere = w->f->peer;
+
+	register_phone(w);
+	address_set_port(&elsewhere.remote, 5071);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		registers_from(w, cases[i].elsewhere ? &elsewhere : &w->f->peer, "<sip:1000@sbc.example>",
+			cases[i].call_id, 10 + i, cases[i].headers);
+		to_pbx(w);
+		assert_int_equal(strstr(kept, the_binding(w)->token) != NULL, cases[i].same_token);
+		pbx_answers(w, kept, 403, "");
+		take(w, cases[i].elsewhere ? &elsewhere : &w->f->peer, "SIP/2.0 403 ");
+		assert_int_equal(address_port(&the_binding(w)->flow.remote), 5070);
+	}
+}
+
+static void test_a_phone_that_has_moved_keeps_its_token_on_its_new_flow(void **state)
+{
+	struct call_world *w = *state;
+	struct sip_flow elsewhere = w->f->peer;
+	char token[SHARD_TOKEN_MAX];
+
+	register_phone(w);
+	memcpy(token, the_binding(w)->token, sizeof(token));
+	address_set_port(&elsewhere.remote, 6071);
+	registers_from(
+		w, &elsewhere, "<sip:1000@sbc.example>", "reg1@phone", 3, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_answers(w, to_pbx(w), 401, CHALLENGE);
+	take(w, &elsewhere, "SIP/2.0 401 ");
+	registers_from(w, &elsewhere, "<sip:1000@sbc.example>", "reg1@phone", 4,
+		ANSWER "Contact: " PHONE_CONTACT "\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &elsewhere, "SIP/2.0 200 ");
+	assert_string_equal(the_binding(w)->token, token);
+	assert_int_equal(address_port(&the_binding(w)->flow.remote), 6071);
+}
+
+static void test_an_instance_that_changes_its_contact_replaces_it(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: <sip:1000@192.168.1.7>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	registers(w, 2, "Contact: <sip:1000@192.168.1.99>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 200 "), "192.168.1.7>"));
+	assert_true(span_equal(the_binding(w)->contact, SPAN("sip:1000@192.168.1.99")));
+	registers(w, 3, "Contact: <sip:1000@192.168.1.99>;reg-id=2;+sip.instance=\"<urn:uuid:1>\"\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(bindings(w), 2);
+}
+
+static void test_what_the_registrar_forgot_goes_there_again(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	/* Another device: the list that comes back has the first one's contact no more. */
+	registers_from(w, &w->f->peer, "<sip:1000@sbc.example>", "reg5@phone", 1,
+		"Contact: <sip:1000@192.168.1.9>\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	to_pbx(w);
+}
+
+static void test_an_older_request_comes_too_late(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	registers(w, 1000, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	registers(w, 999, "Contact: " PHONE_CONTACT ";expires=0\r\n");
+	take(w, &w->f->peer, "SIP/2.0 500 ");
+	assert_int_equal(bindings(w), 1);
+}
+
+static void test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for(void **state)
+{
+	struct call_world *w = *state;
+
+	w->f->interface.registration = CONFIG_REGISTRATION_RELAY;
+	register_phone(w);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=1800\r\n");
+	assert_contains(to_pbx(w), ";expires=1800\r\n");
+	pbx_accepts(w, kept, 900);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), PHONE_CONTACT ";expires=900\r\n");
+}
+
+/* --- running out ---------------------------------------------------------------------------------------------------------- */
+
+static void test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	__atomic_store_n(&the_binding(w)->expires_wall_ms, 1, __ATOMIC_RELAXED);
+	fixture_pass(w->f, 2000);
+	assert_int_equal(bindings(w), 1);
+	assert_int_equal(the_binding(w)->unreachable, 2);
+	__atomic_store_n(&the_binding(w)->upstream_expires_wall_ms, 1, __ATOMIC_RELAXED);
+	fixture_pass(w->f, 2000);
+	assert_int_equal(bindings(w), 0);
+}
+
+/* --- who may ask ---------------------------------------------------------------------------------------------------------- */
+
+static void test_only_the_registered_flow_may_send_requests(void **state)
+{
+	struct call_world *w = *state;
+
+	caller_sends(w, "MESSAGE", 1, NULL, "Content-Type: text/plain\r\n", "");
+	take(w, &w->f->peer, "SIP/2.0 403 ");
+	register_phone(w);
+	caller_sends(w, "MESSAGE", 2, NULL, "", "");
+	assert_true(was_sent(w, &w->f->other, "MESSAGE "));
+	w->f->interface.allow_anonymous = CONFIG_ANONYMOUS_AGENTS;
+	caller_sends(w, "MESSAGE", 3, NULL, "", "");
+	take(w, &w->f->peer, "SIP/2.0 403 ");
+}
+
+/* --- bad input ------------------------------------------------------------------------------------------------------------ */
+
+#define LONG_PART \
+	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define CONTACT(n) "<sip:" #n "@192.168.1.7>,"
+
+static void test_what_is_wrong_has_its_answer_and_reaches_nobody(void **state)
+{
+	static const struct {
+		const char *to, *headers, *answer;
+	} cases[] = {
+		{ "<sip:sbc.example>", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 400 " },
+		{ "<tel:+4930>", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 400 " },
+		{ "<sip:\xc3\xa4@sbc.example>", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 400 " },
+		{ "<sip:1%00@sbc.example>", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 400 " },
+		{ "<sip:1%0@sbc.example>", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 400 " },
+		{ "<sip:" LONG_PART LONG_PART LONG_PART "@sbc.example>", "Contact: " PHONE_CONTACT "\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:abc@sbc.example>", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 404 " },
+		{ "<sip:1000@sbc.example>", "Contact: *\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: *\r\nExpires: 1\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: *\r\nContact: " PHONE_CONTACT "\r\nExpires: 0\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: " PHONE_CONTACT ", *\r\nExpires: 0\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: <mailto:a@b>\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: <sip:>\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: <sip:\xff@192.168.1.7>\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: <sip:" LONG_PART LONG_PART LONG_PART "@h>\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: " PHONE_CONTACT ";q=2\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: " PHONE_CONTACT ";q=-1\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: " PHONE_CONTACT ";reg-id=0;+sip.instance=\"<a>\"\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>",
+			"Contact: " PHONE_CONTACT ";+sip.instance=\"" LONG_PART LONG_PART "\"\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Contact: <sip:192.168.1.7;bnc>\r\n", "SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Require: gin\r\nContact: <sip:a@192.168.1.7;bnc>\r\n",
+			"SIP/2.0 400 " },
+		{ "<sip:1000@sbc.example>", "Require: teleport\r\nContact: " PHONE_CONTACT "\r\n",
+			"SIP/2.0 420 " },
+		{ "<sip:1000@sbc.example>;tag=x", "Contact: " PHONE_CONTACT "\r\n", "SIP/2.0 481 " },
+		{ "<sip:1000@sbc.example>",
+			"Contact: " CONTACT(1) CONTACT(2) CONTACT(3) CONTACT(4) CONTACT(5) CONTACT(6)
+				CONTACT(7) CONTACT(8) CONTACT(9) CONTACT(10) "<sip:11@192.168.1.7>\r\n",
+			"SIP/2.0 403 " },
+	};
+	struct call_world *w = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		registers_from(w, &w->f->peer, cases[i].to, "bad@phone", i + 1, cases[i].headers);
+		if (!was_sent(w, &w->f->peer, cases[i].answer))
+			fail_msg("case %u: %s", i, fixture_sent_text(w->f, w->f->sent_count - 1));
+		take(w, &w->f->peer, cases[i].answer);
+		assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	}
+	assert_int_equal(bindings(w), 0);
+}
+
+/* RFC 3261 section 10.2.1.1: an expiry that cannot be read is an hour, one that is too big is as long as there is. */
+static void test_odd_expiries_are_read_as_the_rfc_says(void **state)
+{
+	static const struct {
+		const char *headers, *asked;
+	} cases[] = {
+		{ "Contact: " PHONE_CONTACT ";expires=99999999999999999999\r\n", ";expires=4294967295\r\n" },
+		{ "Contact: " PHONE_CONTACT ";expires=-1\r\n", ";expires=3600\r\n" },
+		{ "Contact: " PHONE_CONTACT ";expires=abc\r\n", ";expires=3600\r\n" },
+		{ "Expires: 4294967296\r\nContact: " PHONE_CONTACT "\r\n", ";expires=4294967295\r\n" },
+		{ "Contact: " PHONE_CONTACT "\r\n", ";expires=3600\r\n" },
+		{ "Expires: 60\r\nContact: " PHONE_CONTACT ";expires=120\r\n", ";expires=120\r\n" },
+	};
+	struct call_world *w = *state;
+
+	w->f->interface.registration = CONFIG_REGISTRATION_RELAY;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		registers(w, i + 1, cases[i].headers);
+		assert_contains(to_pbx(w), cases[i].asked);
+		pbx_answers(w, kept, 403, "");
+		take(w, &w->f->peer, "SIP/2.0 403 ");
+	}
+}
+
+static void test_an_answer_goes_where_the_request_came_from_whatever_its_via_says(void **state)
+{
+	struct call_world *w = *state;
+
+	fixture_receive(w->f, &w->f->peer,
+		"REGISTER sip:sbc.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"203.0.113.66:666;received=203.0.113.66;rport=666;"
+		"branch=z9hG4bKspoof\r\nMax-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=t\r\nTo: "
+		"<sip:@sbc.example>\r\nCall-ID: spoof\r\nCSeq: 1 REGISTER\r\nContact: "
+		"<sip:x>\r\nContent-Length: 0\r\n\r\n");
+	take(w, &w->f->peer, "SIP/2.0 400 ");
+}
+
+static void test_escapes_that_say_the_same_are_the_same_address(void **state)
+{
+	char one[REGISTRAR_AOR_MAX], two[REGISTRAR_AOR_MAX];
+
+	(void)state;
+	assert_true(span_equal(registrar_aor(SPAN("\"A\" <sip:%61lice@Example.NET:5060;x=y>;tag=1"), one),
+		registrar_aor(SPAN("sip:alice@example.net"), two)));
+	assert_false(span_equal(registrar_aor(SPAN("<sip:Alice@example.net>"), one),
+		registrar_aor(SPAN("<sip:alice@example.net>"), two)));
+	assert_true(
+		span_equal(registrar_aor(SPAN("<sip:a%2Fb@example.net>"), one), SPAN("a%2fb@example.net")));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_the_pbx_sees_a_contact_of_ours_and_nothing_of_the_phones_side),
+		TEST(test_digest_goes_through_untouched_both_ways),
+		TEST(test_a_password_of_another_scheme_does_not_cross),
+		TEST(test_only_a_list_with_our_contact_makes_a_binding),
+		TEST(test_refusals_cross_without_what_they_name),
+		TEST(test_a_registrar_that_is_silent_is_504_and_leaves_nothing),
+		TEST(test_a_too_short_expiry_is_423_to_whom_asked_for_it),
+		TEST(test_with_path_the_phones_contact_crosses_and_ours_is_the_way),
+		TEST(test_several_contacts_of_one_request_have_tokens_of_their_own),
+		TEST(test_gruus_of_the_registrar_are_told_at_the_phones_own_domain),
+		TEST(test_a_pbx_registers_all_its_numbers_at_once),
+		TEST(test_what_is_unregistered_goes_when_the_registrar_says_so),
+		TEST(test_a_star_removes_all_contacts),
+		TEST(test_a_query_is_answered_by_who_may_know),
+		TEST(test_a_refresh_is_answered_here_while_the_registrars_expiry_lasts),
+		TEST(test_another_flow_contact_instance_or_call_id_is_asked_for_its_password),
+		TEST(test_a_phone_that_has_moved_keeps_its_token_on_its_new_flow),
+		TEST(test_an_instance_that_changes_its_contact_replaces_it),
+		TEST(test_what_the_registrar_forgot_goes_there_again),
+		TEST(test_an_older_request_comes_too_late),
+		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),
+		TEST(test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry),
+		TEST(test_only_the_registered_flow_may_send_requests),
+		TEST(test_what_is_wrong_has_its_answer_and_reaches_nobody),
+		TEST(test_odd_expiries_are_read_as_the_rfc_says),
+		TEST(test_an_answer_goes_where_the_request_came_from_whatever_its_via_says),
+		TEST(test_escapes_that_say_the_same_are_the_same_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests to registered phones: by our contact at the registrar or by user, over the phone's own flow. */
+#include "tests/unit/controlplane/register_fixture.h"
+
+struct phones_world {
+	struct call_world *w;
+	struct config_local_policy policies[2];
+};
+
+static char kept[FIXTURE_TEXT_MAX];
+
+static int setup(void **state)
+{
+	struct phones_world *p = calloc(1, sizeof(*p));
+	static char name[] = "to-phones";
+
+	assert_non_null(p);
+	p->w = register_world_new();
+	/* Numbers that begin with 1000 are the PBX's, all else is for phones. */
+	p->policies[0] = p->w->policy;
+	p->policies[1] =
+		(struct config_local_policy){ .name = name, .next_hop = CONFIG_NEXT_HOP_REGISTRATION };
+	assert_int_equal(regcomp(&p->policies[1].to_regex, ".*", REG_EXTENDED | REG_NOSUB), 0);
+	p->w->f->config.local_policies = p->policies;
+	p->w->f->config.local_policies_count = 2;
+	*state = p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct phones_world *p = *state;
+
+	regfree(&p->policies[1].to_regex);
+	register_world_free(p->w);
+	free(p);
+	return 0;
+}
+
+static const char *keep(const char *sent)
+{
+	snprintf(kept, sizeof(kept), "%s", sent);
+	return kept;
+}
+
+static void pbx_sends(struct call_world *w, const char *method, const char *uri, const char *headers,
+	unsigned n, const char *body)
+{
+	char end[2048];
+
+	write_body(end, sizeof(end), body);
+	fixture_receive(w->f, &w->f->other,
+		"%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5080;branch=z9hG4bKcall%u\r\nMax-Forwards: "
+		"70\r\n"
+		"From: <sip:2000@192.0.2.10>;tag=pbx%u\r\nTo: <%s>\r\nCall-ID: pbxcall%u\r\nCSeq: 1 %s\r\n"
+		"Contact: <sip:2000@192.0.2.10:5080>\r\n%s%s",
+		method, uri, n, n, uri, n, method, headers, end);
+}
+
+static void invites(struct call_world *w, const char *uri, const char *headers, unsigned n)
+{
+	pbx_sends(w, "INVITE", uri, headers, n, PBX_SDP);
+	fake_answer_all();
+}
+
+static void test_a_call_to_our_contact_reaches_the_phones_own_by_its_flow(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	char uri[128];
+
+	register_phone(w);
+	snprintf(uri, sizeof(uri), "sip:%s@192.0.2.1:5060", the_binding(w)->token);
+	invites(w, uri, "", 1);
+	keep(take(w, &w->f->peer, "INVITE sip:1000@192.168.1.7:5070 SIP/2.0\r\n"));
+	assert_contains(kept, "To: <sip:1000@192.0.2.9>\r\n");
+	assert_null(strstr(kept, the_binding(w)->token));
+	assert_null(strstr(kept, "192.0.2.10"));
+	respond(w, &w->f->peer, kept, 486, "busy", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+}
+
+static void test_a_call_that_comes_by_our_path_reaches_the_same(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	char route[128];
+
+	register_phone(w);
+	snprintf(route, sizeof(route), "Route: <sip:%s@192.0.2.1:5060;lr>\r\n", the_binding(w)->token);
+	invites(w, "sip:alice@192.168.1.7:5070", route, 1);
+	take(w, &w->f->peer, "INVITE sip:1000@192.168.1.7:5070 SIP/2.0\r\n");
+}
+
+static void test_who_is_unknown_is_404_and_who_is_away_480(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	char uri[128];
+
+	invites(w, "sip:nobody@192.0.2.1", "", 1);
+	take(w, &w->f->other, "SIP/2.0 404 ");
+	register_phone(w);
+	snprintf(uri, sizeof(uri), "sip:%s@192.0.2.1", the_binding(w)->token);
+	__atomic_store_n(&the_binding(w)->expires_wall_ms, 1, __ATOMIC_RELAXED);
+	invites(w, uri, "", 2);
+	take(w, &w->f->other, "SIP/2.0 480 ");
+	assert_false(was_sent(w, &w->f->peer, "INVITE "));
+}
+
+static void test_a_phone_that_answers_nothing_is_480_and_not_asked_again(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	char uri[128];
+
+	register_phone(w);
+	snprintf(uri, sizeof(uri), "sip:%s@192.0.2.1", the_binding(w)->token);
+	invites(w, uri, "", 1);
+	take(w, &w->f->peer, "INVITE ");
+	fixture_pass(w->f, 33000);
+	take(w, &w->f->other, "SIP/2.0 480 ");
+	assert_int_equal(the_binding(w)->unreachable, 1);
+	invites(w, uri, "", 2);
+	take(w, &w->f->other, "SIP/2.0 480 ");
+	assert_false(was_sent(w, &w->f->peer, "INVITE "));
+	/* It is heard of again. */
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	invites(w, uri, "", 3);
+	take(w, &w->f->peer, "INVITE ");
+}
+
+static void test_contacts_of_a_user_are_tried_one_after_the_other_best_first(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	char first[128], second[128], headers[1024];
+
+	p->policies[0].next_hop = CONFIG_NEXT_HOP_AGENT;
+	registers(w, 1, "Contact: <sip:a@192.168.1.7>;q=0.5, <sip:b@192.168.1.7>;q=0.9\r\n");
+	keep(take(w, &w->f->other, "REGISTER "));
+	our_contact(kept, first, sizeof(first));
+	our_contact(strstr(strstr(kept, "\r\nContact: ") + 4, "\r\nContact: "), second, sizeof(second));
+	snprintf(headers, sizeof(headers), "Contact: %s;expires=1800, %s;expires=90\r\n", first, second);
+	pbx_answers(w, kept, 200, headers);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	p->policies[0] = p->policies[1];
+	invites(w, "sip:1000@192.0.2.1", "", 1);
+	respond(w, &w->f->peer, take(w, &w->f->peer, "INVITE sip:b@192.168.1.7 "), 480, "t1", "", NO_SDP);
+	take(w, &w->f->peer, "ACK ");
+	fake_answer_all();
+	respond(w, &w->f->peer, take(w, &w->f->peer, "INVITE sip:a@192.168.1.7 "), 486, "t2", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 48");
+	p->policies[0] = w->policy;
+}
+
+/* Phones call each other by a policy that comes first; their REGISTER goes to the registrar all the same. */
+static void test_a_policy_for_phones_is_none_for_their_register(void **state)
+{
+	struct phones_world *p = *state;
+
+	p->policies[0] = p->policies[1];
+	p->policies[1] = p->w->policy;
+	register_phone(p->w);
+	p->policies[1] = p->policies[0];
+	p->policies[0] = p->w->policy;
+}
+
+static void test_requests_outside_of_calls_go_there_too(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	char uri[128];
+
+	register_phone(w);
+	snprintf(uri, sizeof(uri), "sip:%s@192.0.2.1", the_binding(w)->token);
+	fixture_receive(w->f, &w->f->other,
+		"MESSAGE %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5080;branch=z9hG4bKm1\r\nMax-Forwards: "
+		"70\r\n"
+		"From: <sip:2000@192.0.2.10>;tag=m\r\nTo: <%s>\r\nCall-ID: m1\r\nCSeq: 1 MESSAGE\r\n"
+		"Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
+		uri, uri);
+	assert_contains(take(w, &w->f->peer, "MESSAGE sip:1000@192.168.1.7:5070 SIP/2.0\r\n"), "\r\n\r\nhi");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_call_to_our_contact_reaches_the_phones_own_by_its_flow),
+		TEST(test_a_call_that_comes_by_our_path_reaches_the_same),
+		TEST(test_who_is_unknown_is_404_and_who_is_away_480),
+		TEST(test_a_phone_that_answers_nothing_is_480_and_not_asked_again),
+		TEST(test_contacts_of_a_user_are_tried_one_after_the_other_best_first),
+		TEST(test_a_policy_for_phones_is_none_for_their_register),
+		TEST(test_requests_outside_of_calls_go_there_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
