@@ -345,9 +345,11 @@ static void refuse_with(struct transaction *transaction, unsigned status, const 
 
 /* Its place, if registrar_screen has not given it one: it is registered, and comes before strangers. 0 or the seconds to wait. */
 static unsigned take_place(struct registrar *registrar, const struct register_request *request,
-	const struct sip_flow *flow, size_t agent, bool *reserved)
+	const struct message *message, size_t agent, bool *reserved)
 {
+	const struct sip_flow *flow = message_flow(message);
 	struct shard *shard = registrar->shard;
+	struct challenge *challenge;
 	struct admitted *admitted = &registrar->admitted;
 	struct register_wait who = { .agent = agent, .known = true };
 
@@ -359,8 +361,12 @@ static unsigned take_place(struct registrar *registrar, const struct register_re
 		admitted->is_there = false;
 		return 0;
 	}
-	if (register_challenge_find(registrar, request->aor, flow, nothing))
+	challenge = register_challenge_find(
+		registrar, request->aor, flow, register_authorization(message_scan(message)));
+	if (challenge && !challenge->answered) {
+		challenge->answered = true;
 		return 0;
+	}
 	who.aor = hash_bytes(&shard->shard_key, request->aor.p, request->aor.n);
 	who.host = flow_hash(shard, flow, true);
 	*reserved = true;
@@ -375,7 +381,7 @@ static void ask_registrar(struct registrar *registrar, struct transaction *trans
 	size_t number = (size_t)(agent - shard->config->session_agents);
 	struct registration *registration;
 	bool reserved;
-	unsigned wait = take_place(registrar, request, message_flow(message), number, &reserved);
+	unsigned wait = take_place(registrar, request, message, number, &reserved);
 
 	if (wait) {
 		/* The registrar's own promise holds until it can be asked. */

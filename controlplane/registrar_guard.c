@@ -40,7 +40,7 @@ void registrar_refuse(struct shard *shard, struct transaction *transaction,
 
 		guard_note(guard, flow, tried ? GUARD_BAD_PASSWORD : GUARD_UNKNOWN_USER,
 			user_asked_for(request), message_scan(request));
-		if (shard->config->guard.silent) {
+		if (shard->config->guard.silent && shard->config->guard.mode == CONFIG_GUARD_ENFORCE) {
 			writer_init(&out, text, sizeof(text));
 			writer_text(&out, "WWW-Authenticate: ");
 			guard_challenge_like(guard, agent, &out);

@@ -208,7 +208,8 @@ static void test_gruus_of_the_registrar_are_told_at_the_phones_own_domain(void *
 	pbx_answers(w, kept, 200, headers);
 	keep(take(w, &w->f->peer, "SIP/2.0 200 "));
 	assert_contains(kept, ";pub-gruu=\"sip:1000@SBC.example;gr=urn:uuid:1\"\r\n");
-	assert_contains(kept, "P-Associated-URI: <sip:1000@SBC.example>, <sip:+4930123@SBC.example;user=phone>\r\n");
+	assert_contains(
+		kept, "P-Associated-URI: <sip:1000@SBC.example>, <sip:+4930123@SBC.example;user=phone>\r\n");
 	assert_null(strstr(kept, "192.0.2.10"));
 	assert_true(span_equal(the_binding(w)->service_route, SPAN("<sip:192.0.2.10;lr>")));
 }
@@ -404,6 +405,35 @@ static void test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks
 	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), PHONE_CONTACT ";expires=900\r\n");
 }
 
+/* What the registrar can take is planned with the answers to its challenges. */
+static void test_the_answer_to_a_challenge_has_its_turn(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	w->f->config.registration.upstream_rate = 1;
+	w->f->config.registration.hold_ms = 1000;
+	w->f->config.registration.per_source_rate = 0;
+	w->f->config.registration.per_aor_rate = 0;
+	w->f->shard.shared.register_limits = register_limits_new(&w->f->config);
+	__atomic_store_n(
+		&the_binding(w)->upstream_expires_wall_ms, clock_wall_ms() + 80000, __ATOMIC_RELAXED);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	pbx_answers(w, to_pbx(w), 401, CHALLENGE);
+	take(w, &w->f->peer, "SIP/2.0 401 ");
+	registers(w, 4, ANSWER "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	fixture_pass(w->f, 1200);
+	assert_contains(to_pbx(w), ANSWER);
+	pbx_answers(w, kept, 403, "");
+	take(w, &w->f->peer, "SIP/2.0 403 ");
+	/* The same once more is not: its phone lives on what has been granted. */
+	registers(w, 5, ANSWER "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	fixture_pass(w->f, 1200);
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+}
+
 /* --- running out ---------------------------------------------------------------------------------------------------------- */
 
 static void test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry(void **state)
@@ -571,6 +601,7 @@ int main(void)
 		TEST(test_what_the_registrar_forgot_goes_there_again),
 		TEST(test_an_older_request_comes_too_late),
 		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),
+		TEST(test_the_answer_to_a_challenge_has_its_turn),
 		TEST(test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry),
 		TEST(test_only_the_registered_flow_may_send_requests),
 		TEST(test_what_is_wrong_has_its_answer_and_reaches_nobody),

@@ -212,12 +212,12 @@ static void bad_sources_and_options_are_usage_errors_that_say_what_is_allowed(vo
 	}
 }
 
-static void the_borders_commands_say_that_the_dataplane_is_not_there(void **state)
+static void the_borders_commands_say_that_who_answers_them_is_not_there(void **state)
 {
 	(void)state;
 	RUN(2, 0, "ban\0001.2.3.4");
 	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
-	assert_non_null(strstr(got.error, "the dataplane is not there"));
+	assert_non_null(strstr(got.error, "the controlplane is not there"));
 	RUN(7, 0, "ban\0001.2.3.4\0reason\0for\0for\0005\0force");
 	assert_int_equal(got.exit, MGMT_EXIT_FAILED);
 	RUN(2, MGMT_JSON, "unban\0001.2.3.4");
@@ -272,7 +272,7 @@ int main(void)
 		cmocka_unit_test(commands_say_which_neighbour_is_not_there),
 		cmocka_unit_test(a_bad_call_number_is_a_usage_error),
 		cmocka_unit_test(bad_sources_and_options_are_usage_errors_that_say_what_is_allowed),
-		cmocka_unit_test(the_borders_commands_say_that_the_dataplane_is_not_there),
+		cmocka_unit_test(the_borders_commands_say_that_who_answers_them_is_not_there),
 		cmocka_unit_test(status_works_alone_and_says_so),
 		cmocka_unit_test(version_works_alone),
 	};
