@@ -24,7 +24,7 @@ struct span registrar_aor(struct span to, char buffer[REGISTRAR_AOR_MAX]);
 unsigned registrar_screen(
 	struct shard *shard, const struct sip_flow *flow, const struct scan *request, unsigned *retry_after);
 /* core.c's row for REGISTER. */
-void registrar_received(struct shard *shard, struct transaction *transaction, const struct message *request,
+void registrar_received(struct shard *shard, struct transaction *transaction, const struct message *message,
 	const struct config_session_agent *source);
 
 /* Where a request for a registered phone goes (next-hop = registration): bindings of the token in its Route or request URI, or of the user
