@@ -747,6 +747,16 @@ static void take_answer(struct call *call, const struct exchange_event *event)
 	exchange_happens(call, &next);
 }
 
+static void note_early(struct call *call, struct span answer)
+{
+	const struct leg *leg = call->exchange.asker;
+	struct call_fork *fork = call->state == CALL_PROCEEDING ? call_fork_of(leg) : NULL;
+	const struct message *request = request_of(call);
+
+	if (fork && request)
+		early_agreed(fork, leg->side, call_sdp(request), answer);
+}
+
 static void relay_answer(struct call *call, const struct exchange_event *event)
 {
 	struct exchange *exchange = &call->exchange;
@@ -765,6 +775,7 @@ static void relay_answer(struct call *call, const struct exchange_event *event)
 		body.len = 0;
 	if (exchange->asker_method == SIP_METHOD_UNKNOWN && call->ack_due)
 		exchange_ack(leg, writer_result(&body));
+	note_early(call, sdp);
 	error = answer_asker(call, 200, event->message, writer_result(&body));
 	if (!waits || error)
 		exchange_over(call);
