@@ -36,7 +36,7 @@ static int note_said(struct media *media, unsigned to, struct span body)
 	return media_write(media, to, body, &out);
 }
 
-/* Another early dialog has gone so far that the offer is settled there: it is made once more for the others. */
+/* Another early dialog has gone so far that the offer is settled there: it is made once more for the others. 1: when its ports are there. */
 static int offer_again(struct call *call)
 {
 	const struct transaction *invite = call->leg[LEG_CALLER].server_invite;
@@ -52,18 +52,21 @@ static int offer_again(struct call *call)
 	if (result < 0)
 		return result;
 	call->media_fork = NULL;
-	/* Its ports come meanwhile. */
-	return result ? -EBUSY : note_said(call->media, LEG_CALLED, offer);
+	return result ? result : note_said(call->media, LEG_CALLED, offer);
 }
 
-/* `final`: no other answer to the offer of the INVITE follows in this early dialog. -EBUSY: an exchange is under way in another one. */
+/* `final`: no other answer to the offer of the INVITE follows in this early dialog. 1: the offer waits for its ports; -EBUSY: an exchange is
+ * under way in another dialog. */
 static int apply(struct call *call, struct span sdp, bool final)
 {
-	int error = 0;
+	int result = 0;
 
 	if (call->media_fork || !media_offer_is_pending(call->media))
-		error = offer_again(call);
-	return error ? error : media_answer(call->media, LEG_CALLED, sdp, final);
+		result = offer_again(call);
+	if (result)
+		return result;
+	result = media_answer(call->media, LEG_CALLED, sdp, final);
+	return result == -EBUSY ? 1 : result;
 }
 
 /* An offer of `side` in an early dialog and its answer once more, after those of another dialog. */
@@ -122,33 +125,41 @@ static int keep_answer(struct call_fork *fork, struct span sdp)
 	return 0;
 }
 
-int early_commit(struct call_fork *fork)
+/* 1: as `apply`. */
+static int commit(struct call_fork *fork)
 {
 	struct call *call = fork->call;
-	int error;
+	int result;
 
 	if (call->media_fork == fork)
 		return 0;
 	if (!fork->answered || !fork->answer)
 		return -EPROTO;
 	if (fork->agreed)
-		error = apply_agreed(fork);
+		result = apply_agreed(fork);
 	else if (call->offerless)
-		error = apply_again(call->media, LEG_CALLED, answer_of(fork),
+		result = apply_again(call->media, LEG_CALLED, answer_of(fork),
 			(struct span){ fork->reply, fork->reply_length });
 	else
-		error = apply(call, answer_of(fork), true);
-	if (!error && fork->settled && !fork->agreed && !call->offerless)
-		error = note_said(call->media, LEG_CALLER, answer_of(fork));
-	if (!error)
+		result = apply(call, answer_of(fork), true);
+	if (result == 0 && fork->settled && !fork->agreed && !call->offerless)
+		result = note_said(call->media, LEG_CALLER, answer_of(fork));
+	if (result == 0)
 		call->media_fork = fork;
-	return error;
+	return result;
+}
+
+int early_commit(struct call_fork *fork)
+{
+	int result = commit(fork);
+
+	return result > 0 ? -EBUSY : result;
 }
 
 int early_confirm(struct call *call, struct call_fork *fork, struct span sdp)
 {
 	if (fork && fork->answered)
-		return early_commit(fork);
+		return commit(fork);
 	if (sdp.n == 0 && fork)
 		sdp = answer_of(fork);
 	/* What another branch has said in its early dialog is no answer of this one. */
@@ -156,7 +167,7 @@ int early_confirm(struct call *call, struct call_fork *fork, struct span sdp)
 }
 
 /* The description that goes to the caller with a response that has one. False: a reliable answer cannot be taken while another branch's
- * exchange is under way; not acknowledged, it comes again (RFC 3262 section 3). */
+ * exchange is under way, or its ports have yet to come; not acknowledged, it comes again (RFC 3262 section 3). */
 static bool relay_description(struct call_fork *fork, struct span sdp, bool reliable, struct writer *body)
 {
 	struct call *call = fork->call;
@@ -167,6 +178,8 @@ static bool relay_description(struct call_fork *fork, struct span sdp, bool reli
 		return true;
 	if (!fork->answered) {
 		error = apply(call, sdp, false);
+		if (error == 1)
+			error = -EBUSY;
 		if (error == -EBUSY && reliable)
 			return false;
 		/* The 2xx may say no more than that it is this one. */

@@ -245,7 +245,7 @@ void early_bye(struct call *call, const struct call_event *event);
 int early_commit(struct call_fork *fork);
 /* An exchange of `side` in this early dialog is complete: early_commit comes back to it. */
 void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer);
-/* The answer of a 2xx. `fork` may be NULL, `sdp` empty. 0 or -errno. */
+/* The answer of a 2xx. `fork` may be NULL, `sdp` empty. 0; 1: once more after CALL_EVENT_LEASED; or -errno. */
 int early_confirm(struct call *call, struct call_fork *fork, struct span sdp);
 /* The callee's half of an early dialog does not answer (RFC 3261 section 12.2.1.2): with the last one the call ends, or its next attempt
  * begins. The early dialog may be gone afterwards. */

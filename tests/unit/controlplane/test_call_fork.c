@@ -423,9 +423,8 @@ static void test_what_a_branch_that_has_offered_agrees_on_later_stands_when_it_w
 }
 
 /* The first branch has done without video since, and its ports are gone. */
-static void test_a_branchs_answer_that_needs_ports_again_is_taken_when_they_are_there(void **state)
+static void drop_video_in_one_branch(struct call_world *w)
 {
-	struct call_world *w = *state;
 	unsigned rseq;
 
 	start(w, "Supported: 100rel\r\nAllow: UPDATE, PRACK\r\n", PHONE_SDP "m=video 4004 RTP/AVP 31\r\n");
@@ -437,7 +436,15 @@ static void test_a_branchs_answer_that_needs_ports_again_is_taken_when_they_are_
 	caller_sends(w, "UPDATE", 3, w->caller_tag, "", PHONE_SDP "m=video 0 RTP/AVP 31\r\n");
 	respond(w, &w->f->other, take(w, &w->f->other, "UPDATE "), 200, NULL, "",
 		PBX_SDP "m=video 0 RTP/AVP 31\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
 	fake_answer_all();
+}
+
+static void test_a_branchs_answer_that_needs_ports_again_is_taken_when_they_are_there(void **state)
+{
+	struct call_world *w = *state;
+
+	drop_video_in_one_branch(w);
 	for (unsigned i = 0; i < 2; i++) {
 		respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3),
 			OTHER_SDP "m=video 7004 RTP/AVP 31\r\n");
@@ -446,6 +453,31 @@ static void test_a_branchs_answer_that_needs_ports_again_is_taken_when_they_are_
 	fake_answer_all();
 	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3), OTHER_SDP "m=video 7004 RTP/AVP 31\r\n");
 	assert_contains(take(w, &w->f->peer, "SIP/2.0 183 "), "m=video 1");
+}
+
+static void test_an_answer_that_needs_ports_again_waits_for_them(void **state)
+{
+	/* They come; there are none; they come, but it is no answer. */
+	for (unsigned i = 0; i < 3; i++) {
+		struct call_world *w = *state;
+
+		drop_video_in_one_branch(w);
+		respond(w, &w->f->other, invite, 200, "pbx2", "",
+			i == 2 ? "v=0\r\n" : OTHER_SDP "m=video 7004 RTP/AVP 31\r\n");
+		assert_false(was_sent(w, &w->f->peer, "SIP/2.0 200 OK\r\n"));
+		fake_answer(i == 1 ? -ENOSPC : 0);
+		fake_answer_all();
+		if (i == 0) {
+			assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "m=video 1");
+			assert_int_equal(media_port(LEG_CALLED), 7000);
+		} else {
+			take(w, &w->f->peer, i == 1 ? "SIP/2.0 503 " : "SIP/2.0 502 ");
+			w->looked = 0;
+			assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx2\r\n");
+		}
+		teardown(state);
+		setup(state);
+	}
 }
 
 int main(void)
@@ -471,6 +503,7 @@ int main(void)
 		TEST(test_what_a_branch_has_agreed_by_prack_stands_when_it_wins),
 		TEST(test_what_a_branch_that_has_offered_agrees_on_later_stands_when_it_wins),
 		TEST(test_a_branchs_answer_that_needs_ports_again_is_taken_when_they_are_there),
+		TEST(test_an_answer_that_needs_ports_again_waits_for_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
