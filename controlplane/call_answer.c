@@ -14,6 +14,7 @@
 #include "platforms/base/clock.h"
 
 static const struct span no_body = { NULL, 0 };
+static const char unusable[] = "unusable answer from the callee";
 static const char retry_after[] = "Retry-After: 5\r\n";
 
 /* --- 2xx -------------------------------------------------------------------------------------------------------------- */
@@ -47,7 +48,7 @@ void invite_answer(struct call *call, const struct call_event *event)
 		.side = LEG_CALLED,
 		.status = 502,
 		.message = event->message,
-		.cause = "unusable answer from the callee" };
+		.cause = unusable };
 	int result;
 
 	timer_cancel(&call->timer);
@@ -67,6 +68,11 @@ void invite_answer(struct call *call, const struct call_event *event)
 		invite_ack(callee, callee->client_invite, tag, no_body);
 		call->ack_due = false;
 		result = early_confirm(call, fork, sdp);
+		if (result == 1) {
+			call_put_aside(call, sdp);
+			if (call->offer)
+				return;
+		}
 	}
 	if (result)
 		next.type = CALL_EVENT_LEASE_FAILED;
@@ -131,6 +137,14 @@ void invite_answer_release(struct call *call, const struct call_event *event)
 	free(text);
 }
 
+/* Of a branch that has answered after another had changed the media: the INVITE's offer has its ports again. */
+static int confirm_put_aside(struct call *call)
+{
+	if (call->offerless || !media_offer_is_pending(call->media))
+		return 0;
+	return early_confirm(call, call->forks, (struct span){ call->offer, call->offer_length });
+}
+
 void invite_answer_leased(struct call *call, const struct call_event *event)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
@@ -141,6 +155,13 @@ void invite_answer_leased(struct call *call, const struct call_event *event)
 
 	if (call->carry && transfer_offer(call))
 		return;
+	if (!event->message && confirm_put_aside(call)) {
+		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
+					   .side = LEG_CALLED,
+					   .status = 502,
+					   .cause = unusable });
+		return;
+	}
 	writer_init(&body, description, sizeof(description));
 	if (sdp.n && media_write(call->media, LEG_CALLER, sdp, &body)) {
 		log_warning("call", "description cannot be written", LOG_UINT("call", call->id));

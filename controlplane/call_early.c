@@ -3,6 +3,7 @@
  * said reliably, offers to a caller that made none (RFC 3261 section 13.2.1, RFC 3262 section 5). */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
@@ -20,53 +21,96 @@ static bool caller_takes_reliable(const struct call *call)
 
 /* --- answers ---------------------------------------------------------------------------------------------------------- */
 
-/* `final`: no other answer to the offer of the INVITE follows in this early dialog. */
-static int apply(struct call *call, struct span sdp, bool final)
-{
-	int result;
-
-	/* Another early dialog has gone so far that the offer is settled there: it is made once more for this one. */
-	if (call->media_fork || !media_offer_is_pending(call->media)) {
-		if (call->offerless || media_offer_is_pending(call->media) ||
-			!call->leg[LEG_CALLER].server_invite)
-			return -EBUSY;
-		result = media_offer(call->media, LEG_CALLER,
-			call_sdp(transaction_message(call->leg[LEG_CALLER].server_invite)));
-		if (result)
-			return result < 0 ? result : -EBUSY;
-		call->media_fork = NULL;
-	}
-	return media_answer(call->media, LEG_CALLED, sdp, final);
-}
-
 static struct span answer_of(const struct call_fork *fork)
 {
 	return (struct span){ fork->answer, fork->answer_length };
 }
 
-/* The offer of an early dialog and its answer once more, after those of another one. */
-static int apply_offer(const struct call_fork *fork)
+/* What both have been told already: from now on our next words to them follow these. */
+static int note_said(struct media *media, unsigned to, struct span body)
 {
-	struct media *media = fork->call->media;
-	struct span reply = { fork->reply, fork->reply_length };
 	char text[CALL_MESSAGE_MAX];
 	struct writer out;
-	int result = reply.n ? media_offer(media, LEG_CALLED, answer_of(fork)) : -EPROTO;
+
+	writer_init(&out, text, sizeof(text));
+	return media_write(media, to, body, &out);
+}
+
+/* Another early dialog has gone so far that the offer is settled there: it is made once more for the others. 1: when its ports are there. */
+static int offer_again(struct call *call)
+{
+	const struct transaction *invite = call->leg[LEG_CALLER].server_invite;
+	struct span offer;
+	int result;
+
+	if (call->offerless || !invite)
+		return -EPROTO;
+	if (media_offer_is_pending(call->media))
+		return -EBUSY;
+	offer = call_sdp(transaction_message(invite));
+	result = media_offer(call->media, LEG_CALLER, offer);
+	if (result < 0)
+		return result;
+	call->media_fork = NULL;
+	return result ? result : note_said(call->media, LEG_CALLED, offer);
+}
+
+/* `final`: no other answer to the offer of the INVITE follows in this early dialog. 1: the offer waits for its ports; -EBUSY: an exchange is
+ * under way in another dialog. */
+static int apply(struct call *call, struct span sdp, bool final)
+{
+	int result = 0;
+
+	if (call->media_fork || !media_offer_is_pending(call->media))
+		result = offer_again(call);
+	if (result)
+		return result;
+	result = media_answer(call->media, LEG_CALLED, sdp, final);
+	return result == -EBUSY ? 1 : result;
+}
+
+/* An offer of `side` in an early dialog and its answer once more, after those of another dialog. */
+static int apply_again(struct media *media, unsigned side, struct span offer, struct span answer)
+{
+	int result = answer.n ? media_offer(media, side, offer) : -EPROTO;
 
 	if (result == -EBUSY || result == -EPROTO)
 		return result;
-	/* What both have been told already: from now on our next words to them follow these. */
-	writer_init(&out, text, sizeof(text));
 	if (result == 0)
-		result = media_write(media, LEG_CALLER, answer_of(fork), &out);
+		result = note_said(media, 1 - side, offer);
 	if (result == 0)
-		result = media_answer(media, LEG_CALLER, reply, true);
+		result = media_answer(media, 1 - side, answer, true);
 	if (result) {
 		media_reject(media);
 		return result < 0 ? result : -EBUSY;
 	}
-	writer_init(&out, text, sizeof(text));
-	return media_write(media, LEG_CALLED, reply, &out);
+	return note_said(media, side, answer);
+}
+
+/* The last exchange of an early dialog, in place of the one that the INVITE began. */
+static int apply_agreed(const struct call_fork *fork)
+{
+	const struct call_agreement *agreed = fork->agreed;
+	struct call *call = fork->call;
+
+	/* Other branches may still have been answering the INVITE. */
+	if (!call->media_fork && !call->offerless)
+		media_reject(call->media);
+	return apply_again(call->media, agreed->side, (struct span){ agreed->text, agreed->offer_length },
+		(struct span){ agreed->text + agreed->offer_length, agreed->answer_length });
+}
+
+void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer)
+{
+	struct call_agreement *agreed = malloc(sizeof(*agreed) + offer.n + answer.n);
+
+	free(fork->agreed);
+	fork->agreed = agreed;
+	if (!agreed)
+		return;
+	*agreed = (struct call_agreement){ side, offer.n, answer.n };
+	memcpy(agreed->text, offer.p, offer.n);
+	memcpy(agreed->text + offer.n, answer.p, answer.n);
 }
 
 static int keep_answer(struct call_fork *fork, struct span sdp)
@@ -81,42 +125,70 @@ static int keep_answer(struct call_fork *fork, struct span sdp)
 	return 0;
 }
 
-int early_commit(struct call_fork *fork)
+/* 1: as `apply`. */
+static int commit(struct call_fork *fork)
 {
-	int error;
+	struct call *call = fork->call;
+	int result;
 
-	if (fork->call->media_fork == fork)
+	if (call->media_fork == fork)
 		return 0;
 	if (!fork->answered || !fork->answer)
 		return -EPROTO;
-	error = fork->call->offerless ? apply_offer(fork) : apply(fork->call, answer_of(fork), true);
-	if (!error)
-		fork->call->media_fork = fork;
-	return error;
+	if (fork->agreed)
+		result = apply_agreed(fork);
+	else if (call->offerless)
+		result = apply_again(call->media, LEG_CALLED, answer_of(fork),
+			(struct span){ fork->reply, fork->reply_length });
+	else
+		result = apply(call, answer_of(fork), true);
+	if (result == 0 && fork->settled && !fork->agreed && !call->offerless)
+		result = note_said(call->media, LEG_CALLER, answer_of(fork));
+	if (result == 0)
+		call->media_fork = fork;
+	return result;
+}
+
+int early_commit(struct call_fork *fork)
+{
+	int result = commit(fork);
+
+	return result > 0 ? -EBUSY : result;
 }
 
 int early_confirm(struct call *call, struct call_fork *fork, struct span sdp)
 {
 	if (fork && fork->answered)
-		return early_commit(fork);
+		return commit(fork);
 	if (sdp.n == 0 && fork)
 		sdp = answer_of(fork);
 	/* What another branch has said in its early dialog is no answer of this one. */
 	return sdp.n ? apply(call, sdp, true) : -EPROTO;
 }
 
-/* The description that goes to the caller with a response that has one. */
-static void relay_description(struct call_fork *fork, struct span sdp, bool reliable, struct writer *body)
+/* The description that goes to the caller with a response that has one. False: a reliable answer cannot be taken while another branch's
+ * exchange is under way, or its ports have yet to come; not acknowledged, it comes again (RFC 3262 section 3). */
+static bool relay_description(struct call_fork *fork, struct span sdp, bool reliable, struct writer *body)
 {
 	struct call *call = fork->call;
+	int error;
 
 	/* An offer (the INVITE had none) is of no use in an unreliable response (RFC 3262 section 5). */
 	if (sdp.n == 0 || call->offerless)
-		return;
+		return true;
 	if (!fork->answered) {
-		if (apply(call, sdp, false) || keep_answer(fork, sdp)) {
-			log_debug("call", "unusable early answer is not relayed", LOG_UINT("call", call->id));
-			return;
+		error = apply(call, sdp, false);
+		if (error == 1)
+			error = -EBUSY;
+		if (error == -EBUSY && reliable)
+			return false;
+		/* The 2xx may say no more than that it is this one. */
+		if (error == 0 || error == -EBUSY)
+			error = keep_answer(fork, sdp) ? -ENOMEM : error;
+		if (error) {
+			log_debug("call", "early answer is not relayed", LOG_UINT("call", call->id),
+				LOG_ERRNO("error", error));
+			return true;
 		}
 		fork->answered = reliable;
 	} else if (!call->media_fork) {
@@ -125,6 +197,7 @@ static void relay_description(struct call_fork *fork, struct span sdp, bool reli
 	}
 	if (!fork->settled && media_write(call->media, LEG_CALLER, answer_of(fork), body))
 		body->len = 0;
+	return true;
 }
 
 /* --- responses ---------------------------------------------------------------------------------------------------------- */
@@ -242,7 +315,10 @@ void invite_relay_provisional(struct call *call, const struct call_event *event)
 		return;
 	}
 	writer_init(&body, text, sizeof(text));
-	relay_description(fork, sdp, verdict == PRACK_FRESH, &body);
+	if (!relay_description(fork, sdp, verdict == PRACK_FRESH, &body)) {
+		fork->remote_rseq = before;
+		return;
+	}
 	relay(fork, event->status, event->message, body.overflow ? no_body : writer_result(&body),
 		verdict == PRACK_FRESH ? fork->remote_rseq : 0, false);
 }

@@ -28,12 +28,36 @@ struct exchange_event {
 void exchange_happens(struct call *call, const struct exchange_event *event);
 /* Nothing is under way any more; of our own request what is to be sent again stays. */
 void exchange_over(struct call *call);
+/* EXCHANGE_TIMER. */
+void exchange_timer_arm(struct call *call, uint64_t delay_ms);
+/* The offer goes to the other side, `event` may be NULL. */
+void exchange_send_on(struct call *call, const struct exchange_event *event);
+/* Final response to who has asked, if anybody has; `from` may be NULL. 0; or -errno: it has become a 500. */
+int exchange_answer_asker(struct call *call, unsigned status, const struct message *from, struct span body);
+extern const struct transaction_events exchange_asker_events;
+
+/* call_exchange_admit.c */
 /* `leg` has offered something in a response to us: to be relayed to the other leg. */
 void exchange_offered(struct call *call, struct leg *leg, struct span body);
+/* Its media may come from where `request`, which may be NULL, comes from. */
+struct media_party exchange_party_of(const struct leg *leg, const struct message *request);
+/* Its peer is where this request says. */
+void exchange_note_target(struct leg *leg, const struct message *request);
 /* What exchange_received has let in. `limit_ms`: in which an UPDATE is to be answered. */
 void exchange_go_on(struct leg *leg, struct transaction *transaction, uint64_t limit_ms);
 /* That of a fresh one: before its Timer F, whose length we do not know but by our own (RFC 3311 section 5.2). */
 uint64_t exchange_update_limit_ms(const struct shard *shard);
+
+/* call_exchange_undo.c: actions of the table */
+void exchange_refuse(struct call *call, const struct exchange_event *event);
+void exchange_cancel_on(struct call *call, const struct exchange_event *event);
+void exchange_give_up(struct call *call, const struct exchange_event *event);
+void exchange_give_up_answer(struct call *call, const struct exchange_event *event);
+void exchange_lose_asker(struct call *call, const struct exchange_event *event);
+void exchange_relay_reject(struct call *call, const struct exchange_event *event);
+void exchange_undo(struct call *call, const struct exchange_event *event);
+void exchange_forget(struct call *call, const struct exchange_event *event);
+void exchange_lose(struct call *call, const struct exchange_event *event);
 
 /* call_exchange_kept.c */
 /* True: it has been taken over, and waits. */

@@ -50,6 +50,7 @@ static void fork_free(struct call_fork *fork)
 		leg_fini(&fork->own[side]);
 	free(fork->answer);
 	free(fork->reply);
+	free(fork->agreed);
 	free(fork);
 }
 

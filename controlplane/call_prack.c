@@ -294,8 +294,12 @@ static unsigned relay_take_answer(
 		struct span sdp = call_sdp(response);
 
 		if (sdp.n && media_answer(media, LEG_CALLED, sdp, true) == 0 &&
-			media_write(media, LEG_CALLER, sdp, body) == 0)
+			media_write(media, LEG_CALLER, sdp, body) == 0) {
+			if (relay->server)
+				early_agreed(relay->fork, LEG_CALLER,
+					call_sdp(transaction_message(relay->server)), sdp);
 			return 0;
+		}
 	}
 	media_reject(media);
 	return 500;

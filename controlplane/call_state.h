@@ -113,6 +113,13 @@ struct call_tag {
 	const char *text;
 };
 
+/* What an exchange within an early dialog has come to. */
+struct call_agreement {
+	unsigned side; /* that has offered */
+	size_t offer_length, answer_length;
+	char text[]; /* offer, answer */
+};
+
 /* An early dialog of the callee's side, and the one that the caller is shown for it. */
 struct call_fork {
 	struct call_fork *next;
@@ -126,6 +133,7 @@ struct call_fork {
 	size_t answer_length;
 	char *reply; /* the caller's answer to that offer */
 	size_t reply_length;
+	struct call_agreement *agreed; /* after these, by PRACK or UPDATE; or NULL */
 	bool answered; /* offer and answer are complete on the callee's leg: by a reliable response (RFC 3262), or its PRACK */
 	bool settled; /* they are on the caller's leg */
 	uint32_t remote_rseq; /* of the callee's last reliable response; 0: none */
@@ -237,7 +245,9 @@ void early_bye(struct call *call, const struct call_event *event);
 /* The callee's answer in this early dialog becomes that of the call: before an offer that follows it (PRACK, UPDATE), and with the
  * 2xx. 0; or -errno: it has not been answered, or another exchange is under way. */
 int early_commit(struct call_fork *fork);
-/* The answer of a 2xx. `fork` may be NULL, `sdp` empty. 0 or -errno. */
+/* An exchange of `side` in this early dialog is complete: early_commit comes back to it. */
+void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer);
+/* The answer of a 2xx. `fork` may be NULL, `sdp` empty. 0; 1: once more after CALL_EVENT_LEASED; or -errno. */
 int early_confirm(struct call *call, struct call_fork *fork, struct span sdp);
 /* The callee's half of an early dialog does not answer (RFC 3261 section 12.2.1.2): with the last one the call ends, or its next attempt
  * begins. The early dialog may be gone afterwards. */

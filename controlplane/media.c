@@ -208,7 +208,7 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 	int error;
 
 	if (!media->next || media->waiting)
-		return -EPROTO;
+		return media->next ? -EBUSY : -EPROTO;
 	error = sdp_parse(&sdp, body, &media->shard->config->sip);
 	if (error)
 		return error;

@@ -48,7 +48,7 @@ void media_abandon(struct media *media);
  * -EPROTONOSUPPORT (no media line that can be relayed), -EBUSY (an offer is pending), -ENOTCONN, -ENOMEM ... */
 int media_offer(struct media *media, unsigned side, struct span body);
 /* The answer from `side`. `final`: of a 2xx or ACK, which commits it; else of an unreliable provisional response: media flows,
- * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer). Never waits. */
+ * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer), -EBUSY (its ports are not there yet). Never waits. */
 int media_answer(struct media *media, unsigned side, struct span body, bool final);
 /* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);

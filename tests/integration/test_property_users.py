@@ -26,8 +26,8 @@ ANSWERS = {"sendrecv": ("sendrecv",) * 3 + ("sendonly", "recvonly", "inactive"),
 
 
 class Whims(Manners):
-    def __init__(self, chance, forks):
-        self.chance, self.forks = chance, forks
+    def __init__(self, chance):
+        self.chance = chance
 
     def maybe(self, probability):
         return self.chance.random() < probability
@@ -48,7 +48,7 @@ class Whims(Manners):
         return self.chance.choice((0, 0, 0, T1, 3 * T1, 6 * T1))
 
     def described(self, leg):
-        return not self.forks and self.maybe(0.2)
+        return self.maybe(0.2)
 
 
 class Sockets:
@@ -88,7 +88,6 @@ class Story(Scene):
         self.sockets = {}  # by agent and number
         self.tasks = []
         self.referred = False
-        # A callee who forks makes no second offer in his early dialogs, and is made none: what another branch then answers would be refused.
         self.forks = chance.random() < 0.25
 
     # --- what users have ---
@@ -99,7 +98,7 @@ class Story(Scene):
         return sockets
 
     def whims(self):
-        return Whims(random.Random(self.chance.random()), self.forks)
+        return Whims(random.Random(self.chance.random()))
 
     def user(self, leg, sockets):
         leg.sockets = sockets
@@ -137,7 +136,7 @@ class Story(Scene):
             if branch.state == "early":
                 branch.ring(self.chance.choice((180, 182, 183, 183)), self.maybe(0.6), reliable)
             await self.wait(4)
-            if not self.forks and self.maybe(0.3):
+            if self.maybe(0.3):
                 self.early_update(branch)
         await self.wait(4)
         if leg.invite.state != "proceeding":

@@ -1,70 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Early dialogs and reliable provisional responses (RFC 3262) of a call, on each leg alone. */
-#include "controlplane/call_state.h"
-#include "tests/unit/controlplane/call_fixture.h"
-
-#define RELIABLE(n) "Require: 100rel\r\nRSeq: " #n "\r\n"
-#define OTHER_SDP                                                                                          \
-	"v=0\r\no=y 3 3 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 7000 RTP/AVP " \
-	"0\r\n"
-
-static char invite[FIXTURE_TEXT_MAX];
-
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void assert_over(struct call_world *w)
-{
-	fake_answer_all();
-	assert_int_equal(call_count(&w->f->shard), 0);
-	assert_int_equal(fake.request[fake.count - 1].type, DP_SESSION_DELETE);
-}
-
-/* The caller's INVITE with more headers, up to the one to the callee. */
-static void start(struct call_world *w, const char *headers, const char *body)
-{
-	caller_sends(w, "INVITE", 1, NULL, headers, body);
-	take(w, &w->f->peer, "SIP/2.0 100 ");
-	fake_answer_all();
-	snprintf(invite, sizeof(invite), "%s", take(w, &w->f->other, "INVITE "));
-}
-
-static unsigned rseq_of(const char *response)
-{
-	char line[128];
-
-	return (unsigned)strtoul(line_of(response, "RSeq", line, sizeof(line)) + 5, NULL, 10);
-}
-
-static void prack(struct call_world *w, unsigned cseq, const char *tag, unsigned rseq, const char *body)
-{
-	char headers[64];
-
-	snprintf(headers, sizeof(headers), "RAck: %u 1 INVITE\r\n", rseq);
-	caller_sends(w, "PRACK", cseq, tag, headers, body);
-}
-
-/* The port that the dataplane was last told of a side. */
-static unsigned media_port(unsigned side)
-{
-	union address address;
-
-	for (unsigned i = fake.count; i-- > 0;)
-		if (fake.request[i].type == DP_SESSION_UPDATE || fake.request[i].type == DP_SESSION_CREATE) {
-			dp_address_to(&fake.request[i].session.stream[0].side[side].rtp, &address);
-			return address_port(&address);
-		}
-	return 0;
-}
+/* Reliable provisional responses (RFC 3262) of a call, on each leg alone. */
+#include "tests/unit/controlplane/early_fixture.h"
 
 /* --- one side alone --------------------------------------------------------------------------------------------------------- */
 
@@ -304,64 +240,6 @@ static void test_an_offer_without_ports_in_a_reliable_response_ends_the_call(voi
 	assert_int_equal(call_count(&w->f->shard), 0);
 }
 
-#define PRACK_SDP                                                                                        \
-	"v=0\r\no=x 5 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4100 RTP/AVP " \
-	"0\r\n"
-
-/* Two branches that have offered; the second one's offer came while the first one's was not answered. */
-static void two_offers(struct call_world *w, char first[64], char second[64])
-{
-	unsigned rseq;
-
-	start(w, "Supported: 100rel\r\n", NO_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
-	fake_answer_all();
-	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
-	snprintf(first, 64, "%s", note_tag(w, w->taken));
-	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3), OTHER_SDP);
-	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 183 "));
-	prack(w, 2, first, rseq, PHONE_SDP);
-	assert_contains(take(w, &w->f->other, "PRACK "), "RAck: 7 1 INVITE\r\n");
-	respond(w, &w->f->other, w->taken, 200, NULL, "", NO_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-	/* What is not acknowledged comes again. */
-	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3), OTHER_SDP);
-	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
-	snprintf(second, 64, "%s", note_tag(w, w->taken));
-	assert_contains(w->taken, "m=audio 10000 ");
-	prack(w, 3, second, rseq, PRACK_SDP);
-	assert_contains(take(w, &w->f->other, "PRACK "), "RAck: 3 1 INVITE\r\n");
-	assert_contains(w->taken, "m=audio 10010 ");
-	respond(w, &w->f->other, w->taken, 200, NULL, "", NO_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 7000);
-	assert_int_equal(media_port(LEG_CALLER), 4100);
-}
-
-static void test_two_branches_may_both_offer_and_either_may_win(void **state)
-{
-	for (unsigned winner = 0; winner < 2; winner++) {
-		struct call_world *w = *state;
-		char tag[2][64];
-
-		two_offers(w, tag[0], tag[1]);
-		respond(w, &w->f->other, invite, 200, winner ? "pbx2" : "pbx1", "", NO_SDP);
-		take(w, &w->f->other, "ACK ");
-		assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Content-Length: 0\r\n");
-		assert_string_equal(note_tag(w, w->taken), tag[winner]);
-		caller_sends(w, "ACK", 1, tag[winner], "", NO_SDP);
-		fake_answer_all();
-		assert_int_equal(media_port(LEG_CALLED), winner ? 7000 : 6000);
-		assert_int_equal(media_port(LEG_CALLER), winner ? 4100 : 4000);
-		caller_sends(w, "BYE", 4, tag[winner], "", NO_SDP);
-		respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
-		assert_over(w);
-		teardown(state);
-		setup(state);
-	}
-}
-
 static void test_nothing_is_reliable_before_the_offer_that_the_caller_waits_for(void **state)
 {
 	struct call_world *w = *state;
@@ -382,42 +260,6 @@ static void test_nothing_is_reliable_before_the_offer_that_the_caller_waits_for(
 	start(w, "Supported: 100rel\r\n", NO_SDP);
 	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
 	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 180 "), "RSeq"));
-}
-
-static void test_an_offer_that_the_caller_hangs_up_on_makes_room_for_another(void **state)
-{
-	struct call_world *w = *state;
-
-	start(w, "Supported: 100rel\r\n", NO_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
-	fake_answer_all();
-	caller_sends(w, "BYE", 2, note_tag(w, take(w, &w->f->peer, "SIP/2.0 183 ")), "", NO_SDP);
-	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
-	respond(w, &w->f->other, invite, 200, "pbx2", "", OTHER_SDP);
-	fake_answer_all();
-	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "m=audio 10000 ");
-	caller_sends(w, "ACK", 1, note_tag(w, w->taken), "", PHONE_SDP);
-	assert_contains(take(w, &w->f->other, "ACK "), "m=audio 10010 ");
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 7000);
-}
-
-static void test_an_offer_that_nobody_has_answered_is_no_hindrance_to_the_winners(void **state)
-{
-	struct call_world *w = *state;
-
-	start(w, "Supported: 100rel\r\n", NO_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
-	fake_answer_all();
-	take(w, &w->f->peer, "SIP/2.0 183 ");
-	respond(w, &w->f->other, invite, 200, "pbx2", "", OTHER_SDP);
-	fake_answer_all();
-	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "m=audio 10000 ");
-	caller_sends(w, "ACK", 1, note_tag(w, w->taken), "", PHONE_SDP);
-	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx2\r\n");
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 7000);
 }
 
 static void test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer(void **state)
@@ -559,20 +401,6 @@ static void test_a_prack_that_the_callee_never_answers_ends_the_call(void **stat
 	}
 }
 
-static void test_a_prack_that_one_branch_never_answers_ends_that_branch(void **state)
-{
-	struct call_world *w = *state;
-
-	start(w, "", PHONE_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx1", RELIABLE(7), NO_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
-	fixture_pass(w->f, 33000);
-	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
-	assert_false(was_sent(w, &w->f->other, "CANCEL "));
-	respond(w, &w->f->other, invite, 200, "pbx2", "", PBX_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-}
-
 static void test_a_prack_that_is_not_answered_before_the_call_is_changes_nothing(void **state)
 {
 	struct call_world *w = *state;
@@ -586,33 +414,6 @@ static void test_a_prack_that_is_not_answered_before_the_call_is_changes_nothing
 	fixture_pass(w->f, 33000);
 	assert_false(was_sent(w, &w->f->other, "BYE "));
 	assert_int_equal(call_count(&w->f->shard), 1);
-}
-
-static void test_an_update_in_a_branch_that_loses_is_refused(void **state)
-{
-	struct call_world *w = *state;
-	char first[FIXTURE_TEXT_MAX], update[FIXTURE_TEXT_MAX];
-	unsigned rseq;
-
-	start(w, "Supported: 100rel\r\n", PHONE_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(7) "Allow: UPDATE\r\n", PBX_SDP);
-	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
-	prack(w, 2, note_tag(w, w->taken), rseq, NO_SDP);
-	respond(w, &w->f->other, take(w, &w->f->other, "PRACK "), 200, NULL, "", NO_SDP);
-	caller_sends(w, "UPDATE", 3, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
-	snprintf(update, sizeof(update), "%s", take(w, &w->f->other, "UPDATE "));
-	respond(w, &w->f->other, invite, 200, "pbx1", "", OTHER_SDP);
-	assert_contains(take(w, &w->f->peer, "SIP/2.0 487 "), "CSeq: 3 UPDATE\r\n");
-	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "CSeq: 1 INVITE\r\n");
-	snprintf(first, sizeof(first), "%s", note_tag(w, w->taken));
-	respond(w, &w->f->other, update, 200, NULL, "", PBX_SDP);
-	caller_sends(w, "ACK", 1, first, "", NO_SDP);
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 7000);
-	caller_sends(w, "BYE", 2, first, "", NO_SDP);
-	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
-	assert_over(w);
 }
 
 static void test_cancel_while_the_answer_waits_for_the_prack_hangs_up(void **state)
@@ -650,168 +451,6 @@ static void test_a_call_that_ends_with_pracks_on_their_way_leaves_nothing(void *
 	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 183 "));
 }
 
-/* --- forks ------------------------------------------------------------------------------------------------------------------- */
-
-static void test_each_branch_counts_and_acknowledges_for_itself(void **state)
-{
-	struct call_world *w = *state;
-	char first[64], second[64];
-	unsigned one, two;
-	const char *text;
-
-	start(w, "Supported: 100rel\r\n", PHONE_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx1", RELIABLE(7), PBX_SDP);
-	one = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
-	snprintf(first, sizeof(first), "%s", note_tag(w, w->taken));
-	respond(w, &w->f->other, invite, 183, "pbx2", RELIABLE(3), OTHER_SDP);
-	two = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
-	snprintf(second, sizeof(second), "%s", note_tag(w, w->taken));
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 7000);
-	/* CSeq numbers of two dialogs have nothing to do with each other. */
-	prack(w, 2, second, two, NO_SDP);
-	text = take(w, &w->f->other, "PRACK ");
-	assert_contains(text, ";tag=pbx2\r\n");
-	assert_contains(text, "RAck: 3 1 INVITE\r\n");
-	respond(w, &w->f->other, text, 200, NULL, "", NO_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-	caller_sends(w, "PRACK", 2, first, "RAck: 0 1 INVITE\r\n", NO_SDP);
-	(void)one;
-	/* The first branch wins: its answer, given reliably, is the call's. */
-	respond(w, &w->f->other, invite, 200, "pbx1", "", NO_SDP);
-	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx1\r\n");
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 6000);
-}
-
-static void test_media_follows_the_newest_early_answer_and_then_the_winner(void **state)
-{
-	struct call_world *w = *state;
-	char first[64];
-
-	start(w, "", PHONE_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx1", "", PBX_SDP);
-	snprintf(first, sizeof(first), "%s", note_tag(w, take(w, &w->f->peer, "SIP/2.0 183 ")));
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 6000);
-	respond(w, &w->f->other, invite, 183, "pbx2", "", OTHER_SDP);
-	take(w, &w->f->peer, "SIP/2.0 183 ");
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 7000);
-	/* Its 2xx says nothing: what the first branch has said in its own early dialog counts. */
-	respond(w, &w->f->other, invite, 200, "pbx1", "", NO_SDP);
-	assert_string_equal(note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 ")), first);
-	assert_contains(w->taken, "m=audio 10000 ");
-	fake_answer_all();
-	assert_int_equal(media_port(LEG_CALLED), 6000);
-}
-
-static void test_a_branch_without_any_answer_is_not_connected_with_anothers(void **state)
-{
-	struct call_world *w = *state;
-
-	start(w, "", PHONE_SDP);
-	respond(w, &w->f->other, invite, 183, "pbx1", "", PBX_SDP);
-	respond(w, &w->f->other, invite, 200, "pbx2", "", NO_SDP);
-	take(w, &w->f->peer, "SIP/2.0 502 ");
-	w->looked = 0;
-	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx2\r\n");
-}
-
-static void test_the_callers_bye_ends_one_early_dialog_of_several(void **state)
-{
-	struct call_world *w = *state;
-	char first[64];
-	const char *bye;
-
-	start(w, "", PHONE_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
-	snprintf(first, sizeof(first), "%s", note_tag(w, take(w, &w->f->peer, "SIP/2.0 180 ")));
-	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
-	note_tag(w, take(w, &w->f->peer, "SIP/2.0 180 "));
-	caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-	bye = take(w, &w->f->other, "BYE ");
-	assert_contains(bye, ";tag=pbx2\r\n");
-	respond(w, &w->f->other, bye, 200, NULL, "", NO_SDP);
-	assert_false(was_sent(w, &w->f->other, "CANCEL "));
-	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
-	assert_string_equal(note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 ")), first);
-}
-
-static void test_the_first_branch_may_be_hung_up_and_its_late_answer_too(void **state)
-{
-	struct call_world *w = *state;
-	char first[64], bye[FIXTURE_TEXT_MAX];
-
-	start(w, "", PHONE_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
-	snprintf(first, sizeof(first), "%s", note_tag(w, take(w, &w->f->peer, "SIP/2.0 180 ")));
-	respond(w, &w->f->other, invite, 180, "pbx2", "", NO_SDP);
-	note_tag(w, take(w, &w->f->peer, "SIP/2.0 180 "));
-	caller_sends(w, "BYE", 2, first, "", NO_SDP);
-	snprintf(bye, sizeof(bye), "%s", take(w, &w->f->other, "BYE "));
-	assert_contains(bye, ";tag=pbx1\r\n");
-	/* Its answer crosses the BYE, its ringing is of no interest any more. */
-	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
-	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
-	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx1\r\n");
-	assert_contains(take(w, &w->f->other, "BYE "), "CSeq: 3 BYE\r\n");
-	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 180 "));
-	respond(w, &w->f->other, invite, 200, "pbx2", "", PBX_SDP);
-	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx2\r\n");
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-	caller_sends(w, "ACK", 1, w->caller_tag, "", NO_SDP);
-	/* The first BYE is still unanswered: this one is another dialog's. */
-	caller_sends(w, "BYE", 3, w->caller_tag, "", NO_SDP);
-	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
-	assert_over(w);
-}
-
-static void test_the_callees_bye_of_an_early_dialog_is_481(void **state)
-{
-	struct call_world *w = *state;
-
-	start(w, "", PHONE_SDP);
-	respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
-	callee_sends(w, invite, "BYE", 1, "pbx1", NO_SDP);
-	take(w, &w->f->other, "SIP/2.0 481 ");
-	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-}
-
-static void test_more_branches_than_the_caller_is_shown_are_bounded(void **state)
-{
-	struct call_world *w = *state;
-	char tag[16];
-
-	start(w, "", PHONE_SDP);
-	for (unsigned i = 0; i < 2 * CALL_FORKS_MAX; i++) {
-		snprintf(tag, sizeof(tag), "pbx%u", i);
-		respond(w, &w->f->other, invite, 180, tag, "", NO_SDP);
-		assert_int_equal(was_sent(w, &w->f->peer, "SIP/2.0 180 "), i < CALL_FORKS_MAX);
-		w->looked = w->f->sent_count;
-	}
-	respond(w, &w->f->other, invite, 200, "pbx15", "", PBX_SDP);
-	assert_contains(take(w, &w->f->other, "ACK "), ";tag=pbx15\r\n");
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-}
-
-static void test_long_ringing_in_the_same_words_is_relayed_and_holds_off_timer_c(void **state)
-{
-	struct call_world *w = *state;
-
-	start(w, "", PHONE_SDP);
-	for (unsigned i = 0; i < 8; i++) {
-		respond(w, &w->f->other, invite, 180, "pbx1", "", NO_SDP);
-		take(w, &w->f->peer, "SIP/2.0 180 ");
-		fixture_pass(w->f, 60000);
-	}
-	assert_false(was_sent(w, &w->f->other, "CANCEL "));
-	respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
-	take(w, &w->f->peer, "SIP/2.0 200 ");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -826,29 +465,16 @@ int main(void)
 		TEST(test_an_offer_in_a_reliable_response_is_answered_in_the_prack),
 		TEST(test_no_reliability_is_offered_for_an_invite_whose_caller_could_not_answer),
 		TEST(test_an_offer_without_ports_in_a_reliable_response_ends_the_call),
-		TEST(test_two_branches_may_both_offer_and_either_may_win),
 		TEST(test_nothing_is_reliable_before_the_offer_that_the_caller_waits_for),
-		TEST(test_an_offer_that_the_caller_hangs_up_on_makes_room_for_another),
-		TEST(test_an_offer_that_nobody_has_answered_is_no_hindrance_to_the_winners),
 		TEST(test_a_fresh_offer_in_the_prack_is_relayed_with_its_answer),
 		TEST(test_an_offer_in_the_prack_that_needs_ports_waits_for_them),
 		TEST(test_an_offer_in_the_prack_without_ports_is_refused_and_the_call_goes_on),
 		TEST(test_a_refused_offer_in_the_prack_leaves_the_media),
 		TEST(test_a_challenged_prack_may_come_again),
 		TEST(test_a_prack_that_the_callee_never_answers_ends_the_call),
-		TEST(test_a_prack_that_one_branch_never_answers_ends_that_branch),
 		TEST(test_a_prack_that_is_not_answered_before_the_call_is_changes_nothing),
-		TEST(test_an_update_in_a_branch_that_loses_is_refused),
 		TEST(test_cancel_while_the_answer_waits_for_the_prack_hangs_up),
 		TEST(test_a_call_that_ends_with_pracks_on_their_way_leaves_nothing),
-		TEST(test_each_branch_counts_and_acknowledges_for_itself),
-		TEST(test_media_follows_the_newest_early_answer_and_then_the_winner),
-		TEST(test_a_branch_without_any_answer_is_not_connected_with_anothers),
-		TEST(test_the_callers_bye_ends_one_early_dialog_of_several),
-		TEST(test_the_first_branch_may_be_hung_up_and_its_late_answer_too),
-		TEST(test_the_callees_bye_of_an_early_dialog_is_481),
-		TEST(test_more_branches_than_the_caller_is_shown_are_bounded),
-		TEST(test_long_ringing_in_the_same_words_is_relayed_and_holds_off_timer_c),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
