@@ -66,12 +66,14 @@ static unsigned admit_early(const struct call *call, struct leg *leg)
 static unsigned admit(const struct call *call, struct leg *leg, enum sip_method method)
 {
 	const struct exchange *exchange = &call->exchange;
+	const struct leg *peer = call_peer(leg);
 
 	if (exchange->kept.transaction)
 		return exchange->kept.leg == leg ? 500 : 491;
 	if (exchange_is_under_way(call))
 		return exchange->asker == leg ? 500 : 491;
-	if (transfer_is_moving(call))
+	/* The other party has gone to another call, or is about to: this one ends, its dialog goes on elsewhere. */
+	if (transfer_is_moving(call) || (call->state == CALL_ESTABLISHED && peer && peer->gone))
 		return 491;
 	if (call->state == CALL_ESTABLISHED)
 		return media_offer_is_pending(call->media) ? 491 : 0;

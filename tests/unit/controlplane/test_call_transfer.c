@@ -114,6 +114,20 @@ static void test_the_remaining_party_gets_the_targets_offer_and_the_referrer_is_
 	assert_contains(kept, ";tag=new\r\n");
 }
 
+static void test_an_offer_of_the_referrer_does_not_reach_the_party_that_has_gone(void **state)
+{
+	struct call_world *w = *state;
+
+	establish(w, invite);
+	refer(w, 2);
+	respond(w, &w->f->other, target, 200, "new", "", PBX_SDP_2);
+	fake_answer_all();
+	respond(w, &w->f->other, keep(take(w, &w->f->other, "INVITE sip:there@")), 200, NULL, "", PBX_SDP);
+	caller_sends(w, "INVITE", 3, w->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
+	take(w, &w->f->peer, "SIP/2.0 491 ");
+	assert_false(was_sent(w, &w->f->other, "INVITE "));
+}
+
 static void test_a_refused_target_leaves_everything(void **state)
 {
 	struct call_world *w = *state;
@@ -247,6 +261,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_a_name_is_found_in_its_realm_and_in_this_order_only),
 		TEST(test_the_remaining_party_gets_the_targets_offer_and_the_referrer_is_told),
+		TEST(test_an_offer_of_the_referrer_does_not_reach_the_party_that_has_gone),
 		TEST(test_a_refused_target_leaves_everything),
 		TEST(test_a_redirected_target_is_followed),
 		TEST(test_a_remaining_party_that_refuses_costs_the_target_its_call),
