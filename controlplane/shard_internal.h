@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "controlplane/mailbox.h"
+#include "controlplane/resolver.h"
 #include "controlplane/scan.h"
 #include "controlplane/shard.h"
 
@@ -24,6 +25,8 @@ struct shard_private {
 	int (*capture)(void *arg, const struct sip_flow *flow, struct span message);
 	void *capture_arg;
 	bool no_device;
+	/* Is asked instead of DNS, and calls `done` when the test says so. */
+	int (*resolve)(const struct resolver_question *question, resolver_done done, void *arg);
 };
 
 /* True if the message belongs to another shard: then it is on its way there (or lost to a full mailbox, as a datagram may be). */
