@@ -3,6 +3,7 @@
 its mind or is away."""
 
 import itertools
+import pathlib
 import subprocess
 
 import pytest
@@ -223,6 +224,25 @@ def test_a_dataplane_that_restarts_is_told_whom_to_trust(stack, dns):
     stack.sbc.start("dataplane")
     stack.sbc.wait_ready()
     trusts(stack, HERE)
+
+
+def test_without_servers_in_the_configuration_those_of_resolv_conf_are_asked(stack, dns):
+    phone, peer = stack.phone(), stack.endpoint("inside", HERE, PORT)
+    # What ip-netns(8) shows to those in the namespace as /etc.
+    etc = pathlib.Path("/etc/netns") / stack.sbc.namespace
+    etc.mkdir(parents=True)
+    more = stack.more
+    try:
+        (etc / "resolv.conf").write_text("nameserver 127.0.0.1\nsearch nowhere.example\n")
+        stack.more = more.replace('dns-servers = {"127.0.0.1"}', "")
+        dns.start(f"host-record=four.example,{HERE}")
+        stack.start(stack.kind)
+        complete(*reaches(stack, phone, "71", peer))
+    finally:
+        (etc / "resolv.conf").unlink(missing_ok=True)
+        etc.rmdir()
+        stack.more = more
+        stack.start(stack.kind)
 
 
 def log_count(stack, text):

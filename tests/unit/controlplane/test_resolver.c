@@ -310,6 +310,35 @@ static void without_a_service_the_name_itself_has_the_default_port(void **state)
 	assert_int_equal(world.asked[TYPE_SRV], 1);
 }
 
+static void the_transport_says_which_service(void **state)
+{
+	static const struct {
+		enum config_transport transport;
+		const char *service;
+	} rows[] = { { CONFIG_TRANSPORT_TCP, "_sip._tcp.pbx.example" },
+		{ CONFIG_TRANSPORT_TLS, "_sips._tcp.pbx.example" }, { CONFIG_TRANSPORT_WSS, NULL } };
+	struct resolver_query *query;
+
+	(void)state;
+	add("pbx.example", TYPE_A, 300, "192.0.2.1");
+	add("target.example", TYPE_A, 300, "192.0.2.2");
+	for (unsigned i = 0; i < 3; i++) {
+		struct resolver_question question = {
+			.host = "pbx.example", .transport = rows[i].transport, .v4 = true
+		};
+
+		world.records = 2;
+		add_srv("target.example", 100, 1, 0, 5080);
+		if (rows[i].service)
+			world.record[2].name = rows[i].service;
+		world.is_answered = false;
+		assert_int_equal(resolver_ask(&world.shard, &question, on_done, NULL, &query), 0);
+		while (!world.is_answered)
+			uv_run(&world.shard.loop, UV_RUN_ONCE);
+		assert_address(&world.answer, 0, rows[i].service ? "192.0.2.2:5080" : "192.0.2.1:443");
+	}
+}
+
 static void a_service_that_is_not_offered_is_not_looked_for_elsewhere(void **state)
 {
 	(void)state;
@@ -467,6 +496,7 @@ int main(void)
 		TEST(only_the_families_wanted_are_asked_for),
 		TEST(without_a_port_the_services_targets_come_by_priority),
 		TEST(without_a_service_the_name_itself_has_the_default_port),
+		TEST(the_transport_says_which_service),
 		TEST(a_service_that_is_not_offered_is_not_looked_for_elsewhere),
 		TEST(a_target_that_is_nowhere_leaves_the_others),
 		TEST(no_such_name_no_answer_and_a_broken_server_are_told_apart),
