@@ -76,6 +76,10 @@ struct config_sip {
 	unsigned stream_keep_alive; /* seconds; 0 = none */
 	unsigned udp_request_limit; /* bytes; 0 = all requests may go by UDP */
 	unsigned tcp_absent_time; /* seconds */
+	struct config_strings dns_servers; /* ADDRESS or ADDRESS:PORT; none: those of resolv.conf(5) */
+	unsigned dns_timeout_ms, dns_max_addresses;
+	unsigned dns_min_ttl, dns_max_ttl, dns_stale_time, dns_retry; /* seconds */
+	unsigned address_timeout_ms;
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };
 

@@ -7,6 +7,8 @@
 #include "config/endpoint.h"
 #include "config/source.h"
 
+enum { DNS_SERVERS_MAX = 8 };
+
 static void check_limits(struct config_load *load)
 {
 	const struct config_sip *sip = &load->config->sip;
@@ -164,6 +166,24 @@ static void check_agent(
 			endpoint_transport_name(agent->address.transport));
 }
 
+static void check_dns(struct config_load *load)
+{
+	const struct config_sip *sip = &load->config->sip;
+	union address server;
+
+	for (size_t i = 0; i < sip->dns_servers.count; i++)
+		if (sip->dns_servers.item[i] &&
+			(i >= DNS_SERVERS_MAX ||
+				address_parse(span_from(sip->dns_servers.item[i]), 53, &server)))
+			config_blame(load, true, "sip-config", NULL, "dns-servers", i,
+				"\"%.64s\" is no DNS server; allowed: up to %d times ADDRESS or ADDRESS:PORT",
+				sip->dns_servers.item[i], DNS_SERVERS_MAX);
+	if (sip->dns_min_ttl > sip->dns_max_ttl)
+		config_blame(load, true, "sip-config", NULL, "dns-min-ttl", 0,
+			"%u is more than dns-max-ttl; allowed: at most %u", sip->dns_min_ttl,
+			sip->dns_max_ttl);
+}
+
 static void check_group(struct config_load *load, const struct config_session_group *group)
 {
 	for (size_t i = 1; i < group->agent_count; i++)
@@ -182,6 +202,7 @@ void config_validate_sip(struct config_load *load)
 	const unsigned *transports = realm_transports(load);
 
 	check_limits(load);
+	check_dns(load);
 	for (size_t i = 0; i < config->sip_interfaces_count; i++)
 		check_sip_interface(load, &config->sip_interfaces[i]);
 	check_profiles(load);

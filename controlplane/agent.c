@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/agent_name.h"
 #include "controlplane/agent_watch.h"
 #include "controlplane/leg.h"
 #include "platforms/base/clock.h"
@@ -21,6 +22,7 @@ struct agent_table {
 	struct agent_state *agents; /* as in the configuration */
 	uint32_t *turns; /* of session-groups */
 	struct agent_watch *watch; /* or NULL */
+	struct agent_names *names; /* or NULL: all are configured by address */
 };
 
 int agent_table_open(struct shard *shard)
@@ -33,7 +35,8 @@ int agent_table_open(struct shard *shard)
 	shard->agents = table;
 	table->agents = calloc(config->session_agents_count + 1, sizeof(*table->agents));
 	table->turns = calloc(config->session_groups_count + 1, sizeof(*table->turns));
-	if (table->agents && table->turns && agent_watch_new(shard, &table->watch) == 0)
+	if (table->agents && table->turns && agent_watch_new(shard, &table->watch) == 0 &&
+		agent_names_new(shard, &table->names) == 0)
 		return 0;
 	agent_table_close(shard);
 	return -ENOMEM;
@@ -46,6 +49,7 @@ void agent_table_close(struct shard *shard)
 	if (!table)
 		return;
 	agent_watch_free(table->watch);
+	agent_names_free(table->names);
 	free(table->agents);
 	free(table->turns);
 	free(table);
@@ -168,4 +172,58 @@ uint64_t agent_back_wall_ms(const struct shard *shard, const struct config_sessi
 	unsigned owner = (unsigned)(index % (shard->count ? shard->count : 1));
 
 	return shard->agents ? agent_watch_back_wall_ms(table_of(shard, owner)->watch, index) : 0;
+}
+
+/* --- where they are --------------------------------------------------------------------------------------------------- */
+
+static bool address_is_down(
+	const struct shard *shard, const struct config_session_agent *agent, const union address *address)
+{
+	size_t index = index_of(shard, agent);
+	unsigned owner = (unsigned)(index % (shard->count ? shard->count : 1));
+
+	return agent->options_interval &&
+	       agent_watch_address_is_down(table_of(shard, owner)->watch, index, address);
+}
+
+unsigned agent_all_addresses(const struct shard *shard, const struct config_session_agent *agent,
+	union address list[RESOLVER_ADDRESSES_MAX])
+{
+	if (address_is_set(&agent->address.address)) {
+		list[0] = agent->address.address;
+		if (address_port(&list[0]) == 0)
+			address_set_port(&list[0], 5060);
+		return 1;
+	}
+	return shard->agents ? agent_names_list(shard->agents->names, index_of(shard, agent), list) : 0;
+}
+
+unsigned agent_addresses(const struct shard *shard, const struct config_session_agent *agent,
+	union address list[RESOLVER_ADDRESSES_MAX])
+{
+	unsigned count = agent_all_addresses(shard, agent, list), up = 0;
+
+	if (count < 2)
+		return count;
+	for (unsigned i = 0; i < count; i++)
+		if (!address_is_down(shard, agent, &list[i]))
+			list[up++] = list[i];
+	return up ? up : count;
+}
+
+bool agent_is_at(const struct shard *shard, const struct config_session_agent *agent,
+	const union address *address, bool port)
+{
+	return shard->agents && agent_names_has(shard->agents->names, index_of(shard, agent), address, port);
+}
+
+void agent_dataplane_up(const struct shard *shard)
+{
+	if (shard->agents)
+		agent_names_trust(shard->agents->names);
+}
+
+bool agent_has_names(const struct shard *shard)
+{
+	return shard->agents && shard->agents->names;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "config/model.h"
+#include "controlplane/resolver.h"
 
 struct agent_table;
 struct leg;
@@ -27,6 +28,20 @@ uint32_t agent_sessions(const struct shard *shard, const struct config_session_a
 bool agent_is_down(const struct shard *shard, const struct config_session_agent *agent);
 /* When it last answered again after a silence; 0: never was silent. What it knew before may be gone. */
 uint64_t agent_back_wall_ms(const struct shard *shard, const struct config_session_agent *agent);
+/* Where it is to be asked, ports set, those that do not answer OPTIONS left out while another does: its configured address, or those of its
+ * name, to be tried in turn (RFC 3263 section 4.3). How many; 0: DNS has not told. */
+unsigned agent_addresses(const struct shard *shard, const struct config_session_agent *agent,
+	union address list[RESOLVER_ADDRESSES_MAX]);
+/* The same with those that do not answer. */
+unsigned agent_all_addresses(const struct shard *shard, const struct config_session_agent *agent,
+	union address list[RESOLVER_ADDRESSES_MAX]);
+/* Its name, if it has one, leads to this address, with any port or with this one. */
+bool agent_is_at(const struct shard *shard, const struct config_session_agent *agent,
+	const union address *address, bool port);
+/* Any of them is configured by name. */
+bool agent_has_names(const struct shard *shard);
+/* The dataplane is there (again). */
+void agent_dataplane_up(const struct shard *shard);
 /* The member that a round-robin begins with, counting up. */
 unsigned agent_group_turn(struct shard *shard, const struct config_session_group *group);
 

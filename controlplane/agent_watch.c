@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/agent.h"
 #include "controlplane/hide.h"
 #include "controlplane/leg.h"
 #include "platforms/base/clock.h"
@@ -15,6 +16,10 @@ struct watched {
 	const struct config_session_agent *agent;
 	struct timer timer;
 	struct transaction *asking;
+	union address address[RESOLVER_ADDRESSES_MAX]; /* asked in turn, until one answers */
+	unsigned count, at;
+	uint64_t silent
+		[RESOLVER_ADDRESSES_MAX]; /* hashes of those that did not, 0 = none; owner: the shard; others read relaxed */
 	bool down; /* owner: the shard; others read relaxed */
 	uint64_t back_wall_ms; /* likewise */
 };
@@ -32,8 +37,51 @@ static void arm(struct watched *watched, uint64_t delay_ms)
 	timer_arm(watched->watch->shard->timers, &watched->timer, delay_ms, ask, watched);
 }
 
+static uint64_t hash_of(const struct agent_watch *watch, const union address *address)
+{
+	/* Shards order and renew their lists by themselves, but have one key in common. */
+	return hash_bytes(&watch->shard->shard_key, address, address_length(address)) | 1;
+}
+
+static void mark(struct watched *watched, const union address *address, bool silent)
+{
+	uint64_t hash = hash_of(watched->watch, address), *slot = NULL;
+
+	for (unsigned i = 0; i < RESOLVER_ADDRESSES_MAX; i++) {
+		if (watched->silent[i] == hash) {
+			slot = &watched->silent[i];
+			break;
+		}
+		if (!slot && watched->silent[i] == 0)
+			slot = &watched->silent[i];
+	}
+	if (slot && (silent || *slot))
+		__atomic_store_n(slot, silent ? hash : 0, __ATOMIC_RELAXED);
+}
+
+/* Marks of addresses that it has no more would fill the list. */
+static void forget_gone(struct watched *watched)
+{
+	for (unsigned i = 0; i < RESOLVER_ADDRESSES_MAX; i++) {
+		unsigned k = 0;
+
+		while (k < watched->count &&
+			hash_of(watched->watch, &watched->address[k]) != watched->silent[i])
+			k++;
+		if (k == watched->count && watched->silent[i])
+			__atomic_store_n(&watched->silent[i], 0, __ATOMIC_RELAXED);
+	}
+}
+
+static int send_options(struct watched *watched);
+
 static void note(struct watched *watched, bool down)
 {
+	if (watched->count > 1)
+		mark(watched, &watched->address[watched->at], down);
+	while (down && ++watched->at < watched->count)
+		if (send_options(watched) == 0)
+			return;
 	if (watched->down != down)
 		LOG_AT(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "agent",
 			down ? "does not answer: no calls go there" : "answers again",
@@ -73,17 +121,13 @@ static const struct transaction_events events = { .response = on_response, .ende
 static int send_options(struct watched *watched)
 {
 	struct shard *shard = watched->watch->shard;
-	struct sip_flow flow = { .remote = watched->agent->address.address };
+	struct sip_flow flow = { .remote = watched->address[watched->at] };
 	struct name_addr nobody = { 0 };
 	struct leg leg = { .agent = watched->agent };
 	char text[2048];
 	struct writer out;
 	int error;
 
-	if (!address_is_set(&flow.remote))
-		return -EHOSTUNREACH;
-	if (address_port(&flow.remote) == 0)
-		address_set_port(&flow.remote, 5060);
 	flow.listener =
 		transport_find(shard, watched->agent->realm, watched->agent->address.transport, &flow.remote);
 	if (!flow.listener)
@@ -109,8 +153,13 @@ static void ask(struct timer *timer, void *arg)
 	struct watched *watched = arg;
 
 	(void)timer;
-	/* Closing, or a listener that is not there yet, which says nothing of the agent. */
-	if (watched->watch->shard->transactions && !watched->asking && send_options(watched))
+	if (!watched->watch->shard->transactions || watched->asking)
+		return;
+	watched->count = agent_all_addresses(watched->watch->shard, watched->agent, watched->address);
+	watched->at = 0;
+	forget_gone(watched);
+	/* A name that DNS has not told, or a listener that is not there yet, says nothing of the agent. */
+	if (watched->count == 0 || send_options(watched))
 		arm(watched, (uint64_t)watched->agent->options_interval * 1000);
 }
 
@@ -159,4 +208,17 @@ uint64_t agent_watch_back_wall_ms(const struct agent_watch *watch, size_t agent)
 	return watch && agent < watch->count
 		       ? __atomic_load_n(&watch->agent[agent].back_wall_ms, __ATOMIC_RELAXED)
 		       : 0;
+}
+
+bool agent_watch_address_is_down(const struct agent_watch *watch, size_t agent, const union address *address)
+{
+	uint64_t hash;
+
+	if (!watch || agent >= watch->count)
+		return false;
+	hash = hash_of(watch, address);
+	for (unsigned i = 0; i < RESOLVER_ADDRESSES_MAX; i++)
+		if (__atomic_load_n(&watch->agent[agent].silent[i], __ATOMIC_RELAXED) == hash)
+			return true;
+	return false;
 }

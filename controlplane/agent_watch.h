@@ -7,15 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "platforms/base/address.h"
+
 struct agent_watch;
 struct shard;
 
 /* *out may be NULL: this shard has nobody to ask. 0 or -ENOMEM. */
 int agent_watch_new(struct shard *shard, struct agent_watch **out);
 void agent_watch_free(struct agent_watch *watch);
-/* The agent with that number in the configuration did not answer, or only 408 and 503, when last asked; from any thread. */
+/* The agent with that number in the configuration did not answer, or only 408 and 503, when last asked, at none of its addresses; from
+ * any thread. */
 bool agent_watch_is_down(const struct agent_watch *watch, size_t agent);
 /* When it last came back; 0: it was never away. From any thread. */
 uint64_t agent_watch_back_wall_ms(const struct agent_watch *watch, size_t agent);
+/* The same of one of its addresses. */
+bool agent_watch_address_is_down(const struct agent_watch *watch, size_t agent, const union address *address);
 
 #endif

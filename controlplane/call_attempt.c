@@ -42,15 +42,14 @@ static bool is_listed(
 	return false;
 }
 
-/* 1, or 0: it is there already, its name is too long, or there is no memory. */
+/* 1, or 0: its name is too long, or there is no memory. */
 static unsigned insert_one(
 	struct call_attempts *attempts, unsigned at, const struct attempt_target *target, struct span called)
 {
 	struct attempt_target *grown;
 	struct writer out;
 
-	if (called.n >= sizeof(target->called) ||
-		(target->agent && is_listed(attempts, target->agent, called)))
+	if (called.n >= sizeof(target->called))
 		return 0;
 	grown = realloc(attempts->target, (attempts->count + 1) * sizeof(*grown));
 	if (!grown)
@@ -63,6 +62,27 @@ static unsigned insert_one(
 	grown[at].called[out.len] = '\0';
 	attempts->count++;
 	return 1;
+}
+
+/* With all of its addresses, which are asked in turn (RFC 3263 section 4.3). 0: it is there already, or as above. */
+static unsigned insert_agent(
+	struct call *call, unsigned at, const struct attempt_target *target, struct span called)
+{
+	union address list[RESOLVER_ADDRESSES_MAX] = { 0 };
+	struct attempt_target one = *target;
+	unsigned count, added = 0;
+
+	if (is_listed(call->attempts, target->agent, called))
+		return 0;
+	count = agent_addresses(call->shard, target->agent, list);
+	do {
+		one.address = list[added];
+		one.is_alternate = added > 0;
+		if (!insert_one(call->attempts, at + added, &one, called))
+			break;
+		added++;
+	} while (added < count);
+	return added;
 }
 
 /* The members from the one that the strategy begins with. */
@@ -85,7 +105,7 @@ static unsigned insert_group(
 			if (agent_sessions(call->shard, call->attempts->target[place - 1].agent) <=
 				agent_sessions(call->shard, target.agent))
 				break;
-		added += insert_one(call->attempts, place, &target, called);
+		added += insert_agent(call, place, &target, called);
 	}
 	return added;
 }
@@ -124,13 +144,15 @@ unsigned attempt_insert(struct call *call, unsigned at, const struct config_loca
 	/* What is asked already was the only one until now. */
 	if (attempts->count == 0 && callee->agent &&
 		!insert_one(attempts, 0,
-			&(struct attempt_target){ .agent = callee->agent, .policy = call->policy },
+			&(struct attempt_target){ .agent = callee->agent,
+				.policy = call->policy,
+				.address = callee->flow.remote },
 			span_from(callee->called)))
 		return 0;
 	if (!agent && policy->next_hop == CONFIG_NEXT_HOP_GROUP)
 		added = insert_group(call, at, policy, called);
 	else if (agent || policy->next_hop == CONFIG_NEXT_HOP_AGENT)
-		added = insert_one(attempts, at, &one, called);
+		added = insert_agent(call, at, &one, called);
 	else if ((count = registrar_targets_of(call->shard, called, phones, PHONES_MAX, &status)) > 0)
 		added = insert_phone(call, at, policy, phones, count, called);
 	if (added && at > 0)
@@ -146,14 +168,33 @@ static bool retries_on(const struct config_session_group *group, unsigned status
 	return false;
 }
 
-/* RFC 3261 section 16.7: after a 6xx nobody else is asked; the members of a group have its list. */
-static bool goes_on(const struct call_attempts *attempts, unsigned status)
+/* RFC 3263 section 4.3: it could not be reached, or says 503. */
+static bool is_unreachable(const struct call_event *event)
 {
-	const struct attempt_target *next = &attempts->target[attempts->at + 1];
+	return event->status == 503 || (event->type == CALL_EVENT_FAILED && event->status == 408);
+}
 
-	if (attempts->at + 1 >= attempts->count)
-		return false;
-	return next->is_contact || next->binding ? status < 600 : retries_on(next->group, status);
+static bool is_alternate(const struct call_attempts *attempts, unsigned i)
+{
+	return i < attempts->count && attempts->target[i].is_alternate &&
+	       attempts->target[i].agent == attempts->target[attempts->at].agent;
+}
+
+/* Who is asked after such an event; 0: nobody. After a 6xx nobody else is asked (RFC 3261 section 16.7); the members of a group have
+ * its list. */
+static unsigned next_target(const struct call_attempts *attempts, const struct call_event *event)
+{
+	unsigned i = attempts->at + 1;
+
+	if (is_alternate(attempts, i) && is_unreachable(event))
+		return i;
+	while (i < attempts->count && attempts->target[i].is_alternate)
+		i++;
+	if (i >= attempts->count)
+		return 0;
+	if (attempts->target[i].is_contact || attempts->target[i].binding)
+		return event->status < 600 ? i : 0;
+	return attempts->target[i].group && retries_on(attempts->target[i].group, event->status) ? i : 0;
 }
 
 /* --- the callee's leg ------------------------------------------------------------------------------------------------- */
@@ -210,26 +251,23 @@ static unsigned make_phone_leg(
 	return nat_leg_is(callee, binding) ? 500 : 0;
 }
 
-/* The leg towards an agent. 0 or the status that it amounts to. */
+/* The leg towards a phone, or an agent at one of its addresses. 0 or the status that it amounts to. */
 static unsigned make_leg(struct call *call, const struct attempt_target *target, struct span called,
 	const struct message *invite, const char **cause)
 {
 	const struct config_session_agent *agent = target->agent;
 	struct leg *callee = &call->leg[LEG_CALLED];
-	struct sip_flow flow = { .listener = NULL };
+	struct sip_flow flow = { .remote = target->address };
 	struct name_addr from, to;
 	int error;
 
 	if (target->binding)
 		return make_phone_leg(call, target->binding, invite, cause);
-	flow.remote = agent->address.address;
 	callee->agent = agent;
 	callee->privacy = call->leg[LEG_CALLER].privacy;
 	*cause = "session-agent cannot be reached";
 	if (!address_is_set(&flow.remote))
 		return 503;
-	if (address_port(&flow.remote) == 0)
-		address_set_port(&flow.remote, 5060);
 	flow.listener = transport_find(call->shard, agent->realm, agent->address.transport, &flow.remote);
 	if (!flow.listener)
 		return 503;
@@ -304,6 +342,7 @@ static unsigned phone_first(
 unsigned attempt_first(struct call *call, const struct message *invite, const char **cause)
 {
 	const struct config *config = call->shard->config;
+	union address list[RESOLVER_ADDRESSES_MAX] = { 0 };
 	struct name_addr from;
 	struct sip_uri uri, from_uri = { 0 };
 	struct span user, called;
@@ -323,11 +362,13 @@ unsigned attempt_first(struct call *call, const struct message *invite, const ch
 	status = ask_admission(call, invite, called, cause);
 	if (status)
 		return status;
-	if (call->policy->next_hop == CONFIG_NEXT_HOP_AGENT)
-		return make_leg(call, &(struct attempt_target){ .agent = call->policy->agent }, called,
-			invite, cause);
 	if (call->policy->next_hop == CONFIG_NEXT_HOP_REGISTRATION)
 		return phone_first(call, invite, called, cause);
+	if (call->policy->next_hop == CONFIG_NEXT_HOP_AGENT &&
+		agent_addresses(call->shard, call->policy->agent, list) < 2)
+		return make_leg(call,
+			&(struct attempt_target){ .agent = call->policy->agent, .address = list[0] }, called,
+			invite, cause);
 	*cause = "no session-agent for the policy";
 	if (!attempt_insert(call, 0, call->policy, NULL, called))
 		return 404;
@@ -585,6 +626,7 @@ bool attempt_next(struct call *call, const struct call_event *event)
 	struct call_event lost;
 	bool redirected = false;
 	struct call_attempts *attempts;
+	unsigned next;
 
 	if (event->side == LEG_CALLED && again(call, event))
 		return true;
@@ -609,10 +651,11 @@ bool attempt_next(struct call *call, const struct call_event *event)
 		return false;
 	if (!redirected)
 		remember(call, event);
-	if (!redirected && !goes_on(attempts, event->status))
+	next = redirected ? attempts->at + 1 : next_target(attempts, event);
+	if (!next)
 		return answer_best(call);
 	let_go(call, event);
-	while (++attempts->at < attempts->count)
+	for (attempts->at = next; attempts->at < attempts->count; attempts->at++)
 		if (begin(call, &attempts->target[attempts->at]))
 			return true;
 	return answer_best(call);
@@ -660,6 +703,11 @@ void attempt_sent(struct call *call)
 
 	if (!attempts || attempts->at + 1 >= attempts->count)
 		return;
+	if (is_alternate(attempts, attempts->at + 1)) {
+		timer_arm(call->shard->timers, &attempts->timer, call->shard->config->sip.address_timeout_ms,
+			on_silence, call);
+		return;
+	}
 	group = attempts->target[attempts->at + 1].group;
 	if (group && retries_on(group, 408))
 		timer_arm(call->shard->timers, &attempts->timer, group->attempt_timeout_ms, on_silence, call);

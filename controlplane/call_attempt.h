@@ -12,6 +12,8 @@ struct attempt_target {
 	const struct config_local_policy *policy;
 	const struct config_session_group
 		*group; /* whose retry-on counts; NULL: of a redirection, or alone */
+	union address address; /* of the agent; not set: none is known */
+	bool is_alternate; /* another address of the agent before it */
 	char called[64];
 	bool is_contact; /* the first one that a contact of a redirection leads to */
 	bool diverted; /* a redirection has led here */

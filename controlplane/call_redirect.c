@@ -112,7 +112,7 @@ unsigned redirect_take(struct call *call, const struct message *response)
 	contacts = take_contacts(response, list);
 	for (unsigned i = 0; i < contacts && taken < config->sip.max_redirects; i++) {
 		const struct config_session_agent *agent =
-			route_agent_by_uri(config, list[i].uri.host, list[i].uri.port);
+			route_agent_by_uri(call->shard, list[i].uri.host, list[i].uri.port);
 		const struct config_local_policy *policy;
 		unsigned at = (call->attempts ? call->attempts->at : 0) + 1 + added, targets = 0;
 

@@ -9,6 +9,7 @@
 #include "controlplane/guard_internal.h"
 #include "controlplane/route.h"
 #include "controlplane/transaction.h"
+#include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
@@ -39,7 +40,7 @@ static bool is_configured(const struct guard *guard, const struct sip_flow *flow
 	const struct config_realm *realm = listener_interface(flow->listener)->realm;
 
 	if (realm->trust == CONFIG_TRUST_TRUSTED ||
-		route_agent_by_source(config, realm, &flow->remote) != NULL)
+		route_agent_by_source(flow->listener->shard, realm, &flow->remote) != NULL)
 		return true;
 	for (size_t i = 0; i < config->access_controls_count; i++) {
 		const struct config_access_control *rule = &config->access_controls[i];

@@ -3,7 +3,8 @@
  * with growing time. Shared by all shards, striped locks, bounded tables; what it knows fades. Never denied by address: a configured
  * agent, a trusted prefix, or a host from which registered flows come (then only the one flow is). docs/decisions/0063-guard.md
  *
- * All functions: any thread; a NULL guard lets everybody pass. */
+ * All functions: any thread, but where there is a flow that of its shard, which knows the agents' addresses; a NULL guard lets everybody
+ * pass. */
 #ifndef CONTROLPLANE_GUARD_H
 #define CONTROLPLANE_GUARD_H
 

@@ -263,7 +263,7 @@ int leg_init_answer(struct leg *leg, struct shard *shard, const struct message *
 	leg->flow = *message_flow(answer);
 	interface = listener_interface(leg->flow.listener);
 	leg->realm = interface->realm;
-	leg->agent = route_agent_by_source(shard->config, leg->realm, &leg->flow.remote);
+	leg->agent = route_agent_by_source(shard, leg->realm, &leg->flow.remote);
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->invite_cseq = scan->cseq_number;
 	leg->local_cseq = scan->cseq_number + AFTER_THE_EARLY_DIALOG;

@@ -264,7 +264,7 @@ static unsigned judge(const struct shard *shard, const struct register_request *
 	return 0;
 }
 
-/* What belongs together at the registrar: the token of each contact, our Call-ID and its CSeq. */
+/* What belongs together at the registrar: the token of each contact, our Call-ID and its CSeq, and who is asked. */
 static void name(struct registration *registration, struct binding *const *known, size_t count)
 {
 	struct registrar *registrar = registration->registrar;
@@ -294,6 +294,7 @@ static void name(struct registration *registration, struct binding *const *known
 			memcpy(registration->token[0], challenge->token, sizeof(challenge->token));
 		memcpy(registration->call_id, challenge->call_id, sizeof(challenge->call_id));
 		registration->cseq = challenge->cseq;
+		registration->upstream.remote = challenge->asked;
 	}
 	if (registration->call_id[0] == '\0')
 		shard_token(registrar->shard, registration->call_id);

@@ -86,7 +86,8 @@ void register_challenge_note(const struct registration *registration, const stru
 	*oldest = (struct challenge){ .key = key,
 		.nonce = nonce_of(registrar, value),
 		.until_ms = clock_now_ms() + CHALLENGE_TIME_MS,
-		.cseq = registration->cseq };
+		.cseq = registration->cseq,
+		.asked = registration->upstream.remote };
 	memcpy(oldest->token, registration->token[0], sizeof(oldest->token));
 	if (strlen(registration->call_id) < sizeof(oldest->call_id))
 		memcpy(oldest->call_id, registration->call_id, strlen(registration->call_id) + 1);

@@ -50,6 +50,7 @@ struct challenge {
 	uint64_t until_ms; /* 0: empty */
 	char token[SHARD_TOKEN_MAX], call_id[SHARD_TOKEN_MAX];
 	uint32_t cseq;
+	union address asked; /* who made it: of several addresses the one that takes the answer */
 	bool answered;
 };
 
@@ -80,7 +81,7 @@ struct registration {
 	struct transaction *server, *client;
 	const struct config_session_agent *agent;
 	struct sip_flow flow; /* the phone's */
-	struct sip_flow upstream;
+	struct sip_flow upstream; /* its address before the start: who is to be asked, if he still can be */
 	struct timer timer; /* until its turn; then patience */
 	struct register_request request;
 	struct binding *old[REGISTER_CONTACTS_MAX]; /* what each contact is to replace; references; or NULL */

@@ -19,7 +19,9 @@ static const struct span nothing = { NULL, 0 };
 
 static bool is_there(const struct shard *shard, const struct config_session_agent *agent)
 {
-	return address_is_set(&agent->address.address) && !agent_is_down(shard, agent);
+	union address list[RESOLVER_ADDRESSES_MAX];
+
+	return agent_addresses(shard, agent, list) > 0 && !agent_is_down(shard, agent);
 }
 
 /* Of a group the first that is alive: a phone is registered at one of them. */
@@ -39,14 +41,26 @@ unsigned registration_route(struct shard *shard, const struct config_realm *real
 	return is_there(shard, *agent) ? 0 : 503;
 }
 
+/* A challenge is answered where it came from: other addresses of the same name may not know its nonce. */
+static union address address_of(const struct registration *registration)
+{
+	union address list[RESOLVER_ADDRESSES_MAX] = { 0 };
+	unsigned count = agent_addresses(registration->registrar->shard, registration->agent, list);
+
+	for (unsigned i = 1; i < count; i++)
+		if (address_equal(&list[i], &registration->upstream.remote))
+			return list[i];
+	return list[0];
+}
+
 static bool find_upstream(struct registration *registration)
 {
 	const struct config_session_agent *agent = registration->agent;
 	struct sip_flow *flow = &registration->upstream;
 
-	*flow = (struct sip_flow){ .remote = agent->address.address };
-	if (address_port(&flow->remote) == 0)
-		address_set_port(&flow->remote, 5060);
+	*flow = (struct sip_flow){ .remote = address_of(registration) };
+	if (!address_is_set(&flow->remote))
+		return false;
 	flow->listener = transport_find(
 		registration->registrar->shard, agent->realm, agent->address.transport, &flow->remote);
 	return flow->listener != NULL;

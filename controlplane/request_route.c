@@ -104,7 +104,9 @@ void request_relay_message(struct leg *from, struct transaction *transaction, co
 
 static bool is_there(const struct shard *shard, const struct config_session_agent *agent)
 {
-	return address_is_set(&agent->address.address) && !agent_is_down(shard, agent);
+	union address list[RESOLVER_ADDRESSES_MAX];
+
+	return agent_addresses(shard, agent, list) > 0 && !agent_is_down(shard, agent);
 }
 
 /* 0 or the status that tells the sender. Of a group its first member that is alive: a single request is not worth a second one. */
@@ -152,6 +154,7 @@ unsigned request_route_leg(
 	struct name_addr from, callee;
 	struct sip_uri uri, from_uri = { 0 };
 	struct sip_flow flow = { 0 };
+	union address list[RESOLVER_ADDRESSES_MAX];
 	struct span called, user;
 	unsigned status;
 
@@ -169,9 +172,9 @@ unsigned request_route_leg(
 	status = next_hop(shard, policy, to);
 	if (status)
 		return status;
-	flow.remote = to->agent->address.address;
-	if (address_port(&flow.remote) == 0)
-		address_set_port(&flow.remote, 5060);
+	if (agent_addresses(shard, to->agent, list) == 0)
+		return 503;
+	flow.remote = list[0];
 	flow.listener = transport_find(shard, to->agent->realm, to->agent->address.transport, &flow.remote);
 	if (!flow.listener)
 		return 503;

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/agent.h"
+#include "controlplane/shard.h"
+
 /* regexec(3) wants a C string. */
 struct user_text {
 	char text[ROUTE_USER_MAX + 1];
@@ -94,27 +97,61 @@ static uint16_t port_or_default(uint16_t port)
 	return port ? port : 5060;
 }
 
-const struct config_session_agent *route_agent_by_uri(
-	const struct config *config, struct span host, uint16_t port)
+static bool has_name(const struct config_session_agent *agent, struct span host, uint16_t port)
 {
-	union address stated;
+	return agent->address.host && span_equal_case(span_from(agent->address.host), host) &&
+	       port_or_default(agent->address.port) == port_or_default(port);
+}
 
-	if (address_parse_host(host, &stated))
-		return NULL;
+const struct config_session_agent *route_agent_by_uri(
+	const struct shard *shard, struct span host, uint16_t port)
+{
+	const struct config *config = shard->config;
+	const struct config_session_agent *found = NULL;
+	union address stated;
+	bool is_name = address_parse_host(host, &stated) != 0;
+
+	if (!is_name)
+		address_set_port(&stated, port_or_default(port));
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 		const union address *address = &agent->address.address;
 
-		if (address_is_set(address) && address_equal_host(address, &stated) &&
-			port_or_default(address_port(address)) == port_or_default(port))
+		if (!address_is_set(address)) {
+			if (!found && (is_name ? has_name(agent, host, port)
+					       : agent_is_at(shard, agent, &stated, true)))
+				found = agent;
+		} else if (!is_name && address_equal_host(address, &stated) &&
+			   port_or_default(address_port(address)) == address_port(&stated)) {
 			return agent;
+		}
 	}
-	return NULL;
+	return found;
+}
+
+static const struct config_session_agent *by_name(
+	const struct shard *shard, const struct config_realm *realm, const union address *source)
+{
+	const struct config *config = shard->config;
+	const struct config_session_agent *found = NULL;
+
+	for (size_t i = 0; i < config->session_agents_count; i++) {
+		const struct config_session_agent *agent = &config->session_agents[i];
+
+		if (agent->realm != realm || !agent_is_at(shard, agent, source, false))
+			continue;
+		if (agent_is_at(shard, agent, source, true))
+			return agent;
+		if (!found)
+			found = agent;
+	}
+	return found;
 }
 
 const struct config_session_agent *route_agent_by_source(
-	const struct config *config, const struct config_realm *realm, const union address *source)
+	const struct shard *shard, const struct config_realm *realm, const union address *source)
 {
+	const struct config *config = shard->config;
 	const struct config_session_agent *found = NULL;
 
 	if (!address_is_set(source))
@@ -129,5 +166,6 @@ const struct config_session_agent *route_agent_by_source(
 		if (!found)
 			found = agent;
 	}
-	return found;
+	/* What is configured is not DNS's to change. */
+	return found ? found : agent_has_names(shard) ? by_name(shard, realm, source) : NULL;
 }

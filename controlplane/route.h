@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Routing: which local-policy takes a call, and which session-agent a request comes from. Pure functions of the immutable
- * configuration. */
+/* Routing: which local-policy takes a call, and which session-agent a request comes from. Functions of the immutable configuration, and of
+ * what DNS has told of agents that are configured by name. */
 #ifndef CONTROLPLANE_ROUTE_H
 #define CONTROLPLANE_ROUTE_H
 
 #include "config/model.h"
 #include "platforms/base/address.h"
 #include "platforms/base/span.h"
+
+struct shard;
 
 enum {
 	ROUTE_USER_MAX = 128
@@ -28,14 +30,15 @@ int route_find_to(const struct config *config, const struct config_realm *from, 
 int route_find_registrar(const struct config *config, const struct config_realm *from, struct span from_user,
 	struct span to_user, const struct config_local_policy **policy);
 
-/* The session-agent whose configured address is that of a URI (port 0: the default). NULL: none, or it is known by name only. */
+/* The session-agent whose configured address or name is that of a URI (port 0: the default), or whose name leads to that address. NULL:
+ * none. */
 const struct config_session_agent *route_agent_by_uri(
-	const struct config *config, struct span host, uint16_t port);
+	const struct shard *shard, struct span host, uint16_t port);
 
 /* The session-agent of `realm` whose configured address is that of `source` (the host: requests need not come from the port
- * they are sent to), the one with the same port if there are several; NULL if there is none. Agents known by name only
- * are not found. */
+ * they are sent to), the one with the same port if there are several; if there is none, the one whose name leads there.
+ * NULL: a stranger. */
 const struct config_session_agent *route_agent_by_source(
-	const struct config *config, const struct config_realm *realm, const union address *source);
+	const struct shard *shard, const struct config_realm *realm, const union address *source);
 
 #endif

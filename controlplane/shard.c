@@ -25,6 +25,7 @@ enum { MAILBOX_ENTRIES = 4096 };
 static void dataplane_up(void *arg, bool fresh)
 {
 	transport_check(arg);
+	agent_dataplane_up(arg);
 	call_dataplane_up(arg, fresh);
 	registrar_dataplane_up(arg, fresh);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "controlplane/mailbox.h"
+#include "controlplane/resolver.h"
 #include "controlplane/scan.h"
 #include "controlplane/shard.h"
 
@@ -25,6 +26,8 @@ struct shard_private {
 	void *capture_arg;
 	bool no_device;
 	uint64_t (*wall_ms)(void); /* the time of day; NULL: clock_wall_ms */
+	/* Is asked instead of DNS, and calls `done` when the test says so. */
+	int (*resolve)(const struct resolver_question *question, resolver_done done, void *arg);
 };
 
 /* True if the message belongs to another shard: then it is on its way there (or lost to a full mailbox, as a datagram may be). */

@@ -302,8 +302,7 @@ struct connection *connection_new(struct streams *streams, struct listener *list
 	const union address *remote, bool accepted)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
-	bool known =
-		route_agent_by_source(streams->shard->config, listener->interface->realm, remote) != NULL;
+	bool known = route_agent_by_source(streams->shard, listener->interface->realm, remote) != NULL;
 
 	if (!connection || uv_poll_init(&streams->shard->loop, &connection->poll, fd) < 0) {
 		free(connection);

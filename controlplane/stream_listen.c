@@ -40,7 +40,7 @@ static void options_set(int fd, const struct shard *shard)
 
 static bool is_known(const struct listener *listener, const union address *remote)
 {
-	return route_agent_by_source(listener->shard->config, listener->interface->realm, remote) != NULL;
+	return route_agent_by_source(listener->shard, listener->interface->realm, remote) != NULL;
 }
 
 static void take(struct listener *listener, int fd, const union address *remote)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/agent.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction_internal.h"
 #include "platforms/base/clock.h"
@@ -46,15 +47,17 @@ void transaction_connection_moved(struct shard *shard, uint64_t from, uint64_t t
 /* --- long requests ------------------------------------------------------------------------------------------------- */
 
 /* The session-agent that takes UDP at this very address; -1: none. */
-static int agent_on_udp(const struct config *config, const struct sip_flow *flow)
+static int agent_on_udp(const struct shard *shard, const struct sip_flow *flow)
 {
+	const struct config *config = shard->config;
 	const struct config_realm *realm = listener_interface(flow->listener)->realm;
 
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 
 		if (agent->realm == realm && agent->address.transport == CONFIG_TRANSPORT_UDP &&
-			address_equal(&agent->address.address, &flow->remote))
+			(address_equal(&agent->address.address, &flow->remote) ||
+				agent_is_at(shard, agent, &flow->remote, true)))
 			return (int)i;
 	}
 	return -1;
@@ -99,7 +102,7 @@ bool stream_move(struct transaction_layer *layer, struct sip_flow *flow, struct 
 	if (config->sip.udp_request_limit == 0 || text->n <= config->sip.udp_request_limit ||
 		listener_is_reliable(flow->listener) || layer->own.method == SIP_METHOD_CANCEL)
 		return false;
-	agent = agent_on_udp(config, flow);
+	agent = agent_on_udp(shard, flow);
 	if (agent < 0 || layer->no_tcp_until_ms[agent] > clock_now_ms())
 		return false;
 	by_tcp.listener = transport_find(
@@ -136,7 +139,7 @@ static bool move_back(struct transaction *tr)
 	tr->machine = machine;
 	tr->flow = (struct sip_flow){ .listener = tr->moved_from, .remote = tr->flow.remote };
 	tr->moved_from = NULL;
-	agent = agent_on_udp(tr->shard->config, &tr->flow);
+	agent = agent_on_udp(tr->shard, &tr->flow);
 	if (agent >= 0)
 		layer->no_tcp_until_ms[agent] = clock_now_ms() + (uint64_t)sip->tcp_absent_time * 1000;
 	shard_count(tr->shard, REQUESTS_MOVED_BACK);

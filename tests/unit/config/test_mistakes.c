@@ -245,6 +245,16 @@ static const struct mistake mistakes[] = {
 		BASE "network-interface b { port = \"xdp:eth1\"\n"
 		" addresses = {\"10.0.0.1/24\"} }\n",
 		"E: f:3: network-interface b.port: \"eth1\" with vlan 0 is that of network-interface out too (line 1); allowed: another port or another vlan\n" },
+	{ "a DNS server that is a name",
+		"sip-config { dns-servers = {\"192.0.2.53\",\n"
+		" \"ns.example\", \"192.0.2.53:5353\", \"2001:db8::53\", \"[2001:db8::53]:5353\"} }\n",
+		"E: f:2: sip-config.dns-servers: \"ns.example\" is no DNS server; allowed: up to 8 times ADDRESS or ADDRESS:PORT\n" },
+	{ "more DNS servers than are asked",
+		"sip-config { dns-servers = {192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8, 192.0.2.9} }\n",
+		"E: f:1: sip-config.dns-servers: \"192.0.2.9\" is no DNS server; allowed: up to 8 times ADDRESS or ADDRESS:PORT\n" },
+	{ "a floor of TTLs above their ceiling",
+		"sip-config { dns-min-ttl = 60 dns-max-ttl = 59 }\n",
+		"E: f:1: sip-config.dns-min-ttl: 60 is more than dns-max-ttl; allowed: at most 59\n" },
 	{ "a core that is named twice",
 		"media-manager {\n"
 		" workers = {1, 2,\n"

@@ -14,6 +14,7 @@ struct fake_request {
 	struct dp_session_request session; /* create, update */
 	uint64_t id; /* the others */
 	size_t length;
+	uint8_t body[512]; /* of the others, what fits */
 	dp_reply reply; /* NULL: has been answered */
 	void *arg;
 };
@@ -58,6 +59,7 @@ int dp_client_request(struct dp_client *client, enum dp_message type, const void
 	request = fake_take(type, reply, arg);
 	request->length = length;
 	memcpy(&request->id, body, sizeof(request->id));
+	memcpy(request->body, body, length < sizeof(request->body) ? length : sizeof(request->body));
 	return 0;
 }
 

@@ -584,10 +584,172 @@ static void test_an_agent_that_does_not_answer_options_gets_no_calls_until_it_do
 	assert_true(agent_is_down(shard, &a->agent[0]));
 }
 
+/* --- agents configured by name ---------------------------------------------------------------------------------------- */
+
+static resolver_done name_done[4];
+static void *name_arg[4];
+static unsigned names_asked;
+
+static int resolve(const struct resolver_question *question, resolver_done done, void *arg)
+{
+	(void)question;
+	assert_in_range(names_asked, 0, 3);
+	name_done[names_asked] = done;
+	name_arg[names_asked++] = arg;
+	return 0;
+}
+
+/* Agent 0 is configured by a name, which leads to the addresses of 0 and 1. */
+static void name_agent(struct attempt_world *a, bool is_known)
+{
+	static char name[] = "pbx.example";
+	struct fixture *f = a->w->f;
+	struct resolver_answer answer = { .outcome = RESOLVER_FOUND, .ttl = 3600, .count = 2 };
+
+	names_asked = 0;
+	f->private.resolve = resolve;
+	f->config.sip.dns_min_ttl = f->config.sip.dns_max_ttl = 3600;
+	f->config.sip.dns_retry = 3600;
+	f->config.sip.address_timeout_ms = ATTEMPT_TIMEOUT_MS / 2;
+	a->agent[0].address = (struct config_endpoint){ .host = name };
+	agent_table_close(&f->shard);
+	assert_int_equal(agent_table_open(&f->shard), 0);
+	while (!names_asked)
+		fixture_pass(f, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		answer.address[i].address = a->peer[i].remote;
+		answer.address[i].priority = (uint16_t)i;
+		answer.address[i].target = (uint8_t)i;
+	}
+	if (is_known)
+		name_done[0](name_arg[0], &answer);
+	a->w->policy.next_hop = CONFIG_NEXT_HOP_AGENT;
+}
+
+static void test_an_address_that_says_503_is_left_for_the_next_one_of_the_name(void **state)
+{
+	struct attempt_world *a = *state;
+
+	name_agent(a, true);
+	caller_invites(a, 0);
+	refuse_with(a, 0, invite, 503, "");
+	fake_answer_all();
+	take_invite(a, 1, second);
+	answer_and_acknowledge(a, 1, second);
+	caller_hangs_up(a, 1);
+	assert_int_equal(agent_sessions(&a->w->f->shard, &a->agent[0]), 0);
+}
+
+static void test_an_address_that_says_nothing_is_left_for_the_next_one_of_the_name(void **state)
+{
+	struct attempt_world *a = *state;
+
+	name_agent(a, true);
+	caller_invites(a, 0);
+	fixture_pass(a->w->f, ATTEMPT_TIMEOUT_MS / 2 + 30);
+	fake_answer_all();
+	take_invite(a, 1, second);
+	answer_and_acknowledge(a, 1, second);
+	caller_hangs_up(a, 1);
+}
+
+static void test_what_an_address_refuses_is_refused_by_the_agent(void **state)
+{
+	struct attempt_world *a = *state;
+
+	name_agent(a, true);
+	caller_invites(a, 0);
+	refuse_with(a, 0, invite, 486, "");
+	take(a->w, &a->w->f->peer, "SIP/2.0 486 ");
+	assert_false(was_sent(a->w, &a->peer[1], "INVITE "));
+}
+
+static void test_after_the_addresses_of_a_member_the_next_member_is_asked(void **state)
+{
+	struct attempt_world *a = *state;
+
+	name_agent(a, true);
+	a->w->policy.next_hop = CONFIG_NEXT_HOP_GROUP;
+	a->member[1] = &a->agent[2];
+	caller_invites(a, 0);
+	refuse_with(a, 0, invite, 503, "");
+	fake_answer_all();
+	take_invite(a, 1, second);
+	/* The group's list has 480, RFC 3263 has not: nobody else of the name, but the next member. */
+	refuse_with(a, 1, second, 480, "");
+	fake_answer_all();
+	take_invite(a, 2, second);
+	answer_and_acknowledge(a, 2, second);
+	caller_hangs_up(a, 2);
+}
+
+static void test_a_member_that_answers_is_not_asked_again_at_its_other_address(void **state)
+{
+	struct attempt_world *a = *state;
+
+	name_agent(a, true);
+	a->w->policy.next_hop = CONFIG_NEXT_HOP_GROUP;
+	a->member[1] = &a->agent[2];
+	caller_invites(a, 0);
+	refuse_with(a, 0, invite, 480, "");
+	fake_answer_all();
+	take_invite(a, 2, second);
+	assert_false(was_sent(a->w, &a->peer[1], "INVITE "));
+	answer_and_acknowledge(a, 2, second);
+	caller_hangs_up(a, 2);
+}
+
+static void test_a_name_that_dns_has_not_told_is_503(void **state)
+{
+	struct attempt_world *a = *state;
+
+	name_agent(a, false);
+	caller_sends(a->w, "INVITE", 1, NULL, "", PHONE_SDP);
+	take(a->w, &a->w->f->peer, "SIP/2.0 503 ");
+}
+
+static void answer_options(struct attempt_world *a, unsigned i)
+{
+	respond(a->w, &a->peer[i], take(a->w, &a->peer[i], "OPTIONS "), 200, "up", "", NO_SDP);
+}
+
+static void test_an_address_that_does_not_answer_options_is_left_out_until_it_does(void **state)
+{
+	struct attempt_world *a = *state;
+	struct shard *shard = &a->w->f->shard;
+	union address list[RESOLVER_ADDRESSES_MAX];
+
+	a->agent[0].options_interval = 30;
+	name_agent(a, true);
+	assert_int_equal(agent_addresses(shard, &a->agent[0], list), 2);
+	/* Within a second, then timer F. */
+	fixture_pass(a->w->f, 1010 + 33000);
+	take(a->w, &a->peer[0], "OPTIONS ");
+	answer_options(a, 1);
+	assert_false(agent_is_down(shard, &a->agent[0]));
+	assert_int_equal(agent_addresses(shard, &a->agent[0], list), 1);
+	assert_true(address_equal(&list[0], &a->peer[1].remote));
+	fixture_pass(a->w->f, 30100);
+	answer_options(a, 0);
+	assert_int_equal(agent_addresses(shard, &a->agent[0], list), 2);
+	assert_true(address_equal(&list[0], &a->peer[0].remote));
+	/* Nobody answers: the agent is down, and its addresses are not left out. */
+	fixture_pass(a->w->f, 30100 + 70000);
+	assert_true(agent_is_down(shard, &a->agent[0]));
+	assert_int_equal(agent_addresses(shard, &a->agent[0], list), 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_an_address_that_says_503_is_left_for_the_next_one_of_the_name),
+		TEST(test_an_address_that_says_nothing_is_left_for_the_next_one_of_the_name),
+		TEST(test_what_an_address_refuses_is_refused_by_the_agent),
+		TEST(test_after_the_addresses_of_a_member_the_next_member_is_asked),
+		TEST(test_a_member_that_answers_is_not_asked_again_at_its_other_address),
+		TEST(test_a_name_that_dns_has_not_told_is_503),
+		TEST(test_an_address_that_does_not_answer_options_is_left_out_until_it_does),
 		TEST(test_a_member_that_refuses_is_followed_by_the_next_on_a_leg_of_its_own),
 		TEST(test_a_refusal_that_is_not_listed_is_the_callers),
 		TEST(test_the_caller_gets_the_best_refusal),

@@ -2,7 +2,9 @@
 /* The guard: what counts, what fades, who is silenced, who is denied and how far, and who never is. */
 #include "tests/unit/controlplane/sip_fixture.h"
 
+#include "controlplane/agent.h"
 #include "controlplane/guard_internal.h"
+#include "controlplane/shard_internal.h"
 
 struct bed {
 	struct fixture *f;
@@ -324,6 +326,44 @@ static void agents_and_trusted_networks_are_beyond_doubt(void **state)
 	assert_true(bed.denials > 0);
 }
 
+static resolver_done name_done;
+static void *name_arg;
+
+static int resolve(const struct resolver_question *question, resolver_done done, void *arg)
+{
+	(void)question;
+	name_done = done;
+	name_arg = arg;
+	return 0;
+}
+
+static void an_agent_by_name_is_beyond_doubt_where_its_name_leads(void **state)
+{
+	struct sip_flow agent = flow_of("198.51.100.8:5099");
+	struct resolver_answer answer = { .outcome = RESOLVER_FOUND, .ttl = 3600, .count = 1 };
+	static char name[] = "carrier.example";
+
+	(void)state;
+	bed.agent =
+		(struct config_session_agent){ .name = name, .realm = &bed.f->realm, .address.host = name };
+	bed.f->config.session_agents = &bed.agent;
+	bed.f->config.session_agents_count = 1;
+	bed.f->config.sip.dns_min_ttl = bed.f->config.sip.dns_max_ttl = 3600;
+	bed.f->private.resolve = resolve;
+	name_done = NULL;
+	assert_int_equal(agent_table_open(&bed.f->shard), 0);
+	while (!name_done)
+		fixture_pass(bed.f, 1);
+	assert_true(guard_is_stranger(bed.guard, &agent));
+	answer.address[0].address = flow_of("198.51.100.8:5060").remote;
+	name_done(name_arg, &answer);
+	assert_false(guard_is_stranger(bed.guard, &agent));
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(note(&agent, GUARD_MALFORMED, ""), GUARD_PASS);
+	assert_int_equal(bed.denials, 0);
+	agent_table_close(&bed.f->shard);
+}
+
 static void denials_of_the_unproven_have_a_rate(void **state)
 {
 	(void)state;
@@ -572,6 +612,7 @@ int main(void)
 		T(who_answers_a_challenge_has_received_it),
 		T(a_host_with_registered_phones_is_denied_by_port_alone_and_they_never),
 		T(agents_and_trusted_networks_are_beyond_doubt),
+		T(an_agent_by_name_is_beyond_doubt_where_its_name_leads),
 		T(denials_of_the_unproven_have_a_rate),
 		T(many_users_from_one_source_are_a_sweep),
 		T(challenges_that_are_never_answered_are_a_sweep_and_an_office_that_answers_is_none),

@@ -2,6 +2,8 @@
 /* REGISTER through this SBC: relayed, answered from cache, and what each malformed one gets. */
 #include "tests/unit/controlplane/register_fixture.h"
 
+#include "controlplane/agent.h"
+
 static char kept[FIXTURE_TEXT_MAX], text[512], other[1024];
 
 static int setup(void **state)
@@ -25,6 +27,77 @@ static const char *keep(const char *sent)
 static const char *to_pbx(struct call_world *w)
 {
 	return keep(take(w, &w->f->other, "REGISTER sip:192.0.2.10:5080 SIP/2.0\r\n"));
+}
+
+/* --- a registrar configured by name ------------------------------------------------------------------------------------- */
+
+static resolver_done name_done;
+static void *name_arg;
+
+static int resolve(const struct resolver_question *question, resolver_done done, void *arg)
+{
+	(void)question;
+	name_done = done;
+	name_arg = arg;
+	return 0;
+}
+
+static void name_pbx(struct call_world *w)
+{
+	static char name[] = "pbx.example";
+	struct fixture *f = w->f;
+
+	name_done = NULL;
+	f->private.resolve = resolve;
+	f->config.sip.dns_min_ttl = f->config.sip.dns_max_ttl = 3600;
+	w->agent.address = (struct config_endpoint){ .host = name };
+	assert_int_equal(agent_table_open(&f->shard), 0);
+	while (!name_done)
+		fixture_pass(f, 1);
+}
+
+static void test_a_registrar_by_name_is_asked_where_dns_says(void **state)
+{
+	struct call_world *w = *state;
+	struct resolver_answer answer = { .outcome = RESOLVER_FOUND, .ttl = 3600, .count = 1 };
+
+	name_pbx(w);
+	registers(w, 1, "Contact: " PHONE_CONTACT "\r\n");
+	take(w, &w->f->peer, "SIP/2.0 503 ");
+	answer.address[0].address = w->f->other.remote;
+	name_done(name_arg, &answer);
+	registers(w, 2, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	assert_contains(kept, "To: <sip:1000@192.0.2.10>\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(bindings(w), 1);
+	agent_table_close(&w->f->shard);
+}
+
+static void test_of_several_addresses_the_one_that_asked_for_a_password_gets_it(void **state)
+{
+	enum { ADDRESSES = 4, ROUNDS = 12 };
+	struct call_world *w = *state;
+	struct resolver_answer answer = { .outcome = RESOLVER_FOUND, .ttl = 3600, .count = ADDRESSES };
+	struct sip_flow pbx = w->f->other;
+
+	name_pbx(w);
+	for (unsigned i = 0; i < ADDRESSES; i++) {
+		answer.address[i].address = w->f->other.remote;
+		address_set_port(&answer.address[i].address, (uint16_t)(5080 + i));
+		answer.address[i].target = (uint8_t)i;
+	}
+	name_done(name_arg, &answer);
+	for (unsigned n = 1; n < 2 * ROUNDS; n += 2) {
+		registers(w, n, "Contact: " PHONE_CONTACT "\r\n");
+		pbx.remote = w->f->sent[w->f->sent_count - 1].to;
+		pbx_answers(w, take(w, &pbx, "REGISTER "), 401, CHALLENGE);
+		take(w, &w->f->peer, "SIP/2.0 401 ");
+		registers(w, n + 1, ANSWER "Contact: " PHONE_CONTACT "\r\n");
+		pbx_answers(w, take(w, &pbx, "REGISTER "), 403, "");
+		take(w, &w->f->peer, "SIP/2.0 403 ");
+	}
+	agent_table_close(&w->f->shard);
 }
 
 /* --- relayed -------------------------------------------------------------------------------------------------------------- */
@@ -580,6 +653,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_registrar_by_name_is_asked_where_dns_says),
+		TEST(test_of_several_addresses_the_one_that_asked_for_a_password_gets_it),
 		TEST(test_the_pbx_sees_a_contact_of_ours_and_nothing_of_the_phones_side),
 		TEST(test_digest_goes_through_untouched_both_ways),
 		TEST(test_a_password_of_another_scheme_does_not_cross),

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "controlplane/route.h"
+#include "controlplane/shard.h"
 
 static struct config_realm access_realm = { .name = (char *)(uintptr_t) "access" };
 static struct config_realm core_realm = { .name = (char *)(uintptr_t) "core" };
 static struct config_local_policy policies[8];
 static struct config_session_agent agents[4];
 static struct config config;
+static struct shard shard = { .config = &config };
 
 /* Policies are given in the order the configuration keeps them in: sorted by priority. */
 static struct config_local_policy *policy_add(
@@ -142,7 +144,7 @@ static const struct config_session_agent *by_source(const struct config_realm *r
 	union address address;
 
 	assert_int_equal(address_parse(span_from(source), 5060, &address), 0);
-	return route_agent_by_source(&config, realm, &address);
+	return route_agent_by_source(&shard, realm, &address);
 }
 
 static void an_agent_is_known_by_its_host(void **state)
@@ -160,7 +162,7 @@ static void an_agent_is_known_by_its_host(void **state)
 	assert_null(by_source(&core_realm, "10.0.0.6:5060"));
 	assert_null(by_source(&access_realm, "10.0.0.5:5060"));
 	assert_ptr_equal(by_source(&access_realm, "[2001:db8::5]:1"), &agents[3]);
-	assert_null(route_agent_by_source(&config, &core_realm, &none));
+	assert_null(route_agent_by_source(&shard, &core_realm, &none));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

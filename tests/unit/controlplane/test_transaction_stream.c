@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "controlplane/agent.h"
+
 static struct config_endpoint listens[2];
 static struct config_session_agent agent;
 static struct transaction *last_server;
@@ -222,6 +224,36 @@ static void test_a_long_request_goes_by_tcp_with_ack_and_cancel_behind_it(void *
 	assert_int_equal(f->sent_count, 3);
 }
 
+static resolver_done told;
+static void *teller;
+
+static int resolve(const struct resolver_question *question, resolver_done done, void *arg)
+{
+	(void)question;
+	told = done;
+	teller = arg;
+	return 0;
+}
+
+static void test_a_long_request_to_where_an_agents_name_leads_goes_by_tcp(void **state)
+{
+	static char name[] = "pbx.example";
+	struct fixture *f = *state;
+	struct resolver_answer answer = { .outcome = RESOLVER_FOUND, .count = 1 };
+
+	agent.address = (struct config_endpoint){ .host = name };
+	agent.name = name;
+	f->private.resolve = resolve;
+	f->config.sip.dns_min_ttl = f->config.sip.dns_max_ttl = 300;
+	assert_int_equal(agent_table_open(&f->shard), 0);
+	fixture_pass(f, 20);
+	answer.address[0].address = f->other.remote;
+	told(teller, &answer);
+	request(f, &f->other, "INVITE", "z9hG4bKa", 1300);
+	agent_table_close(&f->shard);
+	assert_true(fixture_sent_has(f, 0, "Via: SIP/2.0/TCP 192.0.2.1:5060;rport;branch=z9hG4bKa\r\n"));
+}
+
 static void test_a_short_request_or_one_to_a_stranger_stays_on_udp(void **state)
 {
 	struct fixture *f = *state;
@@ -340,6 +372,7 @@ int main(void)
 		TEST(test_bye_is_said_again_by_another_connection),
 		TEST(test_an_invite_whose_sender_cannot_be_reached_any_more_ends),
 		TEST(test_a_long_request_goes_by_tcp_with_ack_and_cancel_behind_it),
+		TEST(test_a_long_request_to_where_an_agents_name_leads_goes_by_tcp),
 		TEST(test_a_short_request_or_one_to_a_stranger_stays_on_udp),
 		TEST(test_without_tcp_there_it_comes_back_to_udp_and_that_is_remembered),
 		TEST(test_an_answered_long_request_does_not_come_back),

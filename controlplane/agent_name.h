@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where the session-agents are that are configured by name: what DNS said last, renewed before it runs out, kept for a while when
+ * DNS is away (RFC 8767), and made known to the dataplane as trusted. Each shard asks for itself. */
+#ifndef CONTROLPLANE_AGENT_NAME_H
+#define CONTROLPLANE_AGENT_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "controlplane/resolver.h"
+
+struct agent_names;
+struct shard;
+
+/* *out stays NULL where no agent has a name. 0 or -ENOMEM. */
+int agent_names_new(struct shard *shard, struct agent_names **out);
+void agent_names_free(struct agent_names *names);
+
+/* Addresses of the agent with that number in the configuration, with their ports, in an order made anew at each call: by priority,
+ * at random by weight within one (RFC 2782). How many; 0: none is known, or the agent has no name. */
+unsigned agent_names_list(
+	const struct agent_names *names, size_t agent, union address list[RESOLVER_ADDRESSES_MAX]);
+/* It has this address, with any port or with this one. */
+bool agent_names_has(const struct agent_names *names, size_t agent, const union address *address, bool port);
+/* The dataplane is there (again): it is told whom to trust. */
+void agent_names_trust(const struct agent_names *names);
+
+/* The order of RFC 2782 among `count` addresses that are sorted by priority and target; `below` gives a random number below its argument,
+ * which is at most 2^24. */
+void agent_names_order(
+	const struct resolved_address *in, unsigned count, uint32_t (*below)(uint32_t), union address *out);
+
+#endif
