@@ -421,6 +421,33 @@ static void test_after_a_refusal_that_may_mean_that_it_is_unknown_the_registrar_
 	}
 }
 
+static void phone_sends_message(struct call_world *w, unsigned n)
+{
+	fixture_receive(w->f, &w->f->peer,
+		"MESSAGE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.168.1.7:5070;rport;branch=z9hG4bKm%u\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=m\r\nTo: <sip:1000@192.0.2.1>\r\n"
+		"Call-ID: m%u\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
+		n, n);
+}
+
+static void test_a_refusal_of_any_request_counts_but_only_the_registrars(void **state)
+{
+	struct config_session_agent elsewhere;
+	struct call_world *w = *state;
+
+	register_phone(w);
+	elsewhere = *the_binding(w)->agent;
+	the_binding(w)->agent = &elsewhere;
+	phone_sends_message(w, 1);
+	respond(w, &w->f->other, take(w, &w->f->other, "MESSAGE "), 403, "m", "", NO_SDP);
+	assert_int_equal(the_binding(w)->doubtful, 0);
+	the_binding(w)->agent = w->f->config.session_agents;
+	phone_sends_message(w, 2);
+	respond(w, &w->f->other, take(w, &w->f->other, "MESSAGE "), 403, "m", "", NO_SDP);
+	assert_int_equal(the_binding(w)->doubtful, 1);
+}
+
 /* RFC 3608 section 5. */
 static void test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route(void **state)
 {
@@ -434,11 +461,7 @@ static void test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route(vo
 		our_contact(kept, text, sizeof(text)));
 	pbx_answers(w, kept, 200, other);
 	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 200 "), "10.9.9.9"));
-	fixture_receive(w->f, &w->f->peer,
-		"MESSAGE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
-		"192.168.1.7:5070;rport;branch=z9hG4bKm1\r\n"
-		"Max-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=m\r\nTo: <sip:1000@192.0.2.1>\r\n"
-		"Call-ID: m1\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi");
+	phone_sends_message(w, 1);
 	assert_contains(take(w, &w->f->other, "MESSAGE sip:1000@192.0.2.10:5080 "),
 		"\r\nRoute: <sip:edge@192.0.2.10;lr>\r\nRoute: <sip:home@10.9.9.9;lr>\r\n");
 	fixture_receive(w->f, &w->f->peer,
@@ -785,6 +808,7 @@ int main(void)
 		TEST(test_an_instance_that_changes_its_contact_replaces_it),
 		TEST(test_what_the_registrar_forgot_goes_there_again),
 		TEST(test_after_a_refusal_that_may_mean_that_it_is_unknown_the_registrar_is_asked),
+		TEST(test_a_refusal_of_any_request_counts_but_only_the_registrars),
 		TEST(test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route),
 		TEST(test_an_older_request_comes_too_late),
 		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),
