@@ -212,13 +212,14 @@ BENCH ?=
 BENCH_SRC      := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 $(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
-$(filter-out $(OUT)/bench/registrations,$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
+# These are about the control plane.
+BENCH_CONTROLPLANE := $(OUT)/bench/registrations $(OUT)/bench/phones
+$(filter-out $(BENCH_CONTROLPLANE),$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lbpf -lpthread
-# This one is about the control plane.
-$(OUT)/obj/tests/bench/registrations.o: MODULE_CFLAGS := $(call module_cflags,controlplane)
-$(OUT)/bench/registrations: $(OUT)/obj/tests/bench/registrations.o $(call archives,controlplane)
+$(BENCH_CONTROLPLANE:$(OUT)/bench/%=$(OUT)/obj/tests/bench/%.o): MODULE_CFLAGS := $(call module_cflags,controlplane)
+$(BENCH_CONTROLPLANE): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,controlplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,controlplane) -Wl,--end-group $(call module_libs,controlplane) -lpthread

@@ -15,6 +15,7 @@
 #include "controlplane/hide.h"
 #include "controlplane/nat.h"
 #include "controlplane/registrar.h"
+#include "controlplane/registrar_phone.h"
 #include "controlplane/location.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
@@ -279,7 +280,9 @@ static unsigned make_leg(struct call *call, const struct attempt_target *target,
 	*cause = "cannot write the callee's leg";
 	if (message_from(invite, &from) || message_to(invite, &to))
 		return 400;
-	return leg_init_client(callee, call->shard, &flow, called, &from, &to) ? 500 : 0;
+	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
+		return 500;
+	return registrar_phone_route(callee, &call->leg[LEG_CALLER]) ? 500 : 0;
 }
 
 /* The first member of the group that can be asked at all. */

@@ -8,6 +8,7 @@
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
+#include "controlplane/registrar_phone.h"
 
 static const struct span no_body = { NULL, 0 };
 static const char retry_after[] = "Retry-After: 5\r\n";
@@ -26,6 +27,7 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 	attempt_heard(leg->call);
 	if (scan->status <= 100)
 		return;
+	registrar_phone_answered(&leg->call->leg[LEG_CALLER], leg->agent, scan->status);
 	if (scan->status < 200)
 		event.type = CALL_EVENT_PROVISIONAL;
 	else if (scan->status >= 300 && !message_is_parsed(response)) {

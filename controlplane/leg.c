@@ -319,6 +319,28 @@ int leg_aim(struct leg *leg, struct span target)
 	return keep(&leg->target, target);
 }
 
+int leg_preload(struct leg *leg, struct span routes)
+{
+	char buffer[LEG_TEXT_MAX];
+	struct name_addr route;
+	struct writer out;
+	struct span one;
+	struct sip_uri uri;
+
+	writer_init(&out, buffer, sizeof(buffer));
+	for (unsigned n = 0; n < ROUTES_MAX && leg_list_value(routes, n, &one); n++) {
+		if (memchr(one.p, '\r', one.n) || memchr(one.p, '\n', one.n) ||
+			name_addr_parse(one, &route) || sip_uri_parse(route.uri, &uri) ||
+			!span_equal_case(uri.scheme, SPAN("sip")))
+			continue;
+		writer_text(&out, out.len ? ", " : "");
+		writer_span(&out, one);
+	}
+	if (out.overflow)
+		return -EMSGSIZE;
+	return out.len ? keep(&leg->routes, writer_result(&out)) : 0;
+}
+
 int leg_take_request(struct leg *leg, const struct message *request)
 {
 	int error;

@@ -94,6 +94,9 @@ void leg_fini(struct leg *leg);
 int leg_take_response(struct leg *leg, const struct message *response);
 /* Before the first request: its request URI, instead of the agent's own address. */
 int leg_aim(struct leg *leg, struct span target);
+/* Before the first request: the values of a route set, comma-separated, until the dialog has its own (RFC 3261 section 8.1.1.1). Those that
+ * are no addresses with a SIP URI are left out. 0 or -errno. */
+int leg_preload(struct leg *leg, struct span routes);
 /* From a request that makes a dialog we began: a NOTIFY (RFC 6665 section 4.4.1). As above, the route set in its own order. */
 int leg_take_request(struct leg *leg, const struct message *request);
 /* Target refresh by a re-INVITE or its 2xx (RFC 3261 section 12.2). Without a Contact nothing changes. */

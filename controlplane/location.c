@@ -462,26 +462,55 @@ size_t location_known_user(struct location *location, struct span user, struct b
 	return collect(location, BY_USER, user, 0, out, limit);
 }
 
+static struct flow_key key_of(const struct sip_flow *flow)
+{
+	return flow_key(listener_interface(flow->listener)->realm, listener_transport(flow->listener),
+		&flow->remote, flow->connection);
+}
+
+static bool has_flow(const struct binding *binding, const struct flow_key *key)
+{
+	struct flow_key own = flow_of(binding);
+
+	return memcmp(key, &own, sizeof(own)) == 0;
+}
+
 struct binding *location_by_flow(struct location *location, const struct sip_flow *flow)
 {
-	struct flow_key key = flow_key(listener_interface(flow->listener)->realm,
-		listener_transport(flow->listener), &flow->remote, flow->connection);
+	struct flow_key key = key_of(flow);
 	uint64_t hash = hash_bytes(&location->key, &key, sizeof(key)), now = clock_wall_ms();
 	struct stripe *stripe = stripe_lock(&location->index[BY_FLOW], hash);
 	struct binding *found = NULL;
 
 	for (struct node *node = stripe_first(stripe, hash); node && !found; node = node->next) {
 		struct binding *binding = &entry_of_node(node, BY_FLOW)->binding;
-		struct flow_key other;
 
-		if (node->hash != hash || !is_live(binding, now))
-			continue;
-		other = flow_of(binding);
-		if (memcmp(&key, &other, sizeof(key)) == 0)
+		if (node->hash == hash && is_live(binding, now) && has_flow(binding, &key))
 			found = binding_get(binding);
 	}
 	pthread_mutex_unlock(&stripe->lock);
 	return found;
+}
+
+size_t location_flow_lost(struct location *location, const struct sip_flow *flow)
+{
+	struct flow_key key = key_of(flow);
+	uint64_t hash = hash_bytes(&location->key, &key, sizeof(key));
+	struct stripe *stripe = stripe_lock(&location->index[BY_FLOW], hash);
+	size_t count = 0;
+
+	for (struct node *node = stripe_first(stripe, hash); node; node = node->next) {
+		struct binding *binding = &entry_of_node(node, BY_FLOW)->binding;
+		uint32_t reachable = 0;
+
+		if (node->hash != hash || !has_flow(binding, &key))
+			continue;
+		__atomic_compare_exchange_n(
+			&binding->unreachable, &reachable, 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		count++;
+	}
+	pthread_mutex_unlock(&stripe->lock);
+	return count;
 }
 
 size_t location_count(const struct location *location)

@@ -48,6 +48,8 @@ struct binding {
 	uint32_t cseq; /* atomic: of the phone's last REGISTER */
 	uint32_t
 		unreachable; /* atomic: 1: its connection broke, or it answered nothing, until it is heard again; 2: it has run out */
+	uint32_t
+		doubtful; /* atomic: 1: its registrar has refused a request of the phone: its next REGISTER goes there */
 	uint16_t q; /* thousandths */
 	bool behind_nat; /* its Via or Contact and its source do not agree (or the profile says always) */
 	uint64_t expires_wall_ms; /* atomic: what the phone was promised */
@@ -90,6 +92,8 @@ size_t location_known_user(struct location *location, struct span user, struct b
 size_t location_by_user(struct location *location, struct span user, struct binding **out, size_t limit);
 /* A live one whose flow this is (realm, transport, address, port, connection): who may ask (allow-anonymous = registered), whom not to ban. */
 struct binding *location_by_flow(struct location *location, const struct sip_flow *flow);
+/* The connection has ended: what is registered by it is unreachable. How many that are. Any thread. */
+size_t location_flow_lost(struct location *location, const struct sip_flow *flow);
 /* How many live ones have flows from this host (an IPv6 host: its /64), whatever port. */
 size_t location_at_host(struct location *location, const union address *host);
 size_t location_count(const struct location *location); /* any thread */

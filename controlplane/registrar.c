@@ -172,10 +172,11 @@ static bool is_refresh(const struct binding *binding, const struct register_cont
 	       binding->q == contact->q && contact->expires > 0;
 }
 
-/* Enough left, and the registrar has not been away since. */
+/* Enough left, and since then the registrar has neither been away nor refused the phone. */
 static bool is_fresh(const struct shard *shard, const struct binding *binding, uint32_t promise, uint64_t now)
 {
 	return upstream_left_ms(binding, now) > 1000 * (uint64_t)promise + MARGIN_MS &&
+	       !__atomic_load_n(&binding->doubtful, __ATOMIC_RELAXED) &&
 	       binding->confirmed_wall_ms >= agent_back_wall_ms(shard, binding->agent);
 }
 

@@ -39,6 +39,9 @@ struct sip_flow registrar_flow(struct shard *shard, const struct binding *bindin
 /* A phone answered nothing on its flow (408 by Timer B), or its connection broke: it is there no longer until it registers or is heard again. */
 void registrar_unreachable(struct shard *shard, struct binding *binding);
 
+/* A connection has ended: whoever registered by it is there no longer until it registers by another one. */
+void registrar_connection_lost(struct shard *shard, const struct sip_flow *flow);
+
 /* The dataplane is there (again); `fresh`: it has forgotten whom to trust. */
 void registrar_dataplane_up(struct shard *shard, bool fresh);
 

@@ -27,6 +27,14 @@ void registrar_unreachable(struct shard *shard, struct binding *binding)
 		&binding->unreachable, &reachable, 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+void registrar_connection_lost(struct shard *shard, const struct sip_flow *flow)
+{
+	if (shard->shared.location &&
+		listener_interface(flow->listener)->registration != CONFIG_REGISTRATION_OFF &&
+		location_flow_lost(shard->shared.location, flow))
+		log_debug("registrar", "a phone's connection has ended", LOG_ADDRESS("flow", &flow->remote));
+}
+
 static bool is_there(struct shard *shard, const struct binding *binding)
 {
 	struct sip_flow flow = registrar_flow(shard, binding);

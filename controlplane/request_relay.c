@@ -6,6 +6,7 @@
 #include "controlplane/call_transfer.h"
 #include "controlplane/core.h"
 #include "controlplane/credentials.h"
+#include "controlplane/registrar_phone.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/trace.h"
 
@@ -263,6 +264,8 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 	if ((status == 401 || status == 407) && relay->rest && credentials_take(relay->to, response) &&
 		send_with(relay, (struct span){ relay->rest, relay->rest_length }) == 0)
 		return;
+	if (relay->from)
+		registrar_phone_answered(relay->from, relay->to->agent, status);
 	relay_finish(relay, status, response);
 }
 

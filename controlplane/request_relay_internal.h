@@ -62,8 +62,8 @@ bool request_body_pass(
 /* Accept: of what a method's bodies may be towards `to`, a complete line. */
 void request_body_accept(enum sip_method method, const struct leg *to, struct writer *out);
 
-/* request_route.c: where a request outside of dialogs goes. `to` is made for it (leg_init_client); leg_fini in any case. 0 or the
- * status that the sender deserves. */
+/* request_route.c: where a request of `from` outside of dialogs goes. `to` is made for it (leg_init_client); leg_fini in any case. 0 or
+ * the status that the sender deserves. */
 unsigned request_route_leg(
-	struct shard *shard, const struct message *request, const struct config_realm *realm, struct leg *to);
+	struct shard *shard, const struct message *request, const struct leg *from, struct leg *to);
 #endif

@@ -9,6 +9,7 @@
 #include "controlplane/event_body.h"
 #include "controlplane/nat.h"
 #include "controlplane/registrar.h"
+#include "controlplane/registrar_phone.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/route.h"
 #include "controlplane/subscription.h"
@@ -148,27 +149,27 @@ static unsigned to_phone(struct shard *shard, const struct message *request, str
 }
 
 unsigned request_route_leg(
-	struct shard *shard, const struct message *request, const struct config_realm *realm, struct leg *to)
+	struct shard *shard, const struct message *request, const struct leg *from, struct leg *to)
 {
 	const struct config_local_policy *policy;
-	struct name_addr from, callee;
+	struct name_addr caller, callee;
 	struct sip_uri uri, from_uri = { 0 };
 	struct sip_flow flow = { 0 };
 	union address list[RESOLVER_ADDRESSES_MAX];
 	struct span called, user;
 	unsigned status;
 
-	if (message_request_uri(request, &uri) || message_from(request, &from) ||
+	if (message_request_uri(request, &uri) || message_from(request, &caller) ||
 		message_to(request, &callee))
 		return 400;
 	if (!span_equal_case(uri.scheme, SPAN("sip")) && !span_equal_case(uri.scheme, SPAN("tel")))
 		return 416;
 	called = hide_user(&uri);
-	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
-	if (route_find(shard->config, realm, user, called, &policy))
+	user = sip_uri_parse(caller.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
+	if (route_find(shard->config, from->realm, user, called, &policy))
 		return 404;
 	if (policy->next_hop == CONFIG_NEXT_HOP_REGISTRATION)
-		return to_phone(shard, request, called, &from, &callee, to);
+		return to_phone(shard, request, called, &caller, &callee, to);
 	status = next_hop(shard, policy, to);
 	if (status)
 		return status;
@@ -178,7 +179,9 @@ unsigned request_route_leg(
 	flow.listener = transport_find(shard, to->agent->realm, to->agent->address.transport, &flow.remote);
 	if (!flow.listener)
 		return 503;
-	return leg_init_client(to, shard, &flow, called, &from, &callee) ? 500 : 0;
+	return leg_init_client(to, shard, &flow, called, &caller, &callee) || registrar_phone_route(to, from)
+		       ? 500
+		       : 0;
 }
 
 /* --- outside of dialogs ------------------------------------------------------------------------------------------------------- */
@@ -326,7 +329,7 @@ static void relay_routed(struct request_relay *relay, const struct message *requ
 	unsigned status;
 	int error;
 
-	status = request_route_leg(relay->shard, request, relay->from->realm, relay->to);
+	status = request_route_leg(relay->shard, request, relay->from, relay->to);
 	if (status == 0) {
 		writer_init(&extra, headers, sizeof(headers));
 		writer_init(&body, text, sizeof(text));

@@ -208,7 +208,7 @@ static unsigned begin(struct subscription *subscription, struct transaction *tra
 	subscriber->agent = source;
 	if (leg_init_server(subscriber, subscription->shard, subscribe))
 		return 400;
-	status = request_route_leg(subscription->shard, subscribe, subscriber->realm, notifier);
+	status = request_route_leg(subscription->shard, subscribe, subscriber, notifier);
 	if (status)
 		return status;
 	subscription_insert(subscription);

@@ -17,11 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/fanout.h"
@@ -40,10 +42,12 @@ enum {
 	PORT,
 	SEAL,
 	REVIVE,
+	HOLD,
 	/* Whoever takes over the dataplane can have an interface prepared again and again: not faster than this. */
 	REVIVALS_PER_SECOND = 1,
 	REVIVALS_BURST = 10,
 	ANSWER_SECONDS = 10, /* nft has been seen to take one */
+	HOLD_STEP_MS = 5,
 };
 
 struct task {
@@ -52,6 +56,7 @@ struct task {
 		struct {
 			char subject[SUBJECT_MAX];
 			char value[VALUE_MAX];
+			uint32_t wait_ms; /* HOLD */
 		};
 		struct raw_interface port; /* PREPARE; PORT, and its sockets beside it */
 		uint32_t index; /* REVIVE */
@@ -222,6 +227,27 @@ static int remember_port(struct memory *m, const struct task *t, const int *fd, 
 	return 0;
 }
 
+/* The lock goes with this process, after all has been undone. */
+static int hold(const char *directory, uint32_t wait_ms)
+{
+	const struct timespec step = { .tv_nsec = HOLD_STEP_MS * 1000000L };
+	uint64_t until = clock_now_ms() + wait_ms;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK || clock_now_ms() >= until) {
+			int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+
+			close(fd);
+			return error;
+		}
+		(void)nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 /* false: that is no order to be had now; the keeper ends, and undoes everything. */
 static bool obey(struct memory *m, const struct task *t, const int *fd, unsigned count, struct answer *answer)
 {
@@ -252,10 +278,14 @@ static bool obey(struct memory *m, const struct task *t, const int *fd, unsigned
 		answer->status = raw_interface_prepare(&raw, remember);
 		return true;
 	}
-	if (t->action >= KEEPER_ACTIONS)
-		return false;
 	struct task copy = *t;
 	copy.subject[SUBJECT_MAX - 1] = copy.value[VALUE_MAX - 1] = '\0';
+	if (t->action == HOLD) {
+		answer->status = hold(copy.subject, copy.wait_ms);
+		return true;
+	}
+	if (t->action >= KEEPER_ACTIONS)
+		return false;
 	answer->status = remember((enum keeper_action)t->action, copy.subject, copy.value);
 	return true;
 }
@@ -375,6 +405,16 @@ static int order(const struct task *t, const int *fd, unsigned count, uint32_t *
 	if (ifindex != NULL)
 		*ifindex = answer.ifindex;
 	return answer.status;
+}
+
+int keeper_hold(const char *directory, uint32_t wait_ms)
+{
+	struct task t = { .action = HOLD, .wait_ms = wait_ms };
+
+	if (strlen(directory) >= SUBJECT_MAX)
+		return -ENAMETOOLONG;
+	memcpy(t.subject, directory, strlen(directory));
+	return order(&t, NULL, 0, NULL);
 }
 
 int keeper_tell(enum keeper_action action, const char *subject, const char *value)

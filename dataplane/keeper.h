@@ -6,6 +6,8 @@
 #ifndef DATAPLANE_KEEPER_H
 #define DATAPLANE_KEEPER_H
 
+#include <stdint.h>
+
 struct raw_interface;
 
 enum { KEEPER_PORTS_MAX = 32 };
@@ -26,6 +28,9 @@ enum keeper_action {
 
 /* Forks it. Before threads are started. 0 or -errno. */
 int keeper_start(void);
+/* Waits until the keeper of a dataplane before this one, in the same run directory, has cleaned up, at most `wait_ms` (below 10,000): what it
+ * removes late would be ours. The next one waits for ours. 0, -EBUSY, -ENAMETOOLONG or -errno. */
+int keeper_hold(const char *directory, uint32_t wait_ms);
 /* Undone in reverse order of telling. 0, -ENAMETOOLONG, or -errno when the keeper is gone. */
 int keeper_tell(enum keeper_action action, const char *subject, const char *value);
 /* raw_interface_prepare, by the keeper, who remembers what it was: programs (nft) are run by nobody else. 0 or -errno. */

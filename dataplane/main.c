@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -15,7 +16,7 @@
 #include "platforms/base/log.h"
 #include "platforms/base/sandbox.h"
 
-enum { PATH_LONGEST = 256 };
+enum { PATH_LONGEST = 256, KEEPER_WAIT_MS = 9000 };
 
 static int config_init(struct daemon *d)
 {
@@ -34,6 +35,25 @@ static void config_fini(struct daemon *d)
 	dp->config = NULL;
 }
 
+/* A dataplane that was killed may be cleaned up after still: our pid file is among what its keeper removes. */
+static int directory_take(const struct config *config, const char *pid_path)
+{
+	int status = config_process_directory(config, "dataplane");
+
+	if (status != 0)
+		return status;
+	status = keeper_hold(config->system.run_directory, KEEPER_WAIT_MS);
+	if (status != 0) {
+		log_error("keeper", "what a dataplane before this one left behind is not cleaned up",
+			LOG_ERRNO("error", status));
+		return status;
+	}
+	if (access(pid_path, F_OK) == 0)
+		return 0;
+	daemon_pid_close();
+	return config_process_directory(config, "dataplane");
+}
+
 static int keeper_init(struct daemon *d)
 {
 	struct dataplane *dp = d->context;
@@ -44,12 +64,12 @@ static int keeper_init(struct daemon *d)
 		log_error("keeper", "cannot be started", LOG_ERRNO("error", status));
 		return status;
 	}
-	status = config_process_directory(dp->config, "dataplane");
+	snprintf(path, sizeof(path), "%s/dataplane.pid", dp->config->system.run_directory);
+	status = directory_take(dp->config, path);
 	if (status != 0) {
 		keeper_finish();
 		return status;
 	}
-	snprintf(path, sizeof(path), "%s/dataplane.pid", dp->config->system.run_directory);
 	status = keeper_tell(KEEPER_FILE, path, NULL);
 	snprintf(path, sizeof(path), "%s/dataplane.sock", dp->config->system.run_directory);
 	return status != 0 ? status : keeper_tell(KEEPER_FILE, path, NULL);

@@ -42,9 +42,10 @@ def listens(s, path):
         return probe.connect_ex(str(path)) == 0
 
 
-def start_sallyport(s):
+def start_sallyport(s, config=None):
+    """All daemons on the core under test, with the configuration given or that of calls."""
     kind = os.environ.get("BENCH_CALLS_KIND", "xdp")
-    config = fill("sallyport.conf.in", s.directory / "sallyport.conf", DIRECTORY=s.directory, CPU=stage.CPU, KIND=kind)
+    config = config or fill("sallyport.conf.in", s.directory / "sallyport.conf", DIRECTORY=s.directory, CPU=stage.CPU, KIND=kind)
     for daemon in DAEMONS:
         process = s.start("sbc", stage.binary(f"sallyport-{daemon}"), "-c", config, cpu=stage.CPU, log=f"{daemon}.log")
 

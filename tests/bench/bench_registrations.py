@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """registrations: what a binding takes in memory, how long look-ups take among 1,000 and among BENCH_REGISTRATIONS of them, how many REGISTER a
 second one control core deals with (9 refreshes from cache to 1 through to the registrar; sockets not included), and how soon all are back after
-a start."""
+a start; then (bench_registrations_wire.py) the same through real sockets beside calls. BENCH_REGISTRATIONS_PART (all, core, wire)."""
 
 import json
+import os
 import subprocess
 import tempfile
 
+import bench_registrations_wire
 import stage
 
 
 def measure():
+    part = os.environ.get("BENCH_REGISTRATIONS_PART", "all")
+    if part in ("all", "core"):
+        measure_core()
+    if part in ("all", "wire"):
+        bench_registrations_wire.measure()
+
+
+def measure_core():
     bindings = stage.setting("BENCH_REGISTRATIONS", 100000)
     with tempfile.TemporaryDirectory() as directory:
         done = subprocess.run([stage.BUILD / "bench" / "registrations", directory, str(bindings)], capture_output=True, text=True, check=True)

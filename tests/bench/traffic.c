@@ -3,9 +3,10 @@
  * kernel, this sets it up and says what came of it.
  *
  * usage: traffic -o BPF-OBJECT -A NAMESPACE,INTERFACE -B NAMESPACE,INTERFACE -t SECONDS
- *                [-l FLOWS-FILE [-r PACKETS-PER-SECOND]] [-f PACKETS-PER-SECOND -d ADDRESS -m MAC] [-b BATCH] [-L] [-R]
+ *                [-l FLOWS-FILE [-r PACKETS-PER-SECOND]] [-f PACKETS-PER-SECOND -d ADDRESS -m MAC [-S SOURCES]] [-b BATCH] [-L] [-R]
  * Flows-file, a line each: SIDE (0 or 1) SOURCE PORT DESTINATION PORT DESTINATION-MAC. -r: of all flows together; without it as
- * much as the kernel takes. The flood enters by A, for the signalling port of ADDRESS. -L: latencies are measured.
+ * much as the kernel takes. The flood enters by A, for the signalling port of ADDRESS: OPTIONS and garbage from anywhere; with -S REGISTERs
+ * as phones send them, from so many sources, each for a user of its own. -L: latencies are measured.
  * -R: what arrives is counted and goes on to a UDP socket, one at the source of each flow; else it ends where it is counted.
  * IPv4; RTP of 20 ms G.711 with right checksums and running sequence numbers. Prints one JSON object. */
 #include <arpa/inet.h>
@@ -45,7 +46,7 @@ enum {
 static struct {
 	const char *object, *flows, *flood_to;
 	char *side[TRAFFIC_SIDES];
-	unsigned seconds, rate, flood, batch;
+	unsigned seconds, rate, flood, sources, batch;
 	uint8_t mac[6];
 	bool latencies, receivers;
 } options = { .batch = BATCH };
@@ -131,13 +132,33 @@ static void read_flows(void)
 		die("no flows in the file", 0);
 }
 
+/* Where four times the same character stands for a number's digits. */
+static void find_numbers(const uint8_t *frame, uint8_t mark, __u16 at[2])
+{
+	uint8_t digits[TRAFFIC_DIGITS];
+	const uint8_t *from = frame, *end = frame + TRAFFIC_FRAME;
+
+	memset(digits, mark, sizeof(digits));
+	for (unsigned i = 0; i < 2; i++) {
+		from = memmem(from, (size_t)(end - from), digits, sizeof(digits));
+		assert(from != NULL);
+		at[i] = (__u16)(from - frame);
+		from += sizeof(digits);
+	}
+}
+
 static void write_flood(void)
 {
 	static const char sip[] =
 		"OPTIONS sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:a@b>;tag=1\r\n"
 		"t: <sip:a@b>\r\ni: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 9\r\nl: 0\r\n\r\n";
+	static const char request[] = "REGISTER sip:b SIP/2.0\r\nv: SIP/2.0/UDP "
+				      "h;branch=z9hG4bK@@@@\r\nf: <sip:p####@b>;tag=1\r\n"
+				      "t: <sip:p####@b>\r\ni: @@@@\r\nCSeq: 1 "
+				      "REGISTER\r\nMax-Forwards: 9\r\nm: <sip:a@h>\r\nl: 0\r\n\r\n";
 	uint8_t to[4], nobody[4] = { 0 };
 
+	static_assert(sizeof(request) <= TRAFFIC_PAYLOAD, "it fits");
 	static_assert(sizeof(sip) <= TRAFFIC_PAYLOAD, "it fits");
 	if (inet_pton(AF_INET, options.flood_to, to) != 1)
 		die(options.flood_to, EINVAL);
@@ -147,8 +168,13 @@ static void write_flood(void)
 		write_headers(frame, options.mac, nobody, 0, to, TRAFFIC_PORT_SIP);
 		flood[i].header_sum = checksum_fold(checksum_sum(frame + 14, 20));
 		memset(frame + TRAFFIC_HEADERS, 0x27, TRAFFIC_PAYLOAD); /* garbage, or: */
-		if (i % 2 == 0)
+		if (options.sources != 0) {
+			memcpy(frame + TRAFFIC_HEADERS, request, sizeof(request) - 1);
+			find_numbers(frame, '#', flood[i].user_at);
+			find_numbers(frame, '@', flood[i].any_at);
+		} else if (i % 2 == 0) {
 			memcpy(frame + TRAFFIC_HEADERS, sip, sizeof(sip) - 1);
+		}
 	}
 }
 
@@ -324,7 +350,7 @@ static void parse_options(int argc, char **argv)
 	struct ether_addr mac;
 	int option;
 
-	while ((option = getopt(argc, argv, "o:A:B:t:l:r:f:d:m:b:LR")) != -1) {
+	while ((option = getopt(argc, argv, "o:A:B:t:l:r:f:d:m:S:b:LR")) != -1) {
 		switch (option) {
 		case 'o':
 			options.object = optarg;
@@ -352,6 +378,9 @@ static void parse_options(int argc, char **argv)
 			if (ether_aton_r(optarg, &mac) == NULL)
 				die(optarg, EINVAL);
 			memcpy(options.mac, &mac, sizeof(options.mac));
+			break;
+		case 'S':
+			options.sources = parse_count(optarg, 65536);
 			break;
 		case 'b':
 			options.batch = parse_count(optarg, 256);
@@ -387,6 +416,7 @@ int main(int argc, char **argv)
 	if (options.flood != 0)
 		state->flood_gap = (1000000000ULL << TRAFFIC_FRACTION) / options.flood;
 	state->flood = options.flood != 0;
+	state->flood_sources = options.sources;
 	state->late = (uint64_t)LATE_US * 1000 << TRAFFIC_FRACTION;
 	state->stamped = options.latencies;
 	state->delivered = options.receivers;

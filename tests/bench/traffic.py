@@ -38,15 +38,15 @@ def write_flows(s, ports, macs):
     return path
 
 
-def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, latencies=False, deliver=False, near="near", far="far"):
-    """One run: traffic.c's report, with rates a second beside. rate 0: as much as the kernel takes. deliver: RTP goes on to real UDP
-    sockets where it is counted."""
+def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, sources=0, latencies=False, deliver=False, near="near", far="far"):
+    """One run: traffic.c's report, with rates a second beside. rate 0: as much as the kernel takes. sources: the flood is
+    REGISTERs of so many. deliver: RTP goes on to real UDP sockets where it is counted."""
     command = [stage.binary("bench/traffic"), "-o", stage.binary("bench/traffic.bpf.o"), "-t", max(1, round(seconds)),
                "-A", f"{s.prefix}-{near},eth0", "-B", f"{s.prefix}-{far},eth0"]
     if flows:
         command += ["-l", flows, *(["-r", round(rate)] if rate else [])]
     if flood:
-        command += ["-f", round(flood), "-d", OUTSIDE, "-m", flood_mac]
+        command += ["-f", round(flood), "-d", OUTSIDE, "-m", flood_mac, *(["-S", sources] if sources else [])]
     if latencies:
         command += ["-L", "-b", 8]  # short batches: a packet waits for the end of its own
     if deliver:

@@ -84,6 +84,15 @@ def test_a_killed_dataplane_leaves_nothing_and_the_next_one_works(stack):
     one_call(stack)
 
 
+def test_a_dataplane_killed_again_and_again_starts_whatever_is_still_being_cleaned_up(stack):
+    for _ in range(5):
+        stack.sbc.end("dataplane", signal.SIGKILL)
+        stack.sbc.start("dataplane")
+    stack.sbc.wait_ready()
+    stack.end_test()
+    one_call(stack)
+
+
 def test_media_goes_on_while_the_control_plane_is_dead(stack):
     call = Call(stack, stack.phone(), stack.pbx())
     open_path(call.near, call.far)

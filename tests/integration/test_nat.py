@@ -198,6 +198,27 @@ def test_a_phone_on_tcp_is_called_by_its_connection_and_a_new_one_takes_its_plac
     assert len(phone.links) == 2
 
 
+def test_a_phone_whose_connection_has_ended_is_gone_at_once_and_its_other_contact_is_called(stack, pbx):
+    nat.Router(stack, "symmetric")
+    desk, soft = nat.phone_at(stack), nat.stream_phone_at(stack)
+    first = registered(stack, pbx, desk)
+    second = registered(stack, pbx, soft)
+    reachable = lambda: sorted(row["reachable"] for row in stack.sbc.show("registrations")["registrations"])
+    assert reachable() == [True, True]
+    soft.hang_up(soft.links[0])
+    # Before anything is due to be sent to it: its first keep-alive comes after 7/8 of its interval of 5 seconds.
+    netns.wait_for("the end of the connection seen", lambda: reachable() == [False, True], 4)
+    call = pbx.endpoint.call(TO_CORE, second.contact_user, nat.sdp(pbx.endpoint.host, 4000))
+    call.ack(call.expect(480))
+    # By name: the one that is there.
+    nat.Talk(stack, pbx.endpoint, TO_CORE, first.user, desk).end_by_callee()
+    assert len(soft.links) == 1
+    soft.connect(second.to)
+    second.refresh(pbx)
+    assert reachable() == [True, True]
+    nat.incoming(stack, pbx.endpoint, second, TO_CORE).end_by_callee()
+
+
 def test_pings_of_a_tcp_phone_are_answered(stack, pbx):
     nat.Router(stack, "symmetric")
     phone = nat.stream_phone_at(stack)

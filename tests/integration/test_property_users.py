@@ -18,7 +18,7 @@ from user_leg import MIRROR, NAMES, Calling, Manners, address, direction, stream
 
 GUARD = SETTINGS
 CALLS = int(os.environ.get("PROPERTY_CALLS", 150))
-SEED = int(os.environ.get("PROPERTY_SEED", time.time()))
+SEED = int(os.environ.get("PROPERTY_SEED", 1))  # others by hand: what a run finds must be there in the next one
 ONLY = os.environ.get("PROPERTY_ONLY")
 SENDS, HEARS = ("sendrecv", "sendonly"), ("sendrecv", "recvonly")
 ANSWERS = {"sendrecv": ("sendrecv",) * 3 + ("sendonly", "recvonly", "inactive"), "sendonly": ("recvonly", "inactive"),

@@ -89,8 +89,21 @@ static __always_inline int send_rtp(struct traffic_state *s, __u8 *frame, __u64 
 	return bpf_redirect_map(&sides, f->side, 0);
 }
 
-/* From anywhere, to the signalling port. The UDP checksum is left out (RFC 768). */
-static __always_inline int send_flood(struct traffic_state *s, __u8 *frame)
+static __always_inline void write_number(__u8 *frame, const __u8 *end, __u32 at, __u32 number)
+{
+	__u8 *digit = frame + (at & 0xff);
+
+	if (at == 0 || digit + TRAFFIC_DIGITS > end)
+		return;
+	for (int i = 0; i < TRAFFIC_DIGITS; i++) {
+		__u8 value = number >> 4 * (TRAFFIC_DIGITS - 1 - i) & 15;
+
+		digit[i] = value < 10 ? '0' + value : 'a' + value - 10;
+	}
+}
+
+/* From anywhere, or from one of so many sources, to the signalling port. The UDP checksum is left out (RFC 768). */
+static __always_inline int send_flood(struct traffic_state *s, __u8 *frame, const __u8 *end)
 {
 	__u32 kind = s->flood_sent & (TRAFFIC_FLOOD_FRAMES - 1), random = bpf_get_prandom_u32();
 	struct traffic_flood_frame *f = bpf_map_lookup_elem(&flood, &kind);
@@ -105,13 +118,25 @@ static __always_inline int send_flood(struct traffic_state *s, __u8 *frame)
 	/* 11.0.0.0 to 126.255.255.255 */
 	__u8 first = 11 + ((random & 0xff) * 116 >> 8);
 	__u32 source = (random & ~0xffU) | first;
+	__u16 port = 1024 + (bpf_get_prandom_u32() & 0x7fff);
+
+	if (s->flood_sources != 0) {
+		__u32 number = random % s->flood_sources;
+
+		source = bpf_htonl(0x14000001 + number * 251);
+		port = 1024 + (number * 31 & 0x7fff);
+		for (int i = 0; i < 2; i++) {
+			write_number(frame, end, f->user_at[i], number);
+			write_number(frame, end, f->any_at[i], random);
+		}
+	}
 	__u32 sum = f->header_sum + (source & 0xffff) + (source >> 16);
 
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	*(__u16 *)(frame + 24) = ~sum;
 	*(__u32 *)(frame + 26) = source;
-	*(__u16 *)(frame + 34) = bpf_htons(1024 + (bpf_get_prandom_u32() & 0x7fff));
+	*(__u16 *)(frame + 34) = bpf_htons(port);
 	return bpf_redirect_map(&sides, 0, 0);
 }
 
@@ -146,7 +171,7 @@ int send(struct xdp_md *ctx)
 	}
 	if (s->flood != 0 && due >= s->flood_next) {
 		s->flood_next = advance(s, s->flood_next, s->flood_gap, due);
-		return send_flood(s, frame);
+		return send_flood(s, frame, (const __u8 *)(long)ctx->data_end);
 	}
 	return XDP_DROP;
 }

@@ -16,6 +16,7 @@ enum {
 	TRAFFIC_FLOWS_MAX = 131072,
 	TRAFFIC_SIDES = 2,
 	TRAFFIC_FLOOD_FRAMES = 2,
+	TRAFFIC_DIGITS = 4, /* of one, hexadecimal */
 	TRAFFIC_BIN_NS = 100, /* of the histogram of latencies */
 	TRAFFIC_BINS = 200000,
 	TRAFFIC_PORT_SIP = 5060,
@@ -33,6 +34,8 @@ struct traffic_flow {
 struct traffic_flood_frame {
 	__u64 word[(TRAFFIC_FRAME + 7) / 8];
 	__u32 header_sum; /* of the IP header with source 0 */
+	__u16 user_at[2],
+		any_at[2]; /* where in the frame the source's number stands, and one that is never the same; 0: nowhere */
 	__u32 reserved;
 };
 
@@ -45,7 +48,8 @@ struct traffic_state {
 	__u64 late; /* who is this much behind a schedule gives that part up, as phones would: no burst makes up for it */
 	__u32 flows, flow;
 	__u32 flood, stamped; /* is there one; latencies are wanted */
-	__u32 delivered, reserved; /* delivered: what is counted goes on to a socket */
+	__u32 delivered; /* what is counted goes on to a socket */
+	__u32 flood_sources; /* 0: any address and port; else so many, each with a port of its own */
 	__u64 rtp_sent, flood_sent, stopped; /* stopped: ns when all was done */
 };
 

@@ -314,6 +314,37 @@ static void test_a_contact_that_is_replaced_is_never_missing(void **state)
 	binding_put(old);
 }
 
+/* Its lines all have it; another connection from the same port, or another realm, is not it. */
+static void test_all_that_came_by_a_lost_connection_are_unreachable(void **state)
+{
+	struct listener listener = { .interface = &interface, .transport = CONFIG_TRANSPORT_TCP };
+	struct listener elsewhere = { .interface = &other_interface, .transport = CONFIG_TRANSPORT_TCP };
+	struct sip_flow flow = { .listener = &listener, .connection = 7 };
+	const struct {
+		const char *aor;
+		uint64_t connection;
+		uint32_t before, after;
+	} lines[] = { { "a@x", 7, 0, 1 }, { "b@x", 7, 0, 1 }, { "c@x", 7, 2, 2 }, { "d@x", 8, 0, 0 } };
+	struct binding *binding[4];
+
+	assert_int_equal(address_parse(SPAN("192.0.2.7:5060"), 5060, &flow.remote), 0);
+	for (size_t i = 0; i < 4; i++) {
+		binding[i] = fresh(lines[i].aor, "sip:x@192.0.2.1", "192.0.2.7:5060", 1000);
+		binding[i]->flow.transport = CONFIG_TRANSPORT_TCP;
+		binding[i]->flow.connection = lines[i].connection;
+		binding[i]->unreachable = lines[i].before;
+		assert_int_equal(location_replace(*state, NULL, binding[i]), 0);
+	}
+	flow.listener = &elsewhere;
+	assert_int_equal(location_flow_lost(*state, &flow), 0);
+	flow.listener = &listener;
+	assert_int_equal(location_flow_lost(*state, &flow), 3);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(binding[i]->unreachable, lines[i].after);
+		binding_put(binding[i]);
+	}
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -325,6 +356,7 @@ int main(void)
 		TEST(test_who_replaces_what_has_gone_is_told),
 		TEST(test_contacts_come_best_first_and_no_more_than_asked_for),
 		TEST(test_expired_contacts_are_nobodys),
+		TEST(test_all_that_came_by_a_lost_connection_are_unreachable),
 		TEST(test_limits_of_one_address_and_of_the_table_hold),
 		TEST(test_a_host_of_ipv6_is_its_64),
 		TEST(test_the_list_goes_by_number_over_gaps_and_late_comers),

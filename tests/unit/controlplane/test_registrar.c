@@ -454,6 +454,105 @@ static void test_what_the_registrar_forgot_goes_there_again(void **state)
 	to_pbx(w);
 }
 
+/* An INVITE of the phone's to the PBX, which answers that. */
+static void pbx_refuses_a_call(struct call_world *w, unsigned status)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "call%u", status);
+	fixture_receive(w->f, &w->f->peer,
+		"INVITE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.168.1.7:5070;rport;branch=z9hG4bK%s\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=phone2\r\nTo: <sip:1000@192.0.2.1>\r\n"
+		"Call-ID: %s\r\nCSeq: 1 INVITE\r\nContact: <sip:1000@192.168.1.7:5070>\r\nContent-Type: "
+		"application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		number, number, strlen(PHONE_SDP), PHONE_SDP);
+	fake_answer_all();
+	respond(w, &w->f->other, take(w, &w->f->other, "INVITE "), status, "refused", "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 4");
+}
+
+static void test_after_a_refusal_that_may_mean_that_it_is_unknown_the_registrar_is_asked(void **state)
+{
+	static const unsigned doubtful[] = { 401, 403, 407 };
+	struct call_world *w = *state;
+	unsigned n = 3;
+
+	register_phone(w);
+	pbx_refuses_a_call(w, 486);
+	registers(w, n++, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	for (size_t i = 0; i < sizeof(doubtful) / sizeof(doubtful[0]); i++) {
+		pbx_refuses_a_call(w, doubtful[i]);
+		registers(w, n++, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+		pbx_accepts(w, to_pbx(w), 3600);
+		take(w, &w->f->peer, "SIP/2.0 200 ");
+		/* Once is enough. */
+		registers(w, n++, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+		take(w, &w->f->peer, "SIP/2.0 200 ");
+		assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	}
+}
+
+static void phone_sends_message(struct call_world *w, unsigned n)
+{
+	fixture_receive(w->f, &w->f->peer,
+		"MESSAGE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.168.1.7:5070;rport;branch=z9hG4bKm%u\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=m\r\nTo: <sip:1000@192.0.2.1>\r\n"
+		"Call-ID: m%u\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
+		n, n);
+}
+
+static void test_a_refusal_of_any_request_counts_but_only_the_registrars(void **state)
+{
+	struct config_session_agent elsewhere;
+	struct call_world *w = *state;
+
+	register_phone(w);
+	elsewhere = *the_binding(w)->agent;
+	the_binding(w)->agent = &elsewhere;
+	phone_sends_message(w, 1);
+	respond(w, &w->f->other, take(w, &w->f->other, "MESSAGE "), 403, "m", "", NO_SDP);
+	assert_int_equal(the_binding(w)->doubtful, 0);
+	the_binding(w)->agent = w->f->config.session_agents;
+	phone_sends_message(w, 2);
+	respond(w, &w->f->other, take(w, &w->f->other, "MESSAGE "), 403, "m", "", NO_SDP);
+	assert_int_equal(the_binding(w)->doubtful, 1);
+}
+
+/* RFC 3608 section 5. */
+static void test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	to_pbx(w);
+	snprintf(other, sizeof(other),
+		"Contact: %s;expires=3600\r\nService-Route: <sip:edge@192.0.2.10;lr>, nonsense\r\n"
+		"Service-Route: <sip:home@10.9.9.9;lr>\r\n",
+		our_contact(kept, text, sizeof(text)));
+	pbx_answers(w, kept, 200, other);
+	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 200 "), "10.9.9.9"));
+	phone_sends_message(w, 1);
+	assert_contains(take(w, &w->f->other, "MESSAGE sip:1000@192.0.2.10:5080 "),
+		"\r\nRoute: <sip:edge@192.0.2.10;lr>\r\nRoute: <sip:home@10.9.9.9;lr>\r\n");
+	fixture_receive(w->f, &w->f->peer,
+		"INVITE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.168.1.7:5070;rport;branch=z9hG4bKi1\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=i\r\nTo: <sip:1000@192.0.2.1>\r\n"
+		"Call-ID: i1\r\nCSeq: 1 INVITE\r\nContact: <sip:1000@192.168.1.7:5070>\r\nContent-Type: "
+		"application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+		strlen(PHONE_SDP), PHONE_SDP);
+	fake_answer_all();
+	keep(take(w, &w->f->other, "INVITE sip:1000@192.0.2.10:5080 "));
+	assert_contains(kept, "\r\nRoute: <sip:edge@192.0.2.10;lr>\r\nRoute: <sip:home@10.9.9.9;lr>\r\n");
+	/* The dialog has a route set of its own. */
+	respond(w, &w->f->other, kept, 200, "t", "", PBX_SDP);
+	fake_answer_all();
+	assert_null(strstr(take(w, &w->f->other, "ACK "), "Route"));
+}
+
 static void test_an_older_request_comes_too_late(void **state)
 {
 	struct call_world *w = *state;
@@ -508,6 +607,115 @@ static void test_the_answer_to_a_challenge_has_its_turn(void **state)
 }
 
 /* --- running out ---------------------------------------------------------------------------------------------------------- */
+
+/* --- rates --------------------------------------------------------------------------------------------------------------- */
+
+static void limit(struct call_world *w, struct config_registration rates)
+{
+	struct config_registration *registration = &w->f->config.registration;
+
+	registration->per_source_rate = rates.per_source_rate;
+	registration->per_aor_rate = rates.per_aor_rate;
+	registration->per_realm_rate = rates.per_realm_rate;
+	registration->silent = rates.silent;
+	w->f->shard.shared.register_limits = register_limits_new(&w->f->config);
+	assert_non_null(w->f->shard.shared.register_limits);
+}
+
+/* As phones that share a realm alone: an address and a user each. */
+static void strangers_register(struct call_world *w, unsigned from, unsigned to)
+{
+	struct sip_flow flow = w->f->peer;
+	char address[64], call_id[32];
+
+	for (unsigned n = from; n < to; n++) {
+		snprintf(address, sizeof(address), "<sip:10%02u@sbc.example>", n);
+		snprintf(call_id, sizeof(call_id), "stranger%u", n);
+		address_set_port(&flow.remote, (uint16_t)(20000 + n));
+		registers_from(w, &flow, address, call_id, 1, "Contact: " PHONE_CONTACT "\r\n");
+	}
+}
+
+static unsigned count_sent(const struct call_world *w, const char *start)
+{
+	unsigned count = 0;
+
+	for (unsigned i = w->looked; i < w->f->sent_count; i++)
+		count += strncmp(w->f->sent[i].text, start, strlen(start)) == 0;
+	return count;
+}
+
+static void test_a_realm_has_its_rate_and_its_registered_phones_do_not_need_it(void **state)
+{
+	struct call_world *w = *state;
+	unsigned refused;
+
+	register_phone(w);
+	limit(w, (struct config_registration){ .per_realm_rate = 2 });
+	strangers_register(w, 0, 20);
+	fixture_pass(w->f, 100);
+	refused = count_sent(w, "SIP/2.0 503 ");
+	assert_in_range(refused, 8, 14);
+	assert_int_equal(count_sent(w, "REGISTER "), 20 - refused);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+}
+
+/* How many different waits `count` refusals name. All of them have one. */
+static unsigned waits_told(const struct call_world *w, unsigned count)
+{
+	unsigned told[64] = { 0 }, kinds = 0, seconds;
+	const char *at;
+
+	for (unsigned i = w->looked; i < w->f->sent_count; i++) {
+		if (strncmp(w->f->sent[i].text, "SIP/2.0 503 ", 12) &&
+			strncmp(w->f->sent[i].text, "SIP/2.0 429 ", 12))
+			continue;
+		at = strstr(w->f->sent[i].text, "\r\nRetry-After: ");
+		assert_non_null(at);
+		seconds = (unsigned)strtoul(at + strlen("\r\nRetry-After: "), NULL, 10);
+		assert_in_range(seconds, 1, 63);
+		kinds += told[seconds]++ == 0;
+		count--;
+	}
+	assert_int_equal(count, 0);
+	return kinds;
+}
+
+/* Of 40 refusals by one of four waits at least, all are the same once in 10^23. */
+static void test_who_is_put_off_is_not_put_off_until_the_same_moment_as_others(void **state)
+{
+	enum { REFUSED = 40 };
+	static const struct config_registration rates[] = {
+		{ .per_source_rate = 1 },
+		{ .per_aor_rate = 1 },
+		{ .per_realm_rate = 1 },
+	};
+	struct call_world *w = *state;
+	unsigned n = 1;
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		limit(w, rates[i]);
+		while (count_sent(w, "SIP/2.0 503 ") + count_sent(w, "SIP/2.0 429 ") < REFUSED)
+			registers(w, n++, "Contact: " PHONE_CONTACT "\r\n");
+		assert_true(waits_told(w, REFUSED) > 1);
+		w->looked = w->f->sent_count;
+		register_limits_free(w->f->shard.shared.register_limits);
+	}
+	w->f->shard.shared.register_limits = NULL;
+}
+
+static void test_a_source_over_its_rate_hears_nothing_where_silence_is_wanted(void **state)
+{
+	struct call_world *w = *state;
+
+	limit(w, (struct config_registration){ .per_source_rate = 1, .silent = true });
+	for (unsigned n = 1; n < 20; n++)
+		registers(w, n, "Contact: " PHONE_CONTACT "\r\n");
+	fixture_pass(w->f, 100);
+	assert_in_range(count_sent(w, "REGISTER "), 1, 12);
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 "));
+}
 
 static void test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry(void **state)
 {
@@ -674,9 +882,15 @@ int main(void)
 		TEST(test_a_phone_that_has_moved_keeps_its_token_on_its_new_flow),
 		TEST(test_an_instance_that_changes_its_contact_replaces_it),
 		TEST(test_what_the_registrar_forgot_goes_there_again),
+		TEST(test_after_a_refusal_that_may_mean_that_it_is_unknown_the_registrar_is_asked),
+		TEST(test_a_refusal_of_any_request_counts_but_only_the_registrars),
+		TEST(test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route),
 		TEST(test_an_older_request_comes_too_late),
 		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),
 		TEST(test_the_answer_to_a_challenge_has_its_turn),
+		TEST(test_a_realm_has_its_rate_and_its_registered_phones_do_not_need_it),
+		TEST(test_who_is_put_off_is_not_put_off_until_the_same_moment_as_others),
+		TEST(test_a_source_over_its_rate_hears_nothing_where_silence_is_wanted),
 		TEST(test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry),
 		TEST(test_only_the_registered_flow_may_send_requests),
 		TEST(test_what_is_wrong_has_its_answer_and_reaches_nobody),

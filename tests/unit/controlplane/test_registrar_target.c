@@ -131,6 +131,33 @@ static void test_a_phone_that_answers_nothing_is_480_and_not_asked_again(void **
 	take(w, &w->f->peer, "INVITE ");
 }
 
+static void test_a_phone_whose_connection_has_ended_is_480_at_once_until_it_registers_by_another(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	struct sip_flow flow = w->f->peer;
+	char uri[128];
+
+	flow.connection = 7;
+	registers_from(w, &flow, "<sip:1000@sbc.example>", "reg1@phone", 1, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_accepts(w, take(w, &w->f->other, "REGISTER "), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	snprintf(uri, sizeof(uri), "sip:%s@192.0.2.1", the_binding(w)->token);
+	flow.connection = 6;
+	registrar_connection_lost(&w->f->shard, &flow);
+	assert_int_equal(the_binding(w)->unreachable, 0);
+	flow.connection = 7;
+	registrar_connection_lost(&w->f->shard, &flow);
+	invites(w, uri, "", 1);
+	take(w, &w->f->other, "SIP/2.0 480 ");
+	assert_false(was_sent(w, &w->f->peer, "INVITE "));
+	flow.connection = 8;
+	registers_from(w, &flow, "<sip:1000@sbc.example>", "reg1@phone", 2, "Contact: " PHONE_CONTACT "\r\n");
+	pbx_accepts(w, take(w, &w->f->other, "REGISTER "), 3600);
+	invites(w, uri, "", 2);
+	take(w, &w->f->peer, "INVITE ");
+}
+
 static void test_contacts_of_a_user_are_tried_one_after_the_other_best_first(void **state)
 {
 	struct phones_world *p = *state;
@@ -192,6 +219,7 @@ int main(void)
 		TEST(test_a_call_that_comes_by_our_path_reaches_the_same),
 		TEST(test_who_is_unknown_is_404_and_who_is_away_480),
 		TEST(test_a_phone_that_answers_nothing_is_480_and_not_asked_again),
+		TEST(test_a_phone_whose_connection_has_ended_is_480_at_once_until_it_registers_by_another),
 		TEST(test_contacts_of_a_user_are_tried_one_after_the_other_best_first),
 		TEST(test_a_policy_for_phones_is_none_for_their_register),
 		TEST(test_requests_outside_of_calls_go_there_too),

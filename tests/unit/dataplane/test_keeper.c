@@ -117,6 +117,37 @@ static void a_killed_dataplane_is_cleaned_up_after(void **state)
 	assert_int_equal(access(s->directory, F_OK), -1);
 }
 
+static void who_comes_next_waits_for_the_cleaning_up_after_a_killed_dataplane(void **state)
+{
+	struct scene *s = *state;
+	int done[2];
+	char byte;
+
+	assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		close(done[0]);
+		if (keeper_start() != 0 || keeper_hold(s->directory, 0) != 0 ||
+			keeper_tell(KEEPER_FILE, s->first, NULL) != 0 || keeper_seal() != 0 ||
+			write(done[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(done[1]);
+	assert_int_equal(read(done[0], &byte, 1), 1);
+	close(done[0]);
+	assert_int_equal(keeper_start(), 0);
+	assert_int_equal(keeper_hold(s->directory, 10), -EBUSY); /* that one is alive */
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(keeper_hold(s->directory, 9000), 0);
+	assert_int_equal(access(s->first, F_OK), -1);
+	assert_int_equal(access(s->second, F_OK), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	keeper_finish();
+}
+
 static void what_is_too_long_is_refused(void **state)
 {
 	struct scene *s = *state;
@@ -127,6 +158,7 @@ static void what_is_too_long_is_refused(void **state)
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(keeper_start(), 0);
 	assert_int_equal(keeper_tell(KEEPER_FILE, path, NULL), -ENAMETOOLONG);
+	assert_int_equal(keeper_hold(path, 0), -ENAMETOOLONG);
 	assert_int_equal(keeper_tell(KEEPER_SYSCTL, s->first, path), -ENAMETOOLONG);
 	keeper_finish();
 	assert_int_equal(access(s->first, F_OK), 0);
@@ -194,6 +226,9 @@ int main(void)
 			a_sealed_keeper_takes_no_orders_and_still_cleans_up, scene_make, scene_clear),
 		cmocka_unit_test_setup_teardown(
 			a_killed_dataplane_is_cleaned_up_after, scene_make, scene_clear),
+		cmocka_unit_test_setup_teardown(
+			who_comes_next_waits_for_the_cleaning_up_after_a_killed_dataplane, scene_make,
+			scene_clear),
 		cmocka_unit_test_setup_teardown(
 			a_sealed_keeper_prepares_only_what_it_learnt_and_not_too_often, scene_make,
 			scene_clear),
