@@ -216,7 +216,7 @@ static const struct method_row {
 	[SIP_METHOD_NOTIFY]    = { take_call_notify, take_notify,    take_routed,    ANY_DIALOG },
 	[SIP_METHOD_SUBSCRIBE] = { take_call_subscribe, take_subscribe, take_routed,    ANY_DIALOG },
 	[SIP_METHOD_PUBLISH]   = { take_no_dialog,   take_no_dialog, take_routed,    ANY_DIALOG },
-	[SIP_METHOD_REGISTER]  = { take_no_dialog,   take_no_dialog, take_register,
+	[SIP_METHOD_REGISTER]  = { refuse_method,    refuse_method,  take_register,
 	                           ANY_DIALOG | OPTION(PATH) | OPTION(OUTBOUND) | OPTION(GRUU) | OPTION(GIN) },
 };
 /* clang-format on */

@@ -70,8 +70,8 @@ unsigned shard_of_message(const struct shard *shard, const struct scan *scan)
 	char buffer[REGISTRAR_AOR_MAX];
 	struct span aor;
 
-	/* All that concerns an address-of-record happens on one thread (registrar.h). */
-	if (scan->is_request && scan->method == SIP_METHOD_REGISTER) {
+	/* All that concerns an address-of-record happens on one thread (registrar.h); what comes in a dialog is refused there. */
+	if (scan->is_request && scan->method == SIP_METHOD_REGISTER && scan->to_tag.n == 0) {
 		aor = registrar_aor(scan->to, buffer);
 		if (aor.n)
 			return (unsigned)(hash_bytes(&shard->shard_key, aor.p, aor.n) % shard->count);
