@@ -17,6 +17,7 @@ enum {
 	CP_GUARD_PAGE = 128,
 	CP_REGISTRATION_PAGE = 32,
 	CP_SUBSCRIBER_PAGE = 128,
+	CP_AUDIT_PAGE = 64,
 	CP_AOR_MAX = 256,
 	CP_SUBSCRIBER_MAX = 129, /* a user or realm, and NUL */
 	CP_SECRET_MAX = 256,
@@ -37,6 +38,7 @@ enum cp_message {
 	CP_SUBSCRIBER_SET = 12, /* cp_subscriber -> empty, or -errno */
 	CP_SUBSCRIBER_DELETE = 13, /* cp_subscriber, without password -> empty; -ENOENT */
 	CP_SUBSCRIBER_LIST = 14, /* cp_call_list -> cp_subscriber_page + cp_subscriber_entry[] */
+	CP_AUDIT_LIST = 15, /* cp_audit_list -> cp_audit_page + cp_audit[], newest first */
 	CP_REPLY = 0x4000,
 };
 
@@ -288,6 +290,22 @@ struct cp_subscriber_entry {
 	uint64_t number;
 	char user[CP_SUBSCRIBER_MAX], realm[CP_SUBSCRIBER_MAX];
 	char reserved[6];
+};
+
+struct cp_audit_list {
+	uint64_t before; /* number of the oldest one seen; 0: from the newest on */
+	uint32_t limit, wanted; /* of one answer; of all that are to come: the asker counts it down */
+};
+
+struct cp_audit_page {
+	uint32_t count, more;
+};
+
+/* Who ordered what. Longer texts are cut. */
+struct cp_audit {
+	uint64_t number, wall_ms;
+	char who[CP_USER_MAX], what[CP_NAME_MAX];
+	char object[CP_AOR_MAX], reason[CP_LINE_MAX];
 };
 
 #endif

@@ -19,9 +19,11 @@ _Static_assert(sizeof(struct cp_registration_page) + CP_REGISTRATION_PAGE * size
 _Static_assert(sizeof(struct cp_subscriber_page) + CP_SUBSCRIBER_PAGE * sizeof(struct cp_subscriber_entry) <
 		       IPC_PACKET_MAX - 64,
 	"a page of subscribers fits into a packet");
+_Static_assert(sizeof(struct cp_audit_page) + CP_AUDIT_PAGE * sizeof(struct cp_audit) < IPC_PACKET_MAX - 64,
+	"a page of the audit fits into a packet");
 _Static_assert(sizeof(struct cp_ban) % 8 == 0 && sizeof(struct cp_guard) % 8 == 0 &&
 		       sizeof(struct cp_registration) % 8 == 0 && sizeof(struct cp_subscriber) % 8 == 0 &&
-		       sizeof(struct cp_subscriber_entry) % 8 == 0,
+		       sizeof(struct cp_subscriber_entry) % 8 == 0 && sizeof(struct cp_audit) % 8 == 0,
 	"the API's layout has no padding of the compiler's");
 
 /* An order about a ban that the dataplane has not answered yet. */
@@ -117,18 +119,18 @@ static void take_ban(const struct asked *asked, const void *body)
 	out.flags = ban.flags;
 	out.expires_us = ban.expires_us;
 	memcpy(out.reason, ban.reason, sizeof(out.reason));
-	order = asked->security->world.border ? order_new(asked) : NULL;
+	order = asked->security->world.bans ? order_new(asked) : NULL;
 	if (!order)
 		answer(asked, -EBUSY, NULL, 0);
 	else if (asked->frame->type == CP_BAN_SET)
-		border_ban(asked->security->world.border, &out, ban.who, order_done, order);
+		bans_set(asked->security->world.bans, &out, ban.who, order_done, order);
 	else
-		border_unban(asked->security->world.border, &out.key, ban.who, order_done, order);
+		bans_lift(asked->security->world.bans, &out.key, ban.who, order_done, order);
 }
 
 /* --- the guard ---------------------------------------------------------------------------------------------------------- */
 
-static void add_denial(const struct border *border, struct cp_guard *entry)
+static void add_denial(const struct bans *bans, struct cp_guard *entry)
 {
 	struct dp_source_key key = { 0 };
 
@@ -136,7 +138,7 @@ static void add_denial(const struct border *border, struct cp_guard *entry)
 	key.address.family = entry->family;
 	key.address.port = entry->port;
 	key.length = entry->family == 4 ? 32 : entry->whole ? 64 : 128;
-	entry->times = border_times(border, &key, &entry->until_wall_ms);
+	entry->times = bans_times(bans, &key, &entry->until_wall_ms);
 	if (entry->times && (entry->until_wall_ms == 0 || entry->until_wall_ms > clock_wall_ms()))
 		entry->step = CP_GUARD_DENIED;
 }
@@ -153,11 +155,11 @@ static void take_guard(const struct asked *asked, const void *body)
 
 	memcpy(&list, body, sizeof(list));
 	limit = list.limit && list.limit < CP_GUARD_PAGE ? list.limit : CP_GUARD_PAGE;
-	reply.page = (struct cp_guard_page){ .denials = world->border ? border_denials(world->border) : 0 };
+	reply.page = (struct cp_guard_page){ .denials = world->bans ? bans_denials(world->bans) : 0 };
 	reply.page.count =
 		(uint32_t)guard_list(world->shared->guard, list.after, limit, reply.entry, &reply.page.after);
-	for (uint32_t i = 0; i < reply.page.count && world->border; i++)
-		add_denial(world->border, &reply.entry[i]);
+	for (uint32_t i = 0; i < reply.page.count && world->bans; i++)
+		add_denial(world->bans, &reply.entry[i]);
 	answer(asked, 0, &reply, sizeof(reply.page) + reply.page.count * sizeof(reply.entry[0]));
 }
 
@@ -323,6 +325,48 @@ static void take_subscriber_list(const struct asked *asked, const void *body)
 	answer(asked, 0, &reply, sizeof(reply.page) + reply.page.count * sizeof(reply.entry[0]));
 }
 
+/* --- audit -------------------------------------------------------------------------------------------------------------- */
+
+struct audit_reply {
+	struct cp_audit_page page;
+	struct cp_audit entry[CP_AUDIT_PAGE];
+	uint32_t limit;
+};
+
+static bool take_audited(void *arg, const struct store_audited *audited)
+{
+	struct audit_reply *reply = arg;
+	struct cp_audit *entry = &reply->entry[reply->page.count];
+
+	if (reply->page.count == reply->limit) {
+		reply->page.more = 1;
+		return false;
+	}
+	*entry = (struct cp_audit){ .number = audited->number, .wall_ms = audited->wall_ms };
+	copy_span(entry->who, sizeof(entry->who), audited->who);
+	copy_span(entry->what, sizeof(entry->what), audited->what);
+	copy_span(entry->object, sizeof(entry->object), audited->object);
+	copy_span(entry->reason, sizeof(entry->reason), audited->reason);
+	reply->page.count++;
+	return true;
+}
+
+static void take_audit_list(const struct asked *asked, const void *body)
+{
+	struct audit_reply reply;
+	struct cp_audit_list list;
+	int error;
+
+	memcpy(&list, body, sizeof(list));
+	reply.page = (struct cp_audit_page){ 0 };
+	reply.limit = list.limit && list.limit < CP_AUDIT_PAGE ? list.limit : CP_AUDIT_PAGE;
+	if (list.wanted < reply.limit)
+		reply.limit = list.wanted;
+	error = store_audit_list(
+		asked->security->world.shared->store, list.before, reply.limit + 1, take_audited, &reply);
+	answer(asked, error, &reply, sizeof(reply.page) + reply.page.count * sizeof(reply.entry[0]));
+}
+
 /* --- interface ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -338,6 +382,7 @@ static const struct {
 	{ CP_SUBSCRIBER_SET, sizeof(struct cp_subscriber), take_subscriber },
 	{ CP_SUBSCRIBER_DELETE, sizeof(struct cp_subscriber), take_subscriber },
 	{ CP_SUBSCRIBER_LIST, sizeof(struct cp_call_list), take_subscriber_list },
+	{ CP_AUDIT_LIST, sizeof(struct cp_audit_list), take_audit_list },
 };
 
 int api_security_frame(

@@ -6,19 +6,19 @@
 #include <uv.h>
 
 #include "controlplane/block.h"
-#include "controlplane/border.h"
+#include "controlplane/bans.h"
 #include "controlplane/shard.h"
 
 struct api_server;
 
-/* What it answers from. All of it outlives the server; `border` and what is in `shared` may be NULL. */
+/* What it answers from. All of it outlives the server; `bans` and what is in `shared` may be NULL. */
 struct api_world {
 	const struct config *config;
 	uint64_t generation;
 	struct shard **shards;
 	unsigned count;
 	const struct block_store *blocks;
-	struct border *border;
+	struct bans *bans;
 	const struct shard_shared *shared;
 };
 

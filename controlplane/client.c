@@ -40,6 +40,8 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_registration_page);
 	case CP_SUBSCRIBER_LIST:
 		return sizeof(struct cp_subscriber_page);
+	case CP_AUDIT_LIST:
+		return sizeof(struct cp_audit_page);
 	case CP_BAN_SET:
 	case CP_BAN_CLEAR:
 	case CP_SUBSCRIBER_SET:

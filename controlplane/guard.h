@@ -32,7 +32,7 @@ enum guard_verdict {
 	GUARD_SILENT, /* no answer at all: nothing may tell this source that SIP lives here */
 };
 
-/* `deny` is called, on whatever thread, for each denial: the owner brings it to the dataplane and the store (border_deny). `location` may
+/* `deny` is called, on whatever thread, for each denial: the owner brings it to the dataplane and the store (bans_deny). `location` may
  * be NULL: nobody is registered. NULL: no memory. */
 struct guard *guard_new(const struct config *config, struct location *location,
 	void (*deny)(void *arg, const struct dp_ban *ban, bool proven), void *arg);

@@ -7,7 +7,7 @@
 #include "controlplane/api_server.h"
 #include "controlplane/admission.h"
 #include "controlplane/block.h"
-#include "controlplane/border.h"
+#include "controlplane/bans.h"
 #include "controlplane/digest_server.h"
 #include "controlplane/guard.h"
 #include "controlplane/location.h"
@@ -26,7 +26,7 @@ struct controlplane {
 	struct shard **shards;
 	unsigned shard_count;
 	struct block_store *blocks;
-	struct border *border;
+	struct bans *bans;
 	struct api_server *api;
 };
 
@@ -98,21 +98,21 @@ static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t
 }
 
 /* By the main thread: what a flood leaves behind takes no time from the shards. */
-static int border_init(struct daemon *d)
+static int bans_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
 	cp->blocks = block_new();
 	if (!cp->blocks)
 		return -ENOMEM;
-	return border_new(d->loop, cp->config, d->generation, cp->shared.store, take_sample, cp, &cp->border);
+	return bans_new(d->loop, cp->config, d->generation, cp->shared.store, take_sample, cp, &cp->bans);
 }
 
-static void border_fini(struct daemon *d)
+static void bans_fini(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
-	border_free(cp->border);
+	bans_free(cp->bans);
 	block_free(cp->blocks);
 }
 
@@ -120,7 +120,7 @@ static void deny(void *arg, const struct dp_ban *ban, bool proven)
 {
 	const struct controlplane *cp = arg;
 
-	border_deny(cp->border, ban, proven);
+	bans_deny(cp->bans, ban, proven);
 }
 
 static int guard_init(struct daemon *d)
@@ -132,7 +132,7 @@ static int guard_init(struct daemon *d)
 	cp->shared.admission = admission_new(cp->config);
 	if (!cp->shared.guard || !cp->shared.digest || !cp->shared.admission)
 		return -ENOMEM;
-	border_forgives(cp->border, cp->shared.guard);
+	bans_forgives(cp->bans, cp->shared.guard);
 	return 0;
 }
 
@@ -140,7 +140,7 @@ static void guard_fini(struct daemon *d)
 {
 	const struct controlplane *cp = d->context;
 
-	border_forgives(cp->border, NULL);
+	bans_forgives(cp->bans, NULL);
 	guard_free(cp->shared.guard);
 	digest_server_free(cp->shared.digest);
 	admission_free(cp->shared.admission);
@@ -212,7 +212,7 @@ static int api_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 	const struct api_world world = { cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks,
-		cp->border, &cp->shared };
+		cp->bans, &cp->shared };
 	int error = api_server_new(d->loop, &world, &cp->api);
 
 	if (error)
@@ -235,7 +235,7 @@ int main(int argc, char **argv)
 		{ "privileges", privileges_init, NULL },
 		{ "store", store_init, store_fini },
 		{ "location", location_init, location_fini },
-		{ "border", border_init, border_fini },
+		{ "bans", bans_init, bans_fini },
 		{ "guard", guard_init, guard_fini },
 		{ "shards", shards_init, shards_fini },
 		{ "api", api_init, NULL },

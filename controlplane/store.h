@@ -66,4 +66,14 @@ void store_user_list(struct store *store, uint64_t after,
 void store_audit(
 	struct store *store, const char *who, const char *what, const char *object, const char *reason);
 
+struct store_audited {
+	uint64_t number, wall_ms;
+	struct span who, what, object, reason;
+};
+
+/* What is on disk, newest first, those below `before` (0: all), at most `limit`, until `take` returns false. What it is given is borrowed for
+ * the call. Waits while a group is being written. 0 or -errno; nothing without a store. */
+int store_audit_list(struct store *store, uint64_t before, size_t limit,
+	bool (*take)(void *arg, const struct store_audited *audited), void *arg);
+
 #endif

@@ -24,6 +24,7 @@ union listing_ask {
 	struct dp_top_request top;
 	struct cp_guard_list guard;
 	struct cp_registration_list registrations;
+	struct cp_audit_list audit;
 };
 
 struct listing_kind {

@@ -37,6 +37,7 @@ void show_trusted(struct request *request);
 void show_top_sources(struct request *request);
 void show_block(struct request *request);
 void show_guard(struct request *request);
+void show_audit(struct request *request);
 void show_registrations(struct request *request);
 void show_registration(struct request *request);
 
@@ -47,6 +48,7 @@ struct dp_ban;
 struct dp_trust;
 struct dp_source;
 struct cp_block;
+struct cp_audit;
 struct cp_guard;
 struct cp_registration;
 json_t *show_realm_row(const struct dp_realm *realm);
@@ -57,6 +59,7 @@ json_t *show_source_row(const struct dp_source *source);
 json_t *show_block_row(const struct cp_block *block);
 json_t *show_reason_row(const struct cp_block *reason);
 json_t *show_guard_row(const struct cp_guard *guard);
+json_t *show_audit_row(const struct cp_audit *audit);
 json_t *show_registration_row(const struct cp_registration *registration);
 
 /* Of a DP_BAN_LIST reply; for struct listing_kind. */

@@ -220,6 +220,29 @@ def test_bans_outlive_a_new_dataplane_and_a_killed_control_plane(clean):
     assert "audit" in log and "unban" in log and "uid 0" in log
 
 
+def audit(stack, *words):
+    return json.loads(stack.sbc.command("show", "audit", *words, "--json").stdout)["audit"]
+
+
+def test_the_audit_tells_who_ordered_what_newest_first(clean):
+    for n in range(40):
+        assert clean.sbc.command("ban", f"198.51.100.{n}", "for", "600", "reason", "audited").returncode == 0
+    assert clean.sbc.command("unban", "198.51.100.0").returncode == 0
+    netns.wait_for("the orders on disk", lambda: audit(clean, "1")[0]["what"] == "unban", 10)
+    # More than one page, and no more than asked for.
+    rows = audit(clean, "35")
+    assert [(row["what"], row["object"], row["reason"]) for row in rows] == [
+        ("unban", "198.51.100.0", None), *(("ban", f"198.51.100.{n}", "audited") for n in range(39, 5, -1))]
+    assert all(row["who"] == "uid 0" for row in rows)
+    ats = [row["at"] for row in rows]
+    assert ats == sorted(ats, reverse=True) and ats[0].endswith("Z")
+    assert 41 <= len(audit(clean)) <= 50
+    text = clean.sbc.command("show", "audit", "2").stdout
+    assert "unban" in text and "198.51.100.39" in text and "198.51.100.38" not in text
+    for wrong in ("0", "x", "99999999999"):
+        assert clean.sbc.command("show", "audit", wrong).returncode == 2
+
+
 def test_subscribers_are_set_by_a_password_on_standard_input_alone(clean):
     run = lambda *words, text="": netns.run(clean.sbc.namespace, [str(BUILD / "sallyport"), "-c", str(clean.sbc.config_path), *words], input=text)
     assert run("subscriber", "add", "100", "example.com", text="open sesame 4711\n").returncode == 0

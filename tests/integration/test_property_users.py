@@ -3,7 +3,7 @@
 agree on the call's state and on its media, what they agreed on is what is relayed, every transaction has had one final response, and the
 SBC has nothing left.
 
-PROPERTY_CALLS: how many calls (150). PROPERTY_SEED: of everything (by the clock; a failure names it). PROPERTY_ONLY: one of these calls."""
+PROPERTY_CALLS: how many calls (150). PROPERTY_SEED: of everything (1; a failure names it). PROPERTY_ONLY: one of these calls."""
 
 import asyncio
 import os

@@ -476,6 +476,63 @@ static void the_audit_keeps_so_many_entries_and_no_more(void **state)
 	store_bed_free(bed);
 }
 
+struct read_back {
+	struct store_audited entry[4];
+	char text[4][4][32];
+	size_t count, limit;
+};
+
+static void keep_text(char out[32], struct span text)
+{
+	snprintf(out, 32, "%.*s", SPAN_FMT(text));
+}
+
+static bool read_one(void *arg, const struct store_audited *audited)
+{
+	struct read_back *back = arg;
+
+	if (back->count == back->limit)
+		return false;
+	back->entry[back->count] = *audited;
+	keep_text(back->text[back->count][0], audited->who);
+	keep_text(back->text[back->count][1], audited->what);
+	keep_text(back->text[back->count][2], audited->object);
+	keep_text(back->text[back->count++][3], audited->reason);
+	return true;
+}
+
+static void the_audit_is_read_newest_first_and_page_by_page(void **state)
+{
+	struct store_bed *bed = store_bed_new();
+	struct read_back back = { .limit = 2 };
+	char object[16];
+
+	(void)state;
+	assert_int_equal(store_audit_list(NULL, 0, 2, read_one, &back), 0);
+	store_bed_open(bed);
+	assert_int_equal(store_audit_list(bed->store, 0, 2, read_one, &back), 0);
+	assert_int_equal(back.count, 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		snprintf(object, sizeof(object), "192.0.2.%u", i);
+		store_audit(bed->store, "uid 0", "ban", object, i == 3 ? "" : "by command");
+	}
+	store_bed_settle(bed);
+	assert_int_equal(store_audit_list(bed->store, 0, 3, read_one, &back), 0);
+	assert_int_equal(back.count, 2);
+	assert_string_equal(back.text[0][2], "192.0.2.3");
+	assert_string_equal(back.text[0][3], "");
+	assert_string_equal(back.text[1][0], "uid 0");
+	assert_string_equal(back.text[1][1], "ban");
+	assert_string_equal(back.text[1][2], "192.0.2.2");
+	assert_string_equal(back.text[1][3], "by command");
+	assert_in_range(back.entry[1].wall_ms, clock_wall_ms() - 60000, clock_wall_ms());
+	back.count = 0;
+	assert_int_equal(store_audit_list(bed->store, back.entry[1].number, 3, read_one, &back), 0);
+	assert_int_equal(back.count, 1);
+	assert_string_equal(back.text[0][2], "192.0.2.1");
+	store_bed_free(bed);
+}
+
 /* Writes for ever; says in `shared` up to which number all is on disk. */
 static void writer(struct store_bed *bed, volatile uint64_t *shared)
 {
@@ -542,6 +599,7 @@ int main(void)
 		cmocka_unit_test(a_directory_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_full_queue_loses_changes_and_counts_them),
 		cmocka_unit_test(the_audit_keeps_so_many_entries_and_no_more),
+		cmocka_unit_test(the_audit_is_read_newest_first_and_page_by_page),
 		cmocka_unit_test(a_kill_at_any_time_loses_at_most_the_last_group),
 	};
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Private to border*.c. */
-#ifndef CONTROLPLANE_BORDER_INTERNAL_H
-#define CONTROLPLANE_BORDER_INTERNAL_H
+/* Private to bans*.c. */
+#ifndef CONTROLPLANE_BANS_INTERNAL_H
+#define CONTROLPLANE_BANS_INTERNAL_H
 
-#include "controlplane/border.h"
+#include "controlplane/bans.h"
 #include "controlplane/mailbox.h"
 #include "platforms/base/hash.h"
 
 /* A denial, or the memory of one. */
-struct border_entry {
-	struct border_entry *same_bucket;
-	struct border_entry *older, *newer; /* by when they were last ordered */
-	struct border_entry *next_unsent;
+struct bans_entry {
+	struct bans_entry *same_bucket;
+	struct bans_entry *older, *newer; /* by when they were last ordered */
+	struct bans_entry *next_unsent;
 	bool unsent;
 	struct store_ban ban;
 };
 
-struct border {
+struct bans {
 	const struct config *config;
 	struct store *store;
 	struct guard *guard;
@@ -27,10 +27,10 @@ struct border {
 	void *sample_arg;
 	/* bans */
 	struct hash_key key;
-	struct border_entry **bucket;
+	struct bans_entry **bucket;
 	size_t buckets, count;
-	struct border_entry *oldest, *newest;
-	struct border_entry *unsent, **unsent_last;
+	struct bans_entry *oldest, *newest;
+	struct bans_entry *unsent, **unsent_last;
 	unsigned under_way; /* batches */
 	/* alarm */
 	uint64_t denials; /* since the start */

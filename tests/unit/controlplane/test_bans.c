@@ -5,17 +5,17 @@
 
 #include "tests/unit/controlplane/store_fixture.h"
 
-#include "controlplane/border_internal.h"
+#include "controlplane/bans_internal.h"
 #include "controlplane/guard.h"
 
 static struct {
 	struct store_bed *store;
-	struct border *border;
+	struct bans *bans;
 	uv_loop_t loop;
 	struct dp_client_handlers handlers;
 	void *arg;
 	bool up;
-	unsigned requests, bans;
+	unsigned requests, told;
 	enum dp_message type;
 	struct dp_ban ban[64];
 	dp_reply reply;
@@ -68,8 +68,8 @@ int dp_client_request(struct dp_client *client, enum dp_message type, const void
 	bed.type = type;
 	bed.reply = reply;
 	bed.reply_arg = arg;
-	for (size_t i = 0; type == DP_BAN_SET && i < length / sizeof(struct dp_ban) && bed.bans < 64; i++)
-		memcpy(&bed.ban[bed.bans++], (const char *)body + i * sizeof(struct dp_ban),
+	for (size_t i = 0; type == DP_BAN_SET && i < length / sizeof(struct dp_ban) && bed.told < 64; i++)
+		memcpy(&bed.ban[bed.told++], (const char *)body + i * sizeof(struct dp_ban),
 			sizeof(struct dp_ban));
 	return 0;
 }
@@ -91,12 +91,12 @@ static void ordered(void *arg, int status)
 static void open_border(void)
 {
 	assert_int_equal(
-		border_new(&bed.loop, &bed.store->config, 1, bed.store->store, NULL, NULL, &bed.border), 0);
+		bans_new(&bed.loop, &bed.store->config, 1, bed.store->store, NULL, NULL, &bed.bans), 0);
 }
 
 static void close_border(void)
 {
-	border_free(bed.border);
+	bans_free(bed.bans);
 	uv_run(&bed.loop, UV_RUN_DEFAULT);
 }
 
@@ -145,8 +145,8 @@ static void deny(const char *source, bool proven)
 {
 	struct dp_ban ban = ban_of(source);
 
-	border_deny(bed.border, &ban, proven);
-	mailbox_drain(bed.border->mailbox);
+	bans_deny(bed.bans, &ban, proven);
+	mailbox_drain(bed.bans->mailbox);
 }
 
 /* It has served its time. */
@@ -154,7 +154,7 @@ static void serve(const char *source)
 {
 	struct dp_ban ban = ban_of(source);
 
-	for (struct border_entry *entry = bed.border->oldest; entry; entry = entry->newer)
+	for (struct bans_entry *entry = bed.bans->oldest; entry; entry = entry->newer)
 		if (memcmp(&entry->ban.ban.key, &ban.key, sizeof(ban.key)) == 0)
 			entry->ban.until_wall_ms = clock_wall_ms() - 1;
 }
@@ -173,12 +173,12 @@ static void each_denial_in_a_row_is_twice_as_long_up_to_its_limit(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		deny("192.0.2.1", true);
 		deny("192.0.2.1", true); /* of what was under way */
-		assert_int_equal(bed.bans, i + 1);
+		assert_int_equal(bed.told, i + 1);
 		assert_int_equal(seconds(i), proven[i]);
 		serve("192.0.2.1");
 		answer(0);
 	}
-	bed.bans = 0;
+	bed.told = 0;
 	for (unsigned i = 0; i < 6; i++) {
 		deny("192.0.2.2:5060", false);
 		assert_int_equal(seconds(i), unproven[i]);
@@ -195,18 +195,18 @@ static void a_dataplane_that_is_new_is_told_all_that_live(void **state)
 	deny("192.0.2.2", true);
 	answer(0);
 	serve("192.0.2.1");
-	bed.bans = 0;
+	bed.told = 0;
 	bed.handlers.up(bed.arg, true);
-	assert_int_equal(bed.bans, 1);
+	assert_int_equal(bed.told, 1);
 	assert_int_equal(bed.ban[0].key.address.ip[3], 2);
 	answer(0);
 	/* Denied while it was away. */
 	bed.up = false;
 	deny("192.0.2.3", true);
-	bed.bans = 0;
+	bed.told = 0;
 	bed.up = true;
 	bed.handlers.up(bed.arg, false);
-	assert_int_equal(bed.bans, 2);
+	assert_int_equal(bed.told, 2);
 }
 
 static void bans_and_how_often_they_were_come_back_from_the_store(void **state)
@@ -220,10 +220,10 @@ static void bans_and_how_often_they_were_come_back_from_the_store(void **state)
 	close_border();
 	store_bed_close(bed.store);
 	store_bed_open(bed.store);
-	bed.bans = 0;
+	bed.told = 0;
 	open_border();
 	bed.handlers.up(bed.arg, true);
-	assert_int_equal(bed.bans, 1);
+	assert_int_equal(bed.told, 1);
 	assert_true(seconds(0) > 1100 && seconds(0) <= 1200);
 	answer(0);
 	serve("192.0.2.1");
@@ -238,29 +238,29 @@ static void an_order_holds_when_the_dataplane_says_so(void **state)
 
 	(void)state;
 	ban.expires_us = 10000000;
-	border_ban(bed.border, &ban, "uid 0", ordered, NULL);
+	bans_set(bed.bans, &ban, "uid 0", ordered, NULL);
 	assert_false(bed.done);
 	answer(-EPERM);
 	assert_true(bed.done);
 	assert_int_equal(bed.done_status, -EPERM);
-	assert_int_equal(bed.border->count, 0);
+	assert_int_equal(bed.bans->count, 0);
 	bed.done = false;
-	border_ban(bed.border, &ban, "uid 0", ordered, NULL);
+	bans_set(bed.bans, &ban, "uid 0", ordered, NULL);
 	answer(0);
 	assert_int_equal(bed.done_status, 0);
-	assert_int_equal(border_times(bed.border, &ban.key, &until), 0);
+	assert_int_equal(bans_times(bed.bans, &ban.key, &until), 0);
 	assert_true(until > clock_wall_ms() + 9000);
-	border_unban(bed.border, &ban.key, "uid 0", ordered, NULL);
+	bans_lift(bed.bans, &ban.key, "uid 0", ordered, NULL);
 	assert_int_equal(bed.type, DP_BAN_CLEAR);
 	/* The dataplane has forgotten it already: it is lifted all the same. */
 	answer(-ENOENT);
 	assert_int_equal(bed.done_status, 0);
-	assert_int_equal(bed.border->count, 0);
-	border_unban(bed.border, &ban.key, "uid 0", ordered, NULL);
+	assert_int_equal(bed.bans->count, 0);
+	bans_lift(bed.bans, &ban.key, "uid 0", ordered, NULL);
 	answer(-ENOENT);
 	assert_int_equal(bed.done_status, -ENOENT);
 	bed.up = false;
-	border_ban(bed.border, &ban, "uid 0", ordered, NULL);
+	bans_set(bed.bans, &ban, "uid 0", ordered, NULL);
 	assert_int_equal(bed.done_status, -ENOTCONN);
 }
 
@@ -276,13 +276,13 @@ static void the_oldest_gives_way_when_there_are_too_many(void **state)
 		snprintf(source, sizeof(source), "10.0.0.%u", i);
 		deny(source, true);
 	}
-	assert_int_equal(bed.border->count, 100);
-	assert_int_equal(border_times(bed.border, &first.key, &until), 0);
+	assert_int_equal(bed.bans->count, 100);
+	assert_int_equal(bans_times(bed.bans, &first.key, &until), 0);
 }
 
 static void an_alarm_begins_with_many_and_ends_when_they_are_half_as_many(void **state)
 {
-	struct border *border = bed.border;
+	struct bans *bans = bed.bans;
 	char source[32];
 
 	(void)state;
@@ -290,18 +290,18 @@ static void an_alarm_begins_with_many_and_ends_when_they_are_half_as_many(void *
 		snprintf(source, sizeof(source), "10.0.0.%u", i);
 		deny(source, true);
 	}
-	assert_false(border->alarmed);
+	assert_false(bans->alarmed);
 	deny("10.0.0.4", true);
-	assert_true(border->alarmed);
-	assert_int_equal(border_denials(border), 4);
+	assert_true(bans->alarmed);
+	assert_int_equal(bans_denials(bans), 4);
 	/* The minute is over, and was a bad one. */
-	border->window_ms -= 60000;
-	border->tick.timer_cb(&border->tick);
-	assert_true(border->alarmed);
+	bans->window_ms -= 60000;
+	bans->tick.timer_cb(&bans->tick);
+	assert_true(bans->alarmed);
 	deny("10.0.0.5", true);
-	border->window_ms -= 60000;
-	border->tick.timer_cb(&border->tick);
-	assert_false(border->alarmed);
+	bans->window_ms -= 60000;
+	bans->tick.timer_cb(&bans->tick);
+	assert_false(bans->alarmed);
 }
 
 static void sources_are_written_as_people_write_them(void **state)
@@ -310,10 +310,10 @@ static void sources_are_written_as_people_write_them(void **state)
 	char text[BORDER_TEXT_MAX];
 
 	(void)state;
-	assert_string_equal(border_print(&port.key, text), "192.0.2.1:5060");
-	assert_string_equal(border_print(&host.key, text), "2001:db8::1");
+	assert_string_equal(bans_print(&port.key, text), "192.0.2.1:5060");
+	assert_string_equal(bans_print(&host.key, text), "2001:db8::1");
 	host.key.length = 64;
-	assert_string_equal(border_print(&host.key, text), "2001:db8::1/64");
+	assert_string_equal(bans_print(&host.key, text), "2001:db8::1/64");
 }
 
 int main(void)

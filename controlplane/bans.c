@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bans: kept by source, told to the dataplane in batches, told again when it has restarted. */
+#include "controlplane/bans_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/guard.h"
+#include "platforms/base/clock.h"
+#include "platforms/base/log.h"
+
+enum {
+	MAILBOX_ENTRIES = 4096,
+	BATCHES_MAX = 4, /* under way at a time */
+	BUCKETS = 16384,
+	TICK_MS = 1000,
+	WINDOW_MS = 60000, /* of the alarm */
+};
+
+/* --- text ------------------------------------------------------------------------------------------------------------- */
+
+const char *bans_print(const struct dp_source_key *key, char buffer[BORDER_TEXT_MAX])
+{
+	char text[ADDRESS_TEXT_MAX];
+	union address address;
+	struct writer w;
+
+	dp_address_to(&key->address, &address);
+	writer_init(&w, buffer, BORDER_TEXT_MAX - 1);
+	writer_text(
+		&w, key->address.port ? address_print(&address, text) : address_print_host(&address, text));
+	if (key->length != (key->address.family == 4 ? 32 : 128)) {
+		writer_char(&w, '/');
+		writer_uint(&w, key->length);
+	}
+	buffer[w.len] = '\0';
+	return buffer;
+}
+
+/* --- entries ---------------------------------------------------------------------------------------------------------- */
+
+static struct bans_entry **find(const struct bans *bans, const struct dp_source_key *key)
+{
+	struct bans_entry **at = &bans->bucket[hash_bytes(&bans->key, key, sizeof(*key)) % bans->buckets];
+
+	while (*at && memcmp(&(*at)->ban.ban.key, key, sizeof(*key)) != 0)
+		at = &(*at)->same_bucket;
+	return at;
+}
+
+static void order_remove(struct bans *bans, struct bans_entry *entry)
+{
+	*(entry->older ? &entry->older->newer : &bans->oldest) = entry->newer;
+	*(entry->newer ? &entry->newer->older : &bans->newest) = entry->older;
+	entry->older = entry->newer = NULL;
+}
+
+static void order_last(struct bans *bans, struct bans_entry *entry)
+{
+	entry->older = bans->newest;
+	*(bans->newest ? &bans->newest->newer : &bans->oldest) = entry;
+	bans->newest = entry;
+}
+
+static void unsent_remove(struct bans *bans, struct bans_entry *entry)
+{
+	struct bans_entry **at = &bans->unsent;
+
+	if (!entry->unsent)
+		return;
+	while (*at != entry)
+		at = &(*at)->next_unsent;
+	*at = entry->next_unsent;
+	if (bans->unsent_last == &entry->next_unsent)
+		bans->unsent_last = at;
+	entry->unsent = false;
+}
+
+static void forget(struct bans *bans, struct bans_entry *entry)
+{
+	struct bans_entry **at = find(bans, &entry->ban.ban.key);
+
+	*at = entry->same_bucket;
+	order_remove(bans, entry);
+	unsent_remove(bans, entry);
+	bans->count--;
+	free(entry);
+}
+
+/* Found or made, and the newest now; the oldest gives way. NULL: no memory. */
+static struct bans_entry *entry_get(struct bans *bans, const struct dp_source_key *key)
+{
+	struct bans_entry **at = find(bans, key), *entry = *at;
+
+	if (entry) {
+		order_remove(bans, entry);
+		order_last(bans, entry);
+		return entry;
+	}
+	if (bans->count >= bans->config->guard.max_bans)
+		forget(bans, bans->oldest);
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	entry->ban.ban.key = *key;
+	at = find(bans, key);
+	*at = entry;
+	order_last(bans, entry);
+	bans->count++;
+	return entry;
+}
+
+static bool is_live(const struct bans_entry *entry, uint64_t now_wall_ms)
+{
+	return entry->ban.until_wall_ms == 0 || entry->ban.until_wall_ms > now_wall_ms;
+}
+
+static uint64_t memory_ms(const struct bans *bans)
+{
+	return (uint64_t)bans->config->guard.deny_time_max * 1000;
+}
+
+static void expire(struct bans *bans)
+{
+	uint64_t now = clock_wall_ms();
+	struct bans_entry *next;
+	unsigned looked = 0;
+
+	for (struct bans_entry *entry = bans->oldest; entry && looked < BUCKETS; entry = next, looked++) {
+		next = entry->newer;
+		if (entry->ban.until_wall_ms && entry->ban.until_wall_ms + memory_ms(bans) < now) {
+			store_ban_lifted(bans->store, &entry->ban.ban.key, "time");
+			forget(bans, entry);
+		}
+	}
+}
+
+/* --- to the dataplane ------------------------------------------------------------------------------------------------- */
+
+static void pump(struct bans *bans);
+
+static void batch_replied(void *arg, int status, const void *body, size_t length)
+{
+	struct bans *bans = arg;
+	struct dp_done done;
+
+	bans->under_way--;
+	if (status == 0 && length >= sizeof(done)) {
+		memcpy(&done, body, sizeof(done));
+		if (done.status)
+			log_info("border",
+				"a ban was not taken: an agent or a trusted source is in it, or there is no "
+				"room",
+				LOG_ERRNO("error", done.status));
+	}
+	pump(bans);
+}
+
+/* A dataplane that goes away meanwhile is told all when it is back. */
+static void pump(struct bans *bans)
+{
+	struct dp_ban batch[DP_BATCH_MAX];
+
+	while (bans->unsent && bans->under_way < BATCHES_MAX && bans->client &&
+		dp_client_is_up(bans->client)) {
+		uint64_t now = clock_wall_ms();
+		size_t n = 0;
+
+		while (bans->unsent && n < DP_BATCH_MAX) {
+			struct bans_entry *entry = bans->unsent;
+
+			unsent_remove(bans, entry);
+			if (!is_live(entry, now))
+				continue;
+			batch[n] = entry->ban.ban;
+			batch[n].expires_us =
+				entry->ban.until_wall_ms ? (entry->ban.until_wall_ms - now) * 1000 : 0;
+			n++;
+		}
+		if (n == 0)
+			return;
+		if (dp_client_request(
+			    bans->client, DP_BAN_SET, batch, n * sizeof(batch[0]), batch_replied, bans) != 0)
+			return;
+		bans->under_way++;
+	}
+}
+
+static void send_later(struct bans *bans, struct bans_entry *entry)
+{
+	if (entry->unsent)
+		return;
+	entry->unsent = true;
+	entry->next_unsent = NULL;
+	*bans->unsent_last = entry;
+	bans->unsent_last = &entry->next_unsent;
+}
+
+/* Each time: a connection that was gone may have taken batches with it. A ban that is there is replaced. */
+static void client_up(void *arg, bool fresh)
+{
+	struct bans *bans = arg;
+	uint64_t now = clock_wall_ms();
+
+	(void)fresh;
+	for (struct bans_entry *entry = bans->oldest; entry; entry = entry->newer)
+		if (is_live(entry, now))
+			send_later(bans, entry);
+	pump(bans);
+}
+
+static void client_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
+{
+	const struct bans *bans = arg;
+
+	bans->sample(bans->sample_arg, sample, octets);
+}
+
+/* --- of the guard ----------------------------------------------------------------------------------------------------- */
+
+struct denial {
+	struct bans *bans;
+	struct dp_ban ban;
+	bool proven;
+};
+
+static uint64_t denial_ms(const struct bans *bans, uint32_t times, bool proven)
+{
+	const struct config_guard *guard = &bans->config->guard;
+	uint64_t longest = (uint64_t)(proven ? guard->deny_time_max : guard->deny_time) * 1000;
+	uint64_t time = (uint64_t)(proven ? guard->deny_time : guard->unproven_deny_time) * 1000;
+
+	for (uint32_t i = 1; i < times && time < longest; i++)
+		time *= 2;
+	return time < longest ? time : longest;
+}
+
+static void count_denial(struct bans *bans)
+{
+	bans->denials++;
+	if (++bans->window_denials >= bans->config->guard.alarm_rate && !bans->alarmed) {
+		bans->alarmed = true;
+		log_warning("guard", "alarm: many sources are denied",
+			LOG_UINT("per-minute", bans->window_denials));
+	}
+}
+
+static void window_tick(struct bans *bans)
+{
+	uint64_t now = clock_now_ms();
+
+	if (now - bans->window_ms < WINDOW_MS)
+		return;
+	if (bans->alarmed && bans->window_denials < bans->config->guard.alarm_rate / 2 + 1) {
+		bans->alarmed = false;
+		log_notice("guard", "alarm over: few sources are denied",
+			LOG_UINT("per-minute", bans->window_denials));
+	}
+	bans->window_ms = now;
+	bans->window_denials = 0;
+}
+
+static void denial_arrived(void *owner, void *arg)
+{
+	struct bans *bans = owner;
+	struct denial *denial = arg;
+	uint64_t now = clock_wall_ms();
+	struct bans_entry *entry = *find(bans, &denial->ban.key);
+	char text[BORDER_TEXT_MAX];
+
+	/* Messages that were under way when the first denial was ordered. */
+	if (entry && is_live(entry, now)) {
+		free(denial);
+		return;
+	}
+	entry = entry_get(bans, &denial->ban.key);
+	if (entry) {
+		entry->ban.times =
+			entry->ban.until_wall_ms + memory_ms(bans) < now ? 1 : entry->ban.times + 1;
+		entry->ban.ban = denial->ban;
+		entry->ban.until_wall_ms = now + denial_ms(bans, entry->ban.times, denial->proven);
+		store_ban(bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, "guard");
+		store_audit(bans->store, "guard", "source denied", bans_print(&denial->ban.key, text),
+			denial->ban.reason);
+		count_denial(bans);
+		send_later(bans, entry);
+		pump(bans);
+	}
+	free(denial);
+}
+
+void bans_deny(struct bans *bans, const struct dp_ban *ban, bool proven)
+{
+	struct denial *denial = malloc(sizeof(*denial));
+
+	if (!denial)
+		return;
+	*denial = (struct denial){ .bans = bans, .ban = *ban, .proven = proven };
+	if (mailbox_post(bans->mailbox, denial_arrived, denial) != 0)
+		free(denial);
+}
+
+/* --- of people -------------------------------------------------------------------------------------------------------- */
+
+struct order {
+	struct bans *bans;
+	struct dp_ban ban;
+	bans_done done;
+	void *arg;
+	char who[64];
+};
+
+static void order_end(struct order *order, int status)
+{
+	order->done(order->arg, status);
+	free(order);
+}
+
+static int outcome(int status, const void *body)
+{
+	struct dp_done done;
+
+	if (status)
+		return status;
+	memcpy(&done, body, sizeof(done));
+	return done.done == 1 ? 0 : done.status < 0 ? done.status : -EBADMSG;
+}
+
+static void ban_replied(void *arg, int status, const void *body, size_t length)
+{
+	struct order *order = arg;
+	struct bans *bans = order->bans;
+	char text[BORDER_TEXT_MAX];
+	struct bans_entry *entry;
+
+	(void)length;
+	status = outcome(status, body);
+	entry = status ? NULL : entry_get(bans, &order->ban.key);
+	if (entry) {
+		uint64_t from_now = order->ban.expires_us;
+
+		entry->ban.ban = order->ban;
+		entry->ban.ban.expires_us = 0;
+		entry->ban.until_wall_ms = from_now ? clock_wall_ms() + (from_now + 999) / 1000 : 0;
+		store_ban(
+			bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, order->who);
+		store_audit(
+			bans->store, order->who, "ban", bans_print(&order->ban.key, text), order->ban.reason);
+	}
+	order_end(order, status);
+}
+
+static void unban_replied(void *arg, int status, const void *body, size_t length)
+{
+	struct order *order = arg;
+	struct bans *bans = order->bans;
+	struct bans_entry *entry;
+	char text[BORDER_TEXT_MAX];
+
+	(void)length;
+	status = outcome(status, body);
+	entry = status == 0 || status == -ENOENT ? *find(bans, &order->ban.key) : NULL;
+	if (entry) {
+		if (is_live(entry, clock_wall_ms()))
+			status = 0;
+		store_ban_lifted(bans->store, &entry->ban.ban.key, order->who);
+		forget(bans, entry);
+	}
+	if (status == 0) {
+		guard_forgive(bans->guard, &order->ban.key);
+		store_audit(bans->store, order->who, "unban", bans_print(&order->ban.key, text), "");
+	}
+	order_end(order, status);
+}
+
+static void order_begin(struct bans *bans, enum dp_message type, const struct dp_ban *ban, const char *who,
+	bans_done done, void *arg)
+{
+	struct order *order = calloc(1, sizeof(*order));
+	struct writer w;
+	int error;
+
+	if (!order) {
+		done(arg, -ENOMEM);
+		return;
+	}
+	order->bans = bans;
+	order->ban = *ban;
+	order->done = done;
+	order->arg = arg;
+	writer_init(&w, order->who, sizeof(order->who) - 1);
+	writer_text(&w, who);
+	error = type == DP_BAN_SET ? dp_client_request(bans->client, type, &order->ban, sizeof(order->ban),
+					     ban_replied, order)
+				   : dp_client_request(bans->client, type, &order->ban.key,
+					     sizeof(order->ban.key), unban_replied, order);
+	if (error)
+		order_end(order, error);
+}
+
+void bans_set(struct bans *bans, const struct dp_ban *ban, const char *who, bans_done done, void *arg)
+{
+	order_begin(bans, DP_BAN_SET, ban, who, done, arg);
+}
+
+void bans_lift(struct bans *bans, const struct dp_source_key *key, const char *who, bans_done done, void *arg)
+{
+	struct dp_ban ban = { .key = *key };
+
+	order_begin(bans, DP_BAN_CLEAR, &ban, who, done, arg);
+}
+
+uint32_t bans_times(const struct bans *bans, const struct dp_source_key *key, uint64_t *until_wall_ms)
+{
+	const struct bans_entry *entry = *find(bans, key);
+
+	*until_wall_ms = entry ? entry->ban.until_wall_ms : 0;
+	return entry ? entry->ban.times : 0;
+}
+
+uint64_t bans_denials(const struct bans *bans)
+{
+	return bans->denials;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------- */
+
+static int take_ban(void *arg, const struct store_ban *ban)
+{
+	struct bans *bans = arg;
+	struct bans_entry *entry = entry_get(bans, &ban->ban.key);
+
+	if (!entry)
+		return -ENOMEM;
+	entry->ban = *ban;
+	return 0;
+}
+
+static void ticked(uv_timer_t *timer)
+{
+	struct bans *bans = timer->data;
+
+	window_tick(bans);
+	expire(bans);
+}
+
+static int connect_dataplane(struct bans *bans, uv_loop_t *loop, uint64_t generation)
+{
+	static const struct dp_client_handlers plain = { .up = client_up };
+	static const struct dp_client_handlers sampling = { .up = client_up, .sample = client_sample };
+	char path[108];
+	struct writer w;
+
+	writer_init(&w, path, sizeof(path));
+	writer_text(&w, bans->config->system.run_directory);
+	writer_text(&w, "/dataplane.sock");
+	writer_char(&w, '\0');
+	return w.overflow ? -ENAMETOOLONG
+			  : dp_client_new(loop, path, "controlplane", generation, UINT32_MAX,
+				    bans->sample ? &sampling : &plain, bans, &bans->client);
+}
+
+int bans_new(uv_loop_t *loop, const struct config *config, uint64_t generation, struct store *store,
+	void (*sample)(void *arg, const struct dp_sample *sample, const uint8_t *octets), void *arg,
+	struct bans **out)
+{
+	struct bans *bans = calloc(1, sizeof(*bans));
+	int64_t loaded;
+	int error;
+
+	if (!bans)
+		return -ENOMEM;
+	bans->config = config;
+	bans->store = store;
+	bans->sample = sample;
+	bans->sample_arg = arg;
+	bans->unsent_last = &bans->unsent;
+	bans->window_ms = clock_now_ms();
+	hash_key_random(&bans->key);
+	uv_timer_init(loop, &bans->tick);
+	bans->tick.data = bans;
+	bans->buckets = BUCKETS;
+	bans->bucket = calloc(BUCKETS, sizeof(struct bans_entry *));
+	error = bans->bucket ? mailbox_new(loop, bans, MAILBOX_ENTRIES, &bans->mailbox) : -ENOMEM;
+	if (error == 0) {
+		loaded = store_load_bans(store, memory_ms(bans), take_ban, bans);
+		if (loaded < 0)
+			log_error("store", "bans cannot be read", LOG_ERRNO("error", (int)loaded));
+		error = connect_dataplane(bans, loop, generation);
+	}
+	if (error) {
+		bans_free(bans);
+		return error;
+	}
+	uv_timer_start(&bans->tick, ticked, TICK_MS, TICK_MS);
+	*out = bans;
+	return 0;
+}
+
+static void tick_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void bans_free(struct bans *bans)
+{
+	struct bans_entry *next;
+
+	if (!bans)
+		return;
+	if (bans->client)
+		dp_client_free(bans->client);
+	bans->client = NULL;
+	if (bans->mailbox)
+		mailbox_free(bans->mailbox);
+	for (struct bans_entry *entry = bans->oldest; entry; entry = next) {
+		next = entry->newer;
+		free(entry);
+	}
+	free(bans->bucket);
+	uv_close((uv_handle_t *)&bans->tick, tick_closed);
+}
+
+void bans_forgives(struct bans *bans, struct guard *guard)
+{
+	bans->guard = guard;
+}
