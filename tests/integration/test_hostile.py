@@ -9,6 +9,7 @@ from conftest import SBC_IN4, SBC_OUT4, SBC_OUT6, Call
 from sip import sdp, token
 
 TO_SBC = (SBC_OUT4, 5060)
+GUARD = "guard { untrusted-rate = 1000  untrusted-burst = 1000 }\n"
 
 
 MESSAGES = list(torture.messages())
