@@ -192,7 +192,7 @@ static void completion_names_each_next_word_once(void **state)
 	text[w.len] = '\0';
 	assert_string_equal(text, "version status interfaces calls call realms flows bans trusted drops top "
 				  "guard registrations "
-				  "registration block counters ");
+				  "registration audit block counters ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
