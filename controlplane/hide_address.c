@@ -4,12 +4,34 @@
 
 #include "controlplane/hide_internal.h"
 
+static int hex_value(char c)
+{
+	return c >= '0' && c <= '9'                     ? c - '0'
+	       : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+							: -1;
+}
+
+/* RFC 3261 section 19.1.4: an escape of what needs none is the character itself to whoever reads it next, but not to the expressions that
+ * allow and forbid numbers here. '+' needs none in a user part. */
+static bool escape_is_idle(struct span user, size_t at)
+{
+	int high = at + 2 < user.n ? hex_value(user.p[at + 1]) : -1;
+	int low = high >= 0 ? hex_value(user.p[at + 2]) : -1, c = high * 16 + low;
+
+	if (high < 0 || low < 0)
+		return true; /* none at all */
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+	       (c && strchr("-_.!~*'()+", c));
+}
+
 static bool user_is_clean(struct span user)
 {
 	for (size_t i = 0; i < user.n; i++) {
 		unsigned char c = (unsigned char)user.p[i];
 
 		if (c <= ' ' || c >= 0x7f || strchr("<>\"@\\^`{|}[]:", c))
+			return false;
+		if (c == '%' && escape_is_idle(user, i))
 			return false;
 	}
 	return true;

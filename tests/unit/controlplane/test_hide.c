@@ -185,6 +185,11 @@ static void test_only_display_name_and_user_of_an_address_cross(void **state)
 	assert_string_equal(address_of("<sip:10.0.0.1>", "192.0.2.1"), "<sip:192.0.2.1>");
 	assert_string_equal(address_of("\"home.example\" <sip:al%40home.example@home.example>", "192.0.2.1"),
 		"<sip:al@192.0.2.1>");
+	/* What admission and local-policy have not seen in clear nobody reads behind us. */
+	assert_string_equal(address_of("<sip:%30%30449@home.example>", "192.0.2.1"), "<sip:192.0.2.1>");
+	assert_string_equal(address_of("<sip:%2b449@home.example>", "192.0.2.1"), "<sip:192.0.2.1>");
+	assert_string_equal(address_of("<sip:%6Alice@home.example>", "192.0.2.1"), "<sip:192.0.2.1>");
+	assert_string_equal(address_of("<sip:*67%23@home.example>", "192.0.2.1"), "<sip:*67%23@192.0.2.1>");
 	assert_string_equal(
 		address_of("\"10.0.0.1\" <sip:10.0.0.1@10.0.0.1:5062>", "192.0.2.1"), "<sip:192.0.2.1>");
 	assert_string_equal(address_of("<sip:10.0.0.1@home.example>", "192.0.2.1"), "<sip:192.0.2.1>");
