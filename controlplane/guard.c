@@ -109,33 +109,6 @@ static uint32_t hash_of(const struct guard *guard, struct span text)
 	return hash ? hash : 1;
 }
 
-static uint32_t hash_of_host(const struct guard *guard, const union address *remote)
-{
-	struct guard_key key;
-
-	guard_key_source(&key, remote);
-	return hash_of(guard, (struct span){ (const char *)key.octets, sizeof(key.octets) });
-}
-
-/* Some registrars give all who ask within a second the same nonce: then whoever forges another's address can read in his own answer what
- * that one was told. */
-static void nonce_given(struct guard *guard, uint32_t nonce, const union address *remote)
-{
-	uint64_t *slot = &guard->nonce[nonce % GUARD_NONCES];
-	uint64_t mine = (uint64_t)nonce << 32 | hash_of_host(guard, remote);
-	uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), now;
-
-	do
-		now = old >> 32 == nonce && old != mine ? (uint64_t)nonce << 32 : mine;
-	while (!__atomic_compare_exchange_n(slot, &old, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-}
-
-static bool nonce_is_its_own(const struct guard *guard, uint32_t nonce, const union address *remote)
-{
-	return __atomic_load_n(&guard->nonce[nonce % GUARD_NONCES], __ATOMIC_RELAXED) ==
-	       ((uint64_t)nonce << 32 | hash_of_host(guard, remote));
-}
-
 static uint32_t weight_of(const struct guard *guard, enum guard_sign sign)
 {
 	return sign == GUARD_BAD_PASSWORD ? GUARD_LIMIT / guard->config->guard.failures_per_minute
@@ -409,8 +382,8 @@ static bool flow_is_silenced(struct guard *guard, const struct sip_flow *flow, c
 
 		*answered = nonce.n && hash_of(guard, nonce) == entry->nonce;
 		if (*answered) {
-			entry->proven = entry->proven || nonce_is_its_own(guard, entry->nonce, &flow->remote);
 			entry->nonce = 0;
+			entry->proven = true;
 		}
 	}
 	silenced = total(entry) >= GUARD_SILENCE;
@@ -520,7 +493,6 @@ void guard_challenged(struct guard *guard, const struct sip_flow *flow,
 	guard_key_flow(&key, &flow->remote);
 	entry = guard_table_get(guard->table, &key, now, true);
 	entry->nonce = hash_of(guard, nonce);
-	nonce_given(guard, entry->nonce, &flow->remote);
 	guard_table_put(guard->table, entry);
 	guard_key_source(&key, &flow->remote);
 	entry = guard_table_get(guard->table, &key, now, true);

@@ -74,8 +74,6 @@ void guard_forms_learn(
 void guard_forms_write(
 	struct guard_forms *forms, const struct config_session_agent *agent, struct writer *out);
 
-enum { GUARD_NONCES = 1024 };
-
 struct guard {
 	const struct config *config;
 	struct location *location;
@@ -85,8 +83,6 @@ struct guard {
 	struct hash_key key[2];
 	struct guard_table *table;
 	struct guard_forms *forms;
-	uint64_t nonce
-		[GUARD_NONCES]; /* atomic: hash of a registrar's nonce, and of the only host that got it, 0: several */
 	pthread_mutex_t lock;
 	struct token_bucket unproven; /* lock: denials of those who have not shown that they are there */
 	struct block_store *reasons; /* lock */
