@@ -122,6 +122,7 @@ def test_media_turns_round_between_two_peers_of_one_realm(bed, a, b):
 def test_media_turns_round_between_a_phone_and_a_peer_outside(bed):
     stream = bed.stream(bed.peer(PHONE), bed.peer(CARRIER), near_side={"signalling": "203.0.113.2"})
     open_path(stream.near, stream.far)
+    open_path(stream.far, stream.near)
     both_ways(stream)
 
 
