@@ -49,6 +49,7 @@ def test_every_port_of_every_address_of_a_realm_is_given_out_once_and_carries_me
         bed.api.delete(sessions.pop(which))
         stream = bed.stream(bed.peer(CARRIER), bed.peer(PBX), near_side={"realm": "wide"}, far_side={"realm": "far"})
         open_path(stream.near, stream.far)
+        open_path(stream.far, stream.near)
         exchange([(stream.near, stream.far)], 3)
         check_exactly_once(stream.near, stream.far)
         check_exactly_once(stream.far, stream.near)
