@@ -56,5 +56,9 @@ int message_contact(
 	const struct message *message, struct name_addr *out); /* the first; -ENOENT if there is none */
 int sip_uri_parse(struct span text, struct sip_uri *out);
 int name_addr_parse(struct span text, struct name_addr *out);
+/* The one form of a user part (of sip_uri.user) under which he is counted and kept: parameters behind ';' and what follows an escaped '@' are
+ * off, as no registrar sees them (hide_user); an escape of what may stand in a user part as it is, is that (RFC 3261 section 19.1.4), others have
+ * lower-case digits. Appended to `out`. 0; -EINVAL: nobody, a broken escape, or bytes that no URI has; then what was written is no name. */
+int sip_user_normal(struct span user, struct writer *out);
 
 #endif

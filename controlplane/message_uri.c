@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SIP URIs and name-addrs as spans (RFC 3261 sections 19.1 and 20.10). Escapes are kept: nothing here is unescaped. */
+/* SIP URIs and name-addrs as spans (RFC 3261 sections 19.1 and 20.10). Escapes are kept, but in sip_user_normal. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -109,6 +109,51 @@ int sip_uri_parse(struct span text, struct sip_uri *out)
 	if (contains_any(out->parameters, "<>\"@") || contains_any(out->headers, "<>\"@"))
 		return -EINVAL;
 	return host_port(before, out);
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Unreserved, or user-unreserved but for the ';' where parameters would begin. */
+static bool stands_in_user(unsigned char c)
+{
+	return isalnum(c) || (c && strchr("-_.!~*'()&=+$,?/", c));
+}
+
+int sip_user_normal(struct span user, struct writer *out)
+{
+	size_t begin = out->len;
+
+	user = span_cut(&user, ';');
+	for (size_t i = 0; i < user.n; i++) {
+		unsigned char c = (unsigned char)user.p[i];
+		int high, low;
+
+		if (c <= ' ' || c >= 0x7f)
+			return -EINVAL;
+		if (c != '%') {
+			writer_char(out, (char)c);
+			continue;
+		}
+		high = i + 2 < user.n ? hex_value(user.p[i + 1]) : -1;
+		low = high >= 0 ? hex_value(user.p[i + 2]) : -1;
+		c = (unsigned char)(high * 16 + low);
+		if (low < 0 || c < ' ' || c == 0x7f)
+			return -EINVAL;
+		if (c == '@')
+			break;
+		if (stands_in_user(c))
+			writer_char(out, (char)c);
+		else
+			writer_format(out, "%%%02x", c);
+		i += 2;
+	}
+	return out->len > begin && !out->overflow ? 0 : -EINVAL;
 }
 
 /* Cuts *rest at its first `;` outside of quotes; *rest is what follows. */

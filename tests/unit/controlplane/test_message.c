@@ -290,6 +290,37 @@ static void test_uri_parts(void **state)
 	assert_int_equal(sip_uri_parse((struct span){ NULL, 0 }, &uri), -EINVAL);
 }
 
+static const char *normal(const char *user, char buffer[64])
+{
+	struct writer out;
+
+	writer_init(&out, buffer, 63);
+	if (sip_user_normal(span_from(user), &out) != 0)
+		return NULL;
+	buffer[out.len] = '\0';
+	return buffer;
+}
+
+static void test_a_user_has_one_form_however_he_is_written(void **state)
+{
+	static const char *const alice[] = { "alice", "%61lice", "%61%6c%69%63%65", "%61%6C%69%63%65",
+		"alice;1", "al%69ce;phone-context=%40", "alice%40elsewhere", "alice;%", "alice%40%" };
+	static const char *const nobody[] = { "", ";x", "%40h", "al%", "al%6", "al%zz", "al ce", "al%0a",
+		"al%00", "al%7f", "al\x80" };
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(alice) / sizeof(alice[0]); i++)
+		assert_string_equal(normal(alice[i], text), "alice");
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++)
+		assert_null(normal(nobody[i], text));
+	assert_string_equal(normal("%2b49%2D30", text), "+49-30");
+	assert_string_equal(normal("a%3Ab%3B%22", text), "a%3ab%3b%22");
+	assert_string_equal(normal("Alice", text), "Alice");
+	/* A name cut to what there is room for would be another's. */
+	assert_null(normal("1234567890123456789012345678901234567890123456789012345678901234567890", text));
+}
+
 static void test_name_addr_parts(void **state)
 {
 	struct name_addr a;
@@ -368,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_message_owns_its_bytes),
 		cmocka_unit_test(test_headers_are_found_by_long_and_compact_name),
 		cmocka_unit_test(test_uri_parts),
+		cmocka_unit_test(test_a_user_has_one_form_however_he_is_written),
 		cmocka_unit_test(test_name_addr_parts),
 		cmocka_unit_test(test_end_of_a_message),
 	};
