@@ -198,8 +198,10 @@ check-built:
 CHECK_FUZZ_SECONDS ?= 10
 FUZZ_SEED ?=
 PYTEST_ARGS ?=
+# Most of a test is waiting: several go on at once, each in a lab of its own, a module in one piece.
+PYTEST_WORKERS ?= 3
 integration: all
-	@$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) tests/integration
+	@$(PYTHON) -m pytest -q -p no:cacheprovider -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS) tests/integration
 
 # The same daemons with ASan and UBSan, leaks included: every flow, every transport. ASAN_TESTS: others.
 ASAN_TESTS ?= $(wildcard tests/integration/test_flow_*.py) $(patsubst %,tests/integration/test_%.py,tcp requests_relay subscription credentials torture hostile)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Labs, SBCs and peers for the tests. Logs of a failed test are kept in BUILD/test-logs."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -17,7 +18,8 @@ import sbc as sbc_module  # noqa: E402
 from media import Media  # noqa: E402
 from sip import Endpoint, sdp  # noqa: E402
 
-LAB = os.environ.get("TEST_LAB", "sptest")  # a run of another name may go on beside this one
+# A run of another name may go on beside this one; so may each of pytest-xdist's workers.
+LAB = os.environ.get("TEST_LAB", "sptest") + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 LOGS = sbc_module.BUILD / "test-logs"
 
 # What the border drops because there is too much of it. A test of SIP that meets one of them tests something else.
@@ -59,6 +61,41 @@ def pytest_runtest_makereport(item, call):
             stack.failed(item.name, report.sections)
 
 
+class Hugepages:
+    """The machine's, of which there is one lot: nobody starts an SBC while a test changes their number."""
+
+    PATH = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    LOCK = pathlib.Path("/run/sallyport-test-hugepages.lock")
+    changing = False
+
+    @classmethod
+    @contextlib.contextmanager
+    def stay(cls):
+        with open(cls.LOCK, "w") as lock:
+            if not cls.changing:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    @classmethod
+    @contextlib.contextmanager
+    def change(cls):
+        """Yields a function that sets their number and returns what came of it; afterwards it is as before."""
+        with open(cls.LOCK, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = cls.PATH.read_text().strip()
+            cls.changing = True
+
+            def set_to(count):
+                cls.PATH.write_text(str(count))
+                return int(cls.PATH.read_text())
+
+            try:
+                yield set_to
+            finally:
+                cls.changing = False
+                cls.PATH.write_text(before)
+
+
 class Stack:
     """A lab with an SBC in it, and the peers of one test."""
 
@@ -90,9 +127,10 @@ class Stack:
         shutil.rmtree(self.lab.directory / "data", ignore_errors=True)
         self.kind = kind
         self.sbc = sbc_module.Sbc(self.lab, text, logs)
-        self.sbc.start(*daemons)
-        if not daemons:
-            self.sbc.wait_ready()
+        with Hugepages.stay():
+            self.sbc.start(*daemons)
+            if not daemons:
+                self.sbc.wait_ready()
         return self.sbc
 
     def is_fresh(self):

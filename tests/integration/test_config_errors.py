@@ -163,16 +163,9 @@ def test_a_daemon_that_cannot_have_its_run_directory(place):
 
 @pytest.fixture
 def hugepages():
-    """nr_hugepages set to a number for the test, then as before."""
-    path = pathlib.Path("/proc/sys/vm/nr_hugepages")
-    before = path.read_text().strip()
-
-    def set_to(count):
-        path.write_text(str(count))
-        return int(path.read_text())
-
-    yield set_to
-    path.write_text(before)
+    from conftest import Hugepages
+    with Hugepages.change() as set_to:
+        yield set_to
 
 
 @pytest.mark.parametrize("kind", ["packet", "xdp"])
