@@ -278,11 +278,26 @@ static bool can_refer(const struct leg *leg)
 	       (!leg->peer_methods || leg_peer_allows(leg, SIP_METHOD_REFER));
 }
 
+/* The dialog to be replaced is not ready for it, but will be soon. */
+static bool must_wait(
+	const struct leg *leg, const struct refer_target *target, const struct foreign_dialog *foreign)
+{
+	const struct leg *named;
+	bool turned;
+
+	if (foreign || !target->replaces.call_id.n || target->replaces.early_only)
+		return foreign && foreign->status == 491;
+	named = dialog_find(leg->shard, leg->realm, &target->replaces, &turned);
+	return named && named->call != leg->call && transfer_is_settling(named->call);
+}
+
 static void follow(struct leg *leg, struct transaction *transaction, const struct message *refer,
 	const struct refer_target *target, const struct foreign_dialog *foreign)
 {
 	if (can_refer(&leg->call->leg[1 - leg->side]) &&
 		transfer_relay(leg, transaction, refer, foreign) == 0)
+		return;
+	if (must_wait(leg, target, foreign) && transfer_wait(leg, transaction))
 		return;
 	transfer_carry(leg, transaction, refer, &target->address, &target->replaces, foreign);
 }
@@ -295,8 +310,9 @@ static int owner_of(const struct shard *shard, const struct dialog_name *name)
 	return owner == (int)shard->index ? -1 : owner;
 }
 
-void transfer_received(struct leg *leg, struct transaction *transaction, const struct message *refer)
+static void take(struct leg *leg, struct transaction *transaction)
 {
+	const struct message *refer = transaction_message(transaction);
 	struct refer_target target = { 0 };
 	unsigned status = admit(leg->call, leg);
 	int owner;
@@ -316,15 +332,26 @@ void transfer_received(struct leg *leg, struct transaction *transaction, const s
 		transfer_refuse(transaction, 500);
 }
 
+void transfer_received(struct leg *leg, struct transaction *transaction, const struct message *refer)
+{
+	(void)refer;
+	if (leg->call->transfer && !leg->call->transfer->asking)
+		leg->call->transfer->wait_until_ms = 0;
+	take(leg, transaction);
+}
+
+void transfer_again(struct leg *leg)
+{
+	take(leg, transfer_release(leg->call->transfer));
+}
+
 void transfer_resume(struct leg *leg, const struct foreign_dialog *foreign)
 {
-	struct transaction *transaction = leg->call->transfer->asking;
+	struct transaction *transaction = transfer_release(leg->call->transfer);
 	const struct message *refer = transaction_message(transaction);
 	struct refer_target target = { 0 };
 	unsigned status;
 
-	leg->call->transfer->asking = NULL;
-	transaction_attach(transaction, NULL, NULL);
 	status = foreign ? admit(leg->call, leg) : 500;
 	if (!status)
 		status = read_target(refer, &target);

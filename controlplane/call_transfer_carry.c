@@ -112,6 +112,9 @@ int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
 	made->carry->from_side[side] = leg->side;
 	media_set_party(made->media, side,
 		&(struct media_party){ shadow->realm, shadow->profile, shadow->flow.remote });
+	/* The remaining party's follow when it is asked (send_offer): it may have to wait for an exchange in its call. */
+	if (side == LEG_CALLED)
+		media_follow(made->media, side, leg->call->media, leg->side);
 	return 0;
 }
 

@@ -32,14 +32,16 @@ struct transfer { /* of a call whose user has sent REFER, or that gives a leg to
 	bool left; /* the other one has hung up meanwhile */
 	struct timer timer; /* the referrer has this long to hang up by itself */
 	struct transaction
-		*asking; /* a REFER, while another shard is asked for the dialog it names; or NULL */
+		*asking; /* a REFER that waits; or NULL; owner of all of these: call_transfer_wait.c */
 	uint32_t asking_cseq;
-	struct timer patience; /* with its answer */
+	unsigned asking_side;
+	struct timer patience; /* with what it waits for */
+	uint64_t wait_until_ms; /* 0: not for an ACK */
 };
 
 /* A dialog that another shard has, as that shard describes it. */
 struct foreign_dialog {
-	unsigned status; /* 0, or why it cannot be replaced */
+	unsigned status; /* 0, or why it cannot be replaced; 491: not yet */
 	bool knows_replaces; /* the other party */
 	const struct config_realm *realm; /* of the other party; NULL: there is none */
 	const struct config_session_agent *agent; /* likewise, or NULL */
@@ -75,14 +77,26 @@ void transfer_refuse(struct transaction *transaction, unsigned status);
 
 /* The answer of another shard: `foreign` NULL: there was none. */
 void transfer_resume(struct leg *leg, const struct foreign_dialog *foreign);
+/* The REFER that has waited, from the beginning. */
+void transfer_again(struct leg *leg);
+
+/* call_transfer_wait.c */
+/* `expired` (its arg is the transfer) comes unless the call ends, or transfer_release takes the REFER back. */
+void transfer_hold(struct leg *leg, struct transaction *transaction, uint64_t delay_ms,
+	void (*expired)(struct timer *timer, void *arg));
+struct transaction *transfer_release(struct transfer *transfer); /* NULL: none waits */
+/* It is answered here and now with 487: the call ends. */
+void transfer_hold_abort(struct transfer *transfer);
+/* Nothing but an ACK or the end of an exchange keeps its legs from being moved. */
+bool transfer_is_settling(const struct call *call);
+/* transfer_again after T1. False: that has been going on for long enough. */
+bool transfer_wait(struct leg *leg, struct transaction *transaction);
 
 /* call_transfer_shard.c */
 /* Asks shard `owner` for the dialog that the REFER names; transfer_resume comes in any case, unless the call ends. 0, -ENOMEM or
  * -ENOBUFS. */
 int transfer_ask(struct leg *leg, struct transaction *transaction, const struct message *refer,
 	const struct dialog_name *name, unsigned owner);
-/* It is answered here and now with 487: the call ends. */
-void transfer_ask_abort(struct transfer *transfer);
 
 /* call_transfer_relay.c */
 /* `foreign`: the dialog it names, if that is another shard's; else NULL. 0, or -ENOENT: what it names is unknown on the other side;
