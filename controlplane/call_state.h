@@ -134,6 +134,7 @@ struct call_fork {
 	char *reply; /* the caller's answer to that offer */
 	size_t reply_length;
 	struct call_agreement *agreed; /* after these, by PRACK or UPDATE; or NULL */
+	bool again; /* its own exchange waits for ports once more */
 	bool answered; /* offer and answer are complete on the callee's leg: by a reliable response (RFC 3262), or its PRACK */
 	bool settled; /* they are on the caller's leg */
 	uint32_t remote_rseq; /* of the callee's last reliable response; 0: none */
