@@ -83,6 +83,8 @@ struct registration {
 	struct sip_flow flow; /* the phone's */
 	struct sip_flow upstream; /* its address before the start: who is to be asked, if he still can be */
 	struct timer timer; /* until its turn; then patience */
+	struct timer repeat; /* until the turn of its repetition */
+	uint64_t turn_us, repeat_us; /* when these are */
 	struct register_request request;
 	struct binding *old[REGISTER_CONTACTS_MAX]; /* what each contact is to replace; references; or NULL */
 	char token[REGISTER_CONTACTS_MAX][SHARD_TOKEN_MAX];

@@ -66,6 +66,11 @@ static bool find_upstream(struct registration *registration)
 	return flow->listener != NULL;
 }
 
+static size_t agent_number(const struct registration *registration)
+{
+	return (size_t)(registration->agent - registration->registrar->shard->config->session_agents);
+}
+
 /* --- writing ---------------------------------------------------------------------------------------------------------- */
 
 static void write_us(const struct registration *registration, struct writer *out)
@@ -208,6 +213,7 @@ void registration_free(struct registration *registration)
 	struct registrar *registrar = registration->registrar;
 
 	timer_cancel(&registration->timer);
+	timer_cancel(&registration->repeat);
 	if (registration->client)
 		transaction_detach(registration->client);
 	if (registration->server)
@@ -215,8 +221,7 @@ void registration_free(struct registration *registration)
 	for (unsigned i = 0; i < REGISTER_CONTACTS_MAX; i++)
 		binding_put(registration->old[i]);
 	if (registration->reserved && registrar->shard->shared.register_limits)
-		register_wait_refund(registrar->shard->shared.register_limits,
-			(size_t)(registration->agent - registrar->shard->config->session_agents), 1);
+		register_wait_refund(registrar->shard->shared.register_limits, agent_number(registration), 1);
 	*registration->link = registration->next;
 	if (registration->next)
 		registration->next->link = registration->link;
@@ -275,6 +280,8 @@ static void challenged(struct registration *registration, unsigned status, const
 	refuse(registration, status, extra->overflow ? nothing : writer_result(extra));
 }
 
+static void wait_for_turn(struct registration *registration);
+
 /* RFC 3261 section 21.4.17. What we ask for with a cache is no wish of the phone's. */
 static void too_brief(struct registration *registration, const struct message *response, struct writer *extra)
 {
@@ -289,8 +296,7 @@ static void too_brief(struct registration *registration, const struct message *r
 	if (registration->caches && !registration->retried) {
 		registration->retried = true;
 		registration->asked = (uint32_t)least;
-		if (send_next(registration))
-			refuse_for_now(registration, 503);
+		wait_for_turn(registration);
 		return;
 	}
 	writer_format(extra, "Min-Expires: %u\r\n", (unsigned)least);
@@ -351,6 +357,59 @@ static void on_client_ended(void *arg, struct transaction *transaction, enum tra
 		registration_free(registration);
 }
 
+/* Rounded up: it must not be too early. */
+static void wait_until(struct registration *registration, struct timer *timer, uint64_t turn_us,
+	void (*then)(struct timer *timer, void *arg))
+{
+	uint64_t now_us = clock_now_us(), wait_us = turn_us > now_us ? turn_us - now_us : 0;
+
+	timer_arm(registration->registrar->shard->timers, timer, (unsigned)((wait_us + 999) / 1000), then,
+		registration);
+}
+
+/* True if its turn has come; else *turn_us is when to ask again. */
+static bool may_leave(const struct registration *registration, uint64_t *turn_us)
+{
+	struct register_limits *limits = registration->registrar->shard->shared.register_limits;
+	uint64_t now_us = clock_now_us(), wait_us;
+
+	if (!limits)
+		return true;
+	now_us = *turn_us > now_us ? *turn_us : now_us;
+	wait_us = register_send(limits, agent_number(registration), now_us);
+	*turn_us = now_us + wait_us;
+	return wait_us == 0;
+}
+
+static void on_repeat_turn(struct timer *timer, void *arg)
+{
+	struct registration *registration = arg;
+
+	if (!may_leave(registration, &registration->repeat_us))
+		wait_until(registration, timer, registration->repeat_us, on_repeat_turn);
+	else if (registration->client)
+		transaction_again(registration->client);
+}
+
+/* A repetition costs the registrar as much as a request, so it waits for a turn of its own; where that is far off, its answer is no sooner. */
+static bool may_repeat(void *arg, struct transaction *transaction)
+{
+	struct registration *registration = arg;
+	const struct shard *shard = registration->registrar->shard;
+	uint64_t now_us = clock_now_us(), wait_us;
+
+	(void)transaction;
+	if (!shard->shared.register_limits)
+		return true;
+	if (!timer_is_armed(&registration->repeat) &&
+		register_slot(shard->shared.register_limits, agent_number(registration), now_us,
+			(uint64_t)shard->config->registration.hold_ms * 1000, &wait_us)) {
+		registration->repeat_us = now_us + wait_us;
+		wait_until(registration, &registration->repeat, registration->repeat_us, on_repeat_turn);
+	}
+	return false;
+}
+
 static const struct transaction_events client_events = { .response = on_response, .ended = on_client_ended };
 
 static void on_server_ended(void *arg, struct transaction *transaction, enum transaction_end how)
@@ -395,36 +454,44 @@ static int send_next(struct registration *registration)
 	error = out.overflow ? -EMSGSIZE
 			     : transaction_request(shard, &registration->upstream, writer_result(&out),
 				       &client_events, registration, &registration->client);
-	if (error == 0)
+	if (error == 0) {
+		transaction_paced(registration->client, may_repeat);
 		timer_arm(shard->timers, &registration->timer,
 			sip->relay_timeout_ms < most ? sip->relay_timeout_ms : most, on_patience,
 			registration);
+	}
 	return error;
 }
 
 static void on_turn(struct timer *timer, void *arg)
 {
-	(void)timer;
-	if (send_next(arg))
-		refuse_for_now(arg, 503);
+	struct registration *registration = arg;
+
+	if (!may_leave(registration, &registration->turn_us))
+		wait_until(registration, timer, registration->turn_us, on_turn);
+	else if (send_next(registration))
+		refuse_for_now(registration, 503);
+}
+
+static void wait_for_turn(struct registration *registration)
+{
+	struct register_limits *limits = registration->registrar->shard->shared.register_limits;
+	uint64_t now_us = clock_now_us(), wait_us = 0;
+
+	if (limits)
+		register_slot(limits, agent_number(registration), now_us, UINT64_MAX, &wait_us);
+	registration->turn_us = now_us + wait_us;
+	if (wait_us)
+		wait_until(registration, &registration->timer, registration->turn_us, on_turn);
+	else
+		on_turn(&registration->timer, registration);
 }
 
 void registration_start(struct registration *registration)
 {
-	struct shard *shard = registration->registrar->shard;
-	struct register_limits *limits = shard->shared.register_limits;
-	uint64_t wait_us = 0;
-
 	transaction_attach(registration->server, &server_events, registration);
-	if (!find_upstream(registration)) {
-		refuse_for_now(registration, 503);
-		return;
-	}
-	if (limits)
-		wait_us = register_slot(limits, (size_t)(registration->agent - shard->config->session_agents),
-			clock_now_us());
-	if (wait_us < 1000)
-		on_turn(&registration->timer, registration);
+	if (find_upstream(registration))
+		wait_for_turn(registration);
 	else
-		timer_arm(shard->timers, &registration->timer, wait_us / 1000, on_turn, registration);
+		refuse_for_now(registration, 503);
 }

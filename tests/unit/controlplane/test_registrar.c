@@ -595,7 +595,7 @@ static void test_the_answer_to_a_challenge_has_its_turn(void **state)
 	take(w, &w->f->peer, "SIP/2.0 401 ");
 	registers(w, 4, ANSWER "Contact: " PHONE_CONTACT ";expires=3600\r\n");
 	assert_false(was_sent(w, &w->f->other, "REGISTER "));
-	fixture_pass(w->f, 1200);
+	fixture_pass(w->f, 3000);
 	assert_contains(to_pbx(w), ANSWER);
 	pbx_answers(w, kept, 403, "");
 	take(w, &w->f->peer, "SIP/2.0 403 ");
@@ -604,6 +604,21 @@ static void test_the_answer_to_a_challenge_has_its_turn(void **state)
 	take(w, &w->f->peer, "SIP/2.0 200 ");
 	fixture_pass(w->f, 1200);
 	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+}
+
+/* A slow registrar hears no more because it is slow: Timer E would have repeated at half a second. */
+static void test_a_repetition_waits_for_a_turn_of_its_own(void **state)
+{
+	struct call_world *w = *state;
+
+	w->f->config.registration.upstream_rate = 1;
+	w->f->shard.shared.register_limits = register_limits_new(&w->f->config);
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	to_pbx(w);
+	fixture_pass(w->f, 900);
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+	fixture_pass(w->f, 2500);
+	to_pbx(w);
 }
 
 /* --- running out ---------------------------------------------------------------------------------------------------------- */
@@ -888,6 +903,7 @@ int main(void)
 		TEST(test_an_older_request_comes_too_late),
 		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),
 		TEST(test_the_answer_to_a_challenge_has_its_turn),
+		TEST(test_a_repetition_waits_for_a_turn_of_its_own),
 		TEST(test_a_realm_has_its_rate_and_its_registered_phones_do_not_need_it),
 		TEST(test_who_is_put_off_is_not_put_off_until_the_same_moment_as_others),
 		TEST(test_a_source_over_its_rate_hears_nothing_where_silence_is_wanted),
