@@ -6,12 +6,13 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/core.h"
+#include "controlplane/guard.h"
 #include "controlplane/hide.h"
 #include "controlplane/registrar_internal.h"
 #include "controlplane/route.h"
 #include "platforms/base/clock.h"
 
-enum { MIN_EXPIRES_MOST = 7 * 86400, RETRY_S = 5 };
+enum { MIN_EXPIRES_MOST = 7 * 86400, RETRY_S = 5, CHALLENGE_TEXT_MAX = 2048 };
 
 static const struct span nothing = { NULL, 0 };
 
@@ -201,7 +202,7 @@ static void write_credentials(const struct message *request, struct writer *out)
 				continue;
 			writer_text(out, names[i]);
 			writer_text(out, ": ");
-			writer_span(out, value);
+			guard_unseal(value, out);
 			writer_text(out, "\r\n");
 		}
 }
@@ -249,18 +250,24 @@ static void refuse_for_now(struct registration *registration, unsigned status)
 
 /* --- what comes back ------------------------------------------------------------------------------------------------------ */
 
-static int send_next(struct registration *registration);
-
-static void copy_lines(const struct message *response, const char *name, struct writer *out)
+/* On one line, with our seal. */
+static void copy_challenges(const struct registration *registration, const struct message *response,
+	const char *name, struct writer *out)
 {
+	char text[CHALLENGE_TEXT_MAX];
+	struct writer line;
 	struct span value;
 
 	for (unsigned n = 0; message_header(response, span_from(name), n, &value); n++) {
+		writer_init(&line, text, sizeof(text));
+		for (size_t i = 0; i < value.n; i++)
+			writer_char(&line, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
 		writer_text(out, name);
 		writer_text(out, ": ");
-		for (size_t i = 0; i < value.n; i++)
-			writer_char(out, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
+		guard_seal(registration->registrar->shard->shared.guard, &registration->flow,
+			writer_result(&line), out);
 		writer_text(out, "\r\n");
+		out->overflow = out->overflow || line.overflow;
 	}
 }
 
@@ -270,7 +277,7 @@ static void challenged(struct registration *registration, unsigned status, const
 	const char *name = status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate";
 	struct span value;
 
-	copy_lines(response, name, extra);
+	copy_challenges(registration, response, name, extra);
 	if (registration->server && message_header(response, span_from(name), 0, &value))
 		registrar_challenged(registration->registrar->shard,
 			transaction_message(registration->server), registration->agent, value);
