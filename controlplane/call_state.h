@@ -88,6 +88,7 @@ struct exchange { /* owner: call_exchange.c */
 	enum sip_method asker_method, asked_method; /* INVITE, UPDATE, PRACK; of ourselves: UNKNOWN */
 	struct transaction *server, *client; /* what is no INVITE: those are the legs' own */
 	bool offerless; /* re-INVITE without a description */
+	uint8_t offer_asked; /* bit per side: our last re-INVITE there was one; stays when the exchange is over */
 	bool retargeted; /* a later request of the asker has said where it is (RFC 6141 section 4) */
 	bool answered_here; /* nobody else was asked */
 	unsigned attempts; /* of our own request */

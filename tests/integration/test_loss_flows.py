@@ -139,6 +139,15 @@ async def a_refused_change(scene):
     await scene.hung_up(a, b)
 
 
+async def a_change_and_its_end_at_once(scene):
+    """BYE follows the other side's ACK: the answer to a change is still due to who has asked."""
+    a, b = await scene.talking()
+    a.reinvite(a.describe("sendonly"))
+    await scene.until(lambda: b.mine and direction(b.mine) == "recvonly" and b.is_free, "the change at the callee")
+    await scene.hung_up(b, a)
+    await scene.until(lambda: a.finals, "the answer to the change")
+
+
 async def a_cancelled_call(scene):
     calling, b = await scene.begun()
     b.ring(180)
@@ -410,7 +419,7 @@ async def a_subscription(scene):
 FLOWS = [
     a_call, a_call_ended_by_the_callee, both_hang_up, delayed_offer, a_reliable_answer, an_offer_in_a_reliable_response,
     reliable_on_the_callees_side_alone, reliable_on_the_callers_side_alone, update_in_an_early_dialog, update_in_a_call, hold_and_resume,
-    a_change_asked_for_without_an_offer, a_refused_change, a_cancelled_call, cancel_and_answer_at_once, a_refused_call, forked,
+    a_change_asked_for_without_an_offer, a_refused_change, a_change_and_its_end_at_once, a_cancelled_call, cancel_and_answer_at_once, a_refused_call, forked,
     digits_and_questions, a_transfer_that_the_sbc_carries_out, a_transfer_that_fails, a_transfer_that_is_relayed,
     an_attended_transfer_that_the_sbc_carries_out, an_attended_transfer_that_fails, an_attended_transfer_that_is_relayed,
     a_call_that_another_takes, a_call_that_another_takes_at_who_knows_replaces, a_ringing_call_that_another_takes, a_session_timers_refresh,
