@@ -71,7 +71,7 @@ void transaction_connection_moved(struct shard *shard, uint64_t from, uint64_t t
 
 void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
 /* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500,
- * a 2xx of an INVITE is repeated no more. */
+ * a 2xx of an INVITE is repeated until its ACK all the same. */
 void transaction_detach(struct transaction *transaction);
 
 enum { TRANSACTION_BRANCH_MAX = 40 };
