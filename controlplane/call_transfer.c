@@ -14,9 +14,6 @@
 #include "controlplane/request_relay.h"
 #include "controlplane/shard_internal.h"
 
-/* What a NOTIFY promises, and a SUBSCRIBE gets: a transfer is over long before, by Timer C of its INVITE. */
-enum { SUBSCRIPTION_SECONDS = 600 };
-
 static const struct span nothing = { NULL, 0 };
 
 void transfer_refuse(struct transaction *transaction, unsigned status)
@@ -88,7 +85,7 @@ static void write_state(const struct transfer_subscription *subscription, struct
 	else if (subscription->closed)
 		writer_text(extra, "terminated;reason=timeout\r\n");
 	else
-		writer_format(extra, "active;expires=%u\r\n", SUBSCRIPTION_SECONDS);
+		writer_format(extra, "active;expires=%u\r\n", TRANSFER_SUBSCRIPTION_SECONDS);
 }
 
 void transfer_tell(struct transfer_subscription *subscription, unsigned status)
@@ -137,7 +134,8 @@ static struct transfer_subscription *find(
 	for (size_t i = 0; transfer && i < TRANSFER_SUBSCRIPTIONS_MAX; i++) {
 		struct transfer_subscription *one = &transfer->subscription[i];
 
-		if (one->used && one->side == side && (from_far ? one->relayed : !one->closed) &&
+		if (one->used && !one->over && one->side == side &&
+			(from_far ? one->relayed : !one->closed) &&
 			(!id || id == (from_far ? one->far_id : one->id)))
 			return one;
 	}
@@ -147,13 +145,17 @@ static struct transfer_subscription *find(
 bool transfer_notify_received(struct leg *leg, struct transaction *transaction, const struct message *notify)
 {
 	struct transfer_subscription *subscription;
+	struct leg *outliving;
 	uint32_t id;
 
 	if (!is_refer_event(notify, &id))
 		return false;
 	subscription = find(leg->call->transfer, 1 - leg->side, true, id);
+	outliving = subscription ? NULL : subscription_find_leg(leg->shard, message_scan(notify));
 	if (subscription)
 		transfer_relay_notify(leg, transaction, notify, subscription);
+	else if (outliving)
+		subscription_notify_received(outliving, transaction, notify);
 	else
 		transfer_refuse(transaction, 481);
 	return true;
@@ -184,7 +186,8 @@ bool transfer_subscribe_received(
 	struct leg *leg, struct transaction *transaction, const struct message *subscribe)
 {
 	struct transfer_subscription *subscription;
-	uint64_t seconds = SUBSCRIPTION_SECONDS;
+	struct leg *outliving;
+	uint64_t seconds = TRANSFER_SUBSCRIPTION_SECONDS;
 	struct span value;
 	char text[128];
 	struct writer lines;
@@ -193,6 +196,11 @@ bool transfer_subscribe_received(
 	if (!is_refer_event(subscribe, &id))
 		return false;
 	subscription = find(leg->call->transfer, leg->side, false, id);
+	outliving = subscription ? NULL : subscription_find_leg(leg->shard, message_scan(subscribe));
+	if (outliving) {
+		subscription_received(outliving, transaction, subscribe);
+		return true;
+	}
 	if (!subscription) {
 		transfer_refuse(transaction, 481);
 		return true;
@@ -202,8 +210,8 @@ bool transfer_subscribe_received(
 		transfer_refuse(transaction, 400);
 		return true;
 	}
-	if (seconds > SUBSCRIPTION_SECONDS)
-		seconds = SUBSCRIPTION_SECONDS;
+	if (seconds > TRANSFER_SUBSCRIPTION_SECONDS)
+		seconds = TRANSFER_SUBSCRIPTION_SECONDS;
 	writer_init(&lines, text, sizeof(text));
 	writer_format(&lines, "Expires: %u\r\n", (unsigned)seconds);
 	answer(leg, transaction, 200, writer_result(&lines));

@@ -4,9 +4,10 @@
 #define CONTROLPLANE_CALL_TRANSFER_INTERNAL_H
 
 #include "controlplane/call_transfer.h"
+#include "controlplane/subscription.h"
 
 enum {
-	TRANSFER_SUBSCRIPTIONS_MAX = 4
+	TRANSFER_SUBSCRIPTIONS_MAX = SUBSCRIPTION_REFERS_MAX
 }; /* of one call; a further REFER takes the place of a relayed one that has not ended */
 
 struct transfer_subscription { /* the implicit one of a REFER (RFC 3515 section 2.4.4) */
@@ -16,6 +17,9 @@ struct transfer_subscription { /* the implicit one of a REFER (RFC 3515 section 
 	unsigned side; /* who is told */
 	uint32_t id; /* CSeq of its REFER */
 	uint32_t far_id; /* relayed: CSeq of the REFER that we have sent on */
+	bool accepted; /* relayed: by 202, or a NOTIFY that was faster */
+	bool over; /* relayed: its last NOTIFY is on its way */
+	uint64_t until_ms; /* relayed: so long it lasts, as the other side has told */
 	/* Carried out here: */
 	bool quiet; /* nobody wants to know (RFC 4488) */
 	bool telling; /* a NOTIFY is under way: the next one waits */
@@ -65,6 +69,9 @@ struct carry { /* of a call that is made of legs of others */
 	bool accepted; /* and has answered it */
 	bool joined;
 };
+
+/* What a NOTIFY promises, and a SUBSCRIBE gets, if nobody says less: a transfer is over long before, by Timer C of its INVITE. */
+enum { TRANSFER_SUBSCRIPTION_SECONDS = 600 };
 
 /* call_transfer.c */
 struct transfer *transfer_of(struct call *call); /* made if there is none; NULL without memory */

@@ -29,6 +29,9 @@ struct subscription {
 	unsigned forks; /* dialogs that its own SUBSCRIBE has made besides this one */
 	char package[SUBSCRIPTION_PACKAGE_MAX];
 	char id[SUBSCRIPTION_ID_MAX]; /* the subscriber's (RFC 6665 section 8.2.1); never told the notifier */
+	bool is_refer; /* it was a call's; package "refer" */
+	struct subscription_refer refers[SUBSCRIPTION_REFERS_MAX]; /* the ids of those, in place of `id` */
+	size_t refer_count;
 	uint64_t granted; /* seconds, by the last 2xx; until then what may be had at most */
 	bool asking; /* a SUBSCRIBE is under way */
 	bool answered; /* the first one has had its 2xx */
@@ -54,6 +57,20 @@ bool subscription_ends_with(unsigned status);
 void subscription_settle(struct leg *from, unsigned status, void *arg);
 /* Event: package and id (RFC 6665 section 8.2.1). False: there is none, or not one that could be. */
 bool subscription_event(const struct message *message, struct span *package, struct span *id);
-void subscription_write_event(const struct subscription *subscription, bool with_id, struct writer *out);
+/* As the peer on that side knows it. `refer`: which one; NULL if it is of another package. */
+void subscription_write_event(const struct subscription *subscription, const struct subscription_refer *refer,
+	unsigned to, struct writer *out);
+
+/* subscription_notify.c */
+struct request_relay;
+/* A NOTIFY that is on its way is one of this subscription. */
+void subscription_tells(struct subscription *subscription, struct request_relay *relay);
+
+/* subscription_refer.c */
+/* By the id that the peer of side `by` has for it; an empty one: the first. NULL: there is none. */
+struct subscription_refer *subscription_refer_find(
+	struct subscription *subscription, unsigned by, struct span id);
+/* It is over: true if that was the last one. */
+bool subscription_refer_ends(struct subscription *subscription, struct subscription_refer *refer);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/call_transfer.h"
 #include "controlplane/core.h"
 #include "controlplane/event_body.h"
 #include "controlplane/request_relay_internal.h"
@@ -166,6 +167,13 @@ static void map_body(struct subscription *subscription, const struct message *no
 
 	if (message_body(notify).n == 0)
 		return;
+	if (subscription->is_refer) {
+		if (transfer_write_fragment(notify, out)) {
+			content->type = SPAN("message/sipfrag;version=2.0");
+			content->body = writer_result(out);
+		}
+		return;
+	}
 	if (type.n && message_body_is(notify, type) &&
 		event_body_map(&sides, package, message_body(notify), out) == 0) {
 		content->type = type;
@@ -177,8 +185,15 @@ static void map_body(struct subscription *subscription, const struct message *no
 		LOG_TEXT("package", subscription->package), LOG_SPAN("type", message_type(notify)));
 }
 
+void subscription_tells(struct subscription *subscription, struct request_relay *relay)
+{
+	relay->finishing = notify_finishing;
+	relay->done = subscription_settle;
+	relay->arg = subscription;
+}
+
 static unsigned pass_on(struct subscription *subscription, struct transaction *transaction,
-	const struct message *notify, const struct state *state)
+	const struct message *notify, const struct state *state, const struct subscription_refer *refer)
 {
 	struct request_content content = { .kind = HIDE_NOTIFY };
 	char headers[256], text[CALL_MESSAGE_MAX];
@@ -192,7 +207,7 @@ static unsigned pass_on(struct subscription *subscription, struct transaction *t
 		return 503;
 	writer_init(&extra, headers, sizeof(headers));
 	writer_init(&body, text, sizeof(text));
-	subscription_write_event(subscription, true, &extra);
+	subscription_write_event(subscription, refer, LEG_CALLER, &extra);
 	write_state(state, &extra);
 	map_body(subscription, notify, &content, &body);
 	content.extra = writer_result(&extra);
@@ -202,10 +217,18 @@ static unsigned pass_on(struct subscription *subscription, struct transaction *t
 		return error == -EMSGSIZE ? 513 : 481;
 	}
 	relay_attach(relay, transaction);
-	relay->finishing = notify_finishing;
-	relay->done = subscription_settle;
-	relay->arg = subscription;
+	subscription_tells(subscription, relay);
 	return 0;
+}
+
+/* 0, or the status for a body that is not what RFC 3515 has for it. */
+static unsigned refer_status(const struct message *notify)
+{
+	char text[128];
+	struct writer out;
+
+	writer_init(&out, text, sizeof(text));
+	return message_body(notify).n && !transfer_write_fragment(notify, &out) ? 415 : 0;
 }
 
 static unsigned admit(const struct subscription *subscription)
@@ -218,10 +241,13 @@ static unsigned admit(const struct subscription *subscription)
 	return under_way < subscription->shard->config->sip.max_dialog_requests ? 0 : 500;
 }
 
-static void note(struct subscription *subscription, const struct state *state)
+static void note(
+	struct subscription *subscription, const struct state *state, struct subscription_refer *refer)
 {
 	uint64_t most = subscription->shard->config->sip.subscription_max_expires;
 
+	if (refer && state->terminated && !subscription_refer_ends(subscription, refer))
+		return;
 	if (state->terminated)
 		subscription_lasts(subscription, 0);
 	else if (state->has_expires)
@@ -236,6 +262,7 @@ void subscription_notify_received(
 	struct leg *leg, struct transaction *transaction, const struct message *notify)
 {
 	struct subscription *subscription = leg->subscription;
+	struct subscription_refer *refer = NULL;
 	struct span package, id;
 	struct state state;
 	unsigned status;
@@ -252,14 +279,22 @@ void subscription_notify_received(
 	subscription = subscription_of(leg, transaction, notify);
 	if (!subscription)
 		return;
+	if (subscription->is_refer) {
+		refer = subscription_refer_find(subscription, LEG_CALLED, id);
+		status = refer ? refer_status(notify) : 481;
+		if (status) {
+			core_reply(transaction, status, nothing);
+			return;
+		}
+	}
 	status = admit(subscription);
 	if (status == 0)
-		status = pass_on(subscription, transaction, notify, &state);
+		status = pass_on(subscription, transaction, notify, &state, refer);
 	if (status) {
 		core_reply(transaction, status, status == 500 ? SPAN("Retry-After: 1\r\n") : nothing);
 		subscription->over = status == 481;
 		subscription_settle(NULL, status, subscription);
 		return;
 	}
-	note(subscription, &state);
+	note(subscription, &state, refer);
 }
