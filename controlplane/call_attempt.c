@@ -20,7 +20,10 @@
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
 
-enum { PHONES_MAX = 16 }; /* contacts that one call tries */
+enum {
+	PHONES_MAX = 16, /* contacts that one call tries */
+	PAYER_MAX = REGISTRAR_AOR_MAX + 128
+};
 
 static const struct span nothing = { NULL, 0 };
 
@@ -303,29 +306,48 @@ static unsigned make_first(struct call *call, const struct message *invite, cons
 	return status;
 }
 
-/* Whose call it is: a registered phone's, else its source's. */
+/* Whose call it is: a registered phone's user at its registrar, however he writes himself; else the host that it comes from. What a transfer
+ * leads to is the call of who has transferred. */
+static struct span payer(const struct call *call, const struct leg *leg, char text[PAYER_MAX])
+{
+	struct location *location = call->shard->shared.location;
+	struct binding *binding =
+		location && leg->phone[0] ? location_by_token(location, span_from(leg->phone)) : NULL;
+	char host[ADDRESS_TEXT_MAX];
+	struct span aor;
+	struct writer out;
+
+	writer_init(&out, text, PAYER_MAX);
+	if (binding) {
+		aor = binding->aor;
+		writer_span(&out, span_cut(&aor, '@'));
+		writer_char(&out, ' ');
+		writer_text(&out, binding->agent->name);
+	} else {
+		writer_text(&out, address_print_host(&leg->flow.remote, host));
+	}
+	binding_put(binding);
+	return writer_result(&out);
+}
+
 static unsigned ask_admission(
 	struct call *call, const struct message *invite, struct span called, const char **cause)
 {
 	const struct shard_shared *shared = &call->shard->shared;
-	const struct sip_flow *flow = message_flow(invite);
-	struct binding *binding;
-	char host[ADDRESS_TEXT_MAX];
-	struct span user;
+	const struct leg *leg = call->carry ? transfer_referrer(call) : &call->leg[LEG_CALLER];
+	char text[PAYER_MAX];
 	unsigned status;
 
 	if (!shared->admission || call->shard->config->admissions_count == 0 || call->policy->emergency)
 		return 0;
-	binding = shared->location ? location_by_flow(shared->location, flow) : NULL;
-	user = binding ? binding->aor : span_from(address_print_host(&flow->remote, host));
-	status = admission_begin(shared->admission, call->policy, user, called, &call->admission);
-	binding_put(binding);
+	status = admission_begin(
+		shared->admission, call->policy, payer(call, leg, text), called, &call->admission);
 	if (status == 0)
 		return 0;
 	*cause = status == 403 ? "destination forbidden by admission" : "limit of admission";
 	shard_count(call->shard, ADMISSION_REFUSED);
 	if (status == 403)
-		guard_note(shared->guard, flow, GUARD_FORBIDDEN, called, message_scan(invite));
+		guard_note(shared->guard, &leg->flow, GUARD_FORBIDDEN, called, message_scan(invite));
 	return status;
 }
 

@@ -87,6 +87,13 @@ const struct config_realm *transfer_realm(const struct call *call)
 	return call->carry->realm;
 }
 
+const struct leg *transfer_referrer(const struct call *call)
+{
+	const struct carry *carry = call->carry;
+
+	return &carry->from[LEG_CALLER]->leg[1 - carry->from_side[LEG_CALLER]];
+}
+
 /* --- making the call ------------------------------------------------------------------------------------------------------ */
 
 int transfer_shadow(struct call *made, unsigned side, struct leg *leg)

@@ -92,6 +92,7 @@ struct registration {
 	uint32_t cseq; /* last used */
 	uint32_t asked; /* seconds, of the registrar */
 	bool caches, path, retried;
+	bool too_many; /* contacts: whoever asks is to prove that he may ask, and is told then */
 	bool reserved; /* the answer to a challenge is planned for */
 };
 

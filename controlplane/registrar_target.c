@@ -81,9 +81,13 @@ static size_t keep_reachable(struct shard *shard, struct binding **out, size_t c
 size_t registrar_targets_of(
 	struct shard *shard, struct span user, struct binding **out, size_t limit, unsigned *status)
 {
-	size_t count = shard->shared.location && user.n
-			       ? location_known_user(shard->shared.location, user, out, limit)
-			       : 0;
+	char text[REGISTRAR_AOR_MAX];
+	struct writer normal;
+	size_t count = 0;
+
+	writer_init(&normal, text, sizeof(text));
+	if (shard->shared.location && sip_user_normal(user, &normal) == 0)
+		count = location_known_user(shard->shared.location, writer_result(&normal), out, limit);
 
 	*status = count ? 480 : 404;
 	return keep_reachable(shard, out, count);

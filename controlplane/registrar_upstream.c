@@ -141,6 +141,9 @@ static void write_contacts(const struct registration *registration, struct write
 {
 	const struct register_request *request = &registration->request;
 
+	/* A question alone (RFC 3261 section 10.2.3): the registrar asks for a password as it would have. */
+	if (registration->too_many)
+		return;
 	if (request->all)
 		writer_text(out, "Contact: *\r\nExpires: 0\r\n");
 	for (unsigned n = 0; n < request->count; n++) {

@@ -163,7 +163,8 @@ static double look(struct location *location, unsigned bindings)
 
 	for (unsigned i = 0, n = 0; i < LOOKS; i++, n = (n + step) % bindings) {
 		snprintf(aor, sizeof(aor), "user%u@sbc.example.net", n);
-		check(location_by_aor(location, span_from(aor), found, 4) == 1, "a binding is not found");
+		check(location_by_aor(location, interfaces[0].realm, span_from(aor), found, 4) == 1,
+			"a binding is not found");
 		phone_address(n, &phone.remote);
 		binding_put(found[0]);
 		found[0] = location_by_flow(location, &phone);
@@ -267,8 +268,8 @@ static double rate(unsigned phones)
 				struct binding *binding;
 
 				snprintf(aor, sizeof(aor), "reg%u@sbc.example.net", n);
-				check(location_by_aor(shard.shared.location, span_from(aor), &binding, 1) ==
-						1,
+				check(location_by_aor(shard.shared.location, interfaces[0].realm,
+					      span_from(aor), &binding, 1) == 1,
 					"gone");
 				__atomic_store_n(&binding->upstream_expires_wall_ms, clock_wall_ms() + 1000,
 					__ATOMIC_RELAXED);

@@ -869,7 +869,85 @@ static void test_escapes_that_say_the_same_are_the_same_address(void **state)
 	assert_false(span_equal(registrar_aor(SPAN("<sip:Alice@example.net>"), one),
 		registrar_aor(SPAN("<sip:alice@example.net>"), two)));
 	assert_true(
-		span_equal(registrar_aor(SPAN("<sip:a%2Fb@example.net>"), one), SPAN("a%2fb@example.net")));
+		span_equal(registrar_aor(SPAN("<sip:a%23b@example.net>"), one), SPAN("a%23b@example.net")));
+	assert_true(span_equal(registrar_aor(SPAN("<sip:alice;phone-context=1@example.net>"), one),
+		SPAN("alice@example.net")));
+	assert_true(span_equal(
+		registrar_aor(SPAN("<sip:alice%40other@example.net>"), one), SPAN("alice@example.net")));
+	assert_int_equal(registrar_aor(SPAN("<sip:;x@example.net>"), one).n, 0);
+}
+
+/* 1000@sbc.example, in other words. */
+static const char *const aliases[] = { "<sip:1000@other.example>", "<sip:1000;a=b@sbc.example>",
+	"<sip:100%30@sbc.example>", "<sip:1000%40x@sbc.example>" };
+
+enum { ALIASES = sizeof(aliases) / sizeof(aliases[0]) };
+
+static void test_a_user_has_one_rate_however_he_is_written(void **state)
+{
+	struct call_world *w = *state;
+	struct sip_flow flow = w->f->peer;
+	char call_id[32];
+
+	limit(w, (struct config_registration){ .per_aor_rate = 1 });
+	for (unsigned n = 0; n < 20; n++) {
+		snprintf(call_id, sizeof(call_id), "alias%u", n);
+		address_set_port(&flow.remote, (uint16_t)(20000 + n));
+		registers_from(w, &flow, aliases[n % ALIASES], call_id, 1, "Contact: " PHONE_CONTACT "\r\n");
+	}
+	/* One a second, and four at once. */
+	assert_in_range(count_sent(w, "SIP/2.0 429 "), 14, 15);
+	assert_true(registrar_shard(&w->f->shard, SPAN("1000@a")) ==
+		    registrar_shard(&w->f->shard, SPAN("1000@b")));
+}
+
+static void test_a_user_has_one_list_of_contacts_however_he_is_written(void **state)
+{
+	struct call_world *w = *state;
+	struct sip_flow flow = w->f->peer;
+	char call_id[32], contact[128];
+
+	w->f->config.registration.max_contacts = 2;
+	register_phone(w);
+	for (unsigned n = 0; n < ALIASES; n++) {
+		snprintf(call_id, sizeof(call_id), "alias%u", n);
+		snprintf(contact, sizeof(contact), "Contact: <sip:x@192.168.9.9:%u>;expires=3600\r\n",
+			6000 + n);
+		address_set_port(&flow.remote, (uint16_t)(20000 + n));
+		registers_from(w, &flow, aliases[n], call_id, 1, contact);
+		if (n == 0) {
+			pbx_accepts(w, to_pbx(w), 3600);
+			take(w, &flow, "SIP/2.0 200 ");
+			continue;
+		}
+		pbx_answers(w, to_pbx(w), 200, "");
+		take(w, &flow, "SIP/2.0 403 ");
+	}
+	assert_int_equal(bindings(w), 2);
+}
+
+/* As for a user who has no contact at all: the registrar asks for a password. */
+static void test_that_a_user_has_all_his_contacts_is_told_to_nobody_without_his_password(void **state)
+{
+	struct call_world *w = *state;
+	struct sip_flow third = w->f->peer;
+
+	address_set_port(&third.remote, 20000);
+	w->f->config.registration.max_contacts = 1;
+	register_phone(w);
+	registers_from(w, &third, "<sip:1000@sbc.example>", "stranger", 1,
+		"Contact: <sip:x@192.168.9.9>;expires=3600\r\n");
+	pbx_answers(w, to_pbx(w), 401, CHALLENGE);
+	take(w, &third, "SIP/2.0 401 ");
+	/* Nothing is bound for the asking. */
+	assert_null(strstr(kept, "\r\nContact:"));
+	registers_from(w, &third, "<sip:1000@sbc.example>", "stranger", 2,
+		ANSWER "Contact: <sip:x@192.168.9.9>;expires=3600\r\n");
+	assert_null(strstr(to_pbx(w), "\r\nContact:"));
+	assert_contains(kept, ANSWER);
+	pbx_answers(w, kept, 200, "");
+	take(w, &third, "SIP/2.0 403 ");
+	assert_int_equal(bindings(w), 1);
 }
 
 int main(void)
@@ -913,6 +991,9 @@ int main(void)
 		TEST(test_odd_expiries_are_read_as_the_rfc_says),
 		TEST(test_an_answer_goes_where_the_request_came_from_whatever_its_via_says),
 		TEST(test_escapes_that_say_the_same_are_the_same_address),
+		TEST(test_a_user_has_one_rate_however_he_is_written),
+		TEST(test_a_user_has_one_list_of_contacts_however_he_is_written),
+		TEST(test_that_a_user_has_all_his_contacts_is_told_to_nobody_without_his_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
