@@ -333,7 +333,9 @@ static void deny_proven(struct bans *bans, struct bans_entry *entry, uint64_t no
 {
 	char text[BORDER_TEXT_MAX];
 
-	entry->ban.times = entry->ban.until_wall_ms + memory_ms(bans) < now ? 1 : entry->ban.times + 1;
+	bool remembered = entry->rank != BANS_UNPROVEN && entry->ban.until_wall_ms + memory_ms(bans) >= now;
+
+	entry->ban.times = remembered ? entry->ban.times + 1 : 1;
 	entry->ban.ordered = false;
 	entry->ban.until_wall_ms = now + denial_ms(bans, entry->ban.times);
 	entry_ranked(bans, entry, rank_of(&entry->ban, true));
@@ -346,6 +348,7 @@ static void deny_proven(struct bans *bans, struct bans_entry *entry, uint64_t no
 static void deny_unproven(struct bans *bans, struct bans_entry *entry, uint64_t now)
 {
 	entry->ban.until_wall_ms = now + (uint64_t)bans->config->guard.unproven_deny_time * 1000;
+	entry->ban.times += entry->ban.times == 0;
 	entry_ranked(bans, entry, entry->rank);
 }
 
