@@ -411,20 +411,28 @@ bool location_remove(struct location *location, struct binding *binding)
 
 /* --- looking -------------------------------------------------------------------------------------------------------- */
 
-struct binding *location_by_token(struct location *location, struct span token)
+struct binding *location_by_path(struct location *location, struct span token, struct span contact)
 {
 	uint64_t hash = hash_span(location, token);
 	struct stripe *stripe = stripe_lock(&location->index[BY_TOKEN], hash);
 	struct binding *found = NULL;
 
-	for (struct node *node = stripe_first(stripe, hash); node && !found; node = node->next) {
+	for (struct node *node = stripe_first(stripe, hash); node; node = node->next) {
 		struct binding *binding = &entry_of_node(node, BY_TOKEN)->binding;
 
-		if (node->hash == hash && span_equal(span_from(binding->token), token))
-			found = binding_get(binding);
+		if (node->hash == hash && span_equal(span_from(binding->token), token) &&
+			(!found || span_equal(binding->contact, contact)))
+			found = binding;
 	}
+	if (found)
+		binding_get(found);
 	pthread_mutex_unlock(&stripe->lock);
 	return found;
+}
+
+struct binding *location_by_token(struct location *location, struct span token)
+{
+	return location_by_path(location, token, (struct span){ NULL, 0 });
 }
 
 /* Higher q first; of equal ones who came last, who is the likeliest to be there. */

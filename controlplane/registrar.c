@@ -285,6 +285,20 @@ static unsigned judge(const struct shard *shard, const struct register_request *
 	return 0;
 }
 
+/* One Path leads to all contacts of a request. */
+static void share_path(struct registration *registration)
+{
+	const char *token = registration->token[0];
+
+	for (unsigned n = 0; n < registration->request.count; n++)
+		if (registration->old[n]) {
+			token = registration->old[n]->token;
+			break;
+		}
+	for (unsigned n = 0; n < registration->request.count; n++)
+		memmove(registration->token[n], token, sizeof(registration->token[n]));
+}
+
 /* What belongs together at the registrar: the token of each contact, our Call-ID and its CSeq, and who is asked. */
 static void name(struct registration *registration, struct binding *const *known, size_t count)
 {
@@ -319,6 +333,8 @@ static void name(struct registration *registration, struct binding *const *known
 	}
 	if (registration->call_id[0] == '\0')
 		shard_token(registrar->shard, registration->call_id);
+	if (registration->path)
+		share_path(registration);
 }
 
 static struct registration *registration_new(struct registrar *registrar, struct transaction *transaction,

@@ -56,7 +56,7 @@ static struct binding *by_token(
 
 	if (message_header(request, SPAN("Route"), 0, &value) && name_addr_parse(value, &route) == 0 &&
 		sip_uri_parse(route.uri, &first) == 0 && first.user.n)
-		found = location_by_token(location, first.user);
+		found = location_by_path(location, first.user, message_scan(request)->request_uri);
 	if (!found && uri->user.n)
 		found = location_by_token(location, uri->user);
 	if (!found && register_parameter(uri->parameters, SPAN("reg"), &parameter))

@@ -42,29 +42,36 @@ unsigned registration_route(struct shard *shard, const struct config_realm *real
 	return is_there(shard, *agent) ? 0 : 503;
 }
 
-/* A challenge is answered where it came from: other addresses of the same name may not know its nonce. */
-static union address address_of(const struct registration *registration)
+/* All of its addresses. A challenge is answered where it came from: others of the same name may not know its nonce. */
+static void find_addresses(struct registration *registration)
 {
-	union address list[RESOLVER_ADDRESSES_MAX] = { 0 };
+	union address *list = registration->address, first;
 	unsigned count = agent_addresses(registration->registrar->shard, registration->agent, list);
 
-	for (unsigned i = 1; i < count; i++)
-		if (address_equal(&list[i], &registration->upstream.remote))
-			return list[i];
-	return list[0];
+	registration->address_count = count;
+	for (unsigned i = 1; i < count; i++) {
+		if (!address_equal(&list[i], &registration->upstream.remote))
+			continue;
+		first = list[i];
+		memmove(&list[1], &list[0], i * sizeof(first));
+		list[0] = first;
+	}
 }
 
+/* From `address_at` on the first that we have a way to. False: there is none. */
 static bool find_upstream(struct registration *registration)
 {
 	const struct config_session_agent *agent = registration->agent;
 	struct sip_flow *flow = &registration->upstream;
 
-	*flow = (struct sip_flow){ .remote = address_of(registration) };
-	if (!address_is_set(&flow->remote))
-		return false;
-	flow->listener = transport_find(
-		registration->registrar->shard, agent->realm, agent->address.transport, &flow->remote);
-	return flow->listener != NULL;
+	for (; registration->address_at < registration->address_count; registration->address_at++) {
+		*flow = (struct sip_flow){ .remote = registration->address[registration->address_at] };
+		flow->listener = transport_find(registration->registrar->shard, agent->realm,
+			agent->address.transport, &flow->remote);
+		if (flow->listener)
+			return true;
+	}
+	return false;
 }
 
 static size_t agent_number(const struct registration *registration)
@@ -313,6 +320,21 @@ static void too_brief(struct registration *registration, const struct message *r
 	refuse(registration, 423, writer_result(extra));
 }
 
+/* RFC 3263 section 4.3: its next address, if there is one. */
+static bool ask_next(struct registration *registration)
+{
+	registration->address_at++;
+	if (!registration->server || !find_upstream(registration))
+		return false;
+	timer_cancel(&registration->timer);
+	timer_cancel(&registration->repeat);
+	if (registration->client)
+		transaction_detach(registration->client);
+	registration->client = NULL;
+	wait_for_turn(registration);
+	return true;
+}
+
 static void refused(struct registration *registration, unsigned status, const struct message *response)
 {
 	char text[8192];
@@ -321,6 +343,8 @@ static void refused(struct registration *registration, unsigned status, const st
 	uint64_t seconds;
 
 	writer_init(&extra, text, sizeof(text));
+	if (status == 503 && ask_next(registration))
+		return;
 	if (status == 401 || status == 407) {
 		challenged(registration, status, response, &extra);
 	} else if (status == 423) {
@@ -337,13 +361,33 @@ static void refused(struct registration *registration, unsigned status, const st
 	}
 }
 
+static void on_patience(struct timer *timer, void *arg)
+{
+	(void)timer;
+	if (!ask_next(arg))
+		refuse_for_now(arg, 504);
+}
+
+/* An address that says nothing at all is given up sooner where there is another one. */
+static void be_patient(struct registration *registration)
+{
+	const struct shard *shard = registration->registrar->shard;
+	const struct config_sip *sip = &shard->config->sip;
+	uint64_t most = 60 * (uint64_t)sip->t1_ms;
+
+	timer_arm(shard->timers, &registration->timer,
+		sip->relay_timeout_ms < most ? sip->relay_timeout_ms : most, on_patience, registration);
+}
+
 static void on_response(void *arg, struct transaction *transaction, const struct message *response)
 {
 	struct registration *registration = arg;
 	unsigned status = message_scan(response)->status;
 
-	if (status < 200)
+	if (status < 200) {
+		be_patient(registration);
 		return;
+	}
 	transaction_detach(transaction);
 	registration->client = NULL;
 	if (status < 300) {
@@ -361,6 +405,8 @@ static void on_client_ended(void *arg, struct transaction *transaction, enum tra
 
 	(void)transaction;
 	registration->client = NULL;
+	if (how != TRANSACTION_SHUTDOWN && ask_next(registration))
+		return;
 	if (how != TRANSACTION_SHUTDOWN)
 		refuse_for_now(registration, how == TRANSACTION_TIMEOUT ? 504 : 503);
 	else if (!registration->server)
@@ -436,17 +482,9 @@ static const struct transaction_events server_events = { .ended = on_server_ende
 
 /* --- sending ---------------------------------------------------------------------------------------------------------- */
 
-static void on_patience(struct timer *timer, void *arg)
-{
-	(void)timer;
-	refuse_for_now(arg, 504);
-}
-
 static int send_next(struct registration *registration)
 {
 	struct shard *shard = registration->registrar->shard;
-	const struct config_sip *sip = &shard->config->sip;
-	uint64_t most = 60 * (uint64_t)sip->t1_ms;
 	char text[REGISTER_MESSAGE_MAX];
 	struct writer out;
 	int error;
@@ -466,9 +504,10 @@ static int send_next(struct registration *registration)
 				       &client_events, registration, &registration->client);
 	if (error == 0) {
 		transaction_paced(registration->client, may_repeat);
-		timer_arm(shard->timers, &registration->timer,
-			sip->relay_timeout_ms < most ? sip->relay_timeout_ms : most, on_patience,
-			registration);
+		be_patient(registration);
+		if (registration->address_at + 1 < registration->address_count)
+			timer_arm(shard->timers, &registration->timer, shard->config->sip.address_timeout_ms,
+				on_patience, registration);
 	}
 	return error;
 }
@@ -479,7 +518,7 @@ static void on_turn(struct timer *timer, void *arg)
 
 	if (!may_leave(registration, &registration->turn_us))
 		wait_until(registration, timer, registration->turn_us, on_turn);
-	else if (send_next(registration))
+	else if (send_next(registration) && !ask_next(registration))
 		refuse_for_now(registration, 503);
 }
 
@@ -500,6 +539,7 @@ static void wait_for_turn(struct registration *registration)
 void registration_start(struct registration *registration)
 {
 	transaction_attach(registration->server, &server_events, registration);
+	find_addresses(registration);
 	if (find_upstream(registration))
 		wait_for_turn(registration);
 	else

@@ -100,6 +100,75 @@ static void test_of_several_addresses_the_one_that_asked_for_a_password_gets_it(
 	agent_table_close(&w->f->shard);
 }
 
+/* The registrar has so many addresses, from port 5080 on, in this order. */
+static void name_leads_to(struct call_world *w, unsigned count)
+{
+	struct resolver_answer answer = { .outcome = RESOLVER_FOUND, .ttl = 3600, .count = (uint8_t)count };
+
+	w->f->config.sip.address_timeout_ms = 500;
+	name_pbx(w);
+	for (unsigned i = 0; i < count; i++) {
+		answer.address[i].address = w->f->other.remote;
+		address_set_port(&answer.address[i].address, (uint16_t)(5080 + i));
+		answer.address[i].target = (uint8_t)i;
+		answer.address[i].priority = (uint16_t)i;
+	}
+	name_done(name_arg, &answer);
+}
+
+static struct sip_flow pbx_at(const struct call_world *w, unsigned number)
+{
+	struct sip_flow pbx = w->f->other;
+
+	address_set_port(&pbx.remote, (uint16_t)(5080 + number));
+	return pbx;
+}
+
+static void test_an_address_that_is_silent_or_overloaded_is_left_for_the_next(void **state)
+{
+	struct call_world *w = *state;
+	struct sip_flow silent = pbx_at(w, 0), full = pbx_at(w, 1), good = pbx_at(w, 2);
+
+	name_leads_to(w, 3);
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	keep(take(w, &silent, "REGISTER sip:192.0.2.10:5080 "));
+	fixture_pass(w->f, 600);
+	pbx_answers(w, keep(take(w, &full, "REGISTER sip:192.0.2.10:5081 ")), 503, "");
+	pbx_accepts(w, keep(take(w, &good, "REGISTER sip:192.0.2.10:5082 ")), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(bindings(w), 1);
+	agent_table_close(&w->f->shard);
+}
+
+static void test_when_no_address_answers_the_phone_is_told_so_once(void **state)
+{
+	struct call_world *w = *state;
+
+	name_leads_to(w, 2);
+	w->f->config.sip.relay_timeout_ms = 2000;
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	fixture_pass(w->f, 600);
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 "));
+	fixture_pass(w->f, 2100);
+	take(w, &w->f->peer, "SIP/2.0 504 ");
+	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 "));
+	agent_table_close(&w->f->shard);
+}
+
+static void test_an_address_that_refuses_is_the_registrars_word(void **state)
+{
+	struct call_world *w = *state;
+	struct sip_flow first = pbx_at(w, 0), second = pbx_at(w, 1);
+
+	name_leads_to(w, 2);
+	registers(w, 1, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	pbx_answers(w, keep(take(w, &first, "REGISTER ")), 403, "");
+	take(w, &w->f->peer, "SIP/2.0 403 ");
+	fixture_pass(w->f, 1000);
+	assert_false(was_sent(w, &second, "REGISTER "));
+	agent_table_close(&w->f->shard);
+}
+
 /* --- relayed -------------------------------------------------------------------------------------------------------------- */
 
 static void test_the_pbx_sees_a_contact_of_ours_and_nothing_of_the_phones_side(void **state)
@@ -956,6 +1025,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_registrar_by_name_is_asked_where_dns_says),
 		TEST(test_of_several_addresses_the_one_that_asked_for_a_password_gets_it),
+		TEST(test_an_address_that_is_silent_or_overloaded_is_left_for_the_next),
+		TEST(test_when_no_address_answers_the_phone_is_told_so_once),
+		TEST(test_an_address_that_refuses_is_the_registrars_word),
 		TEST(test_the_pbx_sees_a_contact_of_ours_and_nothing_of_the_phones_side),
 		TEST(test_digest_goes_through_untouched_both_ways),
 		TEST(test_a_password_of_another_scheme_does_not_cross),

@@ -80,6 +80,43 @@ static void test_a_call_to_our_contact_reaches_the_phones_own_by_its_flow(void *
 	take(w, &w->f->other, "SIP/2.0 486 ");
 }
 
+/* One Path for both (RFC 3327): the request URI says which. */
+static void test_of_several_contacts_of_one_request_each_is_reached_by_the_path_they_share(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	struct config_ip_profile profile = w->profile;
+	struct binding *found[3];
+	char route[128], asked[FIXTURE_TEXT_MAX];
+
+	profile.registration_contact = CONFIG_CONTACT_PATH;
+	w->agent.ip_profile = &profile;
+	registers(w, 1,
+		"Contact: <sip:one@192.168.1.7:5070>;expires=3600, "
+		"<sip:two@192.168.1.7:5071>;expires=3600\r\n");
+	snprintf(asked, sizeof(asked), "%s", take(w, &w->f->other, "REGISTER "));
+	assert_contains(asked, "Contact: <sip:one@192.168.1.7:5070>");
+	assert_contains(asked, "Contact: <sip:two@192.168.1.7:5071>");
+	pbx_answers(w, asked, 200,
+		"Contact: <sip:one@192.168.1.7:5070>;expires=3600, "
+		"<sip:two@192.168.1.7:5071>;expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(
+		location_known(w->f->shard.shared.location, &w->f->realm, SPAN("1000@x"), found, 3), 2);
+	snprintf(route, sizeof(route), "Route: <sip:%s@192.0.2.1:5060;lr>\r\n", found[0]->token);
+	assert_string_equal(found[0]->token, found[1]->token);
+	binding_put(found[0]);
+	binding_put(found[1]);
+	invites(w, "sip:two@192.168.1.7:5071", route, 1);
+	keep(take(w, &w->f->peer, "INVITE sip:two@192.168.1.7:5071 SIP/2.0\r\n"));
+	respond(w, &w->f->peer, kept, 486, "busy", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+	invites(w, "sip:one@192.168.1.7:5070", route, 2);
+	keep(take(w, &w->f->peer, "INVITE sip:one@192.168.1.7:5070 SIP/2.0\r\n"));
+	respond(w, &w->f->peer, kept, 486, "busy", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+}
+
 static void test_a_call_that_comes_by_our_path_reaches_the_same(void **state)
 {
 	struct phones_world *p = *state;
@@ -217,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_call_to_our_contact_reaches_the_phones_own_by_its_flow),
 		TEST(test_a_call_that_comes_by_our_path_reaches_the_same),
+		TEST(test_of_several_contacts_of_one_request_each_is_reached_by_the_path_they_share),
 		TEST(test_who_is_unknown_is_404_and_who_is_away_480),
 		TEST(test_a_phone_that_answers_nothing_is_480_and_not_asked_again),
 		TEST(test_a_phone_whose_connection_has_ended_is_480_at_once_until_it_registers_by_another),
