@@ -14,6 +14,9 @@ enum {
 
 struct subscription_source; /* how many an address has */
 
+struct event_dialog;
+struct subscription_held; /* a NOTIFY that waits */
+
 struct subscription_tag {
 	struct subscription_tag *next;
 	struct leg *leg; /* NULL: not in the table */
@@ -36,6 +39,8 @@ struct subscription {
 	bool asking; /* a SUBSCRIBE is under way */
 	bool answered; /* the first one has had its 2xx */
 	bool notified; /* a NOTIFY has come */
+	struct subscription_held *held; /* oldest first; owner: subscription_hold.c */
+	uint64_t serial; /* of the last of them */
 	bool over; /* freed as soon as what ended it is through */
 	struct timer timer; /* Timer N until the first NOTIFY, then expiry */
 };
@@ -65,6 +70,18 @@ void subscription_write_event(const struct subscription *subscription, const str
 struct request_relay;
 /* A NOTIFY that is on its way is one of this subscription. */
 void subscription_tells(struct subscription *subscription, struct request_relay *relay);
+
+/* A NOTIFY that has been admitted goes on; `elsewhere`: what other shards say of dialogs it names. Takes the transaction over. False: the
+ * subscription is gone. */
+bool subscription_notify(struct subscription *subscription, struct transaction *transaction,
+	const struct event_dialog *elsewhere, size_t count);
+
+/* subscription_hold.c */
+/* True: subscription_notify will be called, when the dialogs are known that its body names and other shards have. */
+bool subscription_hold(
+	struct subscription *subscription, struct transaction *transaction, const struct message *notify);
+unsigned subscription_hold_count(const struct subscription *subscription);
+void subscription_hold_end(struct subscription *subscription); /* they are answered 481 */
 
 /* subscription_refer.c */
 /* By the id that the peer of side `by` has for it; an empty one: the first. NULL: there is none. */
