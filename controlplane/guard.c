@@ -237,7 +237,7 @@ static bool note_flow(
 	return deny;
 }
 
-/* Points of its address: proven ones. True: that is to be denied. */
+/* Points of its address. True: that is to be denied, by proven ones alone. */
 static bool note_source(struct guard *guard, const struct sip_flow *flow, const struct note *note)
 {
 	struct guard_entry *entry;
@@ -341,10 +341,10 @@ static bool is_at_home(const struct guard *guard, const struct sip_flow *flow, s
 
 /* A user who is guessed at is answered where he was registered, until it is over. What anybody may have sent in others' names keeps none away but
  * guesses that prove no address either. */
-static bool user_is_guarded(struct guard *guard, const struct sip_flow *flow, const struct scan *request,
-	bool sealed, uint64_t now)
+static bool user_is_guarded(
+	struct guard *guard, const struct sip_flow *flow, const struct scan *request, bool bare, uint64_t now)
 {
-	bool tries = credentials_of(request).n > 0, guarded = false;
+	bool guarded = false;
 	struct suspects suspects;
 	struct guard_entry *entry;
 	struct guard_key key;
@@ -355,7 +355,7 @@ static bool user_is_guarded(struct guard *guard, const struct sip_flow *flow, co
 		entry = guard_table_get(guard->table, &key, now, false);
 		if (!entry)
 			continue;
-		guarded = points_against(entry, sealed || flow->connection || !tries) >= GUARD_LIMIT;
+		guarded = points_against(entry, !bare) >= GUARD_LIMIT;
 		guard_table_put(guard->table, entry);
 		guarded = guarded && !is_at_home(guard, flow, suspects.user[i]);
 	}
@@ -412,7 +412,8 @@ enum guard_verdict guard_note(struct guard *guard, const struct sip_flow *flow, 
 		return GUARD_PASS;
 	}
 	deny_flow = note_flow(guard, flow, &note, &proven, &silent);
-	deny_source = note.proven && note_source(guard, flow, &note);
+	/* Guesses that prove nothing count against guesses that prove nothing. */
+	deny_source = (note.proven || sign == GUARD_BAD_PASSWORD) && note_source(guard, flow, &note);
 	if (guard->config->guard.mode == CONFIG_GUARD_WATCH)
 		return GUARD_PASS;
 	if (deny_source && !shared_with_phones(guard, flow))
@@ -506,19 +507,20 @@ static bool may_try(struct guard *guard, const struct guard_key *flow, uint64_t 
 	return may;
 }
 
+/* `bare`: it tries a password, and nothing shows that it is where it says. */
 static bool source_is_silenced(struct guard *guard, const struct sip_flow *flow, const struct guard_key *own,
-	const struct scan *request, uint64_t now)
+	const struct scan *request, bool bare, uint64_t now)
 {
 	struct guard_key key;
 
 	guard_key_source(&key, &flow->remote);
-	return is_silenced(guard, &key, true, now) && !shared_with_phones(guard, flow) &&
-	       !(request->method == SIP_METHOD_REGISTER && may_try(guard, own, now));
+	return is_silenced(guard, &key, !bare, now) && !shared_with_phones(guard, flow) &&
+	       (bare || request->method != SIP_METHOD_REGISTER || !may_try(guard, own, now));
 }
 
 enum guard_verdict guard_look(struct guard *guard, const struct sip_flow *flow, const struct scan *request)
 {
-	bool sealed = false, silenced, kept_out;
+	bool sealed = false, bare = false, silenced, kept_out;
 	struct guard_key key;
 	enum guard_sign mark;
 	uint64_t now;
@@ -530,12 +532,13 @@ enum guard_verdict guard_look(struct guard *guard, const struct sip_flow *flow, 
 	guard_key_flow(&key, flow);
 	if (request->method == SIP_METHOD_REGISTER && credentials_of(request).n) {
 		sealed = guard_is_sealed(guard, flow, request);
+		bare = !sealed && flow->connection == 0;
 		challenge_answered(guard, flow, now);
 	}
 	silenced = is_silenced(guard, &key, sealed, now);
-	kept_out = (!sealed && source_is_silenced(guard, flow, &key, request, now)) ||
-		   (request->method == SIP_METHOD_REGISTER &&
-			   user_is_guarded(guard, flow, request, sealed, now));
+	kept_out =
+		(!sealed && source_is_silenced(guard, flow, &key, request, bare, now)) ||
+		(request->method == SIP_METHOD_REGISTER && user_is_guarded(guard, flow, request, bare, now));
 	if ((mark == GUARD_SIGN_COUNT && !silenced && !kept_out) || !guard_is_stranger(guard, flow))
 		return GUARD_PASS;
 	/* What a flow says into its silence counts too, or who goes on would only have to wait; what others have brought about does not. */

@@ -27,7 +27,7 @@ struct guard_key {
 };
 
 /* points[0]: of what anybody may have sent in this address's name; [1]: of messages that prove that their sender receives what is sent there. A
- * source has the latter alone. */
+ * source has of the former those of guesses alone, and they count against guesses alone. */
 struct guard_entry {
 	struct guard_key key;
 	uint32_t points[2];

@@ -77,6 +77,7 @@ static bool list_one(void *arg, struct guard_entry *entry)
 {
 	struct listing *list = arg;
 	struct cp_guard *out;
+	uint32_t silencing;
 
 	if (entry->key.kind == GUARD_USER || entry->points[0] + entry->points[1] == 0)
 		return true;
@@ -86,7 +87,8 @@ static bool list_one(void *arg, struct guard_entry *entry)
 	out->points = (entry->points[0] + entry->points[1]) / GUARD_POINT;
 	out->proven = entry->points[1] > 0;
 	out->whole = entry->key.kind == GUARD_SOURCE;
-	out->step = entry->points[0] + entry->points[1] >= GUARD_SILENCE ? CP_GUARD_SILENT : CP_GUARD_COUNTED;
+	silencing = entry->points[1] + (entry->key.kind == GUARD_SOURCE ? 0 : entry->points[0]);
+	out->step = silencing >= GUARD_SILENCE ? CP_GUARD_SILENT : CP_GUARD_COUNTED;
 	memcpy(out->ip, entry->key.octets, sizeof(out->ip));
 	out->port = entry->key.port;
 	out->family = entry->key.family;

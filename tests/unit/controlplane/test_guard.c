@@ -705,6 +705,32 @@ static void forged_guesses_hold_no_user_and_let_no_guess_through_that_proves_not
 	assert_int_equal(guard_look(bed.guard, &phone, scan_of("REGISTER", "100", bare)), GUARD_PASS);
 }
 
+static void guesses_from_many_ports_that_prove_nothing_get_no_further_and_keep_nobody_out(void **state)
+{
+	struct sip_flow flow = flow_of("198.51.100.7:5060"), phone = flow_of("198.51.100.7:31000");
+	unsigned passed = 0;
+	char user[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		address_set_port(&flow.remote, (uint16_t)(5060 + i));
+		snprintf(user, sizeof(user), "%u", 100 + i);
+		if (guard_look(bed.guard, &flow,
+			    scan_of("REGISTER", user, PHONE "Authorization: Digest nonce=\"abc\"\r\n")) !=
+			GUARD_PASS)
+			continue;
+		passed++;
+		forge_guess(&flow, user);
+	}
+	assert_true(passed <= 10);
+	assert_int_equal(bed.denials, 0);
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
+	assert_int_equal(look(&phone, "OPTIONS", "100"), GUARD_PASS);
+	assert_int_equal(
+		guard_look(bed.guard, &phone, scan_of("REGISTER", "100", answer_to(&phone, "100", "abc"))),
+		GUARD_PASS);
+}
+
 static void a_user_is_the_same_however_he_is_written(void **state)
 {
 	static const char *const forms[] = { "alice", "alice;1", "%61lice", "ALICE", "alice%40x",
@@ -900,6 +926,7 @@ int main(void)
 		T(challenges_that_are_never_answered_are_a_sweep_and_an_office_that_answers_is_none),
 		T(a_user_guessed_at_from_many_sources_is_answered_where_he_is_registered),
 		T(forged_guesses_hold_no_user_and_let_no_guess_through_that_proves_nothing),
+		T(guesses_from_many_ports_that_prove_nothing_get_no_further_and_keep_nobody_out),
 		T(a_user_is_the_same_however_he_is_written),
 		T(a_success_forgives_by_half),
 		T(an_order_forgives_a_source_and_its_flows),
