@@ -40,17 +40,25 @@ static size_t white(struct span text)
 	return n;
 }
 
-/* How long the parameter at the beginning is, without the comma behind it. */
+static size_t until(struct span text, size_t n, const char *ends)
+{
+	while (n < text.n && text.p[n] != ends[0] && text.p[n] != ends[1])
+		n++;
+	return n;
+}
+
+/* How long the parameter at the beginning is, without the comma behind it. A quote in the middle of a word begins nothing. */
 static size_t parameter_length(struct span text)
 {
-	size_t n = 0;
+	size_t n = until(text, 0, ",=");
 
-	while (n < text.n && text.p[n] != ',') {
-		size_t quoted = text.p[n] == '"' ? sip_quoted_length(behind(text, n)) : 1;
-
-		n += quoted ? quoted : 1;
-	}
-	return n;
+	if (n == text.n || text.p[n] == ',')
+		return n;
+	n++;
+	n += white(behind(text, n));
+	if (n < text.n && text.p[n] == '"')
+		n += sip_quoted_length(behind(text, n));
+	return until(text, n, ",,");
 }
 
 static bool parameter_is(struct span one, struct span name, struct parameter *out)
