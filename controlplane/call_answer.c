@@ -278,6 +278,7 @@ static void cancel_callee(struct call *call, const struct call_event *event)
 	struct writer out;
 
 	timer_cancel(&call->timer);
+	attempt_cancel(call);
 	if (!invite)
 		return;
 	writer_init(&out, text, sizeof(text));

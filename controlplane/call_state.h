@@ -238,6 +238,9 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 void call_start_instead(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source, struct leg *callee);
 void invite_send(struct call *call, const struct call_event *event);
+/* The INVITE to one of those who are asked; the argument of `events` is the leg. 0 or -errno. */
+int invite_send_to(struct call *call, struct leg *leg, const struct transaction_events *events);
+void invite_adopt(struct leg *leg); /* it was sent so, and is the callee's leg now */
 
 /* call_early.c: provisional responses and their descriptions */
 void invite_relay_provisional(struct call *call, const struct call_event *event);
