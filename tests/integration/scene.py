@@ -13,8 +13,8 @@ T1 = 0.1
 # The SBC's timers are the users'. All of them come from few addresses.
 SETTINGS = """
 guard { untrusted-rate = 100000  untrusted-burst = 100000  untrusted-class-rate = 0 }
-sip-config { t1 = 100ms  t2 = 800ms  t4 = 1s  timer-d = 6400ms  min-session-timer = 4 }
-ip-profile partner { nat = never  latching = fixed  transfer = relay  session-timer = 4 }
+sip-config { t1 = 100ms  t2 = 800ms  t4 = 1s  timer-d = 6400ms  min-session-timer = 8 }
+ip-profile partner { nat = never  latching = fixed  transfer = relay  session-timer = 8 }
 session-agent partner { realm = access  address = "udp:203.0.113.101:5060"  ip-profile = partner }
 local-policy to-partner { from-realm = core  to = "^8[0-9]+$"  next-hop = "agent:partner"  priority = 5 }
 """
