@@ -91,8 +91,7 @@ int transaction_request(struct shard *shard, const struct sip_flow *to, struct s
 	return client_start(shard, to, text, events, arg, out);
 }
 
-void transaction_paced(
-	struct transaction *tr, bool (*may_repeat)(void *arg, struct transaction *transaction))
+void transaction_paced(struct transaction *tr, bool (*may_repeat)(void *arg, struct transaction *transaction))
 {
 	tr->may_repeat = may_repeat;
 }

@@ -203,8 +203,8 @@ static void test_hosts_progress_at_equal_shares(void **state)
 		least = back < least ? back : least;
 		most = back > most ? back : most;
 	}
-	printf("at half of %.1f s hosts have %u to %u of their %u phones back\n", (double)took / 1e6, least, most,
-		OF_HOST);
+	printf("at half of %.1f s hosts have %u to %u of their %u phones back\n", (double)took / 1e6, least,
+		most, OF_HOST);
 	assert_true(least >= OF_HOST / 4 && most <= OF_HOST * 3 / 4);
 	assert_true(took < (uint64_t)PHONES * COST * SECOND / (RATE / 4) * 5 / 4);
 }
