@@ -14,7 +14,6 @@ enum {
 	CODE_DIGITS = 16,
 	SEAL_LENGTH = 2 + WINDOW_DIGITS + CODE_DIGITS,
 	LOOKED_AT = 4, /* credentials of one request */
-	PARAMETERS_MAX = 32,
 };
 
 /* --- parameters of challenges and credentials ---------------------------------------------------------------------------- */
@@ -83,7 +82,7 @@ static bool parameter_find(struct span value, struct span name, struct parameter
 		return false;
 	rest = behind(value, scheme.n);
 	from = rest.p;
-	for (unsigned i = 0; i < PARAMETERS_MAX && rest.n; i++) {
+	for (bool first = true; rest.n; first = false) {
 		size_t n = parameter_length(rest);
 		struct span one = { rest.p, n };
 
@@ -91,7 +90,7 @@ static bool parameter_find(struct span value, struct span name, struct parameter
 		if (parameter_is(one, name, out)) {
 			const char *end = rest.p;
 
-			if (i == 0 && rest.n) {
+			if (first && rest.n) {
 				rest = behind(rest, 1);
 				end = behind(rest, white(rest)).p;
 			}

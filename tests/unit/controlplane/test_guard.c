@@ -382,6 +382,7 @@ static void a_registrar_sees_its_own_opaque_or_none(void **state)
 		/* A quote in the middle of a word. */
 		"Digest realm=\"r\", nonce=n\", opaque=\"x\", qop=\"auth\", stale=true",
 		"Digest realm=\"r\", nonce=n\", qop=\"auth\", stale=true",
+		"Digest realm=\"r\",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,, nonce=\"n\"",
 		/* Another box like this one is the registrar. */
 		"Digest nonce=\"n\", opaque=\"-n0123456789abcdef01234567\"",
 		"Digest nonce=\"n\", opaque=\"x-o0123456789abcdef01234567\", qop=auth",
