@@ -344,7 +344,7 @@ void transfer_received(struct leg *leg, struct transaction *transaction, const s
 {
 	(void)refer;
 	if (leg->call->transfer && !leg->call->transfer->asking)
-		leg->call->transfer->wait_until_ms = 0;
+		leg->call->transfer->waits = 0;
 	take(leg, transaction);
 }
 

@@ -40,7 +40,7 @@ struct transfer { /* of a call whose user has sent REFER, or that gives a leg to
 	uint32_t asking_cseq;
 	unsigned asking_side;
 	struct timer patience; /* with what it waits for */
-	uint64_t wait_until_ms; /* 0: not for an ACK */
+	unsigned waits; /* how often it has been looked at, for an ACK to have come */
 };
 
 /* A dialog that another shard has, as that shard describes it. */

@@ -3,7 +3,9 @@
  * what it waits for is bounded, so that its sender hears in time (RFC 3261 section 17.1.2.2, Timer F). */
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_transfer_internal.h"
-#include "platforms/base/clock.h"
+
+/* Of T1 each, as long as an UPDATE is kept: the answer must be there before Timer F, lost once or not. */
+enum { WAITS_MAX = 56 };
 
 static void on_ended(void *arg, struct transaction *transaction, enum transaction_end how)
 {
@@ -12,7 +14,7 @@ static void on_ended(void *arg, struct transaction *transaction, enum transactio
 	(void)transaction;
 	(void)how;
 	transfer->asking = NULL;
-	transfer->wait_until_ms = 0;
+	transfer->waits = 0;
 	timer_cancel(&transfer->patience);
 }
 
@@ -69,17 +71,14 @@ static void look_again(struct timer *timer, void *arg)
 bool transfer_wait(struct leg *leg, struct transaction *transaction)
 {
 	struct transfer *transfer = transfer_of(leg->call);
-	uint64_t now = clock_now_ms(), t1 = leg->shard->config->sip.t1_ms;
 
 	if (!transfer)
 		return false;
-	/* As long as an UPDATE is kept: the answer must be there before Timer F, lost once or not. */
-	if (!transfer->wait_until_ms)
-		transfer->wait_until_ms = now + 56 * t1;
-	if (now >= transfer->wait_until_ms) {
-		transfer->wait_until_ms = 0;
+	if (transfer->waits == WAITS_MAX) {
+		transfer->waits = 0;
 		return false;
 	}
-	transfer_hold(leg, transaction, t1, look_again);
+	transfer->waits++;
+	transfer_hold(leg, transaction, leg->shard->config->sip.t1_ms, look_again);
 	return true;
 }

@@ -226,10 +226,71 @@ static void test_an_invite_that_names_nothing_is_answered_481_by_that_shard(void
 		    was_sent(world[1], &world[1]->f->peer, "SIP/2.0 481 "));
 }
 
+/* The call in shard 1 is being changed; the offer as the callee has got it. */
+static const char *change(void)
+{
+	caller_sends(world[1], "INVITE", 2, world[1]->caller_tag, "", PHONE_SDP "a=sendonly\r\n");
+	return keep(take(world[1], &world[1]->f->other, "INVITE "));
+}
+
+static void test_a_dialog_that_is_being_changed_is_waited_for(void **state)
+{
+	(void)state;
+	knows_replaces();
+	change();
+	refer(world[1]->caller_tag);
+	for (unsigned n = 0; n < 4; n++) {
+		drain();
+		assert_false(was_sent(world[0], &world[0]->f->peer, "SIP/2.0 "));
+		fixture_pass(world[0]->f, 510);
+	}
+	respond(world[1], &world[1]->f->other, kept, 200, NULL, "", PBX_SDP "a=recvonly\r\n");
+	caller_sends(world[1], "ACK", 2, world[1]->caller_tag, "", NO_SDP);
+	fixture_pass(world[0]->f, 510);
+	drain();
+	take(world[0], &world[0]->f->peer, "SIP/2.0 202 ");
+	assert_contains(take(world[0], &world[0]->f->other, "INVITE "), "\r\nRequire: replaces\r\n");
+}
+
+static void test_a_dialog_that_is_changed_for_ever_is_waited_for_until_timer_f_is_near(void **state)
+{
+	(void)state;
+	knows_replaces();
+	change();
+	refer(world[1]->caller_tag);
+	for (unsigned n = 0; n < 54; n++) {
+		drain();
+		assert_false(was_sent(world[0], &world[0]->f->peer, "SIP/2.0 202 "));
+		fixture_pass(world[0]->f, 500);
+	}
+	for (unsigned n = 0; n < 6 && !was_sent(world[0], &world[0]->f->peer, "SIP/2.0 202 "); n++) {
+		fixture_pass(world[0]->f, 500);
+		drain();
+	}
+	take(world[0], &world[0]->f->peer, "SIP/2.0 202 ");
+	respond(world[0], &world[0]->f->peer, keep(take(world[0], &world[0]->f->peer, "NOTIFY ")), 200, NULL,
+		"", NO_SDP);
+	assert_contains(take(world[0], &world[0]->f->peer, "NOTIFY "), "\r\n\r\nSIP/2.0 491 ");
+}
+
+static void test_bye_while_a_dialog_is_waited_for_answers_the_refer(void **state)
+{
+	(void)state;
+	change();
+	refer(world[1]->caller_tag);
+	drain();
+	caller_sends(world[0], "BYE", 3, world[0]->caller_tag, "", NO_SDP);
+	assert_contains(take(world[0], &world[0]->f->peer, "SIP/2.0 487 "), "CSeq: 2 REFER\r\n");
+	drain();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_a_dialog_that_is_being_changed_is_waited_for),
+		TEST(test_a_dialog_that_is_changed_for_ever_is_waited_for_until_timer_f_is_near),
+		TEST(test_bye_while_a_dialog_is_waited_for_answers_the_refer),
 		TEST(test_the_other_party_is_asked_to_replace_its_dialog),
 		TEST(test_a_party_that_does_not_know_replaces_is_left_alone),
 		TEST(test_a_dialog_that_the_other_shard_has_not_is_told_as_481),
