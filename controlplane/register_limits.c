@@ -45,6 +45,7 @@ struct register_limits {
 	struct rate rate[REGISTER_RATE_COUNT];
 	pthread_mutex_t lock; /* all below */
 	struct schedule *schedule; /* by agent */
+	size_t agents; /* the configuration may be gone before this */
 };
 
 /* --- rates ---------------------------------------------------------------------------------------------------------- */
@@ -250,7 +251,7 @@ uint32_t register_waiting(struct register_limits *limits)
 	uint32_t sum = 0;
 
 	pthread_mutex_lock(&limits->lock);
-	for (size_t i = 0; i < limits->config->session_agents_count; i++)
+	for (size_t i = 0; i < limits->agents; i++)
 		if (limits->schedule[i].turns)
 			sum += register_turns_waiting(limits->schedule[i].turns);
 	pthread_mutex_unlock(&limits->lock);
@@ -266,6 +267,7 @@ struct register_limits *register_limits_new(const struct config *config)
 	if (!limits)
 		return NULL;
 	limits->config = config;
+	limits->agents = config->session_agents_count;
 	limits->rate[REGISTER_RATE_SOURCE].per_second = config->registration.per_source_rate;
 	limits->rate[REGISTER_RATE_AOR].per_second = config->registration.per_aor_rate;
 	limits->rate[REGISTER_RATE_REALM].per_second = config->registration.per_realm_rate;
@@ -288,7 +290,7 @@ void register_limits_free(struct register_limits *limits)
 		for (unsigned s = 0; s < STRIPES; s++)
 			pthread_mutex_destroy(&limits->rate[i].lock[s]);
 	pthread_mutex_destroy(&limits->lock);
-	for (size_t i = 0; limits->schedule && i < limits->config->session_agents_count; i++) {
+	for (size_t i = 0; limits->schedule && i < limits->agents; i++) {
 		free(limits->schedule[i].sent_us);
 		register_turns_free(limits->schedule[i].turns);
 	}
