@@ -10,8 +10,9 @@ import pytest
 
 import netns
 from attempts import TO_SBC, answer, refuse, refused
-from conftest import SBC_IN4
+from conftest import SBC_IN4, SBC_OUT4
 from early import hang_up, no_calls_left
+from nat import Registrar, Registration
 from sip import Dialog, sdp
 
 pytestmark = pytest.mark.parametrize("module_stack", ["packet"], indirect=True, scope="module")
@@ -33,6 +34,9 @@ local-policy to-a       {{ from-realm = access  to = "^71[0-9]+$"  next-hop = "a
 local-policy to-aaaa    {{ from-realm = access  to = "^72[0-9]+$"  next-hop = "agent:by-aaaa"  priority = 1 }}
 local-policy to-srv     {{ from-realm = access  to = "^73[0-9]+$"  next-hop = "agent:by-srv"   priority = 1 }}
 local-policy to-watched {{ from-realm = access  to = "^74[0-9]+$"  next-hop = "agent:watched"  priority = 1 }}
+sip-interface registering {{ realm = access  ip-profile = phone  registration = relay  allow-anonymous = registered
+             listen = {{"udp:{SBC_OUT4}:5070"}} }}
+local-policy register   {{ from-realm = access  to = "^[a-z]+$"  next-hop = "agent:by-srv"  priority = 30 }}
 local-policy to-moving  {{ from-realm = access  to = "^75[0-9]+$"  next-hop = "agent:moving"   priority = 1 }}
 """
 
@@ -166,6 +170,26 @@ def test_a_target_that_is_dead_is_left_for_the_next_of_the_service(stack, dns):
     assert f"@{THERE}:5081" in b.invite.uri
     complete(a, b)
     no_calls_left(stack)
+
+
+def test_a_registrar_that_is_dead_is_left_for_the_next_of_the_service(stack, dns):
+    phone, peer = stack.phone(), stack.endpoint("inside", THERE, 5081)
+    dns.start(*srv("service.example", (DEAD, 5080, 1, 0), (THERE, 5081, 2, 0)))
+    registration = Registration(phone, "alice", (SBC_OUT4, 5070))
+
+    def arrives():
+        """Each shard learns of a change by itself."""
+        registration.send()
+        try:
+            asked = Registrar(peer).accept(phone, timeout=3)
+        except AssertionError:
+            return None
+        return asked if registration.answer().status == 200 else None
+
+    asked = netns.wait_for("a REGISTER at the second target", arrives, PATIENCE, interval=1.0)
+    assert f"@{SBC_IN4}" in asked["contact"]
+    assert len(stack.sbc.show("registrations")["registrations"]) == 1
+    registration.refresh(Registrar(peer), 0)
 
 
 def test_a_service_of_more_targets_than_fit_a_datagram_is_told_by_tcp(stack, dns):
