@@ -2,7 +2,6 @@
 /* From signs to points, from points to steps. */
 #include "controlplane/guard.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +19,6 @@ enum {
 	OPEN_MAX = 16, /* challenges of OPEN_SLOT_MS ago that it may leave unanswered */
 	OPEN_SLOT_MS = 4000, /* an honest answer has come by then */
 	TRIAL_MS = 5000, /* a flow of a silenced source may try so often */
-	USER_FACTOR = 2, /* a user may be guessed at so many times as often as one source may guess */
-	USER_MAX = 256, /* of one user's name */
-	BINDINGS = 16,
 };
 
 static const struct span nobody = { NULL, 0 };
@@ -113,13 +109,13 @@ static uint32_t hash_of(const struct guard *guard, struct span text)
 	return hash ? hash : 1;
 }
 
-static uint32_t weight_of(const struct guard *guard, enum guard_sign sign)
+uint32_t guard_weight_of(const struct guard *guard, enum guard_sign sign)
 {
 	return sign == GUARD_BAD_PASSWORD ? GUARD_LIMIT / guard->config->guard.failures_per_minute
 					  : signs[sign].weight * GUARD_POINT;
 }
 
-static void add_points(struct guard_entry *entry, bool proven, uint32_t points)
+void guard_add_points(struct guard_entry *entry, bool proven, uint32_t points)
 {
 	uint32_t *to = &entry->points[proven];
 
@@ -202,16 +198,16 @@ static void add_sign(const struct guard *guard, struct guard_entry *entry, const
 {
 	entry->sign[note->sign]++;
 	if (entry->key.kind != GUARD_SOURCE || counts_for_source(note->sign))
-		add_points(entry, note->proven, weight_of(guard, note->sign));
+		guard_add_points(entry, note->proven, guard_weight_of(guard, note->sign));
 	if (counts_for_sweep(note->sign) && is_another_user(guard, entry, note->user) &&
 		entry->users > SWEEP_USERS) {
 		entry->sign[GUARD_SWEEP]++;
-		add_points(entry, note->proven, signs[GUARD_SWEEP].weight * GUARD_POINT);
+		guard_add_points(entry, note->proven, signs[GUARD_SWEEP].weight * GUARD_POINT);
 	}
 }
 
 /* What such a message counts: forged ones say nothing against whom they are forged in the name of. */
-static uint32_t points_against(const struct guard_entry *entry, bool proven)
+uint32_t guard_points_against(const struct guard_entry *entry, bool proven)
 {
 	return proven ? entry->points[1] : total(entry);
 }
@@ -228,9 +224,9 @@ static bool note_flow(
 	entry = guard_table_get(guard->table, &key, note->now, true);
 	add_sign(guard, entry, note);
 	*proven = entry->points[1] >= GUARD_LIMIT;
-	*silent = points_against(entry, note->proven) >= GUARD_SILENCE;
-	deny = *proven ||
-	       (points_against(entry, note->proven) >= GUARD_LIMIT && may_deny_unproven(guard, note->now));
+	*silent = guard_points_against(entry, note->proven) >= GUARD_SILENCE;
+	deny = *proven || (guard_points_against(entry, note->proven) >= GUARD_LIMIT &&
+				  may_deny_unproven(guard, note->now));
 	if (deny)
 		denied(entry);
 	guard_table_put(guard->table, entry);
@@ -252,114 +248,6 @@ static bool note_source(struct guard *guard, const struct sip_flow *flow, const 
 		denied(entry);
 	guard_table_put(guard->table, entry);
 	return deny;
-}
-
-/* --- users ---------------------------------------------------------------------------------------------------------------- */
-
-static struct span normal_user(struct span user, char buffer[USER_MAX])
-{
-	struct writer out;
-
-	writer_init(&out, buffer, USER_MAX - 1);
-	return sip_user_normal(user, &out) == 0 ? writer_result(&out) : nobody;
-}
-
-/* Some registrars do not tell capital letters from others: who guesses may not choose. */
-static void key_user(const struct guard *guard, struct guard_key *key, struct span user)
-{
-	char lower[USER_MAX];
-	size_t n = user.n < USER_MAX ? user.n : USER_MAX;
-	uint64_t hash[2];
-
-	for (size_t i = 0; i < n; i++)
-		lower[i] = (char)tolower((unsigned char)user.p[i]);
-	for (unsigned i = 0; i < 2; i++)
-		hash[i] = hash_bytes(&guard->key[i], lower, n);
-	*key = (struct guard_key){ .kind = GUARD_USER };
-	memcpy(key->octets, hash, sizeof(key->octets));
-}
-
-static struct span credentials_of(const struct scan *request)
-{
-	struct span value = nobody;
-
-	if (!scan_header_find(request, SPAN("Authorization"), 0, 0, &value))
-		(void)scan_header_find(request, SPAN("Proxy-Authorization"), 0, 0, &value);
-	return value;
-}
-
-/* Whose password it may be that is tried: a registrar looks at either name. */
-struct suspects {
-	struct span user[2];
-	char text[2][USER_MAX];
-	unsigned count;
-};
-
-static void find_suspects(struct span user, const struct scan *request, struct suspects *out)
-{
-	struct span name = request ? guard_parameter(credentials_of(request), SPAN("username")) : nobody;
-
-	name = span_cut(&name, '@');
-	out->count = 0;
-	out->user[0] = normal_user(user, out->text[0]);
-	out->count += out->user[0].n > 0;
-	out->user[out->count] = normal_user(name, out->text[out->count]);
-	out->count += out->user[out->count].n > 0 &&
-		      (out->count == 0 || !span_equal_case(out->user[0], out->user[1]));
-}
-
-/* Who is guessed at from many sources: he is looked after as a whole. */
-static void note_users(
-	struct guard *guard, struct span user, const struct scan *request, bool proven, uint64_t now)
-{
-	struct suspects suspects;
-	struct guard_entry *entry;
-	struct guard_key key;
-
-	find_suspects(user, request, &suspects);
-	for (unsigned i = 0; i < suspects.count; i++) {
-		key_user(guard, &key, suspects.user[i]);
-		entry = guard_table_get(guard->table, &key, now, true);
-		entry->sign[GUARD_BAD_PASSWORD]++;
-		add_points(entry, proven, weight_of(guard, GUARD_BAD_PASSWORD) / USER_FACTOR);
-		guard_table_put(guard->table, entry);
-	}
-}
-
-static bool is_at_home(const struct guard *guard, const struct sip_flow *flow, struct span user)
-{
-	struct binding *found[BINDINGS];
-	size_t count = guard->location ? location_known_user(guard->location, user, found, BINDINGS) : 0;
-	bool home = false;
-
-	for (size_t i = 0; i < count; i++) {
-		home = home || address_equal_host(&found[i]->flow.remote, &flow->remote);
-		binding_put(found[i]);
-	}
-	return home;
-}
-
-/* A user who is guessed at is answered where he was registered, until it is over. What anybody may have sent in others' names keeps none away but
- * guesses that prove no address either. */
-static bool user_is_guarded(
-	struct guard *guard, const struct sip_flow *flow, const struct scan *request, bool bare, uint64_t now)
-{
-	bool guarded = false;
-	struct suspects suspects;
-	struct guard_entry *entry;
-	struct guard_key key;
-
-	find_suspects(guard_user_of(request->to), request, &suspects);
-	for (unsigned i = 0; i < suspects.count && !guarded; i++) {
-		key_user(guard, &key, suspects.user[i]);
-		entry = guard_table_get(guard->table, &key, now, false);
-		if (!entry)
-			continue;
-		guarded = points_against(entry, !bare) >= GUARD_LIMIT;
-		guard_table_put(guard->table, entry);
-		guarded = guarded && !is_at_home(guard, flow, suspects.user[i]);
-	}
-	return guarded;
 }
 
 /* --- noting --------------------------------------------------------------------------------------------------------------- */
@@ -393,7 +281,7 @@ enum guard_verdict guard_note(struct guard *guard, const struct sip_flow *flow, 
 {
 	struct note note = { .sign = sign };
 	bool proven, silent, deny_flow, deny_source;
-	char text[USER_MAX];
+	char text[GUARD_USER_MAX];
 
 	if (!guard || is_configured(guard, flow))
 		return GUARD_PASS;
@@ -401,10 +289,10 @@ enum guard_verdict guard_note(struct guard *guard, const struct sip_flow *flow, 
 	note.proven = is_proven(guard, flow, request);
 	if (user.n == 0 && request)
 		user = guard_user_of(request->to);
-	note.user = normal_user(user, text);
+	note.user = guard_normal_user(user, text);
 	keep_reason(guard, flow, sign, request);
 	if (sign == GUARD_BAD_PASSWORD)
-		note_users(guard, user, request, note.proven, note.now);
+		guard_note_users(guard, user, request, note.proven, note.now);
 	/* Who has proved who he is, is not taken from the air: what he may not do is refused, and told. */
 	if (is_registered(guard, flow)) {
 		log_notice("guard", "sign of a registered phone", LOG_TEXT("sign", signs[sign].name),
@@ -489,7 +377,7 @@ static bool is_silenced(struct guard *guard, const struct guard_key *key, bool p
 
 	if (!entry)
 		return false;
-	silenced = points_against(entry, proven) >= GUARD_SILENCE;
+	silenced = guard_points_against(entry, proven) >= GUARD_SILENCE;
 	guard_table_put(guard->table, entry);
 	return silenced;
 }
@@ -530,15 +418,15 @@ enum guard_verdict guard_look(struct guard *guard, const struct sip_flow *flow, 
 	now = guard->now_ms();
 	mark = guard_mark(&guard->config->guard, request);
 	guard_key_flow(&key, flow);
-	if (request->method == SIP_METHOD_REGISTER && credentials_of(request).n) {
+	if (request->method == SIP_METHOD_REGISTER && guard_credentials_of(request).n) {
 		sealed = guard_is_sealed(guard, flow, request);
 		bare = !sealed && flow->connection == 0;
 		challenge_answered(guard, flow, now);
 	}
 	silenced = is_silenced(guard, &key, sealed, now);
-	kept_out =
-		(!sealed && source_is_silenced(guard, flow, &key, request, bare, now)) ||
-		(request->method == SIP_METHOD_REGISTER && user_is_guarded(guard, flow, request, bare, now));
+	kept_out = (!sealed && source_is_silenced(guard, flow, &key, request, bare, now)) ||
+		   (request->method == SIP_METHOD_REGISTER &&
+			   guard_user_is_guarded(guard, flow, request, bare, now));
 	if ((mark == GUARD_SIGN_COUNT && !silenced && !kept_out) || !guard_is_stranger(guard, flow))
 		return GUARD_PASS;
 	/* What a flow says into its silence counts too, or who goes on would only have to wait; what others have brought about does not. */

@@ -14,6 +14,7 @@ enum {
 	GUARD_SILENCE = 50 * GUARD_POINT,
 	GUARD_LIMIT = 100 * GUARD_POINT,
 	GUARD_FADE_MS = 60000, /* GUARD_LIMIT fades in so long */
+	GUARD_USER_MAX = 256, /* of one user's name */
 	GUARD_USERS = 6, /* different users that a source is remembered to have asked for */
 };
 
@@ -79,6 +80,25 @@ void guard_forms_learn(
 	struct guard_forms *forms, const struct config_session_agent *agent, struct span challenge);
 void guard_forms_write(
 	struct guard_forms *forms, const struct config_session_agent *agent, struct writer *out);
+
+/* --- guard.c: points ---------------------------------------------------------------------------------------------------------- */
+uint32_t guard_weight_of(const struct guard *guard, enum guard_sign sign);
+void guard_add_points(struct guard_entry *entry, bool proven, uint32_t points);
+/* What counts against a message that is, or is not, proven. */
+uint32_t guard_points_against(const struct guard_entry *entry, bool proven);
+
+/* --- guard_user.c --------------------------------------------------------------------------------------------------------------- */
+/* A user in the one form that all ways of writing him have; empty: it is none, or too long. */
+struct span guard_normal_user(struct span user, char buffer[GUARD_USER_MAX]);
+/* Of Authorization, else of Proxy-Authorization; empty: it has none. */
+struct span guard_credentials_of(const struct scan *request);
+/* A password of `user`, or of whom the credentials name, was refused. */
+void guard_note_users(
+	struct guard *guard, struct span user, const struct scan *request, bool proven, uint64_t now);
+/* A user who is guessed at is answered where he was registered, until it is over. What anybody may have sent in others' names (`bare`) keeps none
+ * away but guesses that prove no address either. */
+bool guard_user_is_guarded(struct guard *guard, const struct sip_flow *flow, const struct scan *request,
+	bool bare, uint64_t now);
 
 struct guard {
 	const struct config *config;
