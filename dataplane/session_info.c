@@ -8,7 +8,8 @@
 _Static_assert(sizeof(struct dp_counters) % 8 == 0 && sizeof(struct dp_session_info) % 8 == 0 &&
 		       sizeof(struct dp_session_request) % 8 == 0 && sizeof(struct dp_stats) % 8 == 0 &&
 		       sizeof(struct dp_interface) % 8 == 0 && sizeof(struct dp_event) % 8 == 0 &&
-		       sizeof(struct dp_address) == 24 && sizeof(struct dp_side_request) == 144,
+		       sizeof(struct dp_address) == 24 && sizeof(struct dp_side_request) == 304 &&
+		       sizeof(struct dp_crypto) == 80,
 	"the API's layout has no padding of the compiler's");
 _Static_assert(sizeof(struct dp_session_info) + DP_BLOB_MAX < 32768, "a reply fits into a packet");
 
