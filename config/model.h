@@ -218,6 +218,7 @@ struct config_session_agent {
 	unsigned options_interval, max_sessions, max_rate;
 	char *username, *password;
 	bool do_register;
+	struct config_strings tls_subject; /* names and addresses that its certificate may have; none: its address */
 };
 
 struct config_session_group {

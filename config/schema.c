@@ -406,6 +406,9 @@ static const struct config_row session_agent_rows[] = {
 	  HELP("Our name when it asks for one.") },
 	{ .name = "password", T(SECRET), FIELD(config_session_agent, password), RANGE(0, 255), USED(CP, CP),
 	  HELP("The password that goes with it, or `file:/path` of a file that holds it.") },
+	{ .name = "tls-subject", T(STRINGS), FIELD(config_session_agent, tls_subject), RANGE(1, 253), USED(CP, CP),
+	  HELP("Names of its certificate (RFC 5922: DNS names and sip: domains, IP addresses; no wildcards), one of which it must show to be this "
+	       "agent, whatever address it comes from. Not written: the host of `address`, for agents that speak TLS.") },
 	{ .name = "register", T(BOOL), FIELD(config_session_agent, do_register), .fallback = "no", USED(CP, NOT_YET), .works = "no",
 	  HELP("Register with it as `username`.") },
 };

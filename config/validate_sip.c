@@ -147,6 +147,20 @@ static unsigned *realm_transports(struct config_load *load)
 	return bits;
 }
 
+static void check_subjects(struct config_load *load, const struct config_session_agent *agent)
+{
+	for (size_t i = 0; i < agent->tls_subject.count; i++) {
+		struct span name = span_from(agent->tls_subject.item[i]);
+		union address address;
+
+		if (name.n && !endpoint_is_host_name(name) && address_parse_host(name, &address))
+			config_blame(load, true, "session-agent", agent->name, "tls-subject", i,
+				"\"%.64s\" is no name of a certificate; allowed: a host name or a SIP domain "
+				"without wildcards, or an IP address",
+				agent->tls_subject.item[i]);
+	}
+}
+
 static void check_agent(
 	struct config_load *load, const struct config_session_agent *agent, const unsigned *transports)
 {
@@ -158,6 +172,7 @@ static void check_agent(
 	if (agent->password && agent->password[0] && !has_name)
 		config_blame(load, true, "session-agent", agent->name, "password", 0,
 			"needs a username; allowed: with username = TEXT beside it");
+	check_subjects(load, agent);
 	if (!agent->realm || !agent->address.host)
 		return;
 	if (!(transports[agent->realm - load->config->realms] & 1U << agent->address.transport))

@@ -121,7 +121,7 @@ static const struct transaction_events events = { .response = on_response, .ende
 static int send_options(struct watched *watched)
 {
 	struct shard *shard = watched->watch->shard;
-	struct sip_flow flow = { .remote = watched->address[watched->at] };
+	struct sip_flow flow = { .remote = watched->address[watched->at], .agent = watched->agent };
 	struct name_addr nobody = { 0 };
 	struct leg leg = { .agent = watched->agent };
 	char text[2048];

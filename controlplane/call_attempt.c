@@ -258,7 +258,7 @@ static unsigned make_leg(struct call *call, const struct attempt_target *target,
 {
 	const struct config_session_agent *agent = target->agent;
 	struct leg *callee = &call->leg[LEG_CALLED];
-	struct sip_flow flow = { .remote = target->address };
+	struct sip_flow flow = { .remote = target->address, .agent = agent };
 	struct name_addr from, to;
 	int error;
 

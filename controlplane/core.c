@@ -269,7 +269,7 @@ static bool source_may_ask(const struct shard *shard, const struct sip_flow *flo
 
 	return interface->allow_anonymous == CONFIG_ANONYMOUS_ALL ||
 	       (interface->allow_anonymous == CONFIG_ANONYMOUS_REGISTERED && is_registered(shard, flow)) ||
-	       route_agent_by_source(shard, interface->realm, &flow->remote) != NULL;
+	       route_agent_by_flow(shard, flow) != NULL;
 }
 
 /* The dialog of a request. What is known of it on one side is worth nothing on the other: each leg is asked in its own realm. */
@@ -348,8 +348,7 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 	struct core_request request = { .shard = shard, .transaction = transaction, .message = message };
 	const struct method_row *row;
 
-	request.agent =
-		route_agent_by_source(shard, listener_interface(flow->listener)->realm, &flow->remote);
+	request.agent = route_agent_by_flow(shard, flow);
 	request.leg = leg_of(shard, flow, scan);
 	if (scan->method >= SIP_METHOD_COUNT || !methods[scan->method].outside) {
 		refuse_method(&request);

@@ -156,7 +156,10 @@ struct sip_flow leg_flow(struct leg *leg)
 		choose_next_hop(leg);
 	/* The connection the peer came by leads to it, and to no other host. */
 	same = address_equal_host(&leg->next_hop, &leg->flow.remote);
-	return (struct sip_flow){ leg->flow.listener, leg->next_hop, same ? leg->flow.connection : 0 };
+	return (struct sip_flow){ .listener = leg->flow.listener,
+		.remote = leg->next_hop,
+		.connection = same ? leg->flow.connection : 0,
+		.agent = leg->agent };
 }
 
 /* --- making --------------------------------------------------------------------------------------------------------- */
@@ -263,7 +266,7 @@ int leg_init_answer(struct leg *leg, struct shard *shard, const struct message *
 	leg->flow = *message_flow(answer);
 	interface = listener_interface(leg->flow.listener);
 	leg->realm = interface->realm;
-	leg->agent = route_agent_by_source(shard, leg->realm, &leg->flow.remote);
+	leg->agent = route_agent_by_flow(shard, &leg->flow);
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->invite_cseq = scan->cseq_number;
 	leg->local_cseq = scan->cseq_number + AFTER_THE_EARLY_DIALOG;

@@ -58,7 +58,7 @@ static bool find_upstream(struct registration *registration)
 	const struct config_session_agent *agent = registration->agent;
 	struct sip_flow *flow = &registration->upstream;
 
-	*flow = (struct sip_flow){ .remote = address_of(registration) };
+	*flow = (struct sip_flow){ .remote = address_of(registration), .agent = agent };
 	if (!address_is_set(&flow->remote))
 		return false;
 	flow->listener = transport_find(

@@ -176,6 +176,7 @@ unsigned request_route_leg(
 	if (agent_addresses(shard, to->agent, list) == 0)
 		return 503;
 	flow.remote = list[0];
+	flow.agent = to->agent;
 	flow.listener = transport_find(shard, to->agent->realm, to->agent->address.transport, &flow.remote);
 	if (!flow.listener)
 		return 503;

@@ -7,6 +7,8 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/shard.h"
+#include "controlplane/tls_identity.h"
+#include "controlplane/transport.h"
 
 /* regexec(3) wants a C string. */
 struct user_text {
@@ -129,8 +131,27 @@ const struct config_session_agent *route_agent_by_uri(
 	return found;
 }
 
+/* Which agents an address can stand for. */
+typedef bool (*may_be)(const struct config_session_agent *agent);
+
+static bool anybody(const struct config_session_agent *agent)
+{
+	(void)agent;
+	return true;
+}
+
+static bool without_subject(const struct config_session_agent *agent)
+{
+	return agent->tls_subject.count == 0;
+}
+
+static bool without_certificate(const struct config_session_agent *agent)
+{
+	return !tls_identity_concerns(agent);
+}
+
 static const struct config_session_agent *by_name(
-	const struct shard *shard, const struct config_realm *realm, const union address *source)
+	const struct shard *shard, const struct config_realm *realm, const union address *source, may_be may)
 {
 	const struct config *config = shard->config;
 	const struct config_session_agent *found = NULL;
@@ -138,7 +159,7 @@ static const struct config_session_agent *by_name(
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 
-		if (agent->realm != realm || !agent_is_at(shard, agent, source, false))
+		if (agent->realm != realm || !agent_is_at(shard, agent, source, false) || !may(agent))
 			continue;
 		if (agent_is_at(shard, agent, source, true))
 			return agent;
@@ -148,8 +169,8 @@ static const struct config_session_agent *by_name(
 	return found;
 }
 
-const struct config_session_agent *route_agent_by_source(
-	const struct shard *shard, const struct config_realm *realm, const union address *source)
+static const struct config_session_agent *by_address(
+	const struct shard *shard, const struct config_realm *realm, const union address *source, may_be may)
 {
 	const struct config *config = shard->config;
 	const struct config_session_agent *found = NULL;
@@ -159,7 +180,8 @@ const struct config_session_agent *route_agent_by_source(
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 
-		if (agent->realm != realm || !address_equal_host(&agent->address.address, source))
+		if (agent->realm != realm || !address_equal_host(&agent->address.address, source) ||
+			!may(agent))
 			continue;
 		if (address_port(&agent->address.address) == address_port(source))
 			return agent;
@@ -167,5 +189,27 @@ const struct config_session_agent *route_agent_by_source(
 			found = agent;
 	}
 	/* What is configured is not DNS's to change. */
-	return found ? found : agent_has_names(shard) ? by_name(shard, realm, source) : NULL;
+	return found ? found : agent_has_names(shard) ? by_name(shard, realm, source, may) : NULL;
+}
+
+const struct config_session_agent *route_agent_by_source(
+	const struct shard *shard, const struct config_realm *realm, const union address *source)
+{
+	return by_address(shard, realm, source, anybody);
+}
+
+const struct config_session_agent *route_agent_by_flow(const struct shard *shard, const struct sip_flow *flow)
+{
+	const struct config_sip_interface *interface = listener_interface(flow->listener);
+	const struct config_tls_profile *profile = interface->tls_profile;
+	bool checked = profile && profile->ca && profile->ca[0];
+
+	if (flow->agent)
+		return flow->agent->realm == interface->realm ? flow->agent : NULL;
+	if (!listener_is_secure(flow->listener))
+		return by_address(shard, interface->realm, &flow->remote, without_certificate);
+	if (profile && profile->verify_peer)
+		return NULL;
+	return by_address(
+		shard, interface->realm, &flow->remote, checked ? without_certificate : without_subject);
 }

@@ -390,8 +390,9 @@ void connection_close(struct connection *connection, enum cp_counter why)
 	log_debug("transport", "connection closed", LOG_ADDRESS("remote", &connection->remote),
 		LOG_UINT("shard", shard->index), LOG_UINT("state", connection->state));
 	connection->state = CONNECTION_CLOSED;
-	registrar_connection_lost(
-		shard, &(struct sip_flow){ connection->listener, connection->remote, connection->id });
+	registrar_connection_lost(shard, &(struct sip_flow){ .listener = connection->listener,
+						 .remote = connection->remote,
+						 .connection = connection->id });
 	if (why != CP_COUNTER_COUNT)
 		shard_count_id(shard, why);
 	shard_count(shard, STREAM_CLOSED);

@@ -154,7 +154,9 @@ static bool move_back(struct transaction *tr)
 static bool reconnect(struct transaction *tr)
 {
 	enum { RECONNECTS_MAX = 3 };
-	struct sip_flow flow = { .listener = tr->flow.listener, .remote = tr->flow.remote };
+	struct sip_flow flow = {
+		.listener = tr->flow.listener, .remote = tr->flow.remote, .agent = tr->flow.agent
+	};
 	bool ends_call = tr->method == SIP_METHOD_BYE || tr->method == SIP_METHOD_CANCEL;
 
 	if (tr->kind == MACHINE_NICT ? !ends_call

@@ -16,6 +16,11 @@ enum { WATCH_DOWN_MS = 200, WATCH_UP_MS = 1000, DEFAULT_PORT = 5060 };
 static void watch_expired(struct timer *timer, void *arg);
 
 /* What each transport does for its listeners. */
+bool listener_is_secure(const struct listener *listener)
+{
+	return listener->transport == CONFIG_TRANSPORT_TLS || listener->transport == CONFIG_TRANSPORT_WSS;
+}
+
 static const struct {
 	int (*init)(struct listener *listener);
 	void (*fini)(struct listener *listener);

@@ -21,6 +21,8 @@ struct sip_flow {
 	struct listener *listener;
 	union address remote;
 	uint64_t connection; /* 0: none, or a datagram. With port 0 in `remote`: it or nothing */
+	/* TLS. Of what came in: whose certificate the peer has shown (NULL: nobody's). Of what goes out: who must be at the other end. */
+	const struct config_session_agent *agent;
 };
 
 /* Opens all UDP listeners of the configuration for this shard: SO_REUSEPORT where there are several shards,
@@ -58,6 +60,8 @@ const union address *listener_address(const struct listener *listener); /* ours,
 enum config_transport listener_transport(const struct listener *listener);
 /* RFC 3261 section 17: what is sent arrives, or one is told; nothing is repeated. */
 bool listener_is_reliable(const struct listener *listener);
+/* TLS, or WebSocket over it: nobody else reads it. */
+bool listener_is_secure(const struct listener *listener);
 /* "UDP", "TCP": the transport of a Via (RFC 3261 section 18.1.1). */
 const char *transport_via_name(enum config_transport transport);
 /* ";transport=tcp" for a SIP URI of ours; "" for UDP, which is what a URI without it means (RFC 3263 section 4.1). */
