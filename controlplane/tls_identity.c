@@ -29,9 +29,12 @@ struct tls_identity {
 
 static bool is_host(struct span text)
 {
-	for (size_t i = 0; i < text.n; i++)
-		if (!isalnum((unsigned char)text.p[i]) && !strchr("-._", text.p[i]))
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if (!isalnum(c) && c != '-' && c != '.' && c != '_')
 			return false;
+	}
 	return text.n > 0 && text.n <= NAME_MAX_LENGTH;
 }
 
