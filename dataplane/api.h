@@ -400,7 +400,8 @@ struct dp_flow {
 	struct dp_address local; /* ours */
 	struct dp_address source; /* where it comes from, or is to come from; family 0 = not known yet */
 	struct dp_address dest; /* where it goes to */
-	uint64_t packets, octets, lost, dropped; /* dropped: not relayed, wrong source, malformed, policed */
+	uint64_t packets, octets, lost, dropped; /* dropped: not relayed, wrong source, malformed, policed,
+						   SRTP refused */
 	uint64_t idle_us; /* since the last packet; UINT64_MAX = never one */
 	uint32_t jitter_us, ssrc;
 	uint8_t latched, suite; /* enum dp_srtp_suite of what arrives */

@@ -114,11 +114,14 @@ static inline void rule_find(struct item *it)
 
 static void run_stages(struct worker *w, struct burst *b, struct item *items, unsigned n)
 {
-	struct item *strangers[BURST];
+	struct item *strangers[BURST], *secured[BURST];
 	unsigned count = 0;
 
+	b->secured = secured;
 	for (unsigned i = 0; i < n; i++)
 		count = dispatch(w, b, &items[i], strangers, count);
+	if (b->secured_count != 0)
+		relay_secured(w, b);
 	tally_rx(w, &b->rx);
 	tally_tx(w, &b->tx);
 	if (count == 0)
