@@ -82,7 +82,8 @@ bool nat_detect(
 
 	if (profile->nat != CONFIG_NAT_AUTO)
 		return profile->nat == CONFIG_NAT_ALWAYS;
-	if (disagrees(host_of_sent_by(scan->sent_by), transport_sent_by_port(scan->sent_by), &flow->remote,
+	if (disagrees(host_of_sent_by(scan->sent_by),
+		    transport_sent_by_port(listener_transport(flow->listener), scan->sent_by), &flow->remote,
 		    same_port))
 		return true;
 	/* A private address is no sign by itself: who is seen with it is on our own network. */

@@ -28,6 +28,8 @@ struct keep_alive;
 struct register_limits;
 struct digest_server;
 struct admission;
+struct alarms;
+struct tls;
 
 /* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
 struct shard_shared {
@@ -37,6 +39,8 @@ struct shard_shared {
 	struct register_limits *register_limits;
 	struct digest_server *digest;
 	struct admission *admission;
+	struct alarms *alarms;
+	struct tls *tls; /* NULL: no connection by TLS, either way */
 };
 
 struct shard {

@@ -44,8 +44,8 @@ int transport_connect(struct sip_flow *flow);
 /* Streams: a request that came by this flow has been let in: its connection gives way later than a stranger's. `port` is that of its
  * top Via's sent-by; with `alias` (RFC 5923 section 8) a session-agent's connection serves for requests to that port as well. */
 void transport_admitted(const struct sip_flow *flow, uint16_t port, bool alias);
-/* The port of a Via's sent-by; 5060 if it says none. */
-uint16_t transport_sent_by_port(struct span sent_by);
+/* The port of a Via's sent-by; 5060, for TLS 5061, if it says none (RFC 3261 section 18.1.1). */
+uint16_t transport_sent_by_port(enum config_transport transport, struct span sent_by);
 
 /* Looks at all listeners now instead of at the next tick of the watch: opens what can be opened, closes what hangs on a mirror
  * that has gone. For whoever has news of the mirrors. */
