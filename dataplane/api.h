@@ -439,5 +439,7 @@ void dp_address_from(struct dp_address *out, const union address *a);
 void dp_address_to(const struct dp_address *a, union address *out);
 const char *dp_counter_name(enum dp_counter counter);
 const char *dp_counter_help(enum dp_counter counter);
+/* As it stands in a=crypto (RFC 4568 section 6.2); NULL: none, or not one that is known. */
+const char *dp_srtp_suite_name(unsigned suite);
 
 #endif
