@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api_alarm.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
@@ -48,6 +49,7 @@ struct api_server {
 	unsigned count;
 	const struct block_store *blocks;
 	struct api_security *security;
+	const struct shard_shared *shared;
 	uint64_t started_ms;
 	struct api_job *jobs;
 	unsigned job_count;
@@ -318,7 +320,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		answer_blocks(server, peer, frame, &blocks);
 		return;
 	default:
-		if (api_security_frame(server->security, peer, frame, body) == 0)
+		if (api_security_frame(server->security, peer, frame, body) == 0 ||
+			api_alarm_frame(server->shared, peer, frame, body) == 0)
 			return;
 		break;
 	}
@@ -339,6 +342,7 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	server->shards = world->shards;
 	server->count = world->count;
 	server->blocks = world->blocks;
+	server->shared = world->shared;
 	server->security = api_security_new(world);
 	if (!server->security) {
 		free(server);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/guard.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -88,6 +89,11 @@ static void forget(struct bans *bans, struct bans_entry *entry)
 	free(entry);
 }
 
+static bool is_live(const struct bans_entry *entry, uint64_t now_wall_ms)
+{
+	return entry->ban.until_wall_ms == 0 || entry->ban.until_wall_ms > now_wall_ms;
+}
+
 /* Found or made, and the newest now; the oldest gives way. NULL: no memory. */
 static struct bans_entry *entry_get(struct bans *bans, const struct dp_source_key *key)
 {
@@ -98,8 +104,12 @@ static struct bans_entry *entry_get(struct bans *bans, const struct dp_source_ke
 		order_last(bans, entry);
 		return entry;
 	}
-	if (bans->count >= bans->config->guard.max_bans)
+	if (bans->count >= bans->config->guard.max_bans) {
+		if (is_live(bans->oldest, clock_wall_ms()))
+			alarm_raise(bans->alarms, CP_ALARM_BANS_FULL, CP_SEVERITY_WARNING, "guard",
+				"no room for another ban (guard.max-bans): the oldest gives way");
 		forget(bans, bans->oldest);
+	}
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return NULL;
@@ -109,11 +119,6 @@ static struct bans_entry *entry_get(struct bans *bans, const struct dp_source_ke
 	order_last(bans, entry);
 	bans->count++;
 	return entry;
-}
-
-static bool is_live(const struct bans_entry *entry, uint64_t now_wall_ms)
-{
-	return entry->ban.until_wall_ms == 0 || entry->ban.until_wall_ms > now_wall_ms;
 }
 
 static uint64_t memory_ms(const struct bans *bans)
@@ -243,6 +248,8 @@ static void count_denial(struct bans *bans)
 		bans->alarmed = true;
 		log_warning("guard", "alarm: many sources are denied",
 			LOG_UINT("per-minute", bans->window_denials));
+		alarm_raise(bans->alarms, CP_ALARM_GUARD, CP_SEVERITY_MAJOR, "guard",
+			"many sources are denied: sallyport show guard");
 	}
 }
 
@@ -254,6 +261,7 @@ static void window_tick(struct bans *bans)
 		return;
 	if (bans->alarmed && bans->window_denials < bans->config->guard.alarm_rate / 2 + 1) {
 		bans->alarmed = false;
+		alarm_clear(bans->alarms, CP_ALARM_GUARD, "guard");
 		log_notice("guard", "alarm over: few sources are denied",
 			LOG_UINT("per-minute", bans->window_denials));
 	}
@@ -520,6 +528,11 @@ void bans_free(struct bans *bans)
 	}
 	free(bans->bucket);
 	uv_close((uv_handle_t *)&bans->tick, tick_closed);
+}
+
+void bans_alarms(struct bans *bans, struct alarms *alarms)
+{
+	bans->alarms = alarms;
 }
 
 void bans_forgives(struct bans *bans, struct guard *guard)

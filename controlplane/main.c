@@ -6,6 +6,7 @@
 #include "config/process.h"
 #include "controlplane/api_server.h"
 #include "controlplane/admission.h"
+#include "controlplane/alarm.h"
 #include "controlplane/block.h"
 #include "controlplane/bans.h"
 #include "controlplane/digest_server.h"
@@ -67,6 +68,20 @@ static int privileges_init(struct daemon *d)
 	return config_process_drop_privileges(cp->config);
 }
 
+static int alarms_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	return alarms_new(d->loop, &cp->shared.alarms);
+}
+
+static void alarms_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	alarms_free(cp->shared.alarms);
+}
+
 static int store_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
@@ -76,6 +91,7 @@ static int store_init(struct daemon *d)
 		return config_refuse(cp->config, "system", NULL, "data-directory", "%s/controlplane.db: %s",
 			cp->config->system.data_directory,
 			error == -EBUSY ? "another process has it" : strerror(-error));
+	store_alarms(cp->shared.store, cp->shared.alarms);
 	return 0;
 }
 
@@ -133,6 +149,7 @@ static int guard_init(struct daemon *d)
 	if (!cp->shared.guard || !cp->shared.digest || !cp->shared.admission)
 		return -ENOMEM;
 	bans_forgives(cp->bans, cp->shared.guard);
+	bans_alarms(cp->bans, cp->shared.alarms);
 	return 0;
 }
 
@@ -233,6 +250,7 @@ int main(int argc, char **argv)
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
+		{ "alarms", alarms_init, alarms_fini },
 		{ "store", store_init, store_fini },
 		{ "location", location_init, location_fini },
 		{ "bans", bans_init, bans_fini },
