@@ -10,6 +10,7 @@
 #include "controlplane/call.h"
 #include "controlplane/mailbox.h"
 #include "controlplane/subscription.h"
+#include "controlplane/tls_watch.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
@@ -89,6 +90,17 @@ static void answer_counters(struct api_server *server, struct ipc_peer *peer, co
 			counters.counter[c] +=
 				__atomic_load_n(&server->shards[i]->counter[c], __ATOMIC_RELAXED);
 	ipc_send(peer, CP_COUNTERS_GET + CP_REPLY, 0, frame->sequence, &counters, sizeof(counters));
+}
+
+static void answer_reload(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame)
+{
+	struct tls_reloaded done = { 0 };
+	struct cp_tls_reloaded answer;
+
+	if (server->shared && server->shared->tls_watch)
+		tls_watch_reload(server->shared->tls_watch, &done);
+	answer = (struct cp_tls_reloaded){ done.changed, done.refused, done.same };
+	ipc_send(peer, CP_TLS_RELOAD + CP_REPLY, 0, frame->sequence, &answer, sizeof(answer));
 }
 
 int api_block_source(const struct cp_block_list *list, struct prefix *source)
@@ -305,6 +317,9 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 			break;
 		memcpy(&id, body, sizeof(id));
 		start_job(server, peer, frame, id.call, 1, NULL);
+		return;
+	case CP_TLS_RELOAD:
+		answer_reload(server, peer, frame);
 		return;
 	case CP_CALL_HANGUP:
 		if (frame->length < sizeof(order))

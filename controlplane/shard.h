@@ -30,6 +30,7 @@ struct digest_server;
 struct admission;
 struct alarms;
 struct tls;
+struct tls_watch;
 
 /* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
 struct shard_shared {
@@ -41,6 +42,7 @@ struct shard_shared {
 	struct admission *admission;
 	struct alarms *alarms;
 	struct tls *tls; /* NULL: no connection by TLS, either way */
+	struct tls_watch *tls_watch; /* likewise; of the main thread alone */
 };
 
 struct shard {

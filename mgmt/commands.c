@@ -4,6 +4,7 @@
 #include "mgmt/command.h"
 #include "mgmt/config_command.h"
 #include "mgmt/hangup.h"
+#include "mgmt/reload.h"
 #include "mgmt/show.h"
 #include "mgmt/subscriber.h"
 
@@ -84,6 +85,9 @@ const struct command command_table[] = {
 	{ .words = "hangup", .arguments = "CALL", .options = "[realm NAME]",
 	  .help = "end a call, or all; of a realm if one is named",
 	  .start = hangup_calls },
+	{ .words = "reload tls", .arguments = "",
+	  .help = "read certificates, keys and authorities of all tls-profiles again; connections go on",
+	  .start = reload_tls },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },
