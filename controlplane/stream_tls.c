@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/route.h"
 #include "controlplane/stream_internal.h"
 #include "controlplane/tls.h"
@@ -12,7 +13,8 @@
 #include "platforms/base/log.h"
 
 struct handshakes {
-	uv_idle_t idle; /* first: its close frees by its address. Started while somebody waits */
+	uv_idle_t
+		idle; /* first: its close frees by its address. Started while somebody waits; made when somebody first does */
 	struct connection *ready, **last_ready;
 	struct connection *oldest, **newest; /* those that have a session */
 	unsigned count;
@@ -59,6 +61,8 @@ void handshake_ready(struct connection *connection)
 	connection->link_ready = handshakes->last_ready;
 	*handshakes->last_ready = connection;
 	handshakes->last_ready = &connection->next_ready;
+	if (!handshakes->idle.loop)
+		uv_idle_init(&connection->streams->shard->loop, &handshakes->idle);
 	uv_idle_start(&handshakes->idle, on_idle);
 }
 
@@ -144,6 +148,13 @@ static const struct {
 };
 enum { CAUSES = sizeof(causes) / sizeof(causes[0]) };
 
+/* Whom it is about: a name of the configuration. */
+static const char *subject_of(const struct connection *connection)
+{
+	return !connection->accepted && connection->agent ? connection->agent->name
+							  : connection->listener->interface->name;
+}
+
 static void log_failure(
 	const struct connection *connection, unsigned cause, const char *text, const char *reason)
 {
@@ -165,6 +176,9 @@ enum cp_counter connection_tls_failed(const struct connection *connection)
 
 	if (causes[end].text)
 		log_failure(connection, end, causes[end].text, tls_session_reason(connection->tls));
+	if (end == TLS_END_CERTIFICATE || end == TLS_END_NO_CERTIFICATE)
+		alarm_raise(connection->streams->shard->shared.alarms, CP_ALARM_TLS_PEER, CP_SEVERITY_WARNING,
+			subject_of(connection), tls_session_reason(connection->tls));
 	return causes[end].counter;
 }
 
@@ -173,6 +187,8 @@ enum cp_counter connection_tls_failed(const struct connection *connection)
 static void refuse(struct connection *connection, enum cp_counter counter, const char *text)
 {
 	log_failure(connection, CAUSES, text, "");
+	alarm_raise(connection->streams->shard->shared.alarms, CP_ALARM_TLS_PEER, CP_SEVERITY_WARNING,
+		subject_of(connection), text);
 	tls_close_notify(connection->tls);
 	connection_close(connection, counter);
 }
@@ -226,8 +242,11 @@ static void done(struct connection *connection)
 	log_debug("tls", "handshake done", LOG_ADDRESS("remote", &connection->remote),
 		LOG_TEXT("version", tls_session_version(connection->tls)),
 		LOG_TEXT("cipher", tls_session_cipher(connection->tls)));
-	if (peer_is_right(connection))
-		connection_opened(connection);
+	if (!peer_is_right(connection))
+		return;
+	if (!connection->accepted && connection->agent)
+		alarm_clear(shard->shared.alarms, CP_ALARM_TLS_PEER, connection->agent->name);
+	connection_opened(connection);
 }
 
 /* --- operations --------------------------------------------------------------------------------------------------------- */
@@ -295,8 +314,9 @@ int handshakes_open(struct streams *streams)
 		return -ENOMEM;
 	handshakes->last_ready = &handshakes->ready;
 	handshakes->newest = &handshakes->oldest;
-	uv_idle_init(&streams->shard->loop, &handshakes->idle);
-	streams->handshakes = handshakes;
+	/* Without TLS there is nothing to take turns. */
+	if (streams->shard->shared.tls)
+		streams->handshakes = handshakes;
 	return 0;
 }
 
@@ -307,5 +327,11 @@ static void closed(uv_handle_t *handle)
 
 void handshakes_close(struct streams *streams)
 {
-	uv_close((uv_handle_t *)&streams->handshakes->idle, closed);
+	if (streams->shard->shared.tls)
+		if (streams->handshakes->idle.loop)
+			uv_close((uv_handle_t *)&streams->handshakes->idle, closed);
+		else
+			free(streams->handshakes);
+	else
+		free(streams->handshakes);
 }
