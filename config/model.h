@@ -115,7 +115,8 @@ struct config_steering_pool {
 };
 
 struct config_tls_profile {
-	char *name, *certificate, *key, *second_certificate, *second_key, *ca, *crl; /* files; "" or NULL = none */
+	char *name, *certificate, *key, *second_certificate, *second_key, *ca,
+		*crl; /* files; "" or NULL = none */
 	struct config_strings server_names, pins;
 	char *ciphers, *cipher_suites, *curves;
 	bool verify_peer, verify_server, session_tickets;
@@ -152,6 +153,7 @@ struct config_ip_profile {
 	enum config_nat nat;
 	enum config_latching latching;
 	enum config_media_security media_security;
+	bool srtp_without_tls;
 	struct config_strings crypto_suites, codecs_allow, codecs_order;
 	struct config_strings headers_pass, bodies_pass; /* towards this side */
 	struct config_strings headers_drop; /* from this side */
@@ -218,7 +220,8 @@ struct config_session_agent {
 	unsigned options_interval, max_sessions, max_rate;
 	char *username, *password;
 	bool do_register;
-	struct config_strings tls_subject; /* names and addresses that its certificate may have; none: its address */
+	struct config_strings
+		tls_subject; /* names and addresses that its certificate may have; none: its address */
 };
 
 struct config_session_group {

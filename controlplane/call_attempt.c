@@ -432,7 +432,7 @@ static const struct message *source_of(const struct call *call)
 static bool to_next_media(struct call *call)
 {
 	const struct leg *callee = &call->leg[LEG_CALLED];
-	struct media_party party = { callee->realm, callee->profile, callee->flow.remote };
+	struct media_party party = call_party(callee);
 	int result = 0;
 
 	if (call->offerless) {

@@ -8,6 +8,7 @@
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_transfer.h"
+#include "controlplane/secret.h"
 
 static const struct span no_body = { NULL, 0 };
 
@@ -48,6 +49,7 @@ static int offer_again(struct call *call)
 	if (media_offer_is_pending(call->media))
 		return -EBUSY;
 	offer = call_sdp(transaction_message(invite));
+	media_other_dialog(call->media, LEG_CALLED);
 	result = media_offer(call->media, LEG_CALLER, offer);
 	if (result < 0)
 		return result;
@@ -72,8 +74,11 @@ static int apply(struct call *call, struct span sdp, bool final)
 /* An offer of `side` in an early dialog and its answer once more, after those of another dialog. */
 static int apply_again(struct media *media, unsigned side, struct span offer, struct span answer)
 {
-	int result = answer.n ? media_offer(media, side, offer) : -EPROTO;
+	int result = -EPROTO;
 
+	media_other_dialog(media, LEG_CALLED);
+	if (answer.n)
+		result = media_offer(media, side, offer);
 	if (result == -EBUSY || result == -EPROTO)
 		return result;
 	if (result == 0)
@@ -102,9 +107,11 @@ static int apply_agreed(const struct call_fork *fork)
 
 void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer)
 {
-	struct call_agreement *agreed = malloc(sizeof(*agreed) + offer.n + answer.n);
+	size_t size = sizeof(struct call_agreement) + offer.n + answer.n;
+	bool secret = secret_is_in(offer) || secret_is_in(answer);
+	struct call_agreement *agreed = secret ? secret_alloc(size) : malloc(size);
 
-	free(fork->agreed);
+	secret_free(fork->agreed);
 	fork->agreed = agreed;
 	if (!agreed)
 		return;
@@ -115,11 +122,11 @@ void early_agreed(struct call_fork *fork, unsigned side, struct span offer, stru
 
 static int keep_answer(struct call_fork *fork, struct span sdp)
 {
-	char *copy = span_dup(sdp);
+	char *copy = secret_dup(sdp);
 
 	if (!copy)
 		return -ENOMEM;
-	free(fork->answer);
+	secret_free(fork->answer);
 	fork->answer = copy;
 	fork->answer_length = sdp.n;
 	return 0;

@@ -7,6 +7,7 @@
 #include "controlplane/call_attempt.h"
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_transfer.h"
+#include "controlplane/secret.h"
 #include "controlplane/subscription.h"
 #include "platforms/base/clock.h"
 
@@ -223,8 +224,9 @@ void call_free(struct call *call)
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);
 	}
-	free(call->offer);
-	free(call->held);
+	timer_cancel(&call->rekey.timer);
+	secret_free(call->offer);
+	secret_free(call->held);
 	free(call->reason);
 	free(call);
 }

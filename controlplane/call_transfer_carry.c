@@ -87,6 +87,13 @@ const struct config_realm *transfer_realm(const struct call *call)
 	return call->carry->realm;
 }
 
+static void set_party(struct call *made, unsigned side, const struct leg *leg)
+{
+	struct media_party party = call_party(leg);
+
+	media_set_party(made->media, side, &party);
+}
+
 /* --- making the call ------------------------------------------------------------------------------------------------------ */
 
 int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
@@ -110,8 +117,7 @@ int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
 	transfer->moving = leg->side;
 	made->carry->from[side] = leg->call;
 	made->carry->from_side[side] = leg->side;
-	media_set_party(made->media, side,
-		&(struct media_party){ shadow->realm, shadow->profile, shadow->flow.remote });
+	set_party(made, side, shadow);
 	return 0;
 }
 
@@ -138,8 +144,7 @@ static unsigned make_target(
 		span_equal(hide_user(&uri), span_from(callee->called)))
 		return 482;
 	call_tag_insert(&made->tag[LEG_CALLED], callee, callee->local_tag);
-	media_set_party(made->media, LEG_CALLED,
-		&(struct media_party){ callee->realm, callee->profile, callee->flow.remote });
+	set_party(made, LEG_CALLED, callee);
 	return 0;
 }
 
@@ -214,8 +219,7 @@ static unsigned ask_foreign(struct call *made, const struct foreign_dialog *fore
 		leg_aim(callee, foreign->target))
 		return 500;
 	call_tag_insert(&made->tag[LEG_CALLED], callee, callee->local_tag);
-	media_set_party(made->media, LEG_CALLED,
-		&(struct media_party){ callee->realm, callee->profile, callee->flow.remote });
+	set_party(made, LEG_CALLED, callee);
 	return 0;
 }
 

@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "controlplane/media_state.h"
+#include "controlplane/secret.h"
 #include "platforms/base/random.h"
 
 static void release(struct media *media)
 {
-	free(media->committed);
-	free(media->next);
+	media_state_free(media->committed);
+	media_state_free(media->next);
 	for (unsigned side = 0; side < 2; side++) {
-		free(media->written[side]);
-		free(media->before[side]);
+		secret_free(media->written[side]);
+		secret_free(media->before[side]);
 	}
 	free(media);
 }
@@ -69,10 +70,11 @@ static void take_locals(struct media *media, const struct dp_session_reply *repl
 
 void media_drop_next(struct media *media)
 {
-	free(media->next);
+	media_state_free(media->next);
 	media->next = NULL;
 	media->waiting = false;
 	media->touched = false;
+	media->repeats = false;
 }
 
 static void on_allocated(void *arg, int status, const void *body, size_t length)
