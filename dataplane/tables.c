@@ -10,8 +10,8 @@
 #include "dataplane/srtp.h"
 #include "platforms/base/log.h"
 
-/* A direction has two keys, and for a while the two before them. */
-enum { CONTEXTS_PER_FLOW = 4, CONTEXTS_SPARE = 1024 };
+/* A direction has two keys if both sides have SRTP; and for a while, of few, the two before them. */
+enum { CONTEXTS_PER_FLOW = 2, CONTEXTS_SPARE = 1024 };
 enum { DSCP_SHIFT = 2, NEXT_HOPS_PER_SESSION = 2, NEXT_HOPS_SPARE = 1024, RULES_SPARE = 1024 };
 
 static uint8_t interface_index(const struct dataplane *dp, const struct config_network_interface *n)
