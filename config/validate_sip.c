@@ -32,11 +32,35 @@ static bool needs_tls(enum config_transport transport)
 	return transport == CONFIG_TRANSPORT_TLS || transport == CONFIG_TRANSPORT_WSS;
 }
 
+/* Keys are not said where others can read them, so each call would be refused. */
+static bool has_no_way_to_require(const struct config_ip_profile *profile)
+{
+	return profile && profile->media_security == CONFIG_MEDIA_SECURITY_REQUIRE &&
+	       !profile->srtp_without_tls;
+}
+
+static void check_required(struct config_load *load, const struct config_sip_interface *si)
+{
+	size_t open = 0;
+
+	if (!has_no_way_to_require(si->ip_profile))
+		return;
+	for (size_t i = 0; i < si->listen_count; i++)
+		open += !needs_tls(si->listen[i].transport);
+	if (open)
+		config_blame(load, open == si->listen_count, "sip-interface", si->name, "ip-profile", 0,
+			"ip-profile %s requires SRTP, whose keys are not said by UDP or TCP: calls by these "
+			"are "
+			"refused; allowed: tls, wss, or srtp-without-tls = yes there",
+			si->ip_profile->name);
+}
+
 static void check_sip_interface(struct config_load *load, const struct config_sip_interface *si)
 {
 	const struct config_network_interface *ni = si->realm ? si->realm->network_interface : NULL;
 	char host[ADDRESS_TEXT_MAX];
 
+	check_required(load, si);
 	for (size_t i = 0; i < si->listen_count; i++) {
 		const union address *address = &si->listen[i].address;
 
@@ -173,6 +197,12 @@ static void check_agent(
 		config_blame(load, true, "session-agent", agent->name, "password", 0,
 			"needs a username; allowed: with username = TEXT beside it");
 	check_subjects(load, agent);
+	if (has_no_way_to_require(agent->ip_profile) && !needs_tls(agent->address.transport))
+		config_blame(load, true, "session-agent", agent->name, "ip-profile", 0,
+			"ip-profile %s requires SRTP, whose keys are not said by UDP or TCP; allowed: a tls "
+			"address, or "
+			"srtp-without-tls = yes there",
+			agent->ip_profile->name);
 	if (!agent->realm || !agent->address.host)
 		return;
 	if (!(transports[agent->realm - load->config->realms] & 1U << agent->address.transport))

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_prack.h"
-#include "controlplane/message_parts.h"
 #include "controlplane/call_rekey.h"
+#include "controlplane/message_parts.h"
 #include "controlplane/secret.h"
 #include "platforms/base/clock.h"
 
@@ -201,12 +202,19 @@ static void on_media_lost(void *arg)
 	call_breaks(arg, "media session lost");
 }
 
+static const char *alarm_subject(const struct leg *leg)
+{
+	return leg->agent ? leg->agent->name : leg->realm ? leg->realm->name : "";
+}
+
 /* Somebody may be on the way who takes keys away, or it is a telephone that was set up otherwise: who runs this has to know. */
 static void on_media_insecure(void *arg, unsigned side, const char *why)
 {
 	const struct call *call = arg;
 
 	shard_count(call->shard, SRTP_REFUSED);
+	alarm_raise(call->shard->shared.alarms, CP_ALARM_SRTP_DOWNGRADE, CP_SEVERITY_MAJOR,
+		alarm_subject(&call->leg[side]), why);
 	log_warning("call", "SRTP refused", LOG_UINT("call", call->id), LOG_UINT("side", side),
 		LOG_TEXT("realm", call->leg[side].realm ? call->leg[side].realm->name : ""),
 		LOG_TEXT("why", why));
@@ -280,6 +288,8 @@ static void srtp_alarm(struct call *call, const struct dp_event *event, const un
 	shard_count(call->shard, SRTP_ALARMS);
 	if (event->side >= LEGS)
 		return;
+	alarm_raise(call->shard->shared.alarms, CP_ALARM_SRTP_AUTHENTICATION, CP_SEVERITY_WARNING,
+		alarm_subject(&call->leg[event->side]), "SRTP that is not authentic");
 	if (!call->srtp_alarms)
 		log_warning("call", "SRTP that is not authentic", LOG_UINT("call", call->id),
 			LOG_UINT("stream", event->stream), LOG_UINT("side", event->side),

@@ -182,7 +182,7 @@ static int propose_all(struct media *media, unsigned side, const struct sdp *sdp
 }
 
 /* Streams that are refused alone are told of, too. */
-static void tell_insecure(struct media *media, unsigned side)
+void media_tell_insecure(struct media *media, unsigned side)
 {
 	const char *why = media->insecure;
 
@@ -223,7 +223,7 @@ int media_offer(struct media *media, unsigned side, struct span body)
 	if (!media->next)
 		return -ENOMEM;
 	result = propose_all(media, side, &sdp, any);
-	tell_insecure(media, side);
+	media_tell_insecure(media, side);
 	if (result == 0) {
 		note_heard(media, side, body);
 		result = needs_ports(media) ? media_allocate(media) : 0;
@@ -295,7 +295,7 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 		if (stream->kind == DP_MEDIA_RTP && m->port)
 			error = media_crypto_answered(media, stream, i, side, &sdp, m);
 		if (error) {
-			tell_insecure(media, side);
+			media_tell_insecure(media, side);
 			return error;
 		}
 		describe(media, side, m, false, &stream->side[side]);
@@ -363,7 +363,7 @@ int media_retarget(struct media *media, unsigned side, const struct media_party 
 		secret_free(stream->side[side].crypto);
 		stream->side[side] = now;
 		error = media_crypto_prepare(media, stream, side);
-		tell_insecure(media, side);
+		media_tell_insecure(media, side);
 		if (error)
 			return error;
 	}

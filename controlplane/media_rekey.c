@@ -106,6 +106,7 @@ int media_rekeyed(struct media *media, unsigned side, struct span body)
 	for (unsigned i = 0; error == 0 && i < state->count; i++)
 		if (keys_of(media, side, i))
 			error = take(media, &state->stream[i], i, side, &sdp);
+	media_tell_insecure(media, side);
 	if (error)
 		return error;
 	media_update(media, state);

@@ -113,7 +113,9 @@ void media_crypto_write(const struct media_stream *stream, unsigned to, const st
 void media_crypto_request(const struct media_side *side, struct dp_crypto *from, struct dp_crypto *to);
 /* What was last written for `side` is an answer to what it has said now. */
 bool media_crypto_is_answer(const struct media *media, unsigned side, const struct sdp *answer);
-/* media.c: takes a copy of what was written for `to`. 0 or -ENOMEM. */
+/* Why keys were refused, if they were, to who wants to know. */
+void media_tell_insecure(struct media *media, unsigned side);
+/* Takes a copy of what was written for `to`. 0 or -ENOMEM. */
 int media_keep_written(struct media *media, unsigned to, struct span text);
 bool media_side_is_plain(const struct media_side *side);
 /* Streams are copied with their keys; -ENOMEM: *to has none. */

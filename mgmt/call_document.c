@@ -55,6 +55,7 @@ static json_t *leg_row(const struct cp_call *call, unsigned side)
 	value_set(row, "our-address", VALUE_FIELD(leg->local));
 	value_set(row, "call-id", VALUE_FIELD(leg->call_id));
 	value_set(row, "holds", json_boolean((call->held & 1U << side) != 0));
+	value_set(row, "srtp-alarm", json_boolean((call->srtp_alarms & 1U << side) != 0));
 	return row;
 }
 
@@ -178,6 +179,7 @@ static const struct column leg_columns[] = {
 	{ "our-address", "our address", COLUMN_TEXT, false },
 	{ "call-id", "Call-ID", COLUMN_TEXT, false },
 	{ "holds", "holds", COLUMN_FLAG, false },
+	{ "srtp-alarm", "SRTP alarm", COLUMN_FLAG, false },
 };
 
 static const struct column media_columns[] = {

@@ -333,6 +333,13 @@ static const struct mistake mistakes[] = {
 		"ip-profile p { media-security = prefer\n"
 		" crypto-suites = {} }\n",
 		"E: f:2: ip-profile p.crypto-suites: is empty, but media-security asks for SRTP; at least one value is needed\n" },
+	{ "SRTP that is required where its keys are not said",
+		BASE "ip-profile p { media-security = require }\n"
+		     "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"}\n"
+		     " ip-profile = p }\n"
+		     "session-agent a { realm = r  address = \"udp:192.0.2.9\"  ip-profile = p }\n",
+		"E: f:5: sip-interface s.ip-profile: ip-profile p requires SRTP, whose keys are not said by UDP or TCP: calls by these are refused; allowed: tls, wss, or srtp-without-tls = yes there\n"
+		"E: f:6: session-agent a.ip-profile: ip-profile p requires SRTP, whose keys are not said by UDP or TCP; allowed: a tls address, or srtp-without-tls = yes there\n" },
 	{ "headers that are not the operator's to make",
 		"ip-profile p { source-header = \"X Source\"  agent-header = \"Via\" }\nip-profile q { source-header = "
 		"\"P-Asserted-Identity\" }\n",
