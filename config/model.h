@@ -137,6 +137,7 @@ enum config_session_timer_mode {
 	CONFIG_SESSION_TIMER_REQUIRE
 };
 enum config_relay { CONFIG_RELAY, CONFIG_TERMINATE };
+enum config_sips { CONFIG_SIPS_STRICT, CONFIG_SIPS_TERMINATE };
 enum config_redirect { CONFIG_REDIRECT_RECURSE, CONFIG_REDIRECT_RELAY };
 enum config_privacy { CONFIG_PRIVACY_RELAY, CONFIG_PRIVACY_APPLY, CONFIG_PRIVACY_REMOVE };
 enum config_diversion {
@@ -160,6 +161,7 @@ struct config_ip_profile {
 	unsigned session_timer; /* seconds */
 	enum config_session_timer_mode session_timer_mode;
 	enum config_relay transfer;
+	enum config_sips sips;
 	enum config_redirect redirect;
 	char *early_media; /* value of the schema's enumeration */
 	enum config_privacy privacy;

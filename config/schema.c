@@ -276,6 +276,10 @@ static const struct config_row ip_profile_rows[] = {
 	  HELP("SRTP suites offered and taken, best first.") },
 	{ .name = "srtp-without-tls", T(BOOL), FIELD(config_ip_profile, srtp_without_tls), .fallback = "no", USED(CP, CP),
 	  HELP("SRTP also where signalling is not over TLS, and whoever sees that can read its keys.") },
+	{ .name = "sips", T(ENUM), FIELD(config_ip_profile, sips), .fallback = "strict", USED(CP, CP),
+	  CHOICES({ "strict", CONFIG_SIPS_STRICT }, { "terminate", CONFIG_SIPS_TERMINATE }),
+	  HELP("Requests for a sips: URI go to this side as sips: and by TLS alone, else they are answered 480 (RFC 5630); or their secure way ends "
+	       "here, and they go on as sip: by whatever this side is reached by.") },
 	{ .name = "codecs-allow", T(STRINGS), FIELD(config_ip_profile, codecs_allow), RANGE(1, 64), USED(CP, NOT_YET),
 	  HELP("Codecs let through, by their names in SDP; empty: all.") },
 	{ .name = "codecs-order", T(STRINGS), FIELD(config_ip_profile, codecs_order), RANGE(1, 64), USED(CP, NOT_YET),

@@ -12,6 +12,7 @@
 #include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
 #include "controlplane/secret.h"
+#include "controlplane/sips.h"
 #include "platforms/base/clock.h"
 
 static const struct span no_body = { NULL, 0 };
@@ -212,6 +213,8 @@ static void respond_failure(struct call *call, unsigned status, const struct cal
 	session_timer_write_refusal(caller, status, &extra);
 	if (status == 415)
 		writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
+	if (event->cause == sips_not_allowed)
+		sips_warning_not_allowed(&caller->flow, &extra);
 	write_reason(event, &extra);
 	hide_product(call->shard->config, false, &extra);
 	transaction_reply(caller->server_invite, status, span_from(caller->local_tag),

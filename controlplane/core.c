@@ -13,6 +13,7 @@
 #include "controlplane/registrar.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
+#include "controlplane/sips.h"
 #include "controlplane/subscription.h"
 
 struct core_request {
@@ -341,6 +342,22 @@ static bool refuse_extensions(const struct core_request *request, uint32_t under
 	return true;
 }
 
+/* In a dialog the scheme has been agreed on. True if it was answered. */
+static bool refuse_scheme(const struct core_request *request)
+{
+	char text[256];
+	struct writer warning;
+	unsigned status;
+
+	if (request->leg)
+		return false;
+	writer_init(&warning, text, sizeof(text));
+	status = sips_refuse(request->message, &warning);
+	if (status)
+		core_reply(request->transaction, status, writer_result(&warning));
+	return status != 0;
+}
+
 static void take_request(struct shard *shard, struct transaction *transaction, const struct message *message)
 {
 	const struct scan *scan = message_scan(message);
@@ -359,7 +376,7 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 		core_reply(transaction, 481, nothing);
 		return;
 	}
-	if (refuse_extensions(&request, row->options))
+	if (refuse_extensions(&request, row->options) || refuse_scheme(&request))
 		return;
 	/* A NOTIFY may be the first of a dialog of its own: subscription_notify.c looks itself. */
 	if (request.leg && (request.leg->call || scan->method != SIP_METHOD_NOTIFY) &&

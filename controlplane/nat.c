@@ -8,6 +8,7 @@
 
 #include "controlplane/keep_alive.h"
 #include "controlplane/registrar.h"
+#include "controlplane/sips.h"
 
 enum { DEFAULT_PORT = 5060, LINES_MAX = 16 };
 
@@ -160,6 +161,10 @@ int nat_leg_is(struct leg *leg, const struct binding *binding)
 	target = span_dup(binding->contact);
 	if (!target)
 		return -ENOMEM;
+	if (sips_aim(leg, target)) {
+		free(target);
+		return -EPROTO;
+	}
 	free(leg->target);
 	leg->target = target;
 	note_phone(leg, binding);

@@ -94,15 +94,16 @@ int route_find_to(const struct config *config, const struct config_realm *from, 
 	return find(config, from, from_user, to_user, agent, false, policy);
 }
 
-static uint16_t port_or_default(uint16_t port)
+/* Of an agent, or of a URI that means it: RFC 3261 section 19.1.2. */
+static uint16_t port_or_default(const struct config_session_agent *agent, uint16_t port)
 {
-	return port ? port : 5060;
+	return port ? port : agent->address.transport == CONFIG_TRANSPORT_TLS ? 5061 : 5060;
 }
 
 static bool has_name(const struct config_session_agent *agent, struct span host, uint16_t port)
 {
 	return agent->address.host && span_equal_case(span_from(agent->address.host), host) &&
-	       port_or_default(agent->address.port) == port_or_default(port);
+	       port_or_default(agent, agent->address.port) == port_or_default(agent, port);
 }
 
 const struct config_session_agent *route_agent_by_uri(
@@ -113,18 +114,18 @@ const struct config_session_agent *route_agent_by_uri(
 	union address stated;
 	bool is_name = address_parse_host(host, &stated) != 0;
 
-	if (!is_name)
-		address_set_port(&stated, port_or_default(port));
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 		const union address *address = &agent->address.address;
 
+		if (!is_name)
+			address_set_port(&stated, port_or_default(agent, port));
 		if (!address_is_set(address)) {
 			if (!found && (is_name ? has_name(agent, host, port)
 					       : agent_is_at(shard, agent, &stated, true)))
 				found = agent;
 		} else if (!is_name && address_equal_host(address, &stated) &&
-			   port_or_default(address_port(address)) == address_port(&stated)) {
+			   port_or_default(agent, address_port(address)) == address_port(&stated)) {
 			return agent;
 		}
 	}
