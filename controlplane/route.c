@@ -203,7 +203,7 @@ const struct config_session_agent *route_agent_by_flow(const struct shard *shard
 {
 	const struct config_sip_interface *interface = listener_interface(flow->listener);
 	const struct config_tls_profile *profile = interface->tls_profile;
-	bool checked = profile && profile->ca && profile->ca[0];
+	bool checked = profile && ((profile->ca && profile->ca[0]) || profile->pins.count);
 
 	if (flow->agent)
 		return flow->agent->realm == interface->realm ? flow->agent : NULL;
