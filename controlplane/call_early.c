@@ -108,8 +108,7 @@ static int apply_agreed(const struct call_fork *fork)
 void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer)
 {
 	size_t size = sizeof(struct call_agreement) + offer.n + answer.n;
-	bool secret = secret_is_in(offer) || secret_is_in(answer);
-	struct call_agreement *agreed = secret ? secret_alloc(size) : malloc(size);
+	struct call_agreement *agreed = secret_alloc_for(secret_is_in(offer) ? offer : answer, size);
 
 	secret_free(fork->agreed);
 	fork->agreed = agreed;

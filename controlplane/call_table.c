@@ -30,6 +30,9 @@ int call_layer_open(struct shard *shard)
 
 	if (!table)
 		return -ENOMEM;
+	for (size_t i = 0; i < shard->config->ip_profiles_count; i++)
+		if (shard->config->ip_profiles[i].media_security != CONFIG_MEDIA_SECURITY_NONE)
+			secret_open();
 	while (size < 2 * (size_t)shard->config->sip.max_calls)
 		size *= 2;
 	table->mask = size - 1;

@@ -305,6 +305,15 @@ int media_crypto_answered(struct media *media, struct media_stream *stream, unsi
 	return 0;
 }
 
+bool media_has_keys(const struct media *media)
+{
+	for (unsigned i = 0; media->next && i < media->next->count; i++)
+		for (unsigned side = 0; side < 2; side++)
+			if (media->next->stream[i].side[side].crypto)
+				return true;
+	return false;
+}
+
 bool media_side_is_plain(const struct media_side *side)
 {
 	return !side->crypto;

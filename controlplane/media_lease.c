@@ -82,6 +82,7 @@ static void on_allocated(void *arg, int status, const void *body, size_t length)
 	struct media *media = arg;
 	const struct dp_session_reply *reply = body;
 	bool last = --media->allocations == 0;
+	bool has_keys;
 
 	(void)length;
 	if (status == 0 && media->session == 0) {
@@ -103,7 +104,10 @@ static void on_allocated(void *arg, int status, const void *body, size_t length)
 		take_locals(media, reply);
 	else
 		media_drop_next(media);
+	has_keys = media_has_keys(media);
 	media->events->ready(media->arg, status);
+	if (has_keys)
+		secret_wipe_stack();
 }
 
 static void on_updated(void *arg, int status, const void *body, size_t length)

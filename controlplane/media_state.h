@@ -117,6 +117,7 @@ bool media_crypto_is_answer(const struct media *media, unsigned side, const stru
 void media_tell_insecure(struct media *media, unsigned side);
 /* Takes a copy of what was written for `to`. 0 or -ENOMEM. */
 int media_keep_written(struct media *media, unsigned to, struct span text);
+bool media_has_keys(const struct media *media); /* in what is under way */
 bool media_side_is_plain(const struct media_side *side);
 /* Streams are copied with their keys; -ENOMEM: *to has none. */
 int media_stream_copy(struct media_stream *to, const struct media_stream *from);

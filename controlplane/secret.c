@@ -11,7 +11,7 @@
 
 enum {
 	PIECE_MIN = 512,
-	CLASSES = 8, /* up to 64 KiB */
+	CLASSES = 9, /* up to 128 KiB */
 };
 
 /* Some 10 KiB for a call with SRTP on both sides: room for 100,000. */
@@ -62,12 +62,17 @@ static struct piece *piece_take(size_t class)
 	return piece;
 }
 
+void secret_open(void)
+{
+	pthread_once(&range.once, reserve);
+}
+
 void *secret_alloc(size_t size)
 {
 	struct piece *piece;
 	size_t class = 0;
 
-	pthread_once(&range.once, reserve);
+	secret_open();
 	if (!range.start || size > SECRET_SIZE_MAX)
 		return NULL;
 	while (sizeof(*piece) + size > (size_t)PIECE_MIN << class)
@@ -98,7 +103,13 @@ void secret_free(void *memory)
 
 bool secret_is_in(struct span text)
 {
-	return text.n && (memmem(text.p, text.n, "inline:", 7) || memmem(text.p, text.n, "a=crypto", 8));
+	return range.start && text.n &&
+	       (memmem(text.p, text.n, "inline:", 7) || memmem(text.p, text.n, "a=crypto", 8));
+}
+
+void *secret_alloc_for(struct span text, size_t size)
+{
+	return secret_is_in(text) ? secret_alloc(size) : malloc(size);
 }
 
 char *secret_dup(struct span text)
@@ -113,10 +124,20 @@ char *secret_dup(struct span text)
 	return copy;
 }
 
-void secret_wipe_text(void *buffer, size_t length)
+/* A message in the making is up to 32 KiB, and some four of them are under way at once. */
+__attribute__((noinline)) void secret_wipe_stack(void)
 {
-	if (secret_is_in((struct span){ buffer, length }))
-		explicit_bzero(buffer, length);
+	char below[160 * 1024];
+
+	explicit_bzero(below, sizeof(below));
+}
+
+void secret_wipe(char *text, size_t length)
+{
+	if (!secret_is_in((struct span){ text, length }))
+		return;
+	explicit_bzero(text, length);
+	secret_wipe_stack();
 }
 
 size_t secret_count(void)

@@ -231,6 +231,7 @@ static void test_texts_with_keys_are_kept_apart_and_wiped(void **state)
 	char buffer[128];
 
 	(void)state;
+	secret_open();
 	one = secret_dup(plain);
 	other = secret_dup(secret);
 	assert_int_equal(secret_count(), before + 1);
@@ -248,7 +249,7 @@ static void test_texts_with_keys_are_kept_apart_and_wiped(void **state)
 	secret_free(piece);
 	assert_null(secret_alloc(SECRET_SIZE_MAX + 1));
 	snprintf(buffer, sizeof(buffer), "x inline:%s", KEY30);
-	secret_wipe_text(buffer, sizeof(buffer));
+	secret_wipe(buffer, sizeof(buffer));
 	assert_int_equal(buffer[0], 0);
 	assert_int_equal(buffer[20], 0);
 }
