@@ -221,9 +221,7 @@ static void line_ends(struct connection *connection, size_t octets)
 
 static void deliver(struct connection *connection, struct span message)
 {
-	struct sip_flow flow = {
-		.listener = connection->listener, .remote = connection->remote, .connection = connection->id
-	};
+	struct sip_flow flow = flow_of(connection);
 
 	connection->line_ends = 0;
 	connection_touch(connection);
