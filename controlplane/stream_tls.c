@@ -223,8 +223,9 @@ static bool peer_is_right(struct connection *connection)
 			connection_promote(connection, RANK_AGENT);
 		return true;
 	}
-	if (must_be_known(connection) && !pinned && connection->agent &&
-		!tls_identity_is_agent(connection->identity, connection->agent)) {
+	/* Of nobody in particular no certificate can be the right one. */
+	if (must_be_known(connection) && !pinned &&
+		(!connection->agent || !tls_identity_is_agent(connection->identity, connection->agent))) {
 		refuse(connection, CP_COUNTER_TLS_WRONG_NAME, "the server's certificate is not the agent's");
 		return false;
 	}
