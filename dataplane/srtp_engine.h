@@ -52,7 +52,7 @@ struct engine_gcm {
 	uint8_t iv[GCM_IV];
 };
 
-/* What the calls of a burst put together. */
+/* What a burst puts together; packets of path A in it are done alone, in between. */
 struct srtp_engine {
 	struct engine_hash hash[ENGINE_BURST];
 	struct engine_counter counter[2][ENGINE_BURST]; /* by length of the key */

@@ -177,18 +177,17 @@ static srtp_err_status_t gcm_set_iv(void *state, uint8_t *iv, srtp_cipher_direct
 static srtp_err_status_t icm_crypt(void *state, uint8_t *data, unsigned int *length)
 {
 	struct slot_cipher *s = state;
-	struct engine_counter *job = &plugin_call.engine->counter[0][0];
+	struct engine_counter job = {
+		.keys = (const struct engine_cm_keys *)s->keys, .data = data, .length = *length
+	};
 
 	if (*length == 0)
 		return srtp_err_status_ok;
 	if (s->ready == 0)
 		return srtp_err_status_cipher_fail;
 	s->ready = 0;
-	*job = (struct engine_counter){
-		.keys = (const struct engine_cm_keys *)s->keys, .data = data, .length = *length
-	};
-	memcpy(job->iv, s->iv, AES_BLOCK);
-	engine_counter(plugin_call.engine, job, 1, s->octets);
+	memcpy(job.iv, s->iv, AES_BLOCK);
+	engine_counter(plugin_call.engine, &job, 1, s->octets);
 	return srtp_err_status_ok;
 }
 
@@ -322,10 +321,9 @@ static srtp_err_status_t hash_compute(
 	void *state, const uint8_t *data, int length, int tag_length, uint8_t *tag)
 {
 	struct slot_hash *s = state;
-	struct engine_hash *job = &plugin_call.engine->hash[0];
+	struct engine_hash job = { .keys = s->keys, .data = data, .length = (uint32_t)length };
 	uint32_t kept = 0;
 
-	*job = (struct engine_hash){ .keys = s->keys, .data = data, .length = (uint32_t)length };
 	if (s->data != NULL) {
 		uint8_t *behind = (uint8_t *)(uintptr_t)s->data + s->length;
 
@@ -333,13 +331,13 @@ static srtp_err_status_t hash_compute(
 			return srtp_err_status_auth_fail;
 		kept = load_u32(behind);
 		store_u32(behind, load_u32(data));
-		job->data = s->data;
-		job->length = (uint32_t)(s->length + length);
+		job.data = s->data;
+		job.length = (uint32_t)(s->length + length);
 	}
-	engine_hash(plugin_call.engine, job, 1);
+	engine_hash(plugin_call.engine, &job, 1);
 	if (s->data != NULL)
 		store_u32((uint8_t *)(uintptr_t)s->data + s->length, kept);
-	memcpy(tag, job->tag, (size_t)tag_length);
+	memcpy(tag, job.tag, (size_t)tag_length);
 	s->data = NULL;
 	return srtp_err_status_ok;
 }
