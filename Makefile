@@ -53,7 +53,7 @@ dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl libsrtp2 libIPSec_MB
 cpclient_PKG     := libuv
 controlplane_PKG := libuv libosip2 mimalloc libssl libcrypto sqlite3 libcares
-mgmt_PKG         := libuv jansson
+mgmt_PKG         := libuv jansson libcrypto
 
 base_LIBS         := base
 config_LIBS       := config base

@@ -13,6 +13,7 @@ import time
 import pytest
 
 import netns
+import sbc as sbc_module
 from conftest import SBC_IN4, SBC_OUT4, SBC_OUT6, Call, Stack
 from pki import Pki
 from sip import bracket, compose, sdp, token
@@ -333,6 +334,30 @@ def test_a_bad_certificate_keeps_the_old_one_and_raises_an_alarm(stack, pki):
     assert stack.sbc.command("reload", "tls").returncode == 0
     netns.wait_for("the alarm's end", lambda: not alarms(), 5)
     assert "200 OK" in ask(sock)
+
+
+@pytest.mark.parametrize("wrong, said", [("key", "is not the key of the certificate"), ("certificate", "holds no certificate"), ("missing", "No such file")])
+def test_a_start_and_a_check_say_what_is_wrong_with_the_files(stack, pki, wrong, said):
+    good = pki.issue("sbc", **NAMES)
+    certificate, key = good.certificate, good.key
+    if wrong == "key":
+        key = pki.issue("other", dns=["other.example.test", "*.wild.example.test"]).key
+    elif wrong == "certificate":
+        certificate = good.key
+    else:
+        certificate = f"{FILES}/nothing"
+    file = stack.lab.directory / "wrong.conf"
+    text = sbc_module.configuration(stack.lab)
+    file.write_text(f'{text}\ntls-profile t {{ certificate = "{certificate}"\n  key = "{key}" }}\n')
+    binary = lambda name: str(sbc_module.BUILD / name)
+    check = subprocess.run([binary("sallyport"), "config", "check", file], text=True, capture_output=True, timeout=20)
+    line = len(text.splitlines()) + (3 if wrong == "key" else 2)
+    assert f"{file}:{line}: tls-profile t." in check.stderr and said in check.stderr, check
+    assert check.returncode == (0 if wrong == "missing" else 2)
+    file.write_text(file.read_text().replace(f"{stack.lab.directory}/run", f"{stack.lab.directory}/run2").replace(
+        f"{stack.lab.directory}/data", f"{stack.lab.directory}/data2"))
+    start = netns.run(stack.lab.namespace("sbc"), [binary("sallyport-controlplane"), "-c", str(file)], timeout=20)
+    assert start.returncode == 2 and f"{file}:" in start.stderr and "tls-profile t" in start.stderr, start
 
 
 # --- limits ------------------------------------------------------------------------------------------------------------

@@ -496,6 +496,14 @@ static const struct mistake mistakes[] = {
 		"tls-profile t { certificate = \"cert.pem\" key = \"/dev/null\" }\n",
 		"E: f:1: tls-profile t.certificate: \"cert.pem\" is no file name; allowed: absolute path\n"
 		"W: f:1: tls-profile t.key: file /dev/null: is no plain file\n" },
+	{ "a second certificate without its key, a pin that is none, a name that is none",
+		"tls-profile t { certificate = \"/proc/self/status\" key = \"/proc/self/status\"\n"
+		" second-certificate = \"/proc/self/status\"\n"
+		" pins = {\"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}\n"
+		" server-names = {\"sbc.example\", \"*.example\", \"a.*\"} }\n",
+		"E: f:2: tls-profile t.second-certificate: stands alone; allowed: with second-key beside it\n"
+		"E: f:3: tls-profile t.pins: \"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\" is no digest; allowed: 64 hexadecimal digits\n"
+		"E: f:4: tls-profile t.server-names: \"a.*\" is no name of a server; allowed: a host name, *.NAME\n" },
 };
 /* clang-format on */
 
