@@ -11,7 +11,7 @@
 #include "dataplane/worker.h"
 
 /* So many packets are parsed until the line of a flow that names its rule has come (measured: decision 0049). */
-enum { FLOW_ON_ITS_WAY = 8, CACHE_LINE = 64, FRAME_PREFETCHED = 256 };
+enum { FLOW_ON_ITS_WAY = 8, FRAME_PREFETCHED = 256 };
 
 static void mirror_send(struct worker *w, struct item *it)
 {

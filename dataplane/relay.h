@@ -7,6 +7,8 @@
 #include "dataplane/rtp.h"
 #include "dataplane/worker.h"
 
+enum { CACHE_LINE = 64 };
+
 struct item {
 	struct rte_mbuf *m;
 	struct flow *flow;

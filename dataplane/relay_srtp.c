@@ -80,7 +80,7 @@ static bool enter(struct worker *w, struct item *it, struct secured *s)
 	s->opens = (r->flags & RULE_SRTP_IN) != 0;
 	s->closes = (r->flags & RULE_SRTP_OUT) != 0;
 	s->arrived = it->p.payload;
-	s->came = media_component(it);
+	s->came = (uint8_t)media_component(it);
 	s->rtcp = s->came == FLOW_RTCP || rtp_is_rtcp(payload, it->p.payload);
 	s->leaves = s->rtcp && (r->flags & RULE_OUT_MUX) == 0 ? FLOW_RTCP : FLOW_RTP;
 	valid = looks_valid(s, payload, it->p.payload);
