@@ -270,6 +270,7 @@ void udp_flush(struct listener *listener)
 		 * of an earlier one: SIP repeats what matters. */
 		sent++;
 	}
+	secret_wipe(batch->bytes, batch->used);
 	batch->count = 0;
 	batch->used = 0;
 }
