@@ -12,6 +12,7 @@
 enum {
 	STREAM_INBOX =
 		65536, /* read at once; a connection's own buffer is only for a message that has not come in full */
+	STREAM_SEALED = 16384, /* likewise, of TLS */
 	STREAM_BUCKETS = 256,
 };
 
@@ -95,6 +96,7 @@ struct streams {
 	struct connection *closing; /* until libuv lets go of them */
 	struct scan scan; /* scratch of framing */
 	char inbox[STREAM_INBOX];
+	char sealed[STREAM_SEALED];
 };
 
 /* stream.c */

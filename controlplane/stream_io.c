@@ -299,7 +299,7 @@ static void readable_tls(struct connection *connection)
 {
 	ssize_t n = 0;
 
-	tls_read_begin(connection->tls);
+	tls_read_begin(connection->tls, connection->streams->sealed, STREAM_SEALED);
 	while (connection->state == CONNECTION_OPEN &&
 		(n = tls_read(connection->tls, connection->streams->inbox, STREAM_INBOX)) > 0)
 		heard(connection, n);
@@ -362,7 +362,7 @@ void connection_opened(struct connection *connection)
 	connection->since_ms = connection->heard_ms = connection->out_since_ms = clock_now_ms();
 	if (connection->out.length)
 		writable(connection);
-	/* The last flight of the handshake may have had more behind it, which the kernel has no more. */
+	/* More may have come behind the last flight of the handshake. */
 	if (connection->state == CONNECTION_OPEN)
 		readable(connection);
 	if (connection->state == CONNECTION_OPEN)

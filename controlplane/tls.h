@@ -72,9 +72,9 @@ void tls_session_free(struct tls_session *session);
 
 /* One operation: as much as can be done with what has come, which is at most one flight of ours. */
 enum tls_progress tls_handshake(struct tls_session *session);
-/* > 0: octets; 0: nothing now; -1: it is over. At most 16 KB are taken from the kernel between two calls of tls_read_begin, and what
- * says nothing (empty records, key updates) only so often in a row. */
-void tls_read_begin(struct tls_session *session);
+/* Takes what there is from the kernel, at most `size`, into memory that is the session's until tls_read has nothing more. */
+void tls_read_begin(struct tls_session *session, char *scratch, size_t size);
+/* > 0: octets; 0: nothing more now; -1: it is over. What says nothing (empty records, key updates) comes only so often in a row. */
 ssize_t tls_read(struct tls_session *session, void *bytes, size_t size);
 /* As send(2): octets taken, 0: none now (then the same octets must come again), -1: it is over. */
 ssize_t tls_write(struct tls_session *session, struct span bytes);

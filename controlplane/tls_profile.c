@@ -382,7 +382,6 @@ static int policy_set(const struct tls_profile *profile, SSL_CTX *ctx, char reas
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* A read returns after each record, so that its caller can say how many. */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify_depth(ctx, DEPTH_MAX);
 	/* Extended key usage of SIP (RFC 5924) is none that OpenSSL knows: it is looked at after the handshake. */

@@ -12,7 +12,6 @@
 #include "platforms/base/clock.h"
 
 enum {
-	READ_MAX = 16384, /* octets taken from the kernel in one go */
 	SILENT_RECORDS_MAX = 32, /* in a row */
 	HOST_NAME_MAX_LENGTH = 253,
 };
@@ -26,7 +25,9 @@ struct tls_session {
 	int fd;
 	bool is_done, is_dry, is_over, wants_write, over_limit;
 	unsigned silent_records;
-	size_t left; /* octets that may be taken from the kernel */
+	size_t left; /* octets that may be taken from the kernel in the handshake */
+	struct span ahead; /* what has been taken since; in the caller's memory */
+	bool has_ended; /* the connection, behind that */
 	enum tls_end end;
 	unsigned long error; /* OpenSSL's */
 	long verify_error;
@@ -37,6 +38,25 @@ struct tls_session {
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
+/* Record by record out of what was taken at once: OpenSSL's own reading ahead would not say how many there were. */
+static int octets_ahead(BIO *bio, char *bytes, size_t wanted)
+{
+	struct tls_session *session = BIO_get_data(bio);
+	size_t n = wanted < session->ahead.n ? wanted : session->ahead.n;
+
+	if (n == 0 && session->has_ended)
+		return 0;
+	if (n == 0) {
+		session->is_dry = true;
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	memcpy(bytes, session->ahead.p, n);
+	session->ahead.p += n;
+	session->ahead.n -= n;
+	return (int)n;
+}
+
 static int octets_read(BIO *bio, char *bytes, int size)
 {
 	struct tls_session *session = BIO_get_data(bio);
@@ -44,6 +64,8 @@ static int octets_read(BIO *bio, char *bytes, int size)
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
+	if (session->is_done)
+		return octets_ahead(bio, bytes, wanted);
 	if (session->left == 0) {
 		session->over_limit = true;
 		session->is_dry = true;
@@ -343,7 +365,6 @@ enum tls_progress tls_handshake(struct tls_session *session)
 	result = SSL_do_handshake(session->ssl);
 	if (result == 1) {
 		session->is_done = true;
-		session->left = 0;
 		return TLS_DONE;
 	}
 	progress = take_error(session, result);
@@ -354,9 +375,13 @@ enum tls_progress tls_handshake(struct tls_session *session)
 	return progress;
 }
 
-void tls_read_begin(struct tls_session *session)
+void tls_read_begin(struct tls_session *session, char *scratch, size_t size)
 {
-	session->left = READ_MAX;
+	ssize_t n = recv(session->fd, scratch, size, MSG_DONTWAIT);
+
+	session->ahead = (struct span){ scratch, n > 0 ? (size_t)n : 0 };
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		session->has_ended = true;
 }
 
 ssize_t tls_read(struct tls_session *session, void *bytes, size_t size)

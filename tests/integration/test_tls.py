@@ -208,7 +208,10 @@ def test_what_is_no_tls_is_closed(stack):
         sock = plain_connection(stack, PUBLIC)
         sock.sendall(words)
         sock.settimeout(5)
-        assert not sock.recv(4096).startswith(b"SIP")
+        try:
+            assert not sock.recv(4096).startswith(b"SIP")
+        except ConnectionResetError:
+            pass
         sock.close()
     assert counted(stack, "tls-broken") >= before + 3
 
