@@ -308,6 +308,7 @@ static void the_first_few_in_clear_are_dropped_without_an_alarm_more_are_one(voi
 	secret_close(&s);
 	secret_open(&s, &q);
 	speaks(&s, 0);
+	n = secure_rtp(p, s.sequence[0], 7);
 	refused(&s, 0, p, n, DP_COUNTER_DROP_SRTP_AUTH); /* it has shown that it knows better */
 	assert_int_equal(secure_events(&s.call, DP_EVENT_SRTP_ALARM, NULL), 1);
 	secret_close(&s);
