@@ -10,13 +10,16 @@
 
 enum {
 	ROC = 4, /* octets of the rollover counter behind the packet that a tag is of */
-	GCM_HASH_KEYS = 320, /* octets of them that packets of usual size need; they lie at the end */
+	LINE = 64,
+	FIRST_LINES = 4 * LINE, /* of a record: all there is but authentication keys */
+	GCM_HASH_KEYS = 240, /* octets of them that packets of usual size need; they lie at the end */
 };
 
 /* What is known of a packet between the steps of its burst. */
 struct item {
 	struct srtp_job *job;
 	uint64_t index;
+	uint64_t packets; /* of its context, when that was found out */
 	uint32_t header, length; /* octets; `length` without the tag */
 	uint32_t kept; /* what the rollover counter is in the place of */
 	uint16_t place; /* among the hashes, or what GCM seals */
@@ -107,7 +110,7 @@ static void count(struct srtp_context *c)
 	counter_add(&c->packets, 1);
 }
 
-static void finish(struct srtp_job *job, enum srtp_result result)
+static inline __attribute__((always_inline)) void finish(struct srtp_job *job, enum srtp_result result)
 {
 	struct srtp_context *c = job->context;
 
@@ -119,7 +122,8 @@ static void finish(struct srtp_job *job, enum srtp_result result)
 }
 
 /* Index that the packet's sequence number means now, and whether it may be a fresh one. */
-static bool index_of(const struct srtp_context *c, const uint8_t *packet, uint64_t *index)
+static inline __attribute__((always_inline)) bool index_of(
+	const struct srtp_context *c, const uint8_t *packet, uint64_t *index)
 {
 	static const struct srtp_source none;
 	const struct srtp_source *source = source_find(c, load_u32(packet + 8));
@@ -174,7 +178,7 @@ struct pending {
 
 static unsigned is_long(const struct srtp_context *c)
 {
-	return suite_of(c)->key != 16;
+	return (c->flags & CONTEXT_LONG) != 0;
 }
 
 static void counter_push(struct srtp_engine *e, struct pending *p, const struct item *it)
@@ -215,7 +219,7 @@ static void hash_run(struct srtp_engine *e, const struct pending *p)
 		engine_hash(e, e->hash, p->hashes);
 }
 
-static void gcm_set(struct engine_gcm *g, const struct item *it)
+static inline __attribute__((always_inline)) void gcm_set(struct engine_gcm *g, const struct item *it)
 {
 	const struct srtp_context *c = it->job->context;
 
@@ -228,7 +232,7 @@ static void gcm_set(struct engine_gcm *g, const struct item *it)
 	gcm_iv(c, it->job->packet, it->index, g->iv);
 }
 
-static void gcm_push(struct srtp_engine *e, struct pending *p, struct item *it)
+static inline void gcm_push(struct srtp_engine *e, struct pending *p, struct item *it)
 {
 	unsigned wide = is_long(it->job->context);
 
@@ -236,16 +240,16 @@ static void gcm_push(struct srtp_engine *e, struct pending *p, struct item *it)
 	gcm_set(&e->gcm[wide][it->place], it);
 }
 
-static void fetch_lines(const void *first, unsigned octets)
+static inline void fetch_lines(const struct srtp_context *c, size_t first, size_t end)
 {
-	for (unsigned at = 0; at < octets; at += 64)
-		__builtin_prefetch((const char *)first + at, 1);
+	for (size_t at = first; at < end; at += LINE)
+		__builtin_prefetch((const char *)c + at, 1);
 }
 
 static void fetch(const struct srtp_job *jobs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		fetch_lines(jobs[i].context, SRTP_PREFETCH);
+		fetch_lines(jobs[i].context, 0, FIRST_LINES);
 }
 
 static bool is_gcm(const struct srtp_context *c)
@@ -253,10 +257,15 @@ static bool is_gcm(const struct srtp_context *c)
 	return (c->flags & CONTEXT_GCM) != 0;
 }
 
-/* The part of its record that is known to be needed by now. */
-static void fetch_gcm(const struct srtp_context *c)
+/* What else of the record is needed, now that its first line is there. */
+static inline void fetch_rest(const struct srtp_context *c)
 {
-	fetch_lines(c->gcm.keys.data + GCM_KEY_DATA - GCM_HASH_KEYS, GCM_HASH_KEYS);
+	size_t end = offsetof(struct srtp_context, gcm.keys) + GCM_KEY_DATA;
+
+	if (is_gcm(c))
+		fetch_lines(c, (end - GCM_HASH_KEYS) / LINE * LINE, end);
+	else
+		fetch_lines(c, FIRST_LINES, SRTP_PREFETCH);
 }
 
 /* --- protect --- */
@@ -316,8 +325,8 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 		if (jobs[i].result != SRTP_OK)
 			continue;
 		count_items++;
+		fetch_rest(jobs[i].context);
 		if (is_gcm(jobs[i].context)) {
-			fetch_gcm(jobs[i].context);
 			gcm_push(e, &pending, it);
 			continue;
 		}
@@ -335,12 +344,13 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 /* --- unprotect --- */
 
 /* As libsrtp2: a header that is not there, then index and replay, then a header that reaches into the tag. */
-static enum srtp_result in_begin(struct item *it)
+static inline enum srtp_result in_begin(struct item *it)
 {
 	const struct srtp_job *job = it->job;
 	const struct srtp_context *c = job->context;
 	uint32_t tag = suite_of(c)->tag;
 
+	it->packets = c->packets;
 	it->header = job->length < RTP_HEADER ? 0 : rtp_header_length(job->packet, job->length);
 	if (it->header == 0)
 		return SRTP_AUTH;
@@ -355,7 +365,7 @@ static enum srtp_result in_begin(struct item *it)
 }
 
 /* Authentic: only now anything of the packet's source changes. */
-static enum srtp_result in_accept(struct item *it)
+static inline __attribute__((always_inline)) enum srtp_result in_accept(struct item *it)
 {
 	struct srtp_context *c = it->job->context;
 	struct srtp_source *source = source_enter(c, load_u32(it->job->packet + 8));
@@ -393,7 +403,7 @@ static void in_refuse(struct srtp_engine *e, const struct item *it)
 	engine_gcm_close(e, &g, suite_of(it->job->context)->key);
 }
 
-static bool in_right(const struct srtp_engine *e, const struct item *it)
+static inline bool in_right(const struct srtp_engine *e, const struct item *it)
 {
 	return is_gcm(it->job->context) ? e->gcm[is_long(it->job->context)][it->place].right
 					: in_tag_right(it, e->hash[it->place].tag);
@@ -425,8 +435,8 @@ static bool in_right_alone(struct srtp_engine *e, const struct item *it)
 	return in_tag_right(it, h.tag);
 }
 
-/* The part of in_begin that packets of the same burst may have changed. */
-static enum srtp_result in_again(struct item *it)
+/* What in_begin would say of a packet whose header has been found good. */
+static inline enum srtp_result in_again(struct item *it)
 {
 	const struct srtp_context *c = it->job->context;
 
@@ -435,11 +445,16 @@ static enum srtp_result in_again(struct item *it)
 	return index_of(c, it->job->packet, &it->index) ? SRTP_OK : SRTP_REPLAY;
 }
 
-/* In order: what the packet would have come to alone. `it` is as at the beginning of the burst, `then` what was found there. */
-static enum srtp_result in_decide(struct srtp_engine *e, struct item *it, enum srtp_result then)
+/* In order: what the packet would have come to alone. `it` is as at the beginning of the burst, `then` what was found there; that holds
+ * if no packet of its context has been accepted since. */
+static inline __attribute__((always_inline)) enum srtp_result in_decide(
+	struct srtp_engine *e, struct item *it, enum srtp_result then)
 {
 	uint64_t index = it->index;
-	enum srtp_result now = then == SRTP_OK ? in_again(it) : in_begin(it);
+	enum srtp_result now = then;
+
+	if (it->packets != it->job->context->packets)
+		now = then == SRTP_OK ? in_again(it) : in_begin(it);
 	bool as_then = then == SRTP_OK && now == SRTP_OK && it->index == index;
 
 	if (then == SRTP_OK && !as_then)
@@ -459,8 +474,8 @@ static void in_prepare(struct srtp_engine *e, struct pending *p, struct item *it
 {
 	uint8_t *behind = it->job->packet + it->length;
 
+	fetch_rest(it->job->context);
 	if (is_gcm(it->job->context)) {
-		fetch_gcm(it->job->context);
 		gcm_push(e, p, it);
 		return;
 	}
