@@ -190,7 +190,7 @@ static void test_what_each_policy_offers_and_what_it_takes_for_an_answer(void **
 
 	for (unsigned p = 0; p < 3; p++)
 		for (unsigned a = 0; a < COUNT; a++) {
-			struct sdes_line first, second;
+			struct sdes_line first = { 0 }, second = { 0 };
 			unsigned before;
 			int got;
 
@@ -428,7 +428,7 @@ static void test_srtp_is_not_taken_away_on_the_way(void **state)
 
 static void test_our_own_key_sent_back_is_refused(void **state)
 {
-	struct sdes_line line;
+	struct sdes_line line = { 0 };
 	char reflected[1024];
 	const char *key;
 
