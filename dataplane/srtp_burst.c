@@ -232,7 +232,8 @@ static inline __attribute__((always_inline)) void gcm_set(struct engine_gcm *g, 
 	gcm_iv(c, it->job->packet, it->index, g->iv);
 }
 
-static inline void gcm_push(struct srtp_engine *e, struct pending *p, struct item *it)
+static inline __attribute__((always_inline)) void gcm_push(
+	struct srtp_engine *e, struct pending *p, struct item *it)
 {
 	unsigned wide = is_long(it->job->context);
 
@@ -344,7 +345,7 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 /* --- unprotect --- */
 
 /* As libsrtp2: a header that is not there, then index and replay, then a header that reaches into the tag. */
-static inline enum srtp_result in_begin(struct item *it)
+static inline __attribute__((always_inline)) enum srtp_result in_begin(struct item *it)
 {
 	const struct srtp_job *job = it->job;
 	const struct srtp_context *c = job->context;
@@ -403,7 +404,7 @@ static void in_refuse(struct srtp_engine *e, const struct item *it)
 	engine_gcm_close(e, &g, suite_of(it->job->context)->key);
 }
 
-static inline bool in_right(const struct srtp_engine *e, const struct item *it)
+static inline __attribute__((always_inline)) bool in_right(const struct srtp_engine *e, const struct item *it)
 {
 	return is_gcm(it->job->context) ? e->gcm[is_long(it->job->context)][it->place].right
 					: in_tag_right(it, e->hash[it->place].tag);
@@ -436,7 +437,7 @@ static bool in_right_alone(struct srtp_engine *e, const struct item *it)
 }
 
 /* What in_begin would say of a packet whose header has been found good. */
-static inline enum srtp_result in_again(struct item *it)
+static inline __attribute__((always_inline)) enum srtp_result in_again(struct item *it)
 {
 	const struct srtp_context *c = it->job->context;
 
@@ -470,7 +471,8 @@ static inline __attribute__((always_inline)) enum srtp_result in_decide(
 }
 
 /* The rollover counter is in the place of the tag's first octets until all tags have been made. */
-static void in_prepare(struct srtp_engine *e, struct pending *p, struct item *it)
+static inline __attribute__((always_inline)) void in_prepare(
+	struct srtp_engine *e, struct pending *p, struct item *it)
 {
 	uint8_t *behind = it->job->packet + it->length;
 
