@@ -97,8 +97,9 @@ void connection_poll(struct connection *connection)
 	else if (connection->out.length || (connection->tls && tls_wants_write(connection->tls)))
 		events |= UV_WRITABLE;
 	/* One that waits for its turn is not asked. */
-	if (connection->link_ready)
+	if (connection->link_ready || connection->polled == events)
 		return;
+	connection->polled = events;
 	uv_poll_start(&connection->poll, events, connection_event);
 }
 
@@ -360,8 +361,8 @@ static void connected(struct connection *connection)
 	if (connection_is_tls(connection)) {
 		connection->state = CONNECTION_HANDSHAKING;
 		connection->since_ms = connection->heard_ms;
-		handshake_ready(connection);
 		connection_watch(connection);
+		handshake_ready(connection);
 		return;
 	}
 	connection->state = CONNECTION_OPEN;
