@@ -282,19 +282,25 @@ static void session_fell_silent(struct shard *shard, struct call *call, const st
 		call, event->side == LEG_CALLER ? "no media from the caller" : "no media from the callee");
 }
 
-/* Somebody sends what has not our peer's key, or it and we do not have the same one. Once per call in the log; counted each time. */
+/* Somebody sends what has not our peer's key, or it and we do not have the same one. A packet or two in clear before the first of SRTP are what
+ * some telephones open their NAT with: who runs this is told of what goes on, once per call in the log. Counted each time. */
 static void srtp_alarm(struct call *call, const struct dp_event *event, const union address *source)
 {
+	unsigned bit = 1U << event->side;
+
 	shard_count(call->shard, SRTP_ALARMS);
 	if (event->side >= LEGS)
 		return;
-	alarm_raise(call->shard->shared.alarms, CP_ALARM_SRTP_AUTHENTICATION, CP_SEVERITY_WARNING,
-		alarm_subject(&call->leg[event->side]), "SRTP that is not authentic");
-	if (!call->srtp_alarms)
-		log_warning("call", "SRTP that is not authentic", LOG_UINT("call", call->id),
-			LOG_UINT("stream", event->stream), LOG_UINT("side", event->side),
-			LOG_ADDRESS("source", source));
-	call->srtp_alarms |= 1U << event->side;
+	if (call->srtp_alarms & bit) {
+		alarm_raise(call->shard->shared.alarms, CP_ALARM_SRTP_AUTHENTICATION, CP_SEVERITY_WARNING,
+			alarm_subject(&call->leg[event->side]), "SRTP that is not authentic");
+		if (!(call->srtp_logged & bit))
+			log_warning("call", "SRTP that is not authentic", LOG_UINT("call", call->id),
+				LOG_UINT("stream", event->stream), LOG_UINT("side", event->side),
+				LOG_ADDRESS("source", source));
+		call->srtp_logged |= bit;
+	}
+	call->srtp_alarms |= bit;
 }
 
 void call_dataplane_event(struct shard *shard, enum dp_message type, const struct dp_event *event)

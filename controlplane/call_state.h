@@ -184,6 +184,7 @@ struct call {
 	size_t offer_length;
 	struct exchange exchange;
 	unsigned srtp_alarms; /* bit per side: what came from there was not authentic */
+	unsigned srtp_logged; /* of these: it went on, and has been said */
 	struct { /* owner: call_rekey.c */
 		struct timer timer;
 		unsigned side, stream;

@@ -380,6 +380,10 @@ void media_follow(struct media *media, unsigned side, struct media *from, unsign
 	media->origin[side] = from->origin[from_side];
 	media->secured[side] = from->secured[from_side];
 	media->savp[side] = from->savp[from_side];
+	/* What it is to be offered was settled before it was known who it is. */
+	for (unsigned i = 0; media->next && i < media->next->count; i++)
+		if (media->next->stream[i].offerer != side)
+			(void)media_crypto_prepare(media, &media->next->stream[i], side);
 }
 
 void media_other_dialog(struct media *media, unsigned side)

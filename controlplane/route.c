@@ -95,15 +95,17 @@ int route_find_to(const struct config *config, const struct config_realm *from, 
 }
 
 /* Of an agent, or of a URI that means it: RFC 3261 section 19.1.2. */
-static uint16_t port_or_default(const struct config_session_agent *agent, uint16_t port)
+static uint16_t port_or_default(enum config_transport transport, uint16_t port)
 {
-	return port ? port : agent->address.transport == CONFIG_TRANSPORT_TLS ? 5061 : 5060;
+	return port ? port : transport == CONFIG_TRANSPORT_TLS ? 5061 : 5060;
 }
 
 static bool has_name(const struct config_session_agent *agent, struct span host, uint16_t port)
 {
+	enum config_transport transport = agent->address.transport;
+
 	return agent->address.host && span_equal_case(span_from(agent->address.host), host) &&
-	       port_or_default(agent, agent->address.port) == port_or_default(agent, port);
+	       port_or_default(transport, agent->address.port) == port_or_default(transport, port);
 }
 
 const struct config_session_agent *route_agent_by_uri(
@@ -117,15 +119,16 @@ const struct config_session_agent *route_agent_by_uri(
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 		const union address *address = &agent->address.address;
+		enum config_transport transport = agent->address.transport;
 
 		if (!is_name)
-			address_set_port(&stated, port_or_default(agent, port));
+			address_set_port(&stated, port_or_default(transport, port));
 		if (!address_is_set(address)) {
 			if (!found && (is_name ? has_name(agent, host, port)
 					       : agent_is_at(shard, agent, &stated, true)))
 				found = agent;
 		} else if (!is_name && address_equal_host(address, &stated) &&
-			   port_or_default(agent, address_port(address)) == address_port(&stated)) {
+			   port_or_default(transport, address_port(address)) == address_port(&stated)) {
 			return agent;
 		}
 	}

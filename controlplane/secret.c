@@ -132,6 +132,12 @@ __attribute__((noinline)) void secret_wipe_stack(void)
 	explicit_bzero(below, sizeof(below));
 }
 
+void secret_forget(void *memory, size_t size)
+{
+	if (range.start && size)
+		explicit_bzero(memory, size);
+}
+
 void secret_wipe(char *text, size_t length)
 {
 	if (!secret_is_in((struct span){ text, length }))

@@ -27,6 +27,8 @@ char *secret_dup(struct span text);
 /* After `text`, if it says a key, has been dealt with: wipes it, and what the functions that have returned left on the stack. For who
  * calls from a loop. */
 void secret_wipe(char *text, size_t length);
+/* Wipes memory that may have had keys in it, whether or not it has any now; nothing before secret_open. */
+void secret_forget(void *memory, size_t size);
 /* The stack alone. */
 void secret_wipe_stack(void);
 /* Pieces in use. For tests; from any thread. */

@@ -12,6 +12,7 @@
 #include "controlplane/route.h"
 #include "controlplane/tls.h"
 #include "controlplane/tls_identity.h"
+#include "controlplane/tls_trust.h"
 #include "controlplane/transaction.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -417,6 +418,8 @@ void connection_close(struct connection *connection, enum cp_counter why)
 	if (connection->tls && connection->state == CONNECTION_OPEN)
 		tls_close_notify(connection->tls);
 	handshake_forget(connection);
+	if (connection->accepted && connection->agent)
+		tls_trust_end(shard, &connection->remote);
 	connection->state = CONNECTION_CLOSED;
 	registrar_connection_lost(shard, &(struct sip_flow){ .listener = connection->listener,
 						 .remote = connection->remote,

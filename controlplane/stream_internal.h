@@ -59,6 +59,7 @@ struct connection {
 	uint64_t due_ms; /* what the timer is armed for; 0: not armed */
 	size_t drained;
 	int fd;
+	int polled; /* events it is asked for now; 0: none */
 	enum connection_state state;
 	enum connection_rank rank;
 	unsigned line_ends; /* half a ping */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "controlplane/keep_alive.h"
+#include "controlplane/secret.h"
 #include "controlplane/stream_internal.h"
 #include "controlplane/tls.h"
 #include "controlplane/transaction.h"
@@ -23,6 +24,7 @@ void stream_buffer_free(struct streams *streams, struct stream_buffer *buffer)
 {
 	if (streams)
 		streams->memory -= buffer->capacity;
+	secret_forget(buffer->bytes, buffer->capacity);
 	free(buffer->bytes);
 	*buffer = (struct stream_buffer){ 0 };
 }
@@ -44,9 +46,14 @@ static int buffer_reserve(struct streams *streams, struct stream_buffer *buffer,
 		capacity *= 2;
 	if (streams->memory - buffer->capacity + capacity > streams->shard->config->sip.stream_memory)
 		return -ENOMEM;
-	grown = realloc(buffer->bytes, capacity);
+	grown = malloc(capacity);
 	if (!grown)
 		return -ENOMEM;
+	/* Not by realloc: what it leaves behind may be a key. */
+	if (buffer->bytes)
+		memcpy(grown, buffer->bytes, buffer->start + buffer->length);
+	secret_forget(buffer->bytes, buffer->capacity);
+	free(buffer->bytes);
 	streams->memory += capacity - buffer->capacity;
 	buffer->bytes = grown;
 	buffer->capacity = capacity;
@@ -90,8 +97,9 @@ void connection_poll(struct connection *connection)
 	else if (connection->out.length || (connection->tls && tls_wants_write(connection->tls)))
 		events |= UV_WRITABLE;
 	/* One that waits for its turn is not asked. */
-	if (connection->link_ready)
+	if (connection->link_ready || connection->polled == events)
 		return;
+	connection->polled = events;
 	uv_poll_start(&connection->poll, events, connection_event);
 }
 
@@ -222,10 +230,13 @@ static void line_ends(struct connection *connection, size_t octets)
 static void deliver(struct connection *connection, struct span message)
 {
 	struct sip_flow flow = flow_of(connection);
+	bool has_keys = secret_is_in(message);
 
 	connection->line_ends = 0;
 	connection_touch(connection);
 	transaction_receive(connection->streams->shard, &flow, message);
+	if (has_keys)
+		secret_wipe_stack();
 }
 
 /* The number of octets dealt with; the rest is a message that has not come in full. */
@@ -290,9 +301,12 @@ static void received(struct connection *connection, struct span bytes)
 
 static void heard(struct connection *connection, ssize_t n)
 {
+	struct streams *streams = connection->streams;
+
 	connection->heard = true;
 	connection->heard_ms = clock_now_ms();
-	received(connection, (struct span){ connection->streams->inbox, (size_t)n });
+	received(connection, (struct span){ streams->inbox, (size_t)n });
+	secret_forget(streams->inbox, (size_t)n);
 }
 
 static void readable_tls(struct connection *connection)
@@ -347,8 +361,8 @@ static void connected(struct connection *connection)
 	if (connection_is_tls(connection)) {
 		connection->state = CONNECTION_HANDSHAKING;
 		connection->since_ms = connection->heard_ms;
-		handshake_ready(connection);
 		connection_watch(connection);
+		handshake_ready(connection);
 		return;
 	}
 	connection->state = CONNECTION_OPEN;

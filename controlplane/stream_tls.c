@@ -9,6 +9,7 @@
 #include "controlplane/stream_internal.h"
 #include "controlplane/tls.h"
 #include "controlplane/tls_identity.h"
+#include "controlplane/tls_trust.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
@@ -18,6 +19,7 @@ struct handshakes {
 	struct connection *ready, **last_ready;
 	struct connection *oldest, **newest; /* those that have a session */
 	unsigned count;
+	bool had_turn; /* in this round of the loop */
 };
 
 /* --- the turn ----------------------------------------------------------------------------------------------------------- */
@@ -42,12 +44,13 @@ static void on_idle(uv_idle_t *idle)
 	struct handshakes *handshakes = (struct handshakes *)idle;
 	struct connection *connection = handshakes->ready;
 
-	if (connection) {
-		ready_remove(handshakes, connection);
-		operate(connection);
-	}
-	if (!handshakes->ready)
+	handshakes->had_turn = connection != NULL;
+	if (!connection) {
 		uv_idle_stop(idle);
+		return;
+	}
+	ready_remove(handshakes, connection);
+	operate(connection);
 }
 
 void handshake_ready(struct connection *connection)
@@ -56,14 +59,20 @@ void handshake_ready(struct connection *connection)
 
 	if (connection->link_ready)
 		return;
+	if (!handshakes->idle.loop)
+		uv_idle_init(&connection->streams->shard->loop, &handshakes->idle);
+	uv_idle_start(&handshakes->idle, on_idle);
+	if (!handshakes->had_turn && !handshakes->ready) {
+		handshakes->had_turn = true;
+		operate(connection);
+		return;
+	}
 	uv_poll_stop(&connection->poll);
+	connection->polled = 0;
 	connection->next_ready = NULL;
 	connection->link_ready = handshakes->last_ready;
 	*handshakes->last_ready = connection;
 	handshakes->last_ready = &connection->next_ready;
-	if (!handshakes->idle.loop)
-		uv_idle_init(&connection->streams->shard->loop, &handshakes->idle);
-	uv_idle_start(&handshakes->idle, on_idle);
 }
 
 /* --- how many ----------------------------------------------------------------------------------------------------------- */
@@ -219,8 +228,10 @@ static bool peer_is_right(struct connection *connection)
 	}
 	if (connection->accepted) {
 		connection->agent = tls_identity_agent(shard->config, realm, connection->identity);
-		if (connection->agent)
+		if (connection->agent) {
 			connection_promote(connection, RANK_AGENT);
+			tls_trust_begin(connection->streams->shard, &connection->remote);
+		}
 		return true;
 	}
 	/* Of nobody in particular no certificate can be the right one. */

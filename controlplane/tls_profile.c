@@ -378,9 +378,9 @@ static int policy_set(const struct tls_profile *profile, SSL_CTX *ctx, char reas
 	SSL_CTX_set_min_proto_version(ctx, minimum_version(config));
 	SSL_CTX_set_options(
 		ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	/* A read returns after each record, so that its caller can say how many. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS |
+				      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* What is sent is what the file has: nothing is looked for in directories. A read returns after each record, so that its caller can say how many. */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify_depth(ctx, DEPTH_MAX);

@@ -49,7 +49,8 @@ enum dp_message {
 	DP_EVENT_DROP_SAMPLE =
 		0x103, /* dp_sample + octets: one of the packets dropped, to who asked for them */
 	DP_EVENT_SRTP_ALARM =
-		0x104, /* dp_event: packets of this side fail SRTP's authentication (at most one a second) */
+		0x104, /* dp_event: packets of this side fail SRTP's authentication (at most one a second; not for the first few
+			  of a side that has not used its key yet: some open the path in clear) */
 	DP_EVENT_REKEY_NEEDED =
 		0x105, /* dp_event: nine tenths of the lifetime of a key of this side are used (once per key) */
 };

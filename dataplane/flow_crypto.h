@@ -34,7 +34,8 @@ struct flow_crypto {
 		confirmed; /* `in_number` of which a packet was authenticated: `old` is refused from then on */
 	uint16_t warned_in, warned_out; /* numbers of the keys whose lifetime has been reported */
 	_Atomic uint16_t in_number, out_number; /* main: grow with each key, after it was published */
-	uint8_t reserved[6];
+	uint8_t early; /* owner: worker; refused before the first authentic one, as far as that is no alarm */
+	uint8_t reserved[5];
 
 	/* owner: main thread */
 	struct crypto_key *in_key, *old_in_key, *out_key, *old_out_key;

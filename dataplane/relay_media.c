@@ -21,7 +21,8 @@ enum {
 	EVENT_SEGMENT =
 		0xffff, /* RFC 4733 section 2.5.1.3: longer ones go on with a timestamp of their own */
 	HOP_LIMIT_SENT = 64,
-	SEALED_FETCHED = 256, /* octets of a frame with 20 ms of G.711 and a tag: all of it is going to be read */
+	SEALED_FETCHED =
+		256, /* octets of a frame with 20 ms of G.711 and a tag: all of it is going to be read */
 };
 
 void media_event(struct worker *w, const struct item *it, enum dp_message type, unsigned side)

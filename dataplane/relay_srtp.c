@@ -17,7 +17,10 @@
 
 _Static_assert((int)BURST <= (int)SRTP_BURST, "a burst is one call");
 
-enum { ALARM_INTERVAL_US = 1000000 /* the API promises at most one alarm a second */ };
+enum {
+	ALARM_INTERVAL_US = 1000000, /* the API promises at most one alarm a second */
+	EARLY = 8, /* packets of a peer that has not used its key yet: some open the path in clear first */
+};
 
 struct secured {
 	struct item *it;
@@ -117,7 +120,9 @@ static void refuse(struct worker *w, struct item *it, enum srtp_result result)
 		return;
 	}
 	counter_add(&c->auth_failed, 1);
-	if (c->alarm_us == 0 || w->now_us - c->alarm_us >= ALARM_INTERVAL_US) {
+	if (c->confirmed != atomic_load_explicit(&c->in_number, memory_order_relaxed) && c->early < EARLY)
+		c->early++;
+	else if (c->alarm_us == 0 || w->now_us - c->alarm_us >= ALARM_INTERVAL_US) {
 		c->alarm_us = w->now_us;
 		media_event(w, it, DP_EVENT_SRTP_ALARM, it->rule->side);
 	}

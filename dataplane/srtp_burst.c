@@ -10,17 +10,19 @@
 
 enum {
 	ROC = 4, /* octets of the rollover counter behind the packet that a tag is of */
-	AHEAD = 4, /* packets that records and payloads are fetched ahead, from slower memory than the first lines */
-	GCM_HASH_KEYS = 320, /* octets of them that packets of usual size need; they lie at the end */
+	LINE = 64,
+	FIRST_LINES = 4 * LINE, /* of a record: all there is but authentication keys */
+	GCM_HASH_KEYS = 240, /* octets of them that packets of usual size need; they lie at the end */
 };
 
 /* What is known of a packet between the steps of its burst. */
 struct item {
 	struct srtp_job *job;
 	uint64_t index;
+	uint64_t packets; /* of its context, when that was found out */
 	uint32_t header, length; /* octets; `length` without the tag */
 	uint32_t kept; /* what the rollover counter is in the place of */
-	uint16_t hash; /* number of its hash */
+	uint16_t place; /* among the hashes, or what GCM seals */
 };
 
 static const struct srtp_suite *suite_of(const struct srtp_context *c)
@@ -108,18 +110,20 @@ static void count(struct srtp_context *c)
 	counter_add(&c->packets, 1);
 }
 
-static void finish(struct srtp_job *job, enum srtp_result result)
+static inline __attribute__((always_inline)) void finish(struct srtp_job *job, enum srtp_result result)
 {
-	const struct srtp_context *c = job->context;
+	struct srtp_context *c = job->context;
 
 	job->result = (uint8_t)result;
 	job->rekey = context_rekey(c);
-	if (*context_slot(job->context) != 0 && (c->flags & CONTEXT_OUT) != 0)
+	/* The first sources have low slots: most contexts' cold part is not looked at. */
+	if ((c->flags & CONTEXT_OUT) != 0 && *context_slot(c) != 0)
 		job->rekey |= context_cold(c)->source_count >= SRTP_SSRCS - SRTP_SSRCS / 10;
 }
 
 /* Index that the packet's sequence number means now, and whether it may be a fresh one. */
-static bool index_of(const struct srtp_context *c, const uint8_t *packet, uint64_t *index)
+static inline __attribute__((always_inline)) bool index_of(
+	const struct srtp_context *c, const uint8_t *packet, uint64_t *index)
 {
 	static const struct srtp_source none;
 	const struct srtp_source *source = source_find(c, load_u32(packet + 8));
@@ -153,12 +157,13 @@ static void counter_iv(
 }
 
 /* RFC 7714 section 8.1: salt xor (0, 0, SSRC, index). */
-static void gcm_iv(const struct srtp_context *c, const uint8_t *packet, uint64_t index, uint8_t iv[GCM_IV])
+static void gcm_iv(const struct srtp_context *c, const uint8_t *packet, uint64_t index, uint8_t iv[AES_BLOCK])
 {
-	memcpy(iv, c->salt, GCM_IV);
-	store_u32(iv + 2, load_u32(iv + 2) ^ load_u32(packet + 8));
-	store_u32(iv + 6, load_u32(iv + 6) ^ htonl((uint32_t)(index >> 16)));
-	store_u16(iv + 10, load_u16(iv + 10) ^ htons((uint16_t)index));
+	uint64_t counted =
+		__builtin_bswap64(index << 16); /* rollover counter and sequence number as six octets */
+
+	store_u64(iv, load_u64(c->salt) ^ (uint64_t)load_u32(packet + 8) << 16 ^ counted << 48);
+	store_u64(iv + 8, load_u32(c->salt + 8) ^ counted >> 16);
 }
 
 static void roc_place(uint8_t *behind, uint64_t index)
@@ -166,22 +171,20 @@ static void roc_place(uint8_t *behind, uint64_t index)
 	store_u32(behind, htonl((uint32_t)(index >> 16)));
 }
 
-static void hash_add(struct srtp_engine *e, unsigned at, const struct item *it)
-{
-	e->hash[at].keys = &it->job->context->cm.keys;
-	e->hash[at].data = it->job->packet;
-	e->hash[at].length = it->length + ROC;
-}
-
-/* Payloads whose keystream is to come, by length of the key. */
+/* What the engine is to do with whole bursts, by length of the key. */
 struct pending {
-	unsigned count[2];
+	unsigned counters[2], gcms[2], hashes;
 };
+
+static unsigned is_long(const struct srtp_context *c)
+{
+	return (c->flags & CONTEXT_LONG) != 0;
+}
 
 static void counter_push(struct srtp_engine *e, struct pending *p, const struct item *it)
 {
-	unsigned wide = suite_of(it->job->context)->key != 16;
-	struct engine_counter *c = &e->counter[wide][p->count[wide]];
+	unsigned wide = is_long(it->job->context);
+	struct engine_counter *c = &e->counter[wide][p->counters[wide]];
 
 	if (it->length == it->header)
 		return;
@@ -189,33 +192,81 @@ static void counter_push(struct srtp_engine *e, struct pending *p, const struct 
 	c->data = it->job->packet + it->header;
 	c->length = it->length - it->header;
 	counter_iv(it->job->context, it->job->packet, it->index, c->iv);
-	p->count[wide]++;
+	p->counters[wide]++;
 }
 
 static void counter_run(struct srtp_engine *e, const struct pending *p)
 {
-	if (p->count[0] != 0)
-		engine_counter(e, e->counter[0], p->count[0], 16);
-	if (p->count[1] != 0)
-		engine_counter(e, e->counter[1], p->count[1], 32);
+	if (p->counters[0] != 0)
+		engine_counter(e, e->counter[0], p->counters[0], 16);
+	if (p->counters[1] != 0)
+		engine_counter(e, e->counter[1], p->counters[1], 32);
 }
 
-static void fetch_lines(const void *first, unsigned octets)
+static void hash_push(struct srtp_engine *e, struct pending *p, struct item *it)
 {
-	for (unsigned at = 0; at < octets; at += 64)
-		__builtin_prefetch((const char *)first + at, 1);
+	struct engine_hash *h = &e->hash[p->hashes];
+
+	h->keys = &it->job->context->cm.keys;
+	h->data = it->job->packet;
+	h->length = it->length + ROC;
+	it->place = (uint16_t)p->hashes++;
 }
 
-/* The record and the packet of a job that is some packets ahead. */
-static void fetch(const struct srtp_job *job)
+static void hash_run(struct srtp_engine *e, const struct pending *p)
 {
-	fetch_lines(job->context, SRTP_PREFETCH);
+	if (p->hashes != 0)
+		engine_hash(e, e->hash, p->hashes);
 }
 
-static void fetch_gcm(const struct srtp_context *c)
+static inline __attribute__((always_inline)) void gcm_set(struct engine_gcm *g, const struct item *it)
 {
-	if ((c->flags & CONTEXT_GCM) != 0)
-		fetch_lines(c->gcm.keys.data + GCM_KEY_DATA - GCM_HASH_KEYS, GCM_HASH_KEYS);
+	const struct srtp_context *c = it->job->context;
+
+	g->keys = &c->gcm.keys;
+	g->data = it->job->packet + it->header;
+	g->length = it->length - it->header;
+	g->aad = it->job->packet;
+	g->aad_length = it->header;
+	g->tag = it->job->packet + it->length;
+	gcm_iv(c, it->job->packet, it->index, g->iv);
+}
+
+static inline __attribute__((always_inline)) void gcm_push(
+	struct srtp_engine *e, struct pending *p, struct item *it)
+{
+	unsigned wide = is_long(it->job->context);
+
+	it->place = (uint16_t)p->gcms[wide]++;
+	gcm_set(&e->gcm[wide][it->place], it);
+}
+
+static inline void fetch_lines(const struct srtp_context *c, size_t first, size_t end)
+{
+	for (size_t at = first; at < end; at += LINE)
+		__builtin_prefetch((const char *)c + at, 1);
+}
+
+static void fetch(const struct srtp_job *jobs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		fetch_lines(jobs[i].context, 0, FIRST_LINES);
+}
+
+static bool is_gcm(const struct srtp_context *c)
+{
+	return (c->flags & CONTEXT_GCM) != 0;
+}
+
+/* What else of the record is needed, now that its first line is there. */
+static inline void fetch_rest(const struct srtp_context *c)
+{
+	size_t end = offsetof(struct srtp_context, gcm.keys) + GCM_KEY_DATA;
+
+	if (is_gcm(c))
+		fetch_lines(c, (end - GCM_HASH_KEYS) / LINE * LINE, end);
+	else
+		fetch_lines(c, FIRST_LINES, SRTP_PREFETCH);
 }
 
 /* --- protect --- */
@@ -244,34 +295,14 @@ static enum srtp_result out_begin(struct item *it)
 	return SRTP_OK;
 }
 
-static struct engine_gcm gcm_job(const struct item *it)
-{
-	struct srtp_context *c = it->job->context;
-	struct engine_gcm g = { .keys = &c->gcm.keys,
-		.data = it->job->packet + it->header,
-		.length = it->length - it->header,
-		.aad = it->job->packet,
-		.aad_length = it->header };
-
-	gcm_iv(c, it->job->packet, it->index, g.iv);
-	return g;
-}
-
-static void out_gcm(struct srtp_engine *e, struct item *it)
-{
-	struct engine_gcm g = gcm_job(it);
-
-	engine_gcm_seal(e, &g, suite_of(it->job->context)->key, it->job->packet + it->length);
-	it->job->length = (uint16_t)(it->length + GCM_TAG);
-}
-
-static void out_tags(struct srtp_engine *e, const struct item *items, unsigned n)
+static void out_tags(const struct srtp_engine *e, const struct item *items, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct srtp_job *job = items[i].job;
 		unsigned tag = suite_of(job->context)->tag;
 
-		memcpy(job->packet + items[i].length, e->hash[i].tag, tag);
+		if (!is_gcm(job->context))
+			memcpy(job->packet + items[i].length, e->hash[items[i].place].tag, tag);
 		job->length = (uint16_t)(items[i].length + tag);
 	}
 }
@@ -280,17 +311,13 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 {
 	struct item items[SRTP_BURST];
 	struct pending pending = { 0 };
-	unsigned hashes = 0;
+	unsigned count_items = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		fetch(&jobs[i]);
+	fetch(jobs, n);
 	for (unsigned i = 0; i < n; i++) {
-		struct item *it = &items[hashes];
-		uint8_t flags = jobs[i].context->flags;
+		struct item *it = &items[count_items];
 
-		if (i + AHEAD < n)
-			fetch_gcm(jobs[i + AHEAD].context);
-		if ((flags & CONTEXT_LIBRARY) != 0) {
+		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
 			session_protect(e, &jobs[i]);
 			continue;
 		}
@@ -298,29 +325,33 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 		finish(&jobs[i], out_begin(it));
 		if (jobs[i].result != SRTP_OK)
 			continue;
-		if ((flags & CONTEXT_GCM) != 0) {
-			out_gcm(e, it);
+		count_items++;
+		fetch_rest(jobs[i].context);
+		if (is_gcm(jobs[i].context)) {
+			gcm_push(e, &pending, it);
 			continue;
 		}
 		counter_push(e, &pending, it);
 		roc_place(jobs[i].packet + it->length, it->index);
-		hash_add(e, hashes++, it);
+		hash_push(e, &pending, it);
 	}
 	counter_run(e, &pending);
-	if (hashes != 0)
-		engine_hash(e, e->hash, hashes);
-	out_tags(e, items, hashes);
+	hash_run(e, &pending);
+	engine_gcm_seal(e, e->gcm[0], pending.gcms[0], 16);
+	engine_gcm_seal(e, e->gcm[1], pending.gcms[1], 32);
+	out_tags(e, items, count_items);
 }
 
 /* --- unprotect --- */
 
 /* As libsrtp2: a header that is not there, then index and replay, then a header that reaches into the tag. */
-static enum srtp_result in_begin(struct item *it)
+static inline __attribute__((always_inline)) enum srtp_result in_begin(struct item *it)
 {
 	const struct srtp_job *job = it->job;
 	const struct srtp_context *c = job->context;
 	uint32_t tag = suite_of(c)->tag;
 
+	it->packets = c->packets;
 	it->header = job->length < RTP_HEADER ? 0 : rtp_header_length(job->packet, job->length);
 	if (it->header == 0)
 		return SRTP_AUTH;
@@ -335,7 +366,7 @@ static enum srtp_result in_begin(struct item *it)
 }
 
 /* Authentic: only now anything of the packet's source changes. */
-static enum srtp_result in_accept(struct item *it)
+static inline __attribute__((always_inline)) enum srtp_result in_accept(struct item *it)
 {
 	struct srtp_context *c = it->job->context;
 	struct srtp_source *source = source_enter(c, load_u32(it->job->packet + 8));
@@ -348,29 +379,48 @@ static enum srtp_result in_accept(struct item *it)
 	return SRTP_OK;
 }
 
-static enum srtp_result in_gcm(struct srtp_engine *e, struct item *it)
-{
-	enum srtp_result result = in_begin(it);
-
-	if (result != SRTP_OK)
-		return result;
-	struct engine_gcm g = gcm_job(it);
-	size_t octets = suite_of(it->job->context)->key;
-	if (!engine_gcm_open(e, &g, octets, it->job->packet + it->length, GCM_TAG))
-		return SRTP_AUTH;
-	result = in_accept(it);
-	if (result != SRTP_OK)
-		engine_gcm_close(e, &g, octets);
-	return result;
-}
-
 static bool in_tag_right(const struct item *it, const uint8_t *tag)
 {
 	return engine_equal(tag, it->job->packet + it->length, suite_of(it->job->context)->tag);
 }
 
+/* What the burst has opened is as it was again: it is not accepted, or not as that. */
+static void in_undo(struct srtp_engine *e, const struct item *it)
+{
+	const struct engine_gcm *g = &e->gcm[is_long(it->job->context)][it->place];
+
+	if (is_gcm(it->job->context) && g->right)
+		engine_gcm_close(e, g, suite_of(it->job->context)->key);
+}
+
+/* Authentic, but there is no room for its source. */
+static void in_refuse(struct srtp_engine *e, const struct item *it)
+{
+	struct engine_gcm g;
+
+	if (!is_gcm(it->job->context))
+		return;
+	gcm_set(&g, it);
+	engine_gcm_close(e, &g, suite_of(it->job->context)->key);
+}
+
+static inline __attribute__((always_inline)) bool in_right(const struct srtp_engine *e, const struct item *it)
+{
+	return is_gcm(it->job->context) ? e->gcm[is_long(it->job->context)][it->place].right
+					: in_tag_right(it, e->hash[it->place].tag);
+}
+
+static bool in_open_alone(struct srtp_engine *e, const struct item *it)
+{
+	struct engine_gcm g;
+
+	gcm_set(&g, it);
+	engine_gcm_open(e, &g, 1, suite_of(it->job->context)->key, GCM_TAG);
+	return g.right;
+}
+
 /* Alone, because packets of the same burst have changed what its sequence number means. */
-static bool in_hash_again(struct srtp_engine *e, const struct item *it)
+static bool in_right_alone(struct srtp_engine *e, const struct item *it)
 {
 	uint8_t *behind = it->job->packet + it->length;
 	uint32_t kept = load_u32(behind);
@@ -378,73 +428,100 @@ static bool in_hash_again(struct srtp_engine *e, const struct item *it)
 		.keys = &it->job->context->cm.keys, .data = it->job->packet, .length = it->length + ROC
 	};
 
+	if (is_gcm(it->job->context))
+		return in_open_alone(e, it);
 	roc_place(behind, it->index);
 	engine_hash(e, &h, 1);
 	store_u32(behind, kept);
 	return in_tag_right(it, h.tag);
 }
 
-/* In order: what the packet would have come to alone. `it` is as at the beginning of the burst, `then` what was found there. */
-static enum srtp_result in_decide(struct srtp_engine *e, struct item *it, enum srtp_result then)
+/* What in_begin would say of a packet whose header has been found good. */
+static inline __attribute__((always_inline)) enum srtp_result in_again(struct item *it)
+{
+	const struct srtp_context *c = it->job->context;
+
+	if (expired(c))
+		return SRTP_KEY;
+	return index_of(c, it->job->packet, &it->index) ? SRTP_OK : SRTP_REPLAY;
+}
+
+/* In order: what the packet would have come to alone. `it` is as at the beginning of the burst, `then` what was found there; that holds
+ * if no packet of its context has been accepted since. */
+static inline __attribute__((always_inline)) enum srtp_result in_decide(
+	struct srtp_engine *e, struct item *it, enum srtp_result then)
 {
 	uint64_t index = it->index;
-	enum srtp_result now = in_begin(it);
+	enum srtp_result now = then;
 
+	if (it->packets != it->job->context->packets)
+		now = then == SRTP_OK ? in_again(it) : in_begin(it);
+	bool as_then = then == SRTP_OK && now == SRTP_OK && it->index == index;
+
+	if (then == SRTP_OK && !as_then)
+		in_undo(e, it);
 	if (now != SRTP_OK)
 		return now;
-	bool right = then == SRTP_OK && it->index == index ? in_tag_right(it, e->hash[it->hash].tag)
-							   : in_hash_again(e, it);
-	return right ? in_accept(it) : SRTP_AUTH;
+	if (as_then ? !in_right(e, it) : !in_right_alone(e, it))
+		return SRTP_AUTH;
+	now = in_accept(it);
+	if (now != SRTP_OK)
+		in_refuse(e, it);
+	return now;
 }
 
 /* The rollover counter is in the place of the tag's first octets until all tags have been made. */
-static unsigned in_prepare(struct srtp_engine *e, struct item *it, unsigned hashes)
+static inline __attribute__((always_inline)) void in_prepare(
+	struct srtp_engine *e, struct pending *p, struct item *it)
 {
 	uint8_t *behind = it->job->packet + it->length;
 
-	it->hash = (uint16_t)hashes;
+	fetch_rest(it->job->context);
+	if (is_gcm(it->job->context)) {
+		gcm_push(e, p, it);
+		return;
+	}
 	it->kept = load_u32(behind);
 	roc_place(behind, it->index);
-	hash_add(e, hashes, it);
-	return hashes + 1;
+	hash_push(e, p, it);
+}
+
+static void in_run(struct srtp_engine *e, const struct pending *p, const struct item *items, unsigned n)
+{
+	hash_run(e, p);
+	engine_gcm_open(e, e->gcm[0], p->gcms[0], 16, GCM_TAG);
+	engine_gcm_open(e, e->gcm[1], p->gcms[1], 32, GCM_TAG);
+	for (unsigned i = 0; i < n; i++)
+		if (items[i].job->result == SRTP_OK && !is_gcm(items[i].job->context))
+			store_u32(items[i].job->packet + items[i].length, items[i].kept);
 }
 
 void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n)
 {
 	struct item items[SRTP_BURST];
 	struct pending pending = { 0 };
-	unsigned count_cm = 0, hashes = 0;
+	unsigned count_items = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		fetch(&jobs[i]);
+	fetch(jobs, n);
 	for (unsigned i = 0; i < n; i++) {
-		struct item *it = &items[count_cm];
-		uint8_t flags = jobs[i].context->flags;
+		struct item *it = &items[count_items];
 
-		it->job = &jobs[i];
-		if (i + AHEAD < n)
-			fetch_gcm(jobs[i + AHEAD].context);
-		if ((flags & CONTEXT_LIBRARY) != 0) {
+		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
 			session_unprotect(e, &jobs[i]);
-		} else if ((flags & CONTEXT_GCM) != 0) {
-			finish(&jobs[i], in_gcm(e, it));
-		} else {
-			jobs[i].result = (uint8_t)in_begin(it);
-			if (jobs[i].result == SRTP_OK)
-				hashes = in_prepare(e, it, hashes);
-			count_cm++;
+			continue;
 		}
+		it->job = &jobs[i];
+		jobs[i].result = (uint8_t)in_begin(it);
+		if (jobs[i].result == SRTP_OK)
+			in_prepare(e, &pending, it);
+		count_items++;
 	}
-	if (hashes != 0)
-		engine_hash(e, e->hash, hashes);
-	for (unsigned i = 0; i < count_cm; i++)
-		if (items[i].job->result == SRTP_OK)
-			store_u32(items[i].job->packet + items[i].length, items[i].kept);
-	for (unsigned i = 0; i < count_cm; i++) {
+	in_run(e, &pending, items, count_items);
+	for (unsigned i = 0; i < count_items; i++) {
 		struct srtp_job *job = items[i].job;
 
 		finish(job, in_decide(e, &items[i], (enum srtp_result)job->result));
-		if (job->result == SRTP_OK)
+		if (job->result == SRTP_OK && !is_gcm(job->context))
 			counter_push(e, &pending, &items[i]);
 	}
 	counter_run(e, &pending);

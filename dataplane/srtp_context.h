@@ -20,6 +20,7 @@ enum context_flag {
 	CONTEXT_OUT = 1, /* SRTP_OUT */
 	CONTEXT_GCM = 2,
 	CONTEXT_LIBRARY = 4, /* path A: libsrtp2 does RTP too */
+	CONTEXT_LONG = 8, /* keys of 256 bits */
 };
 
 /* What is needed for RTCP, for other sources, and by path A. owner: worker, but where it says otherwise */
@@ -84,10 +85,10 @@ static inline uint8_t *context_slot(struct srtp_context *c)
 	return (c->flags & CONTEXT_GCM) != 0 ? &c->gcm.slot : &c->cm.slot;
 }
 
-/* Nine tenths. */
+/* Nine tenths. A limit has 48 bits. */
 static inline bool context_rekey(const struct srtp_context *c)
 {
-	return c->packets >= c->limit - c->limit / 10;
+	return c->packets * 10 >= c->limit * 9;
 }
 
 /* RTP: header, CSRC list and extension; 0: they are not all there. */

@@ -168,58 +168,46 @@ void engine_counter(struct srtp_engine *e, struct engine_counter *c, unsigned n,
 		octets == IMB_KEY_128_BYTES ? IMB_KEY_128_BYTES : IMB_KEY_256_BYTES);
 }
 
-void engine_gcm_seal(struct srtp_engine *e, const struct engine_gcm *g, size_t octets, uint8_t tag[GCM_TAG])
+void engine_gcm_seal(struct srtp_engine *e, const struct engine_gcm *g, unsigned n, size_t octets)
 {
-	IMB_MGR *m = e->hardware->wide;
-	const struct gcm_key_data *keys = (const struct gcm_key_data *)g->keys;
+	const IMB_MGR *m = e->hardware->wide;
+	aes_gcm_enc_dec_t seal = octets == IMB_KEY_128_BYTES ? m->gcm128_enc : m->gcm256_enc;
 	struct gcm_context_data state;
 
-	if (octets == IMB_KEY_128_BYTES)
-		IMB_AES128_GCM_ENC(m, keys, &state, g->data, g->data, g->length, g->iv, g->aad, g->aad_length,
-			tag, GCM_TAG);
-	else
-		IMB_AES256_GCM_ENC(m, keys, &state, g->data, g->data, g->length, g->iv, g->aad, g->aad_length,
-			tag, GCM_TAG);
+	for (unsigned i = 0; i < n; i++)
+		seal((const struct gcm_key_data *)g[i].keys, &state, g[i].data, g[i].data, g[i].length,
+			g[i].iv, g[i].aad, g[i].aad_length, g[i].tag, GCM_TAG);
 }
 
-bool engine_gcm_open(struct srtp_engine *e, const struct engine_gcm *g, size_t octets, const uint8_t *tag,
-	size_t tag_octets)
+void engine_gcm_open(
+	struct srtp_engine *e, struct engine_gcm *g, unsigned n, size_t octets, size_t tag_octets)
 {
-	IMB_MGR *m = e->hardware->wide;
-	const struct gcm_key_data *keys = (const struct gcm_key_data *)g->keys;
+	const IMB_MGR *m = e->hardware->wide;
+	aes_gcm_enc_dec_t open = octets == IMB_KEY_128_BYTES ? m->gcm128_dec : m->gcm256_dec;
 	struct gcm_context_data state;
-	uint8_t found[GCM_TAG];
+	uint8_t found[ENGINE_BURST][GCM_TAG];
 
-	if (octets == IMB_KEY_128_BYTES)
-		IMB_AES128_GCM_DEC(m, keys, &state, g->data, g->data, g->length, g->iv, g->aad, g->aad_length,
-			found, GCM_TAG);
-	else
-		IMB_AES256_GCM_DEC(m, keys, &state, g->data, g->data, g->length, g->iv, g->aad, g->aad_length,
-			found, GCM_TAG);
-	if (engine_equal(found, tag, tag_octets))
-		return true;
-	engine_gcm_close(e, g, octets);
-	return false;
+	for (unsigned i = 0; i < n; i++)
+		open((const struct gcm_key_data *)g[i].keys, &state, g[i].data, g[i].data, g[i].length,
+			g[i].iv, g[i].aad, g[i].aad_length, found[i], GCM_TAG);
+	for (unsigned i = 0; i < n; i++) {
+		g[i].right = engine_equal(found[i], g[i].tag, tag_octets);
+		if (!g[i].right)
+			engine_gcm_close(e, &g[i], octets);
+	}
 }
 
 /* A counter mode: the second time takes the first one back. */
 void engine_gcm_close(struct srtp_engine *e, const struct engine_gcm *g, size_t octets)
 {
 	uint8_t unused[GCM_TAG];
+	struct engine_gcm again = *g;
 
-	engine_gcm_seal(e, g, octets, unused);
+	again.tag = unused;
+	engine_gcm_seal(e, &again, 1, octets);
 }
 
 void engine_digest(struct srtp_engine *e, const void *data, size_t length, uint8_t out[32])
 {
 	IMB_SHA256(e->hardware->wide, data, length, out);
-}
-
-bool engine_equal(const uint8_t *a, const uint8_t *b, size_t n)
-{
-	uint8_t differs = 0;
-
-	for (size_t i = 0; i < n; i++)
-		differs |= a[i] ^ b[i];
-	return differs == 0;
 }

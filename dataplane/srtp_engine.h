@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
 	ENGINE_BURST = 64,
@@ -46,16 +47,18 @@ struct engine_counter {
 struct engine_gcm {
 	const struct engine_gcm_keys *keys;
 	uint8_t *data; /* changed in place */
-	uint32_t length;
 	const uint8_t *aad;
-	uint32_t aad_length;
-	uint8_t iv[GCM_IV];
+	uint8_t *tag; /* made, or compared */
+	uint32_t length, aad_length;
+	uint8_t iv[AES_BLOCK]; /* GCM_IV octets */
+	bool right; /* of what was opened */
 };
 
 /* What a burst puts together; packets of path A in it are done alone, in between. */
 struct srtp_engine {
 	struct engine_hash hash[ENGINE_BURST];
 	struct engine_counter counter[2][ENGINE_BURST]; /* by length of the key */
+	struct engine_gcm gcm[2][ENGINE_BURST];
 	struct engine_hardware *hardware;
 	size_t octets; /* of the mapping */
 };
@@ -72,16 +75,30 @@ void engine_gcm_key(struct srtp_engine *e, struct engine_gcm_keys *out, const ui
 void engine_hash(struct srtp_engine *e, struct engine_hash *h, unsigned n);
 void engine_counter(struct srtp_engine *e, struct engine_counter *c, unsigned n, size_t octets);
 
-void engine_gcm_seal(struct srtp_engine *e, const struct engine_gcm *g, size_t octets, uint8_t tag[GCM_TAG]);
-/* `tag_octets` <= GCM_TAG. False: it is not what was sealed; the data is as it was. */
-bool engine_gcm_open(struct srtp_engine *e, const struct engine_gcm *g, size_t octets, const uint8_t *tag,
-	size_t tag_octets);
-/* Undoes engine_gcm_open. */
+/* Tags of GCM_TAG octets are made. */
+void engine_gcm_seal(struct srtp_engine *e, const struct engine_gcm *g, unsigned n, size_t octets);
+/* `tag_octets` <= GCM_TAG. Sets `right`. What is not right is as it was. */
+void engine_gcm_open(
+	struct srtp_engine *e, struct engine_gcm *g, unsigned n, size_t octets, size_t tag_octets);
+/* Undoes engine_gcm_open for one. */
 void engine_gcm_close(struct srtp_engine *e, const struct engine_gcm *g, size_t octets);
 
 /* SHA-256, for what is compared but not kept. */
 void engine_digest(struct srtp_engine *e, const void *data, size_t length, uint8_t out[32]);
 /* In the same time whatever differs. */
-bool engine_equal(const uint8_t *a, const uint8_t *b, size_t n);
+static inline bool engine_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	uint64_t differs = 0, x, y;
+	size_t i = 0;
+
+	for (; i + sizeof(x) <= n; i += sizeof(x)) {
+		memcpy(&x, a + i, sizeof(x));
+		memcpy(&y, b + i, sizeof(y));
+		differs |= x ^ y;
+	}
+	for (; i < n; i++)
+		differs |= (uint64_t)(a[i] ^ b[i]);
+	return differs == 0;
+}
 
 #endif

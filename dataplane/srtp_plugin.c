@@ -210,11 +210,12 @@ static srtp_err_status_t gcm_set_aad(void *state, const uint8_t *aad, uint32_t l
 	return srtp_err_status_ok;
 }
 
-static struct engine_gcm gcm_job(struct slot_cipher *s, uint8_t *data, uint32_t length)
+static struct engine_gcm gcm_job(struct slot_cipher *s, uint8_t *data, uint32_t length, uint8_t *tag)
 {
 	struct engine_gcm job = { .keys = (const struct engine_gcm_keys *)s->keys,
 		.data = data,
 		.length = length,
+		.tag = tag,
 		.aad = s->aad,
 		.aad_length = s->aad_length };
 
@@ -229,8 +230,8 @@ static srtp_err_status_t gcm_encrypt(void *state, uint8_t *data, unsigned int *l
 
 	if (s->ready == 0)
 		return srtp_err_status_cipher_fail;
-	struct engine_gcm job = gcm_job(s, data, *length);
-	engine_gcm_seal(plugin_call.engine, &job, s->octets, s->tag);
+	struct engine_gcm job = gcm_job(s, data, *length, s->tag);
+	engine_gcm_seal(plugin_call.engine, &job, 1, s->octets);
 	return srtp_err_status_ok;
 }
 
@@ -240,8 +241,10 @@ static srtp_err_status_t gcm_decrypt(void *state, uint8_t *data, unsigned int *l
 
 	if (s->ready == 0 || *length < s->tag_octets)
 		return srtp_err_status_cipher_fail;
-	struct engine_gcm job = gcm_job(s, data, *length - s->tag_octets);
-	if (!engine_gcm_open(plugin_call.engine, &job, s->octets, data + job.length, s->tag_octets))
+	uint32_t plain = *length - s->tag_octets;
+	struct engine_gcm job = gcm_job(s, data, plain, data + plain);
+	engine_gcm_open(plugin_call.engine, &job, 1, s->octets, s->tag_octets);
+	if (!job.right)
 		return srtp_err_status_auth_fail;
 	*length = job.length;
 	return srtp_err_status_ok;

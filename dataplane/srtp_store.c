@@ -221,7 +221,8 @@ int srtp_context_new(struct srtp_store *s, const struct dp_crypto *key, enum srt
 	c->suite = key->suite;
 	c->limit = limit_of(key);
 	c->flags |= (uint8_t)((direction == SRTP_OUT ? CONTEXT_OUT : 0) |
-			      (key->mki_length != 0 ? CONTEXT_LIBRARY : 0));
+			      (key->mki_length != 0 ? CONTEXT_LIBRARY : 0) |
+			      (srtp_suites[key->suite].key == 32 ? CONTEXT_LONG : 0));
 	cold->rtcp_tag = srtp_suites[key->suite].rtcp_tag;
 	cold->mki_length = key->mki_length;
 	memcpy(cold->mki, key->mki, key->mki_length);

@@ -69,6 +69,23 @@ static void check_hidden(const struct sdp *sdp, struct span text)
 	}
 }
 
+#define KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="
+
+/* Each key that is said is ours. */
+static void check_keys(struct span text)
+{
+	static const char ours_in[] = "inline:" KEY "\r\n";
+	const char *at = text.p;
+	size_t rest = text.n;
+
+	while ((at = memmem(at, rest, "a=crypto", 8)) != NULL) {
+		rest = (size_t)(text.p + text.n - at);
+		require(memmem(at, rest < 80 ? rest : 80, ours_in, sizeof(ours_in) - 1) != NULL);
+		at += 8;
+		rest -= 8;
+	}
+}
+
 static struct sdp_origin origin;
 static struct sdp_rewrite_media ours[SDP_MEDIA_MAX];
 
@@ -96,6 +113,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		address_set_port(&ours[i].local, (uint16_t)(10000 + 2 * i));
 		ours[i].rtcp_mux = i % 2;
 		ours[i].reject = i == 5;
+		ours[i].no_feedback = i % 4 == 1;
+		if (i % 3 == 1)
+			ours[i].protocol = SPAN("RTP/SAVP");
+		if (i % 3 == 1)
+			ours[i].crypto = SPAN("a=crypto:1 AEAD_AES_128_GCM inline:" KEY "\r\n");
 	}
 	return 0;
 }
@@ -115,8 +137,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&first, body);
 	n = rewrite(&first, once, sizeof(once));
 	check_hidden(&first, (struct span){ once, n });
+	check_keys((struct span){ once, n });
 	/* Per media: its line, c=, direction and rtcp-mux at most are added. */
-	require(n <= size + 256 + 160 * first.media_count);
+	require(n <= size + 256 + 260 * first.media_count);
 	require(sdp_parse(&second, (struct span){ once, n }, &limits) == 0);
 	check(&second, (struct span){ once, n });
 	require(second.media_count == first.media_count);

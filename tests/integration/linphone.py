@@ -18,6 +18,7 @@ sip_tls_port=0
 contact="{user}" <sip:{user}@{host}>
 use_info={info}
 use_rfc2833={rtp}
+media_encryption={encryption}
 register_only_when_network_is_up=0
 [rtp]
 audio_rtp_port=7078
@@ -27,14 +28,14 @@ echocancellation=0
 
 
 class Linphone:
-    """transport: "udp" or "tcp". info: digits go by INFO, else by RTP (RFC 4733)."""
+    """transport: "udp" or "tcp". info: digits go by INFO, else by RTP (RFC 4733). encryption: of media, "none" or "srtp"."""
 
-    def __init__(self, namespace, directory, user, host, transport="udp", info=False):
+    def __init__(self, namespace, directory, user, host, transport="udp", info=False, encryption="none"):
         self.directory = pathlib.Path(directory)
         (self.directory / ".local/share/linphone").mkdir(parents=True)  # without its database it refuses every call
         udp = transport == "udp"
         (self.directory / "linphonerc").write_text(CONFIG.format(
-            user=user, host=host, udp=5060 if udp else 0, tcp=0 if udp else 5060, info=int(info), rtp=int(not info)))
+            user=user, host=host, udp=5060 if udp else 0, tcp=0 if udp else 5060, info=int(info), rtp=int(not info), encryption=encryption))
         self.tune = self.directory / "tune.wav"
         melody.write(self.tune, melody.compose("phone", 60))
         self.lines, self.changed = [], threading.Condition()

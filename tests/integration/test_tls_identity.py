@@ -93,6 +93,11 @@ def test_an_agent_is_known_by_its_certificate_wherever_it_is(stack, pki, to, nam
     shown = stack.sbc.the_call()
     assert "itsp" in json.dumps(shown["legs"][0])
     call.hang_up()
+    # At the border, too, while its connection lasts: no stranger's rate.
+    source = shown["legs"][0]["remote-address"]
+    assert any(row["source"] == source for row in stack.sbc.show("trusted")["trusted"])
+    caller.hang_up(caller.links[0])
+    netns.wait_for("the end of the trust", lambda: source not in str(stack.sbc.show("trusted")), 5)
 
 
 @pytest.mark.parametrize("names", [{"dns": ["other.example.test"]}, {"dns": ["*.example.test"]}, {"uri": [f"sip:alice@{NAME}"]},

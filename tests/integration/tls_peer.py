@@ -55,7 +55,12 @@ class TlsEndpoint(StreamEndpoint):
                 sock.close()
                 return None
             sock.settimeout(None)
-        return super()._add(sock)
+        try:
+            return super()._add(sock)
+        except OSError as error:  # who called us has hung up at once
+            self.refused.append(error)
+            sock.close()
+            return None
 
     def __post_init__(self):
         self.refused = []  # handshakes of those who called us

@@ -2,10 +2,13 @@
 /* Peers and a dataplane that do anything in any order: whatever happened, no call, transaction or lease is left over. */
 #include "tests/unit/controlplane/call_fixture.h"
 
+#include "controlplane/secret.h"
+
 enum { SEEDS = 400, STEPS = 40, REMEMBERED = 4 };
 
 static struct {
 	uint64_t random;
+	bool secret;
 	unsigned caller_cseq, callee_cseq, invite_cseq;
 	char to_caller[REMEMBERED][FIXTURE_TEXT_MAX],
 		to_callee[REMEMBERED][FIXTURE_TEXT_MAX]; /* requests of ours */
@@ -20,12 +23,29 @@ static unsigned roll(unsigned n)
 	return (unsigned)(storm.random >> 33) % n;
 }
 
+#define CRYPTO_A "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+#define CRYPTO_B "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR\r\n"
+#define SRTP(host, port, crypto)                                                               \
+	"v=0\r\no=x 1 1 IN IP4 " host "\r\ns=-\r\nc=IN IP4 " host "\r\nt=0 0\r\nm=audio " port \
+	" RTP/SAVP 0\r\n" crypto
+
+/* Every other world has SRTP. */
+static const char *any_secret_body(void)
+{
+	static const char *const bodies[] = { SRTP("192.0.2.9", "4000", CRYPTO_A),
+		SRTP("192.0.2.10", "6000", CRYPTO_B), PHONE_SDP CRYPTO_B, PBX_SDP,
+		SRTP("192.0.2.9", "4000", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"), NO_SDP,
+		SRTP("192.0.2.9", "4000", CRYPTO_A) "m=image 4004 udptl t38\r\n" };
+
+	return bodies[roll(7)];
+}
+
 static const char *any_body(void)
 {
 	static const char *const bodies[] = { PHONE_SDP, PBX_SDP, NO_SDP, PHONE_SDP "a=inactive\r\n",
 		PBX_SDP "m=audio 0 RTP/AVP 0\r\n", PHONE_SDP "m=image 4004 udptl t38\r\n", "garbage" };
 
-	return bodies[roll(7)];
+	return storm.secret ? any_secret_body() : bodies[roll(7)];
 }
 
 /* Remembers what we sent and makes room. */
@@ -149,6 +169,9 @@ static void act(struct call_world *w)
 	case 15:
 		if (roll(3) == 0)
 			call_dataplane_event(&w->f->shard, DP_EVENT_MEDIA_SILENT, &event);
+		else if (storm.secret)
+			call_dataplane_event(
+				&w->f->shard, roll(2) ? DP_EVENT_REKEY_NEEDED : DP_EVENT_SRTP_ALARM, &event);
 		fake.down = roll(10) == 0;
 		if (!fake.down)
 			call_dataplane_up(&w->f->shard, roll(20) == 0);
@@ -159,15 +182,24 @@ static void act(struct call_world *w)
 
 static void test_nothing_is_left_over_whatever_happened(void **state)
 {
+	unsigned secured = 0;
+
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
 	for (unsigned seed = 0; seed < SEEDS; seed++) {
+		static char suite[] = "AES_CM_128_HMAC_SHA1_80", *suites[] = { suite };
 		struct call_world *w = world_new();
 
 		memset(&storm, 0, sizeof(storm));
+		storm.secret = seed % 2;
+		w->profile.media_security = storm.secret ? CONFIG_MEDIA_SECURITY_PREFER + seed / 2 % 2
+							 : CONFIG_MEDIA_SECURITY_NONE;
+		w->profile.srtp_without_tls = true;
+		w->profile.crypto_suites = (struct config_strings){ suites, 1 };
 		storm.random = seed * 2654435761u + 1;
 		for (unsigned step = 0; step < STEPS; step++)
 			act(w);
+		secured += secret_count() > 0;
 		/* Nobody says anything any more, and what still stands has lost its media. */
 		fake.down = false;
 		for (unsigned i = 0; i < 4; i++) {
@@ -181,7 +213,9 @@ static void test_nothing_is_left_over_whatever_happened(void **state)
 			fail_msg("seed %u: %zu calls, %u transactions, %u tombstones are left", seed,
 				call_count(&w->f->shard), fixture_live(w->f), fixture_tombstones(w->f));
 		world_free(w);
+		assert_int_equal(secret_count(), 0);
 	}
+	assert_true(secured > SEEDS / 10);
 }
 
 int main(void)

@@ -190,7 +190,7 @@ static void test_what_each_policy_offers_and_what_it_takes_for_an_answer(void **
 
 	for (unsigned p = 0; p < 3; p++)
 		for (unsigned a = 0; a < COUNT; a++) {
-			struct sdes_line first, second;
+			struct sdes_line first = { 0 }, second = { 0 };
 			unsigned before;
 			int got;
 
@@ -428,7 +428,7 @@ static void test_srtp_is_not_taken_away_on_the_way(void **state)
 
 static void test_our_own_key_sent_back_is_refused(void **state)
 {
-	struct sdes_line line;
+	struct sdes_line line = { 0 };
 	char reflected[1024];
 	const char *key;
 
@@ -531,6 +531,27 @@ static void test_the_next_one_asked_gets_other_keys(void **state)
 	assert_int_equal(media_retarget(media, 1, &party), -EKEYREJECTED);
 }
 
+static void test_a_peer_that_moves_to_another_call_stays_with_srtp_and_gets_other_keys(void **state)
+{
+	struct media *old, *made;
+	struct dp_crypto before;
+
+	secure_call();
+	before = to[0];
+	old = media;
+	assert_int_equal(media_new(&((struct fixture *)*state)->shard, &events, &seen, &made), 0);
+	media = made;
+	be(CONFIG_MEDIA_SECURITY_PREFER, CONFIG_MEDIA_SECURITY_REQUIRE);
+	assert_int_equal(offer(1, SRTP_PBX), 0);
+	media_follow(made, 0, old, 0);
+	write_for(0, SRTP_PBX);
+	assert_non_null(strstr(written(0), " RTP/SAVP 0\r\n"));
+	assert_int_equal(answer(0, PHONE), -EKEYREJECTED);
+	assert_int_equal(answer(0, SRTP_PHONE), 0);
+	assert_memory_not_equal(updated(0)->to.key, before.key, 30);
+	media_close(old, on_closed, &seen);
+}
+
 static void test_a_key_that_is_used_up_is_renewed_with_its_side_alone(void **state)
 {
 	static const char short_lived[] =
@@ -613,6 +634,7 @@ int main(void)
 		CASE(test_fax_and_back_begins_with_fresh_keys),
 		CASE(test_forks_answer_one_offer_with_keys_of_their_own),
 		CASE(test_the_next_one_asked_gets_other_keys),
+		CASE(test_a_peer_that_moves_to_another_call_stays_with_srtp_and_gets_other_keys),
 		CASE(test_a_key_that_is_used_up_is_renewed_with_its_side_alone),
 		CASE(test_media_with_keys_is_never_local),
 		CASE(test_no_key_stays_behind_a_call),

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -184,12 +185,13 @@ static void test_what_may_be_said_besides_is_read(void **state)
 
 static void test_what_is_too_long_is_not_looked_at(void **state)
 {
+	static const char start[] = "1 " CM80 " inline:" KEY30;
 	static char text[SDES_LINE_MAX + 64];
 	struct sdes_line line;
 
 	(void)state;
 	memset(text, ' ', sizeof(text));
-	memcpy(text, "1 " CM80 " inline:" KEY30, strlen("1 " CM80 " inline:" KEY30));
+	memcpy(text, start, sizeof(start) - 1);
 	assert_int_equal(sdes_parse((struct span){ text, SDES_LINE_MAX }, &line), 0);
 	assert_int_equal(sdes_parse((struct span){ text, SDES_LINE_MAX + 1 }, &line), -EINVAL);
 }
@@ -252,6 +254,9 @@ static void test_texts_with_keys_are_kept_apart_and_wiped(void **state)
 	secret_wipe(buffer, sizeof(buffer));
 	assert_int_equal(buffer[0], 0);
 	assert_int_equal(buffer[20], 0);
+	memset(buffer, 'x', sizeof(buffer));
+	secret_forget(buffer, sizeof(buffer));
+	assert_int_equal(buffer[0] | buffer[sizeof(buffer) - 1], 0);
 }
 
 static bool is_left_out_of_core_dumps(const void *memory)
@@ -262,10 +267,12 @@ static bool is_left_out_of_core_dumps(const void *memory)
 
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps)) {
-		unsigned long first, end;
+		char *rest;
+		unsigned long first = strtoul(line, &rest, 16);
 
-		if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
-			inside = (unsigned long)memory >= first && (unsigned long)memory < end;
+		if (*rest == '-')
+			inside = (unsigned long)memory >= first &&
+				 (unsigned long)memory < strtoul(rest + 1, NULL, 16);
 		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
 			left_out = strstr(line, " dd") != NULL;
 	}

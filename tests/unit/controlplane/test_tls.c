@@ -353,7 +353,6 @@ static void test_bad_files_change_nothing(void **state)
 	struct pair pair;
 
 	tls_fixture_init(&other);
-	log_set_level(LOG_LEVEL_ERROR - 1);
 	write_file(f->certificate, "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n");
 	expect_reload(tls, 0, 1, 0);
 	write_file(f->certificate, "");
@@ -410,7 +409,6 @@ static void test_shards_take_what_the_main_thread_replaces(void **state)
 	struct reloader reloader = { tls_fixture_open(f), f };
 	pthread_t shard[2];
 
-	log_set_level(LOG_LEVEL_ERROR - 1);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&shard[i], NULL, shake_often, &reloader), 0);
 	reload_often(&reloader);

@@ -290,6 +290,30 @@ static void plain_rtp_where_srtp_was_agreed_is_never_relayed(void **state)
 	secret_close(&s);
 }
 
+/* Telephones that open their path with a packet or two in clear, before they have read our answer, are no alarm. */
+static void the_first_few_in_clear_are_dropped_without_an_alarm_more_are_one(void **state)
+{
+	struct dp_session_request q = request_of(SUITE, DP_SRTP_NONE);
+	uint8_t p[LONGEST];
+	struct secret s;
+
+	(void)state;
+	secret_open(&s, &q);
+	size_t n = secure_rtp(p, 1, 7);
+	for (unsigned i = 0; i < 8; i++)
+		refused(&s, 0, p, n, DP_COUNTER_DROP_SRTP_AUTH);
+	assert_int_equal(secure_events(&s.call, DP_EVENT_SRTP_ALARM, NULL), 0);
+	refused(&s, 0, p, n, DP_COUNTER_DROP_SRTP_AUTH);
+	assert_int_equal(secure_events(&s.call, DP_EVENT_SRTP_ALARM, NULL), 1);
+	secret_close(&s);
+	secret_open(&s, &q);
+	speaks(&s, 0);
+	n = secure_rtp(p, s.sequence[0], 7);
+	refused(&s, 0, p, n, DP_COUNTER_DROP_SRTP_AUTH); /* it has shown that it knows better */
+	assert_int_equal(secure_events(&s.call, DP_EVENT_SRTP_ALARM, NULL), 1);
+	secret_close(&s);
+}
+
 static void dtls_and_stun_are_dropped_on_such_ports(void **state)
 {
 	static const uint8_t stun[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
@@ -820,6 +844,7 @@ int main(void)
 		cmocka_unit_test(rtcp_crosses_both_ways_by_either_port_without_its_words),
 		cmocka_unit_test(what_was_changed_on_the_way_is_refused_counted_and_told_once_a_second),
 		cmocka_unit_test(plain_rtp_where_srtp_was_agreed_is_never_relayed),
+		cmocka_unit_test(the_first_few_in_clear_are_dropped_without_an_alarm_more_are_one),
 		cmocka_unit_test(dtls_and_stun_are_dropped_on_such_ports),
 		cmocka_unit_test(a_packet_that_comes_again_is_refused_and_counted),
 		cmocka_unit_test(only_what_is_authentic_locks_a_latch),

@@ -85,7 +85,7 @@ static inline struct dataplane *wire_bed_new(uint16_t workers)
 static inline void wire_bed_free(struct dataplane *dp)
 {
 	wire_clear();
-	for (uint16_t i = 0; i < dp->shared.worker_count; i++)
+	for (unsigned i = 0; i < dp->shared.worker_count; i++)
 		worker_fini(&dp->shared.workers[i]);
 	free(dp->shared.workers);
 	bed_free(dp);
