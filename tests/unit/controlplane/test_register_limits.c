@@ -248,6 +248,21 @@ static void test_what_leaves_late_counts_from_then(void **state)
 	assert_int_equal(register_send(limits, 0, late + 11 * (uint64_t)SECOND / 10, &other), 0);
 }
 
+/* Who is told to wait at the same moment and for the same reason does not come back all at once. */
+static void test_those_who_wait_for_the_registrar_are_spread(void **state)
+{
+	struct register_limits *limits = *state;
+	struct register_wait known = { .aor = 1, .host = 1, .known = true };
+	unsigned first = 0, others = 0, told;
+
+	for (unsigned i = 0; i < 4 * RATE; i++) {
+		told = register_wait_enter(limits, &known, SECOND);
+		first = first ? first : told;
+		others += told && told != first;
+	}
+	assert_true(first > 0 && others > 0);
+}
+
 static void test_a_turn_that_is_too_far_off_is_not_taken(void **state)
 {
 	struct register_limits *limits = *state;
@@ -321,6 +336,7 @@ int main(void)
 		TEST(test_hosts_progress_at_equal_shares),
 		TEST(test_late_turns_come_no_closer_than_the_rate),
 		TEST(test_what_leaves_late_counts_from_then),
+		TEST(test_those_who_wait_for_the_registrar_are_spread),
 		TEST(test_a_turn_that_is_too_far_off_is_not_taken),
 		TEST(test_nobody_waits_long_for_who_does_not_come),
 		TEST(test_who_is_registered_comes_before_strangers),
