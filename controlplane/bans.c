@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "controlplane/alarm.h"
-#include "controlplane/guard.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
@@ -18,195 +17,6 @@ enum {
 	TICK_MS = 1000,
 	WINDOW_MS = 60000, /* of the alarm */
 };
-
-/* --- text ------------------------------------------------------------------------------------------------------------- */
-
-const char *bans_print(const struct dp_source_key *key, char buffer[BORDER_TEXT_MAX])
-{
-	char text[ADDRESS_TEXT_MAX];
-	union address address;
-	struct writer w;
-
-	dp_address_to(&key->address, &address);
-	writer_init(&w, buffer, BORDER_TEXT_MAX - 1);
-	writer_text(
-		&w, key->address.port ? address_print(&address, text) : address_print_host(&address, text));
-	if (key->length != (key->address.family == 4 ? 32 : 128)) {
-		writer_char(&w, '/');
-		writer_uint(&w, key->length);
-	}
-	buffer[w.len] = '\0';
-	return buffer;
-}
-
-/* --- entries ---------------------------------------------------------------------------------------------------------- */
-
-static struct bans_entry **find(const struct bans *bans, const struct dp_source_key *key)
-{
-	struct bans_entry **at = &bans->bucket[hash_bytes(&bans->key, key, sizeof(*key)) % bans->buckets];
-
-	while (*at && memcmp(&(*at)->ban.ban.key, key, sizeof(*key)) != 0)
-		at = &(*at)->same_bucket;
-	return at;
-}
-
-static void order_remove(struct bans *bans, struct bans_entry *entry)
-{
-	struct bans_order *order = &bans->order[entry->rank];
-
-	*(entry->older ? &entry->older->newer : &order->oldest) = entry->newer;
-	*(entry->newer ? &entry->newer->older : &order->newest) = entry->older;
-	entry->older = entry->newer = NULL;
-}
-
-static void order_last(struct bans *bans, struct bans_entry *entry, unsigned rank)
-{
-	struct bans_order *order = &bans->order[rank];
-
-	entry->rank = (uint8_t)rank;
-	entry->older = order->newest;
-	*(order->newest ? &order->newest->newer : &order->oldest) = entry;
-	order->newest = entry;
-}
-
-static unsigned rank_of(const struct store_ban *ban, bool proven)
-{
-	unsigned times =
-		ban->times < BANS_ORDERED - BANS_DENIED ? ban->times : BANS_ORDERED - BANS_DENIED - 1;
-
-	return ban->ordered ? BANS_ORDERED : proven ? BANS_DENIED + times : BANS_UNPROVEN;
-}
-
-static void unsent_remove(struct bans *bans, struct bans_entry *entry)
-{
-	struct bans_entry **at = &bans->unsent;
-
-	if (!entry->unsent)
-		return;
-	while (*at != entry)
-		at = &(*at)->next_unsent;
-	*at = entry->next_unsent;
-	if (bans->unsent_last == &entry->next_unsent)
-		bans->unsent_last = at;
-	entry->unsent = false;
-}
-
-static void forget(struct bans *bans, struct bans_entry *entry)
-{
-	struct bans_entry **at = find(bans, &entry->ban.ban.key);
-
-	*at = entry->same_bucket;
-	order_remove(bans, entry);
-	unsent_remove(bans, entry);
-	bans->count--;
-	free(entry);
-}
-
-static bool is_live(const struct bans_entry *entry, uint64_t now_wall_ms)
-{
-	return entry->ban.until_wall_ms == 0 || entry->ban.until_wall_ms > now_wall_ms;
-}
-
-static void cleared(void *arg, int status, const void *body, size_t length)
-{
-	(void)arg, (void)status, (void)body, (void)length;
-}
-
-/* Who gives way; NULL: all are by order. */
-static struct bans_entry *least(const struct bans *bans)
-{
-	struct bans_entry *found = bans->order[BANS_UNPROVEN].oldest, *oldest;
-
-	for (unsigned rank = BANS_DENIED; rank < BANS_ORDERED && bans->order[BANS_UNPROVEN].oldest == NULL;
-		rank++) {
-		oldest = bans->order[rank].oldest;
-		if (oldest && (!found || oldest->ban.until_wall_ms < found->ban.until_wall_ms))
-			found = oldest;
-	}
-	return found;
-}
-
-static bool make_room(struct bans *bans)
-{
-	struct bans_entry *entry = least(bans);
-
-	if (!entry || is_live(entry, clock_wall_ms()))
-		alarm_raise(bans->alarms, CP_ALARM_BANS_FULL, CP_SEVERITY_WARNING, "guard",
-			"no room for another ban (guard.max-bans): the least gives way");
-	if (!entry)
-		return false;
-	/* The dataplane would lift whichever was set longest ago. */
-	if (bans->client && !entry->unsent && is_live(entry, clock_wall_ms()))
-		(void)dp_client_request(bans->client, DP_BAN_CLEAR, &entry->ban.ban.key,
-			sizeof(entry->ban.ban.key), cleared, NULL);
-	if (entry->rank != BANS_UNPROVEN)
-		store_ban_lifted(bans->store, &entry->ban.ban.key, "room");
-	forget(bans, entry);
-	return true;
-}
-
-static bool is_full(const struct bans *bans)
-{
-	return bans->count >= bans->config->guard.max_bans;
-}
-
-/* Found or made; another gives way. NULL: no memory, or none that gives way. */
-static struct bans_entry *entry_get(struct bans *bans, const struct dp_source_key *key)
-{
-	struct bans_entry **at = find(bans, key), *entry = *at;
-
-	if (entry || (is_full(bans) && !make_room(bans)))
-		return entry;
-	entry = calloc(1, sizeof(*entry));
-	if (!entry)
-		return NULL;
-	entry->ban.ban.key = *key;
-	at = find(bans, key);
-	*at = entry;
-	order_last(bans, entry, BANS_UNPROVEN);
-	bans->count++;
-	return entry;
-}
-
-/* What it says has changed: the newest of its rank now. */
-static void entry_ranked(struct bans *bans, struct bans_entry *entry, unsigned rank)
-{
-	order_remove(bans, entry);
-	order_last(bans, entry, rank);
-}
-
-static uint64_t memory_ms(const struct bans *bans)
-{
-	return (uint64_t)bans->config->guard.deny_time_max * 1000;
-}
-
-static bool is_over(const struct bans *bans, const struct bans_entry *entry, uint64_t now)
-{
-	bool kept = entry->rank != BANS_UNPROVEN && entry->rank != BANS_ORDERED;
-	uint64_t kept_ms = kept ? memory_ms(bans) : 0;
-
-	return entry->ban.until_wall_ms && entry->ban.until_wall_ms + kept_ms < now;
-}
-
-static void expire(struct bans *bans)
-{
-	uint64_t now = clock_wall_ms();
-	struct bans_entry *next;
-	unsigned looked = 0;
-
-	for (unsigned rank = 0; rank < BANS_RANKS; rank++)
-		for (struct bans_entry *entry = bans->order[rank].oldest; entry && looked < BUCKETS;
-			entry = next, looked++) {
-			next = entry->newer;
-			if (is_over(bans, entry, now)) {
-				if (rank != BANS_UNPROVEN)
-					store_ban_lifted(bans->store, &entry->ban.ban.key, "time");
-				forget(bans, entry);
-			} else if (rank != BANS_ORDERED) {
-				break; /* Those behind it end later. */
-			}
-		}
-}
 
 /* --- to the dataplane ------------------------------------------------------------------------------------------------- */
 
@@ -242,8 +52,8 @@ static void pump(struct bans *bans)
 		while (bans->unsent && n < DP_BATCH_MAX) {
 			struct bans_entry *entry = bans->unsent;
 
-			unsent_remove(bans, entry);
-			if (!is_live(entry, now))
+			bans_unsent_remove(bans, entry);
+			if (!bans_entry_is_live(entry, now))
 				continue;
 			batch[n] = entry->ban.ban;
 			batch[n].expires_us =
@@ -278,7 +88,7 @@ static void client_up(void *arg, bool fresh)
 	(void)fresh;
 	for (unsigned rank = 0; rank < BANS_RANKS; rank++)
 		for (struct bans_entry *entry = bans->order[rank].oldest; entry; entry = entry->newer)
-			if (is_live(entry, now))
+			if (bans_entry_is_live(entry, now))
 				send_later(bans, entry);
 	pump(bans);
 }
@@ -300,7 +110,7 @@ struct denial {
 
 static uint64_t denial_ms(const struct bans *bans, uint32_t times)
 {
-	uint64_t longest = memory_ms(bans), time = (uint64_t)bans->config->guard.deny_time * 1000;
+	uint64_t longest = bans_memory_ms(bans), time = (uint64_t)bans->config->guard.deny_time * 1000;
 
 	for (uint32_t i = 1; i < times && time < longest; i++)
 		time *= 2;
@@ -340,12 +150,13 @@ static void deny_proven(struct bans *bans, struct bans_entry *entry, uint64_t no
 {
 	char text[BORDER_TEXT_MAX];
 
-	bool remembered = entry->rank != BANS_UNPROVEN && entry->ban.until_wall_ms + memory_ms(bans) >= now;
+	bool remembered =
+		entry->rank != BANS_UNPROVEN && entry->ban.until_wall_ms + bans_memory_ms(bans) >= now;
 
 	entry->ban.times = remembered ? entry->ban.times + 1 : 1;
 	entry->ban.ordered = false;
 	entry->ban.until_wall_ms = now + denial_ms(bans, entry->ban.times);
-	entry_ranked(bans, entry, rank_of(&entry->ban, true));
+	bans_entry_ranked(bans, entry, bans_rank_of(&entry->ban, true));
 	store_ban(bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, "guard");
 	store_audit(bans->store, "guard", "source denied", bans_print(&entry->ban.ban.key, text),
 		entry->ban.ban.reason);
@@ -356,13 +167,13 @@ static void deny_unproven(struct bans *bans, struct bans_entry *entry, uint64_t 
 {
 	entry->ban.until_wall_ms = now + (uint64_t)bans->config->guard.unproven_deny_time * 1000;
 	entry->ban.times += entry->ban.times == 0;
-	entry_ranked(bans, entry, entry->rank);
+	bans_entry_ranked(bans, entry, entry->rank);
 }
 
 /* Messages that were under way when the first denial was ordered. */
 static bool is_said_already(const struct bans_entry *entry, bool proven, uint64_t now)
 {
-	return entry && is_live(entry, now) && (!proven || entry->rank != BANS_UNPROVEN);
+	return entry && bans_entry_is_live(entry, now) && (!proven || entry->rank != BANS_UNPROVEN);
 }
 
 static void denial_arrived(void *owner, void *arg)
@@ -372,11 +183,11 @@ static void denial_arrived(void *owner, void *arg)
 	uint64_t now = clock_wall_ms();
 	struct bans_entry *entry;
 
-	if (is_said_already(*find(bans, &denial->ban.key), denial->proven, now)) {
+	if (is_said_already(*bans_entry_find(bans, &denial->ban.key), denial->proven, now)) {
 		free(denial);
 		return;
 	}
-	entry = entry_get(bans, &denial->ban.key);
+	entry = bans_entry_get(bans, &denial->ban.key);
 	if (entry) {
 		entry->ban.ban = denial->ban;
 		(denial->proven ? deny_proven : deny_unproven)(bans, entry, now);
@@ -398,125 +209,29 @@ void bans_deny(struct bans *bans, const struct dp_ban *ban, bool proven)
 		free(denial);
 }
 
-/* --- of people -------------------------------------------------------------------------------------------------------- */
+/* --- what is told --------------------------------------------------------------------------------------------- */
 
-struct order {
-	struct bans *bans;
-	struct dp_ban ban;
-	bans_done done;
-	void *arg;
-	char who[64];
-};
-
-static void order_end(struct order *order, int status)
+const char *bans_print(const struct dp_source_key *key, char buffer[BORDER_TEXT_MAX])
 {
-	order->done(order->arg, status);
-	free(order);
-}
-
-static int outcome(int status, const void *body)
-{
-	struct dp_done done;
-
-	if (status)
-		return status;
-	memcpy(&done, body, sizeof(done));
-	return done.done == 1 ? 0 : done.status < 0 ? done.status : -EBADMSG;
-}
-
-static void ban_replied(void *arg, int status, const void *body, size_t length)
-{
-	struct order *order = arg;
-	struct bans *bans = order->bans;
-	char text[BORDER_TEXT_MAX];
-	struct bans_entry *entry;
-
-	(void)length;
-	status = outcome(status, body);
-	entry = status ? NULL : entry_get(bans, &order->ban.key);
-	if (entry) {
-		uint64_t from_now = order->ban.expires_us;
-
-		entry->ban.ban = order->ban;
-		entry->ban.ban.expires_us = 0;
-		entry->ban.ordered = true;
-		entry_ranked(bans, entry, BANS_ORDERED);
-		entry->ban.until_wall_ms = from_now ? clock_wall_ms() + (from_now + 999) / 1000 : 0;
-		store_ban(
-			bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, order->who);
-		store_audit(
-			bans->store, order->who, "ban", bans_print(&order->ban.key, text), order->ban.reason);
-	}
-	order_end(order, status);
-}
-
-static void unban_replied(void *arg, int status, const void *body, size_t length)
-{
-	struct order *order = arg;
-	struct bans *bans = order->bans;
-	struct bans_entry *entry;
-	char text[BORDER_TEXT_MAX];
-
-	(void)length;
-	status = outcome(status, body);
-	entry = status == 0 || status == -ENOENT ? *find(bans, &order->ban.key) : NULL;
-	if (entry) {
-		if (is_live(entry, clock_wall_ms()))
-			status = 0;
-		store_ban_lifted(bans->store, &entry->ban.ban.key, order->who);
-		forget(bans, entry);
-	}
-	if (status == 0) {
-		guard_forgive(bans->guard, &order->ban.key);
-		store_audit(bans->store, order->who, "unban", bans_print(&order->ban.key, text), "");
-	}
-	order_end(order, status);
-}
-
-static void order_begin(struct bans *bans, enum dp_message type, const struct dp_ban *ban, const char *who,
-	bans_done done, void *arg)
-{
-	struct order *order = calloc(1, sizeof(*order));
+	char text[ADDRESS_TEXT_MAX];
+	union address address;
 	struct writer w;
-	int error;
 
-	if (!order) {
-		done(arg, -ENOMEM);
-		return;
+	dp_address_to(&key->address, &address);
+	writer_init(&w, buffer, BORDER_TEXT_MAX - 1);
+	writer_text(
+		&w, key->address.port ? address_print(&address, text) : address_print_host(&address, text));
+	if (key->length != (key->address.family == 4 ? 32 : 128)) {
+		writer_char(&w, '/');
+		writer_uint(&w, key->length);
 	}
-	order->bans = bans;
-	order->ban = *ban;
-	order->done = done;
-	order->arg = arg;
-	writer_init(&w, order->who, sizeof(order->who) - 1);
-	writer_text(&w, who);
-	if (type == DP_BAN_SET && is_full(bans) && !*find(bans, &ban->key) && !least(bans)) {
-		order_end(order, -ENOSPC);
-		return;
-	}
-	error = type == DP_BAN_SET ? dp_client_request(bans->client, type, &order->ban, sizeof(order->ban),
-					     ban_replied, order)
-				   : dp_client_request(bans->client, type, &order->ban.key,
-					     sizeof(order->ban.key), unban_replied, order);
-	if (error)
-		order_end(order, error);
-}
-
-void bans_set(struct bans *bans, const struct dp_ban *ban, const char *who, bans_done done, void *arg)
-{
-	order_begin(bans, DP_BAN_SET, ban, who, done, arg);
-}
-
-void bans_lift(struct bans *bans, const struct dp_source_key *key, const char *who, bans_done done, void *arg)
-{
-	struct dp_ban ban = { .key = *key };
-
-	order_begin(bans, DP_BAN_CLEAR, &ban, who, done, arg);
+	buffer[w.len] = '\0';
+	return buffer;
 }
 
 uint32_t bans_times(const struct bans *bans, const struct dp_source_key *key, uint64_t *until_wall_ms)
 {
-	const struct bans_entry *entry = *find(bans, key);
+	const struct bans_entry *entry = *bans_entry_find(bans, key);
 
 	*until_wall_ms = entry ? entry->ban.until_wall_ms : 0;
 	return entry ? entry->ban.times : 0;
@@ -532,13 +247,13 @@ uint64_t bans_denials(const struct bans *bans)
 static int take_ban(void *arg, const struct store_ban *ban)
 {
 	struct bans *bans = arg;
-	struct bans_entry *entry = entry_get(bans, &ban->ban.key);
+	struct bans_entry *entry = bans_entry_get(bans, &ban->ban.key);
 
 	/* More orders than there may be by now: what is there stays. */
 	if (!entry)
 		return bans->count ? 0 : -ENOMEM;
 	entry->ban = *ban;
-	entry_ranked(bans, entry, rank_of(ban, true));
+	bans_entry_ranked(bans, entry, bans_rank_of(ban, true));
 	return 0;
 }
 
@@ -547,7 +262,7 @@ static void ticked(uv_timer_t *timer)
 	struct bans *bans = timer->data;
 
 	window_tick(bans);
-	expire(bans);
+	bans_expire(bans);
 }
 
 static int connect_dataplane(struct bans *bans, uv_loop_t *loop, uint64_t generation)
@@ -589,7 +304,7 @@ int bans_new(uv_loop_t *loop, const struct config *config, uint64_t generation, 
 	bans->bucket = calloc(BUCKETS, sizeof(struct bans_entry *));
 	error = bans->bucket ? mailbox_new(loop, bans, MAILBOX_ENTRIES, &bans->mailbox) : -ENOMEM;
 	if (error == 0) {
-		loaded = store_load_bans(store, memory_ms(bans), take_ban, bans);
+		loaded = store_load_bans(store, bans_memory_ms(bans), take_ban, bans);
 		if (loaded < 0)
 			log_error("store", "bans cannot be read", LOG_ERRNO("error", (int)loaded));
 		error = connect_dataplane(bans, loop, generation);

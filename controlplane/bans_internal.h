@@ -53,4 +53,24 @@ struct bans {
 	struct alarms *alarms;
 };
 
+/* --- bans_table.c ------------------------------------------------------------------------------------------------------- */
+/* Where it is linked in, or would be. */
+struct bans_entry **bans_entry_find(const struct bans *bans, const struct dp_source_key *key);
+/* Found or made; another gives way. NULL: no memory, or none that gives way. */
+struct bans_entry *bans_entry_get(struct bans *bans, const struct dp_source_key *key);
+void bans_entry_forget(struct bans *bans, struct bans_entry *entry);
+bool bans_entry_is_live(const struct bans_entry *entry, uint64_t now_wall_ms);
+unsigned bans_rank_of(const struct store_ban *ban, bool proven);
+/* What it says has changed: the newest of its rank now. */
+void bans_entry_ranked(struct bans *bans, struct bans_entry *entry, unsigned rank);
+/* No longer among those that the dataplane is still to be told. */
+void bans_unsent_remove(struct bans *bans, struct bans_entry *entry);
+/* Who gives way; NULL: all are by order. */
+struct bans_entry *bans_least(const struct bans *bans);
+bool bans_is_full(const struct bans *bans);
+/* How long a denial is remembered after its end. */
+uint64_t bans_memory_ms(const struct bans *bans);
+/* Forgets what is over. */
+void bans_expire(struct bans *bans);
+
 #endif

@@ -9,6 +9,7 @@
 #include "controlplane/call_transfer.h"
 #include "controlplane/guard.h"
 #include "controlplane/hide.h"
+#include "controlplane/keep_alive.h"
 #include "controlplane/location.h"
 #include "controlplane/registrar.h"
 #include "controlplane/request_relay.h"
@@ -254,17 +255,16 @@ void core_supported(struct writer *out)
 
 /* --- admission ------------------------------------------------------------------------------------------------------- */
 
-static bool is_registered(const struct shard *shard, const struct sip_flow *flow)
+static bool is_registered(struct shard *shard, const struct sip_flow *flow)
 {
-	struct binding *binding =
-		shard->shared.location ? location_by_flow(shard->shared.location, flow) : NULL;
+	struct binding *binding = keep_alive_phone(shard, flow);
 
 	binding_put(binding);
 	return binding != NULL;
 }
 
 /* Who is registered is so at this address and port, or on this connection. */
-static bool source_may_ask(const struct shard *shard, const struct sip_flow *flow)
+static bool source_may_ask(struct shard *shard, const struct sip_flow *flow)
 {
 	const struct config_sip_interface *interface = listener_interface(flow->listener);
 

@@ -247,20 +247,54 @@ bool keep_alive_answered(struct shard *shard, const struct sip_flow *flow, const
 	return true;
 }
 
+static bool may_be_phones(const struct shard *shard, const struct sip_flow *flow)
+{
+	return shard->shared.location &&
+	       listener_interface(flow->listener)->registration != CONFIG_REGISTRATION_OFF;
+}
+
+/* A reference, or NULL. */
+static struct binding *hear(struct shard *shard, const struct sip_flow *flow)
+{
+	struct binding *binding = location_by_flow(shard->shared.location, flow);
+
+	if (!binding)
+		return NULL;
+	__atomic_store_n(&binding->heard_wall_ms, now_ms(shard), __ATOMIC_RELAXED);
+	if (__atomic_load_n(&binding->unreachable, __ATOMIC_RELAXED))
+		__atomic_store_n(&binding->unreachable, 0, __ATOMIC_RELAXED);
+	return binding;
+}
+
 void keep_alive_heard(struct shard *shard, const struct sip_flow *flow)
 {
-	struct binding *binding;
+	if (may_be_phones(shard, flow))
+		binding_put(hear(shard, flow));
+}
 
-	if (!shard->shared.location ||
-		listener_interface(flow->listener)->registration == CONFIG_REGISTRATION_OFF)
+void keep_alive_listen(struct shard *shard, const struct sip_flow *flow)
+{
+	if (!may_be_phones(shard, flow))
 		return;
-	binding = location_by_flow(shard->shared.location, flow);
-	if (binding) {
-		__atomic_store_n(&binding->heard_wall_ms, now_ms(shard), __ATOMIC_RELAXED);
-		if (__atomic_load_n(&binding->unreachable, __ATOMIC_RELAXED))
-			__atomic_store_n(&binding->unreachable, 0, __ATOMIC_RELAXED);
-	}
-	binding_put(binding);
+	shard->heard.phone = hear(shard, flow);
+	shard->heard.flow = flow;
+}
+
+void keep_alive_listened(struct shard *shard)
+{
+	binding_put(shard->heard.phone);
+	shard->heard.phone = NULL;
+	shard->heard.flow = NULL;
+}
+
+struct binding *keep_alive_phone(struct shard *shard, const struct sip_flow *flow)
+{
+	const struct sip_flow *heard = shard->heard.flow;
+
+	if (heard && heard->listener == flow->listener && heard->connection == flow->connection &&
+		address_equal(&heard->remote, &flow->remote))
+		return shard->heard.phone ? binding_get(shard->heard.phone) : NULL;
+	return shard->shared.location ? location_by_flow(shard->shared.location, flow) : NULL;
 }
 
 /* --- asking ----------------------------------------------------------------------------------------------------------- */

@@ -15,6 +15,12 @@ void keep_alive_start(struct shard *shard, struct binding *old, struct binding *
 void keep_alive_stop(struct shard *shard, struct binding *binding);
 /* Anything came by this flow: any thread's shard; cheap. */
 void keep_alive_heard(struct shard *shard, const struct sip_flow *flow);
+/* The same of a message, which keep_alive_phone is asked for until keep_alive_listened; `flow` lives as long. */
+void keep_alive_listen(struct shard *shard, const struct sip_flow *flow);
+void keep_alive_listened(struct shard *shard);
+/* The registered phone whose flow that is: location_by_flow, without a look-up for who has sent the message that is being received. A
+ * reference, or NULL. */
+struct binding *keep_alive_phone(struct shard *shard, const struct sip_flow *flow);
 /* A response that matches no transaction: true if it answers a keep-alive. */
 bool keep_alive_answered(struct shard *shard, const struct sip_flow *flow, const struct scan *response);
 

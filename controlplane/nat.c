@@ -150,7 +150,7 @@ void nat_leg_recognise(struct leg *leg, const struct message *invite)
 		leg->behind_nat = nat_detect(leg->profile, &leg->flow, invite);
 	if (!location || interface->registration == CONFIG_REGISTRATION_OFF)
 		return;
-	binding = line_of(leg, location_by_flow(location, &leg->flow), invite);
+	binding = line_of(leg, keep_alive_phone(leg->shard, &leg->flow), invite);
 	if (binding)
 		note_phone(leg, binding);
 	binding_put(binding);

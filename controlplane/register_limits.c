@@ -223,7 +223,7 @@ bool register_slot(struct register_limits *limits, size_t agent, uint64_t now_us
 	return taken;
 }
 
-uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us)
+uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us, size_t *place)
 {
 	struct schedule *schedule = &limits->schedule[agent];
 	uint64_t wait_us = 0, *oldest;
@@ -234,7 +234,8 @@ uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t no
 	if (!schedule->sent_us) {
 		wait_us = WINDOW_US;
 	} else {
-		oldest = &schedule->sent_us[schedule->sent % rate_of(limits)];
+		*place = schedule->sent % rate_of(limits);
+		oldest = &schedule->sent_us[*place];
 		if (*oldest && *oldest + WINDOW_US > now_us) {
 			wait_us = *oldest + WINDOW_US - now_us;
 		} else {
@@ -244,6 +245,17 @@ uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t no
 	}
 	pthread_mutex_unlock(&limits->lock);
 	return wait_us;
+}
+
+/* Of more messages than the rate two have the same place, and these are a second apart. */
+void register_sent(struct register_limits *limits, size_t agent, size_t place, uint64_t now_us)
+{
+	struct schedule *schedule = &limits->schedule[agent];
+
+	pthread_mutex_lock(&limits->lock);
+	if (schedule->sent_us[place] < now_us)
+		schedule->sent_us[place] = now_us;
+	pthread_mutex_unlock(&limits->lock);
 }
 
 uint32_t register_waiting(struct register_limits *limits)

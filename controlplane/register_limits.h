@@ -36,8 +36,10 @@ void register_wait_refund(struct register_limits *limits, size_t agent, unsigned
 bool register_slot(struct register_limits *limits, size_t agent, uint64_t now_us, uint64_t patience_us,
 	uint64_t *wait_us);
 /* At its turn, right before it leaves. 0: it goes; else in how many microseconds to ask again: turns that came late come no closer together than
- * upstream-rate allows in any second. */
-uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us);
+ * upstream-rate allows in any second. *place: for register_sent. */
+uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us, size_t *place);
+/* It has left by now: a machine that is busy may have held it up since. */
+void register_sent(struct register_limits *limits, size_t agent, size_t place, uint64_t now_us);
 /* Those who have a place and have not come back: for status. Any thread. */
 uint32_t register_waiting(struct register_limits *limits);
 

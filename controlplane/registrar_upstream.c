@@ -10,6 +10,7 @@
 #include "controlplane/hide.h"
 #include "controlplane/registrar_internal.h"
 #include "controlplane/route.h"
+#include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
 
 enum { MIN_EXPIRES_MOST = 7 * 86400, RETRY_S = 5, CHALLENGE_TEXT_MAX = 2048 };
@@ -425,8 +426,8 @@ static void wait_until(struct registration *registration, struct timer *timer, u
 		registration);
 }
 
-/* True if its turn has come; else *turn_us is when to ask again. */
-static bool may_leave(const struct registration *registration, uint64_t *turn_us)
+/* True if its turn has come; else *turn_us is when to ask again. *place: for has_left. */
+static bool may_leave(const struct registration *registration, uint64_t *turn_us, size_t *place)
 {
 	struct register_limits *limits = registration->registrar->shard->shared.register_limits;
 	uint64_t now_us = clock_now_us(), wait_us;
@@ -434,19 +435,32 @@ static bool may_leave(const struct registration *registration, uint64_t *turn_us
 	if (!limits)
 		return true;
 	now_us = *turn_us > now_us ? *turn_us : now_us;
-	wait_us = register_send(limits, agent_number(registration), now_us);
+	wait_us = register_send(limits, agent_number(registration), now_us, place);
 	*turn_us = now_us + wait_us;
 	return wait_us == 0;
+}
+
+/* Not when this shard has done all else that it has to do. */
+static void has_left(struct shard *shard, size_t agent, size_t place)
+{
+	if (!shard->shared.register_limits)
+		return;
+	transport_flush(shard);
+	register_sent(shard->shared.register_limits, agent, place, clock_now_us());
 }
 
 static void on_repeat_turn(struct timer *timer, void *arg)
 {
 	struct registration *registration = arg;
+	struct shard *shard = registration->registrar->shard;
+	size_t agent = agent_number(registration), place = 0;
 
-	if (!may_leave(registration, &registration->repeat_us))
+	if (!may_leave(registration, &registration->repeat_us, &place)) {
 		wait_until(registration, timer, registration->repeat_us, on_repeat_turn);
-	else if (registration->client)
+	} else if (registration->client) {
 		transaction_again(registration->client);
+		has_left(shard, agent, place);
+	}
 }
 
 /* A repetition costs the registrar as much as a request, so it waits for a turn of its own; where that is far off, its answer is no sooner. */
@@ -517,10 +531,14 @@ static int send_next(struct registration *registration)
 static void on_turn(struct timer *timer, void *arg)
 {
 	struct registration *registration = arg;
+	struct shard *shard = registration->registrar->shard;
+	size_t agent = agent_number(registration), place = 0;
 
-	if (!may_leave(registration, &registration->turn_us))
+	if (!may_leave(registration, &registration->turn_us, &place))
 		wait_until(registration, timer, registration->turn_us, on_turn);
-	else if (send_next(registration) && !ask_next(registration))
+	else if (send_next(registration) == 0)
+		has_left(shard, agent, place);
+	else if (!ask_next(registration))
 		refuse_for_now(registration, 503);
 }
 

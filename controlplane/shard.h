@@ -60,6 +60,10 @@ struct shard {
 	struct subscription_table *subscriptions;
 	struct registrar *registrar;
 	struct keep_alive *keep_alive;
+	struct { /* whose message is being received; keep_alive.c */
+		const struct sip_flow *flow; /* NULL: not known */
+		struct binding *phone; /* a reference; NULL: of nobody who is registered */
+	} heard;
 	struct shard_shared shared;
 	uint32_t routed_requests; /* under way outside of dialogs; request_relay.c */
 	struct dp_client *dataplane;

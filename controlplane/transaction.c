@@ -396,13 +396,14 @@ void transaction_receive(struct shard *shard, const struct sip_flow *flow, struc
 	case SCAN_OK:
 		break;
 	}
-	keep_alive_heard(shard, flow);
-	if (shard_forward(shard, flow, &layer->received, bytes))
-		return;
-	shard_count(shard, RX_MESSAGES);
-	transaction_enter(layer);
-	message_scanned(layer, flow, bytes);
-	transaction_leave(layer);
+	keep_alive_listen(shard, flow);
+	if (!shard_forward(shard, flow, &layer->received, bytes)) {
+		shard_count(shard, RX_MESSAGES);
+		transaction_enter(layer);
+		message_scanned(layer, flow, bytes);
+		transaction_leave(layer);
+	}
+	keep_alive_listened(shard);
 }
 
 /* --- small ones of the interface --------------------------------------------------------------------------------- */

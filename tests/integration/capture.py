@@ -27,6 +27,10 @@ class Capture:
 
     def frames(self):
         """Ends the capture; every frame as bytes. Fails when tcpdump lost any."""
+        return [frame for _, frame in self.timed_frames()]
+
+    def timed_frames(self):
+        """As frames(), each with when the kernel saw it, in seconds."""
         self.close()
         assert "0 packets dropped by kernel" in self.errors.read_text()
         data = self.path.read_bytes()
@@ -34,8 +38,8 @@ class Capture:
         frames = []
         at = 24
         while at < len(data):
-            length = struct.unpack(order + "4I", data[at : at + 16])[2]
-            frames.append(data[at + 16 : at + 16 + length])
+            seconds, microseconds, length, _ = struct.unpack(order + "4I", data[at : at + 16])
+            frames.append((seconds + microseconds / 1e6, data[at + 16 : at + 16 + length]))
             at += 16 + length
         return frames
 

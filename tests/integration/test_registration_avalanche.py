@@ -3,17 +3,16 @@
 
 import re
 import selectors
-import socket
-import struct
 import threading
 import time
 
 import pytest
 
 import netns
-from conftest import SBC_IN4, SBC_OUT4
+from capture import Capture, udp_payload
+from conftest import SBC_OUT4
 from registrar import digest
-from sip import compose, sdp, token
+from sip import compose, token
 
 PHONES, HOSTS, RATE = 2000, 40, 400
 PASSWORD = "secret"
@@ -48,18 +47,13 @@ def field(raw, name):
     return found.group(1).decode() if found else ""
 
 
-SO_TIMESTAMPNS = 35
-
-
 class Pbx:
-    """Challenges each REGISTER, and takes the right answer. `times`: when each came by the wire, repetitions too."""
+    """Challenges each REGISTER, and takes the right answer. `seen`: each that came, repetitions too."""
 
     def __init__(self, stack):
         self.socket = netns.udp_socket(stack.lab.namespace("pbx"), "10.0.0.5", 5060, receive_buffer=8 << 20)
         self.socket.settimeout(0.2)
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.seen, self.times, self.registered, self.contacts, self.invited = set(), [], set(), {}, None
-        self.nonces = {}
+        self.seen, self.registered, self.nonces = [], set(), {}
         self.replies = {}
         self.open = True
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -69,17 +63,14 @@ class Pbx:
     def run(self):
         while self.open:
             try:
-                raw, control, _, source = self.socket.recvmsg(65535, 64)
+                raw, source = self.socket.recvfrom(65535)
             except TimeoutError:
                 continue
             if raw.startswith(b"REGISTER "):
-                seconds, nanoseconds = struct.unpack("qq", control[0][2])
-                self.times.append(seconds + nanoseconds / 1e9)
+                self.seen.append(raw)
                 if raw not in self.replies:
                     self.replies[raw] = self.answer(raw)
                 self.socket.sendto(self.replies[raw], source)
-            elif raw.startswith(b"SIP/2.0") and b" INVITE\r\n" in raw:
-                self.invited = raw
 
     def answer(self, raw):
         user = re.search(r"sip:([^@]+)@", field(raw, b"To")).group(1)
@@ -91,7 +82,6 @@ class Pbx:
                 challenge, "REGISTER", f"sip:{SBC_OUT4}", user, PASSWORD):
             self.registered.add(user)
             contact = re.search(r"<([^>]+)>", field(raw, b"Contact")).group(1)
-            self.contacts[user] = contact
             return compose("SIP/2.0 200 OK", [*head, ("Contact", f"<{contact}>;expires=3600")])
         self.nonces[user] = token(20)
         return compose("SIP/2.0 401 Unauthorized", [*head, ("WWW-Authenticate", f'Digest realm="pbx", nonce="{self.nonces[user]}"')])
@@ -176,8 +166,11 @@ def shares_at_half_time(phones):
     return [sum(p.back <= half for p in phones[n:n + PHONES // HOSTS]) for n in range(0, PHONES, PHONES // HOSTS)]
 
 
-def test_all_come_back_at_the_rate_that_the_registrar_can_take(stack):
+def test_all_come_back_at_the_rate_that_the_registrar_can_take(stack, tmp_path):
     pbx = Pbx(stack)
+    # When each left the SBC's socket: on a machine that is busy the way to the registrar pushes some of them together.
+    leaving = Capture(stack.lab.namespace("sbc"), "sp-inside", tmp_path / "inside.pcap")
+    stack.closing.append(leaving)
     namespace = stack.lab.namespace("outside")
     first = Phone(netns.udp_socket(namespace, "203.0.113.100", 5080), "first")
     selector = selectors.DefaultSelector()
@@ -199,7 +192,7 @@ def test_all_come_back_at_the_rate_that_the_registrar_can_take(stack):
     for phone in phones:
         selector.register(phone.socket, selectors.EVENT_READ, phone)
     everybody += phones
-    asked_before, began = len(pbx.times), time.monotonic()
+    asked_before, began = len(pbx.seen), time.monotonic()
     # Who is registered is served all the while, and asks the registrar nothing.
     refreshes = 0
     while not all(p.done for p in phones):
@@ -211,14 +204,16 @@ def test_all_come_back_at_the_rate_that_the_registrar_can_take(stack):
         live(lambda: time.monotonic() > mark or all(p.done for p in phones), 300)
         assert time.monotonic() < began + 300
     took = time.monotonic() - began
-    asked = len(pbx.times) - asked_before
+    asked = len(pbx.seen) - asked_before
     assert pbx.registered == {p.user for p in phones} | {"first"}
     assert first.told_to_wait == 0 and refreshes > 2
     assert asked >= 2 * PHONES
-    most = most_in_a_second(pbx.times)
+    left = [(at, found[2]) for at, frame in leaving.timed_frames() if (found := udp_payload(frame)) and found[2].startswith(b"REGISTER ")]
+    assert sorted(raw for _, raw in left) == sorted(pbx.seen)
+    most = most_in_a_second([at for at, _ in left])
     shares = shares_at_half_time(phones)
     print(f"{PHONES} phones back after {took:.1f} s, least {2 * PHONES / RATE:.1f} s; "
-          f"{sum(p.told_to_wait for p in phones)} times told to wait, {refreshes} refreshes; the registrar saw {most} in a second; "
+          f"{sum(p.told_to_wait for p in phones)} times told to wait, {refreshes} refreshes; at most {most} in a second went to the registrar; "
           f"at half time hosts had {min(shares)} to {max(shares)} of {PHONES // HOSTS}")
     assert most <= RATE
     assert min(shares) > 0 and max(shares) < PHONES // HOSTS

@@ -393,6 +393,35 @@ static void test_phones_that_registered_together_are_not_asked_together(void **s
 	world_free(w);
 }
 
+/* Who has sent a message is looked up once for it; whom others are is looked up all the same. */
+static void test_whose_message_it_is_is_known_while_it_is_dealt_with(void **state)
+{
+	struct world *w = world_new(CONFIG_KEEP_ALIVE_OFF);
+	struct shard *shard = &w->f->shard;
+	struct sip_flow other = w->f->peer;
+	struct binding *found;
+
+	(void)state;
+	address_set_port(&other.remote, 5099);
+	keep_alive_listen(shard, &w->f->peer);
+	assert_true(location_remove(shard->shared.location, w->binding));
+	found = keep_alive_phone(shard, &w->f->peer);
+	assert_ptr_equal(found, w->binding);
+	binding_put(found);
+	assert_null(keep_alive_phone(shard, &other));
+	keep_alive_listened(shard);
+	assert_null(keep_alive_phone(shard, &w->f->peer));
+	/* Of a stranger, too. */
+	keep_alive_listen(shard, &w->f->peer);
+	assert_int_equal(location_replace(shard->shared.location, NULL, w->binding), 0);
+	assert_null(keep_alive_phone(shard, &w->f->peer));
+	keep_alive_listened(shard);
+	found = keep_alive_phone(shard, &w->f->peer);
+	assert_ptr_equal(found, w->binding);
+	binding_put(found);
+	world_free(w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -404,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_an_answer_from_elsewhere_is_none),
 		cmocka_unit_test(test_crlf_mode_sends_line_ends_and_expects_nothing),
 		cmocka_unit_test(test_nothing_is_sent_when_it_is_off_or_there_is_no_nat),
+		cmocka_unit_test(test_whose_message_it_is_is_known_while_it_is_dealt_with),
 		cmocka_unit_test(test_what_is_stopped_is_asked_no_more),
 		cmocka_unit_test(
 			test_adaptive_grows_while_answers_come_and_never_loses_a_phone_for_an_interval),

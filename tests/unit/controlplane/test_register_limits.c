@@ -214,6 +214,7 @@ static void test_late_turns_come_no_closer_than_the_rate(void **state)
 {
 	struct register_limits *limits = *state;
 	uint64_t now = 10 * (uint64_t)SECOND;
+	size_t place;
 
 	sent_count = 0;
 	for (unsigned i = 0; i < 3 * RATE; i++) {
@@ -222,14 +223,44 @@ static void test_late_turns_come_no_closer_than_the_rate(void **state)
 		/* For a tenth of each second nothing runs. */
 		due = due % SECOND < SECOND / 10 ? due / SECOND * SECOND + SECOND / 10 : due;
 		now = due > now ? due : now;
-		while ((wait_us = register_send(limits, 0, now)) > 0)
+		while ((wait_us = register_send(limits, 0, now, &place)) > 0)
 			now += wait_us;
 		sent_us[sent_count++] = now;
 	}
 	assert_any_second_has_the_rate();
 	assert_true(now < 10 * (uint64_t)SECOND + 31 * (uint64_t)SECOND / 10);
 	/* Another registrar has a rate of its own. */
-	assert_int_equal(register_send(limits, 1, now), 0);
+	assert_int_equal(register_send(limits, 1, now, &place), 0);
+}
+
+/* One that was let go and then held up, as by a machine that did something else for a while: what comes a second later waits for it. */
+static void test_what_leaves_late_counts_from_then(void **state)
+{
+	struct register_limits *limits = *state;
+	uint64_t now = 10 * (uint64_t)SECOND, late = now + SECOND / 10;
+	size_t place, other;
+
+	assert_int_equal(register_send(limits, 0, now, &place), 0);
+	register_sent(limits, 0, place, late);
+	for (unsigned i = 1; i < RATE; i++)
+		assert_int_equal(register_send(limits, 0, late, &other), 0);
+	assert_true(register_send(limits, 0, now + 11 * (uint64_t)SECOND / 10 - 1, &other) > 0);
+	assert_int_equal(register_send(limits, 0, late + 11 * (uint64_t)SECOND / 10, &other), 0);
+}
+
+/* Who is told to wait at the same moment and for the same reason does not come back all at once. */
+static void test_those_who_wait_for_the_registrar_are_spread(void **state)
+{
+	struct register_limits *limits = *state;
+	struct register_wait known = { .aor = 1, .host = 1, .known = true };
+	unsigned first = 0, others = 0, told;
+
+	for (unsigned i = 0; i < 4 * RATE; i++) {
+		told = register_wait_enter(limits, &known, SECOND);
+		first = first ? first : told;
+		others += told && told != first;
+	}
+	assert_true(first > 0 && others > 0);
 }
 
 static void test_a_turn_that_is_too_far_off_is_not_taken(void **state)
@@ -304,6 +335,8 @@ int main(void)
 		TEST(test_hosts_take_turns),
 		TEST(test_hosts_progress_at_equal_shares),
 		TEST(test_late_turns_come_no_closer_than_the_rate),
+		TEST(test_what_leaves_late_counts_from_then),
+		TEST(test_those_who_wait_for_the_registrar_are_spread),
 		TEST(test_a_turn_that_is_too_far_off_is_not_taken),
 		TEST(test_nobody_waits_long_for_who_does_not_come),
 		TEST(test_who_is_registered_comes_before_strangers),

@@ -11,10 +11,12 @@ static char text[512], other[1024];
 static void test_a_refresh_is_answered_here_while_the_registrars_expiry_lasts(void **state)
 {
 	struct call_world *w = *state;
-	char token[SHARD_TOKEN_MAX];
+	char token[SHARD_TOKEN_MAX], call_id[64];
 
 	register_phone(w);
 	memcpy(token, the_binding(w)->token, sizeof(token));
+	snprintf(call_id, sizeof(call_id), "\r\nCall-ID: %.*s\r\n", (int)the_binding(w)->upstream_call_id.n,
+		the_binding(w)->upstream_call_id.p);
 	__atomic_store_n(&the_binding(w)->expires_wall_ms, clock_wall_ms() + 5000, __ATOMIC_RELAXED);
 	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
 	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Contact: " PHONE_CONTACT ";expires=60\r\n");
@@ -26,6 +28,8 @@ static void test_a_refresh_is_answered_here_while_the_registrars_expiry_lasts(vo
 	registers(w, 4, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
 	to_pbx(w);
 	assert_contains(kept, token);
+	/* RFC 3261 section 10.2: one Call-ID for all, and a CSeq that grows. */
+	assert_contains(kept, call_id);
 	assert_contains(kept, "CSeq: 3 REGISTER\r\n");
 	pbx_accepts(w, kept, 3600);
 	take(w, &w->f->peer, "SIP/2.0 200 ");
@@ -226,6 +230,40 @@ static void test_an_older_request_comes_too_late(void **state)
 	assert_int_equal(bindings(w), 1);
 }
 
+/* Of two that are under way the answers may come the other way round. */
+static void test_the_answer_to_an_older_request_takes_nothing_back(void **state)
+{
+	struct call_world *w = *state;
+	char older[FIXTURE_TEXT_MAX];
+
+	w->f->interface.registration = CONFIG_REGISTRATION_RELAY;
+	register_phone(w);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=1800\r\n");
+	snprintf(older, sizeof(older), "%s", to_pbx(w));
+	registers(w, 4, "Contact: " PHONE_CONTACT ";expires=900\r\n");
+	pbx_accepts(w, to_pbx(w), 900);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	pbx_accepts(w, older, 1800);
+	take(w, &w->f->peer, "SIP/2.0 500 ");
+	assert_int_equal(the_binding(w)->cseq, 4);
+	assert_true(the_binding(w)->upstream_expires_wall_ms < clock_wall_ms() + 1000 * 1000);
+}
+
+static void test_a_binding_knows_whether_there_is_a_nat_before_its_phone(void **state)
+{
+	struct call_world *w = *state;
+
+	w->profile.nat = CONFIG_NAT_AUTO;
+	register_phone(w);
+	assert_true(the_binding(w)->behind_nat);
+	w->profile.nat = CONFIG_NAT_NEVER;
+	registers(w, 3, "Contact: <sip:1000@192.168.1.8:5070>\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	registers(w, 4, ANSWER "Contact: " PHONE_CONTACT ";expires=0\r\n");
+	pbx_answers(w, to_pbx(w), 200, "");
+	assert_false(the_binding(w)->behind_nat);
+}
+
 static void test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for(void **state)
 {
 	struct call_world *w = *state;
@@ -330,6 +368,8 @@ int main(void)
 		TEST(test_a_refusal_of_any_request_counts_but_only_the_registrars),
 		TEST(test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route),
 		TEST(test_an_older_request_comes_too_late),
+		TEST(test_the_answer_to_an_older_request_takes_nothing_back),
+		TEST(test_a_binding_knows_whether_there_is_a_nat_before_its_phone),
 		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),
 		TEST(test_a_phone_that_stays_away_leaves_its_token_until_the_registrars_expiry),
 		TEST(test_only_the_registered_flow_may_send_requests),

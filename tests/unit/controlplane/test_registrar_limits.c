@@ -111,6 +111,22 @@ static void test_a_source_over_its_rate_hears_nothing_where_silence_is_wanted(vo
 	assert_false(was_sent(w, &w->f->peer, "SIP/2.0 "));
 }
 
+static void test_when_there_is_no_room_who_has_a_place_keeps_it_and_others_come_later(void **state)
+{
+	struct call_world *w = *state;
+
+	register_phone(w);
+	w->f->config.registration.max_bindings = 1;
+	strangers_register(w, 1, 2);
+	assert_int_equal(count_sent(w, "REGISTER "), 0);
+	assert_int_equal(count_sent(w, "SIP/2.0 503 "), 1);
+	assert_int_equal(waits_told(w, 1), 1);
+	__atomic_store_n(&the_binding(w)->upstream_expires_wall_ms, clock_wall_ms() + 1000, __ATOMIC_RELAXED);
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+}
+
 /* --- one user, however he is written --------------------------------------------------------------------------------------- */
 
 /* 1000@sbc.example, in other words. */
@@ -192,6 +208,7 @@ int main(void)
 		TEST(test_a_realm_has_its_rate_and_its_registered_phones_do_not_need_it),
 		TEST(test_who_is_put_off_is_not_put_off_until_the_same_moment_as_others),
 		TEST(test_a_source_over_its_rate_hears_nothing_where_silence_is_wanted),
+		TEST(test_when_there_is_no_room_who_has_a_place_keeps_it_and_others_come_later),
 		TEST(test_a_user_has_one_rate_however_he_is_written),
 		TEST(test_a_user_has_one_list_of_contacts_however_he_is_written),
 		TEST(test_that_a_user_has_all_his_contacts_is_told_to_nobody_without_his_password),

@@ -331,6 +331,14 @@ static void test_gruus_of_the_registrar_are_told_at_the_phones_own_domain(void *
 		kept, "P-Associated-URI: <sip:1000@SBC.example>, <sip:+4930123@SBC.example;user=phone>\r\n");
 	assert_null(strstr(kept, "192.0.2.10"));
 	assert_true(span_equal(the_binding(w)->service_route, SPAN("<sip:192.0.2.10;lr>")));
+	/* Who does not say that he knows of them is told of none (RFC 5627 section 5.3). */
+	registers(w, 2, "Contact: " PHONE_CONTACT ";+sip.instance=\"<urn:uuid:2>\"\r\n");
+	to_pbx(w);
+	snprintf(headers, sizeof(headers),
+		"Contact: %s;expires=60;pub-gruu=\"sip:1000@192.0.2.10;gr=urn:uuid:2\"\r\n",
+		our_contact(kept, contact, sizeof(contact)));
+	pbx_answers(w, kept, 200, headers);
+	assert_null(strstr(take(w, &w->f->peer, "SIP/2.0 200 "), "gr=urn:uuid:2"));
 }
 
 static void test_a_pbx_registers_all_its_numbers_at_once(void **state)
