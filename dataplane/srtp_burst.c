@@ -352,6 +352,7 @@ static inline __attribute__((always_inline)) enum srtp_result in_begin(struct it
 	uint32_t tag = suite_of(c)->tag;
 
 	it->packets = c->packets;
+	it->index = 0;
 	it->header = job->length < RTP_HEADER ? 0 : rtp_header_length(job->packet, job->length);
 	if (it->header == 0)
 		return SRTP_AUTH;
@@ -476,12 +477,12 @@ static inline __attribute__((always_inline)) void in_prepare(
 {
 	uint8_t *behind = it->job->packet + it->length;
 
+	it->kept = load_u32(behind);
 	fetch_rest(it->job->context);
 	if (is_gcm(it->job->context)) {
 		gcm_push(e, p, it);
 		return;
 	}
-	it->kept = load_u32(behind);
 	roc_place(behind, it->index);
 	hash_push(e, p, it);
 }
