@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,10 +347,10 @@ static int client_verify_mode(const struct tls_profile *profile)
 	return SSL_VERIFY_PEER | (profile->config->verify_peer ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
 }
 
-/* One profile's tickets are none of another's, whose rules may be stricter. */
+/* One profile's tickets are none of another's, whose rules may be stricter: the same files may serve both. */
 static void context_name(const struct tls_profile *profile, uint8_t name[SSL_MAX_SID_CTX_LENGTH])
 {
-	memcpy(name, profile->digest, TLS_DIGEST_OCTETS);
+	memcpy(name, profile->session_context, TLS_DIGEST_OCTETS);
 }
 _Static_assert(TLS_DIGEST_OCTETS == SSL_MAX_SID_CTX_LENGTH, "a digest names a session context");
 
@@ -408,9 +409,10 @@ static void server_set(const struct tls_profile *profile)
 	SSL_CTX_set_alpn_select_cb(profile->server, tls_session_protocol, NULL);
 	SSL_CTX_set_timeout(profile->server, (long)config->session_ticket_lifetime);
 	SSL_CTX_set_num_tickets(profile->server, config->session_tickets);
-	if (config->session_tickets)
-		SSL_CTX_set_tlsext_ticket_key_evp_cb(profile->server, tls_session_ticket);
-	else
+	/* Without tickets, too: a session that changes to a profile with tickets asks the context it began with, whose own keys would be the
+	 * same for every profile. */
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(profile->server, tls_session_ticket);
+	if (!config->session_tickets)
 		SSL_CTX_set_options(profile->server, SSL_OP_NO_TICKET);
 }
 
@@ -451,6 +453,8 @@ int tls_profile_new(const struct config_tls_profile *config, const struct tls_fi
 	profile->config = config;
 	memcpy(profile->digest, files->digest, sizeof(profile->digest));
 	error = tls_ring_init(&profile->ring, config->session_ticket_lifetime);
+	if (error == 0 && RAND_bytes(profile->session_context, sizeof(profile->session_context)) != 1)
+		error = -ENOMEM;
 	profile->server = SSL_CTX_new(TLS_server_method());
 	profile->client = connects ? SSL_CTX_new(TLS_client_method()) : NULL;
 	profile->chain = sk_X509_new_null();
