@@ -19,6 +19,7 @@ enum {
 	FILE_BYTES_MAX = 4 << 20,
 	CHAIN_MAX = 16,
 	AUTHORITIES_MAX = 2000,
+	SYSTEM_BUNDLE_MAX = 256,
 	DEPTH_MAX = 8,
 	SECURITY_LEVEL = 2, /* 112 bits: RSA from 2048 on, no SHA-1 */
 };
@@ -250,6 +251,23 @@ static bool asks_clients(const struct tls_profile *profile)
 	return profile->config->verify_peer || profile->authorities || profile->pins;
 }
 
+/* The system's authorities, all of them and now: OpenSSL would look for them in the system's directory during handshakes, on a shard's
+ * thread. Without any nobody is believed. */
+static void system_load(X509_STORE *store)
+{
+	X509_LOOKUP *files = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	char bundle[SYSTEM_BUNDLE_MAX];
+	struct writer w;
+
+	/* What SSL_CERT_FILE or OpenSSL's build names, else what Debian has. */
+	if (!files || X509_LOOKUP_load_file(files, NULL, X509_FILETYPE_DEFAULT) == 1)
+		return;
+	writer_init(&w, bundle, sizeof(bundle) - 1);
+	writer_format(&w, "%s/ca-certificates.crt", X509_get_default_cert_dir());
+	bundle[w.len] = '\0';
+	X509_LOOKUP_load_file(files, bundle, X509_FILETYPE_PEM);
+}
+
 static int store_fill(struct tls_profile *profile, X509_STORE *store, const struct tls_files *files,
 	char reason[TLS_REASON_MAX])
 {
@@ -263,8 +281,7 @@ static int store_fill(struct tls_profile *profile, X509_STORE *store, const stru
 		for (int i = 0; i < sk_X509_num(profile->authorities); i++)
 			X509_STORE_add_cert(store, sk_X509_value(profile->authorities, i));
 	} else if (profile->pins == 0 && (profile->client || profile->config->verify_peer)) {
-		/* Without the system's, nobody is believed. */
-		X509_STORE_set_default_paths(store);
+		system_load(store);
 	}
 	ERR_clear_error();
 	if (crl && crl[0] && revocations_load(store, &files->file[FILE_CRL]) < 0)

@@ -148,6 +148,50 @@ static void test_a_server_with_another_key_than_pinned_is_refused(void **state)
 	tls_free(tls);
 }
 
+/* Whether a server that shows the fixture's certificate is believed for the system's sake. */
+static bool is_believed(const struct tls_fixture *f, struct tls *tls)
+{
+	struct pair pair;
+	bool believed;
+
+	pair_open(&pair, tls, f, NULL);
+	believed = shake(&pair);
+	pair_close(&pair);
+	return believed;
+}
+
+static void test_the_systems_authorities_are_read_at_the_start_and_no_directory_later(void **state)
+{
+	struct tls_fixture *f = *state;
+	char link[TLS_FIXTURE_NAME_MAX];
+	struct tls *tls;
+	X509 *certificate;
+	FILE *file;
+
+	f->profile.pins.count = 0;
+	setenv("SSL_CERT_FILE", f->certificate, 1);
+	tls = tls_fixture_open(f);
+	unsetenv("SSL_CERT_FILE");
+	assert_true(is_believed(f, tls));
+	tls_free(tls);
+	file = fopen(f->certificate, "r");
+	assert_non_null(file);
+	certificate = PEM_read_X509(file, NULL, NULL, NULL);
+	fclose(file);
+	assert_non_null(certificate);
+	/* As c_rehash(1) would put it there. */
+	snprintf(link, sizeof(link), "%s/%08lx.0", f->directory,
+		X509_NAME_hash_ex(X509_get_subject_name(certificate), NULL, NULL, NULL));
+	X509_free(certificate);
+	assert_int_equal(symlink(f->certificate, link), 0);
+	setenv("SSL_CERT_DIR", f->directory, 1);
+	tls = tls_fixture_open(f);
+	assert_false(is_believed(f, tls));
+	unsetenv("SSL_CERT_DIR");
+	tls_free(tls);
+	unlink(link);
+}
+
 static void test_a_handshake_of_too_many_octets_ends(void **state)
 {
 	struct tls_fixture *f = *state;
@@ -589,6 +633,7 @@ int main(void)
 		TEST(test_what_is_said_arrives_and_an_end_is_an_end),
 		TEST(test_a_connection_that_breaks_is_over_without_a_reason),
 		TEST(test_a_server_with_another_key_than_pinned_is_refused),
+		TEST(test_the_systems_authorities_are_read_at_the_start_and_no_directory_later),
 		TEST(test_a_handshake_of_too_many_octets_ends),
 		TEST(test_a_read_takes_so_much_and_no_more),
 		TEST(test_records_that_say_nothing_are_counted),
