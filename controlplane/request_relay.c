@@ -8,6 +8,7 @@
 #include "controlplane/credentials.h"
 #include "controlplane/registrar_phone.h"
 #include "controlplane/request_relay_internal.h"
+#include "controlplane/sips.h"
 #include "controlplane/trace.h"
 
 static const struct span nothing = { NULL, 0 };
@@ -252,6 +253,7 @@ void relay_refuse(struct request_relay *relay, unsigned status)
 
 	writer_init(&extra, text, sizeof(text));
 	write_special(relay, status, NULL, &extra);
+	sips_warning_of(transaction_message(relay->server), status, &extra);
 	core_reply(relay->server, status, extra.overflow ? nothing : writer_result(&extra));
 	relay_free(relay);
 }

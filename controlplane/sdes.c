@@ -223,6 +223,12 @@ static int key_read(struct span text, struct dp_crypto *out)
 	return verdict;
 }
 
+static void forget(struct dp_crypto *crypto, enum dp_srtp_suite suite)
+{
+	explicit_bzero(crypto->key, sizeof(crypto->key));
+	*crypto = (struct dp_crypto){ .suite = (uint8_t)suite };
+}
+
 /* Several keys are told apart by their MKIs (section 6.1): the first one that is usable. */
 static int keys_read(struct span text, struct dp_crypto *out)
 {
@@ -239,8 +245,7 @@ static int keys_read(struct span text, struct dp_crypto *out)
 			return 0;
 		if (error == -ENOTSUP)
 			verdict = error;
-		explicit_bzero(out, sizeof(*out));
-		out->suite = (uint8_t)suite;
+		forget(out, suite);
 	}
 	return verdict;
 }
@@ -313,7 +318,7 @@ int sdes_parse(struct span value, struct sdes_line *out)
 			verdict = error;
 	}
 	if (verdict)
-		explicit_bzero(&out->crypto, sizeof(out->crypto));
+		forget(&out->crypto, DP_SRTP_NONE);
 	return verdict;
 }
 

@@ -362,6 +362,7 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 {
 	const unsigned first = media->first_line + 1;
 	const unsigned end = media->first_line + media->line_count;
+	const struct span protocol = ours->protocol.n ? ours->protocol : media->protocol;
 	bool relayed = is_relayed(media, ours, known);
 	bool named = !known && names_far_side(media, names);
 
@@ -373,7 +374,7 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 	if (named)
 		writer_text(out, "udp");
 	else
-		writer_span(out, ours->protocol.n ? ours->protocol : media->protocol);
+		writer_span(out, protocol);
 	writer_char(out, ' ');
 	writer_span(out, known ? media->formats : SPAN("0"));
 	writer_text(out, "\r\n");
@@ -384,7 +385,7 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 		write_connection(out, &ours->local);
 	write_bandwidth(sdp, first, end, out);
 	write_attributes(sdp, first, end, ours->no_feedback, names, out);
-	if (protocol_is_rtp(media->protocol) || media->direction != SDP_SENDRECV)
+	if (protocol_is_rtp(protocol) || media->direction != SDP_SENDRECV)
 		write_line(out, 'a', span_from(direction_names[media->direction]));
 	if (media->rtcp_mux && ours->rtcp_mux)
 		write_line(out, 'a', SPAN("rtcp-mux"));

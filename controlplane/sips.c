@@ -35,6 +35,12 @@ void sips_warning_not_allowed(const struct sip_flow *flow, struct writer *out)
 	write_warning(380, flow, "SIPS Not Allowed", out);
 }
 
+void sips_warning_of(const struct message *request, unsigned status, struct writer *out)
+{
+	if (status == 480 && sips_requested(request))
+		sips_warning_not_allowed(message_flow(request), out);
+}
+
 /* Whose URI in that header is not sips; "*" is none. */
 static bool has_plain(const struct message *request, struct span name)
 {

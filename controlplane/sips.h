@@ -29,6 +29,9 @@ int sips_aim(const struct leg *leg, char *target);
 /* A REGISTER for a sips URI may be asked of that registrar. */
 bool sips_may_register(const struct message *request, const struct config_session_agent *registrar);
 
+/* The same for an answer of ours to a request outside of calls, if it is 480 to one for a sips URI. */
+void sips_warning_of(const struct message *request, unsigned status, struct writer *out);
+
 /* Warning: 380 with our address of that flow, a complete line. */
 void sips_warning_not_allowed(const struct sip_flow *flow, struct writer *out);
 extern const char sips_not_allowed[]; /* cause of a call's end that goes with it */

@@ -50,7 +50,7 @@ static int buffer_reserve(struct streams *streams, struct stream_buffer *buffer,
 	if (!grown)
 		return -ENOMEM;
 	/* Not by realloc: what it leaves behind may be a key. */
-	if (buffer->bytes)
+	if (buffer->length)
 		memcpy(grown, buffer->bytes, buffer->start + buffer->length);
 	secret_forget(buffer->bytes, buffer->capacity);
 	free(buffer->bytes);
@@ -66,6 +66,7 @@ static int buffer_append(struct streams *streams, struct stream_buffer *buffer, 
 
 	if (result < 0)
 		return result;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): streams are there for as long as one of them reads */
 	memcpy(buffer->bytes + buffer->start + buffer->length, bytes.p, bytes.n);
 	buffer->length += bytes.n;
 	return 0;

@@ -326,9 +326,7 @@ int handshakes_open(struct streams *streams)
 		return -ENOMEM;
 	handshakes->last_ready = &handshakes->ready;
 	handshakes->newest = &handshakes->oldest;
-	/* Without TLS there is nothing to take turns. */
-	if (streams->shard->shared.tls)
-		streams->handshakes = handshakes;
+	streams->handshakes = handshakes;
 	return 0;
 }
 
@@ -339,11 +337,9 @@ static void closed(uv_handle_t *handle)
 
 void handshakes_close(struct streams *streams)
 {
-	if (streams->shard->shared.tls)
-		if (streams->handshakes->idle.loop)
-			uv_close((uv_handle_t *)&streams->handshakes->idle, closed);
-		else
-			free(streams->handshakes);
+	/* Without a handshake so far there was nothing to take turns. */
+	if (streams->handshakes->idle.loop)
+		uv_close((uv_handle_t *)&streams->handshakes->idle, closed);
 	else
 		free(streams->handshakes);
 }

@@ -5,6 +5,7 @@
 
 #include "controlplane/core.h"
 #include "controlplane/request_relay_internal.h"
+#include "controlplane/sips.h"
 #include "controlplane/subscription_internal.h"
 
 static const struct span nothing = { NULL, 0 };
@@ -236,6 +237,8 @@ void subscription_start(struct shard *shard, struct transaction *transaction, co
 {
 	struct subscription *subscription;
 	struct span package, id;
+	char text[128];
+	struct writer warning;
 	unsigned status;
 
 	if (!subscription_event(subscribe, &package, &id) ||
@@ -253,7 +256,9 @@ void subscription_start(struct shard *shard, struct transaction *transaction, co
 	keep_text(subscription->id, sizeof(subscription->id), id);
 	status = begin(subscription, transaction, subscribe, source);
 	if (status) {
-		core_reply(transaction, status, nothing);
+		writer_init(&warning, text, sizeof(text));
+		sips_warning_of(subscribe, status, &warning);
+		core_reply(transaction, status, writer_result(&warning));
 		subscription_free(subscription);
 		return;
 	}

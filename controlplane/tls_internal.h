@@ -33,6 +33,7 @@ struct tls_profile { /* immutable but for `references` and the ring; shared by a
 	unsigned references; /* atomic */
 	const struct config_tls_profile *config;
 	uint8_t digest[TLS_DIGEST_OCTETS]; /* of its files */
+	uint8_t session_context[TLS_DIGEST_OCTETS]; /* random: whose sessions they are */
 	SSL_CTX *server, *client; /* client: NULL if nobody is connected to */
 	X509 *certificate[TLS_PAIRS_MAX]; /* ours, NULL: none */
 	STACK_OF(X509) * chain, *authorities; /* of `ca`; NULL: the system's */

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum {
 	FILE_BYTES_MAX = 4 << 20,
 	CHAIN_MAX = 16,
 	AUTHORITIES_MAX = 2000,
+	SYSTEM_BUNDLE_MAX = 256,
 	DEPTH_MAX = 8,
 	SECURITY_LEVEL = 2, /* 112 bits: RSA from 2048 on, no SHA-1 */
 };
@@ -249,6 +251,23 @@ static bool asks_clients(const struct tls_profile *profile)
 	return profile->config->verify_peer || profile->authorities || profile->pins;
 }
 
+/* The system's authorities, all of them and now: OpenSSL would look for them in the system's directory during handshakes, on a shard's
+ * thread. Without any nobody is believed. */
+static void system_load(X509_STORE *store)
+{
+	X509_LOOKUP *files = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	char bundle[SYSTEM_BUNDLE_MAX];
+	struct writer w;
+
+	/* What SSL_CERT_FILE or OpenSSL's build names, else what Debian has. */
+	if (!files || X509_LOOKUP_load_file(files, NULL, X509_FILETYPE_DEFAULT) == 1)
+		return;
+	writer_init(&w, bundle, sizeof(bundle) - 1);
+	writer_format(&w, "%s/ca-certificates.crt", X509_get_default_cert_dir());
+	bundle[w.len] = '\0';
+	X509_LOOKUP_load_file(files, bundle, X509_FILETYPE_PEM);
+}
+
 static int store_fill(struct tls_profile *profile, X509_STORE *store, const struct tls_files *files,
 	char reason[TLS_REASON_MAX])
 {
@@ -262,8 +281,7 @@ static int store_fill(struct tls_profile *profile, X509_STORE *store, const stru
 		for (int i = 0; i < sk_X509_num(profile->authorities); i++)
 			X509_STORE_add_cert(store, sk_X509_value(profile->authorities, i));
 	} else if (profile->pins == 0 && (profile->client || profile->config->verify_peer)) {
-		/* Without the system's, nobody is believed. */
-		X509_STORE_set_default_paths(store);
+		system_load(store);
 	}
 	ERR_clear_error();
 	if (crl && crl[0] && revocations_load(store, &files->file[FILE_CRL]) < 0)
@@ -346,10 +364,10 @@ static int client_verify_mode(const struct tls_profile *profile)
 	return SSL_VERIFY_PEER | (profile->config->verify_peer ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
 }
 
-/* One profile's tickets are none of another's, whose rules may be stricter. */
+/* One profile's tickets are none of another's, whose rules may be stricter: the same files may serve both. */
 static void context_name(const struct tls_profile *profile, uint8_t name[SSL_MAX_SID_CTX_LENGTH])
 {
-	memcpy(name, profile->digest, TLS_DIGEST_OCTETS);
+	memcpy(name, profile->session_context, TLS_DIGEST_OCTETS);
 }
 _Static_assert(TLS_DIGEST_OCTETS == SSL_MAX_SID_CTX_LENGTH, "a digest names a session context");
 
@@ -408,9 +426,10 @@ static void server_set(const struct tls_profile *profile)
 	SSL_CTX_set_alpn_select_cb(profile->server, tls_session_protocol, NULL);
 	SSL_CTX_set_timeout(profile->server, (long)config->session_ticket_lifetime);
 	SSL_CTX_set_num_tickets(profile->server, config->session_tickets);
-	if (config->session_tickets)
-		SSL_CTX_set_tlsext_ticket_key_evp_cb(profile->server, tls_session_ticket);
-	else
+	/* Without tickets, too: a session that changes to a profile with tickets asks the context it began with, whose own keys would be the
+	 * same for every profile. */
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(profile->server, tls_session_ticket);
+	if (!config->session_tickets)
 		SSL_CTX_set_options(profile->server, SSL_OP_NO_TICKET);
 }
 
@@ -451,6 +470,8 @@ int tls_profile_new(const struct config_tls_profile *config, const struct tls_fi
 	profile->config = config;
 	memcpy(profile->digest, files->digest, sizeof(profile->digest));
 	error = tls_ring_init(&profile->ring, config->session_ticket_lifetime);
+	if (error == 0 && RAND_bytes(profile->session_context, sizeof(profile->session_context)) != 1)
+		error = -ENOMEM;
 	profile->server = SSL_CTX_new(TLS_server_method());
 	profile->client = connects ? SSL_CTX_new(TLS_client_method()) : NULL;
 	profile->chain = sk_X509_new_null();

@@ -10,6 +10,7 @@
 
 enum {
 	ROC = 4, /* octets of the rollover counter behind the packet that a tag is of */
+	AHEAD = 3, /* packets that path A's memory is asked for ahead */
 	LINE = 64,
 	FIRST_LINES = 4 * LINE, /* of a record: all there is but authentication keys */
 	GCM_HASH_KEYS = 240, /* octets of them that packets of usual size need; they lie at the end */
@@ -269,6 +270,13 @@ static inline void fetch_rest(const struct srtp_context *c)
 		fetch_lines(c, FIRST_LINES, SRTP_PREFETCH);
 }
 
+/* From here on to come: packets of path A are alike, where there is one there are more. */
+static void fetch_library(const struct srtp_job *jobs, unsigned at, unsigned n)
+{
+	if (at + AHEAD < n && (jobs[at + AHEAD].context->flags & CONTEXT_LIBRARY) != 0)
+		session_fetch(jobs[at + AHEAD].context);
+}
+
 /* --- protect --- */
 
 /* All that can be said before anything is encrypted; the index is used up if it says SRTP_OK. */
@@ -318,6 +326,7 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 		struct item *it = &items[count_items];
 
 		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
+			fetch_library(jobs, i, n);
 			session_protect(e, &jobs[i]);
 			continue;
 		}
@@ -352,6 +361,7 @@ static inline __attribute__((always_inline)) enum srtp_result in_begin(struct it
 	uint32_t tag = suite_of(c)->tag;
 
 	it->packets = c->packets;
+	it->index = 0;
 	it->header = job->length < RTP_HEADER ? 0 : rtp_header_length(job->packet, job->length);
 	if (it->header == 0)
 		return SRTP_AUTH;
@@ -476,12 +486,12 @@ static inline __attribute__((always_inline)) void in_prepare(
 {
 	uint8_t *behind = it->job->packet + it->length;
 
+	it->kept = load_u32(behind);
 	fetch_rest(it->job->context);
 	if (is_gcm(it->job->context)) {
 		gcm_push(e, p, it);
 		return;
 	}
-	it->kept = load_u32(behind);
 	roc_place(behind, it->index);
 	hash_push(e, p, it);
 }
@@ -507,6 +517,7 @@ void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned
 		struct item *it = &items[count_items];
 
 		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
+			fetch_library(jobs, i, n);
 			session_unprotect(e, &jobs[i]);
 			continue;
 		}

@@ -29,7 +29,8 @@ void library_fini(void);
 /* libsrtp2's session, made of a master key. It leaves the session keys in the context. 0, -ENOMEM, -EINVAL. */
 int session_open(struct srtp_engine *e, struct srtp_cold *cold, const struct dp_crypto *key);
 void session_close(struct srtp_engine *e, struct srtp_cold *cold);
-/* RTP on path A. */
+/* RTP on path A. Fetch: what of the context, whose record is there already, a packet will touch. */
+void session_fetch(const struct srtp_context *c);
 void session_protect(struct srtp_engine *e, struct srtp_job *job);
 void session_unprotect(struct srtp_engine *e, struct srtp_job *job);
 

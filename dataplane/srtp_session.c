@@ -14,6 +14,9 @@ enum {
 	INDEX = 4, /* of SRTCP, and the E bit */
 	ENCRYPTED = 0x80,
 	REPORTS_MAX = 0x7fffffff, /* RFC 3711 section 9.2 */
+	LINE = 64,
+	PLUGIN_STATES = 1280, /* what is before it are keys of RTCP */
+	ARENA_FIRST = 960, /* one or two streams */
 };
 
 static void begin(struct srtp_engine *e, struct srtp_cold *cold)
@@ -229,6 +232,23 @@ static enum srtp_result rtp_in(struct srtp_engine *e, struct srtp_job *job)
 	if (result == SRTP_OK)
 		job->length = (uint16_t)length;
 	return result;
+}
+
+/* Sources, engine states, and libsrtp2's session with its first streams, which lie at the beginning of the arena. */
+void session_fetch(const struct srtp_context *c)
+{
+	const struct srtp_cold *cold = context_cold(c);
+	const char *first = (const char *)cold, *arena = (const char *)cold->arena;
+
+	for (size_t at = 0; at < offsetof(struct srtp_cold, source); at += LINE)
+		__builtin_prefetch(first + at, 1);
+	for (size_t at = offsetof(struct srtp_cold, stream); at < offsetof(struct srtp_cold, plugin);
+		at += LINE)
+		__builtin_prefetch(first + at, 1);
+	for (size_t at = PLUGIN_STATES; at < PLUGIN_MEMORY; at += LINE)
+		__builtin_prefetch((const char *)cold->plugin + at, 1);
+	for (size_t at = 0; at < ARENA_FIRST; at += LINE)
+		__builtin_prefetch(arena + at, 1);
 }
 
 void session_protect(struct srtp_engine *e, struct srtp_job *job)

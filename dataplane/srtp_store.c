@@ -10,7 +10,7 @@
 #include "dataplane/table_memory.h"
 #include "platforms/base/random.h"
 
-enum { RECORD = SRTP_PREFETCH, RECORD_GCM = sizeof(struct srtp_context) };
+enum { RECORD = SRTP_PREFETCH, RECORD_GCM = sizeof(struct srtp_context), REST = sizeof(struct srtp_cold) };
 
 _Static_assert(
 	offsetof(struct srtp_context, cm.slot) < RECORD, "a record of counter mode is as long as it says");
@@ -45,7 +45,8 @@ struct srtp_store {
 
 static struct srtp_store *the_store; /* libsrtp2 is one for the process */
 
-static void *memory_new(size_t octets)
+/* Records: on big pages. */
+static void *records_new(size_t octets)
 {
 	void *memory = table_memory_new(octets);
 
@@ -56,10 +57,26 @@ static void *memory_new(size_t octets)
 	return memory;
 }
 
-static int table_init(struct record_table *t, size_t size, uint32_t count)
+/* The rest: most never touch but the first page of theirs, and few of all there may be are there at a time. */
+static void *rest_new(size_t octets)
+{
+	void *memory = mmap(
+		NULL, octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	(void)madvise(memory, octets, MADV_NOHUGEPAGE);
+	if (madvise(memory, octets, MADV_DONTDUMP) != 0) {
+		(void)munmap(memory, octets);
+		return NULL;
+	}
+	return memory;
+}
+
+static int table_init(struct record_table *t, void *memory, size_t size, uint32_t count)
 {
 	t->size = size;
-	t->memory = memory_new(size * count);
+	t->memory = memory;
 	t->free = calloc(count, sizeof(*t->free));
 	if (t->memory == NULL || t->free == NULL)
 		return -ENOMEM;
@@ -67,12 +84,6 @@ static int table_init(struct record_table *t, size_t size, uint32_t count)
 		t->free[i] = count - 1 - i;
 	t->free_count = count;
 	return 0;
-}
-
-static void table_fini(struct record_table *t, uint32_t count)
-{
-	table_memory_free(t->memory, t->size * count);
-	free(t->free);
 }
 
 static void *table_take(struct record_table *t)
@@ -149,15 +160,14 @@ static int store_init(struct srtp_store *s)
 	int status = engine_check();
 
 	if (status == 0)
-		status = table_init(&s->record[0], RECORD, s->max);
+		status = table_init(&s->record[0], records_new(RECORD * (size_t)s->max), RECORD, s->max);
 	if (status == 0)
-		status = table_init(&s->record[1], RECORD_GCM, s->max);
+		status = table_init(
+			&s->record[1], records_new(RECORD_GCM * (size_t)s->max), RECORD_GCM, s->max);
 	if (status == 0)
-		status = table_init(&s->cold, sizeof(struct srtp_cold), s->max);
+		status = table_init(&s->cold, rest_new(REST * (size_t)s->max), REST, s->max);
 	if (status != 0)
 		return status;
-	/* Most never touch but the first page of theirs. */
-	(void)madvise(s->cold.memory, s->cold.size * s->max, MADV_NOHUGEPAGE);
 	s->engine = srtp_engine_new();
 	if (s->engine == NULL)
 		return -ENOMEM;
@@ -193,9 +203,13 @@ void srtp_close(struct srtp_store *s)
 	library_fini();
 	arena_region(NULL, 0);
 	srtp_engine_free(s->engine);
-	table_fini(&s->cold, s->max);
-	table_fini(&s->record[1], s->max);
-	table_fini(&s->record[0], s->max);
+	if (s->cold.memory != NULL)
+		(void)munmap(s->cold.memory, REST * (size_t)s->max);
+	free(s->cold.free);
+	for (int gcm = 0; gcm < 2; gcm++) {
+		table_memory_free(s->record[gcm].memory, s->record[gcm].size * s->max);
+		free(s->record[gcm].free);
+	}
 	explicit_bzero(s, sizeof(*s));
 	free(s);
 	the_store = NULL;

@@ -3,6 +3,7 @@
 #include "platforms/base/ipc_internal.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,7 +91,7 @@ static const struct ipc_role client_role = { .up = client_up, .lost = client_los
 int ipc_connect(uv_loop_t *loop, const char *path, const struct ipc_hello *self,
 	const struct ipc_handlers *handlers, void *arg, struct ipc_peer **out)
 {
-	struct ipc_client *client = calloc(1, sizeof(*client));
+	struct ipc_client *client = ipc_memory_new(sizeof(*client), offsetof(struct ipc_client, packet));
 	int error;
 
 	if (!client)

@@ -29,6 +29,12 @@ struct ipc_queue {
 	size_t bytes;
 };
 
+enum { IPC_PAGE = 4096 };
+
+/* `size` octets from the beginning of a page, the first `zeroed` of them 0: messages may carry keys, and no core dump has what is in there.
+ * Given back by free(). NULL without memory. */
+void *ipc_memory_new(size_t size, size_t zeroed);
+
 /* 0, -EMSGSIZE, -ENOBUFS (full) or -ENOMEM. `frame->length` tells the size of `body`. */
 int ipc_queue_push(struct ipc_queue *queue, const struct ipc_frame *frame, const void *body);
 void ipc_queue_pop(struct ipc_queue *queue);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "platforms/base/span.h"
@@ -107,13 +108,25 @@ static void append_packet(struct ipc_queue *queue, struct ipc_packet *packet)
 	queue->last = packet;
 }
 
+void *ipc_memory_new(size_t size, size_t zeroed)
+{
+	size_t whole = (size + IPC_PAGE - 1) / IPC_PAGE * IPC_PAGE;
+	void *memory = aligned_alloc(IPC_PAGE, whole);
+
+	if (!memory)
+		return NULL;
+	(void)madvise(memory, whole, MADV_DONTDUMP);
+	memset(memory, 0, zeroed);
+	return memory;
+}
+
 /* Always of full size: the kernel backs only the pages that are written, and frames join what already waits. */
 static struct ipc_packet *packet_new(struct ipc_queue *queue)
 {
 	struct ipc_packet *packet = queue->spare;
 
 	queue->spare = NULL;
-	return packet ? packet : malloc(sizeof(*packet) + IPC_PACKET_MAX);
+	return packet ? packet : ipc_memory_new(sizeof(*packet) + IPC_PACKET_MAX, 0);
 }
 
 /* The last packet if it has room for `need` bytes more, else a new one; NULL without memory. */

@@ -3,6 +3,7 @@
 #include "platforms/base/ipc_internal.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -200,7 +201,7 @@ static void remove_socket_file(const struct ipc_server *server)
 int ipc_listen(uv_loop_t *loop, const char *path, const struct ipc_hello *self,
 	const struct ipc_handlers *handlers, void *arg, struct ipc_server **out)
 {
-	struct ipc_server *server = calloc(1, sizeof(*server));
+	struct ipc_server *server = ipc_memory_new(sizeof(*server), offsetof(struct ipc_server, packet));
 	int error;
 
 	if (!server)

@@ -132,6 +132,18 @@ def test_sips_is_not_sent_in_clear(stack):
     no_calls_left(stack)
 
 
+@pytest.mark.parametrize("method, more", [("MESSAGE", ""), ("SUBSCRIBE", "message-summary")])
+def test_other_requests_are_not_sent_in_clear_either(stack, method, more):
+    phone, pbx = tls_phone(stack), stack.pbx()
+    fields = [("Via", f"SIP/2.0/TLS {phone.host}:{phone.port};branch=z9hG4bK{token()}"), ("Max-Forwards", "70"),
+              ("From", f"<sips:alice@{phone.host}>;tag=1"), ("To", f"<sips:1000@{SBC_OUT4}>"), ("Call-ID", token()), ("CSeq", f"1 {method}")]
+    if more:
+        fields += [("Event", more), ("Contact", f"<sips:alice@{phone.host}:{phone.port}>")]
+    phone.send(compose(f"{method} sips:1000@{SBC_OUT4} SIP/2.0", fields, b"" if more else b"hello", "text/plain"), TO_SBC)
+    assert phone.expect(480)["warning"] == f'380 {SBC_OUT4} "SIPS Not Allowed"'
+    assert not pbx.received
+
+
 def test_of_a_group_the_member_that_has_tls_gets_it(stack):
     phone, plain, pbx = tls_phone(stack), stack.pbx(), tls_pbx(stack)
     a = call(phone, "5000")

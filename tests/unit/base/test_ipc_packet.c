@@ -223,6 +223,32 @@ static void what_was_sent_is_cleared(void **state)
 	ipc_queue_fini(&queue);
 }
 
+/* As the kernel says of the pages (proc(5), VmFlags: "dd" is MADV_DONTDUMP). */
+static void messages_are_in_no_core_dump(void **state)
+{
+	uint8_t *memory = ipc_memory_new(100000, 100);
+	unsigned long from, to, at = (unsigned long)memory + 50000;
+	bool inside = false, hidden = false;
+	char line[512];
+	FILE *maps = fopen("/proc/self/smaps", "re");
+
+	(void)state;
+	assert_non_null(memory);
+	assert_non_null(maps);
+	assert_int_equal((uintptr_t)memory % IPC_PAGE, 0);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(memory[i], 0);
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			inside = from <= at && at < to;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			hidden = strstr(line, " dd") != NULL;
+	}
+	fclose(maps);
+	assert_true(hidden);
+	free(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +262,7 @@ int main(void)
 		cmocka_unit_test(the_queue_joins_frames_and_splits_at_the_packet_size),
 		cmocka_unit_test(the_queue_is_bounded_and_empties),
 		cmocka_unit_test(what_was_sent_is_cleared),
+		cmocka_unit_test(messages_are_in_no_core_dump),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

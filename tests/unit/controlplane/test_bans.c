@@ -5,6 +5,7 @@
 
 #include "tests/unit/controlplane/store_fixture.h"
 
+#include "controlplane/alarm.h"
 #include "controlplane/bans_internal.h"
 #include "controlplane/guard.h"
 
@@ -293,6 +294,44 @@ static void an_order_holds_when_the_dataplane_says_so(void **state)
 	assert_int_equal(bed.done_status, -ENOTCONN);
 }
 
+/* An alarm of that kind is there. */
+static bool is_raised(struct alarms *alarms, enum cp_alarm_kind kind)
+{
+	struct cp_alarm list[4];
+	struct cp_alarm_page page;
+
+	alarms_sweep(alarms, clock_now_ms() + 24 * 60000);
+	alarms_list(alarms, 0, 4, &page, list);
+	for (uint32_t i = 0; i < page.count; i++)
+		if (list[i].kind == kind)
+			return true;
+	return false;
+}
+
+static void a_full_table_is_an_alarm(void **state)
+{
+	struct alarms *alarms;
+	struct cp_alarm_page page;
+	struct cp_alarm list[4];
+	char source[32];
+
+	(void)state;
+	assert_int_equal(alarms_new(NULL, &alarms), 0);
+	bed.store->config.guard.alarm_rate = 1000;
+	bans_alarms(bed.bans, alarms);
+	for (unsigned i = 1; i <= 101; i++) {
+		alarms_list(alarms, 0, 4, &page, list);
+		assert_int_equal(page.count, 0);
+		snprintf(source, sizeof(source), "10.0.0.%u", i);
+		deny(source, true);
+	}
+	alarms_list(alarms, 0, 4, &page, list);
+	assert_int_equal(page.count, 1);
+	assert_int_equal(list[0].kind, CP_ALARM_BANS_FULL);
+	bans_alarms(bed.bans, NULL);
+	alarms_free(alarms);
+}
+
 static void what_is_not_proved_is_forgotten_at_its_end_and_never_stored(void **state)
 {
 	(void)state;
@@ -391,16 +430,21 @@ static void denials_of_the_guard_give_way_by_their_end_and_orders_never(void **s
 static void an_alarm_begins_with_many_and_ends_when_they_are_half_as_many(void **state)
 {
 	struct bans *bans = bed.bans;
+	struct alarms *alarms;
 	char source[32];
 
 	(void)state;
+	assert_int_equal(alarms_new(NULL, &alarms), 0);
+	bans_alarms(bans, alarms);
 	for (unsigned i = 1; i <= 3; i++) {
 		snprintf(source, sizeof(source), "10.0.0.%u", i);
 		deny(source, true);
 	}
 	assert_false(bans->alarmed);
+	assert_false(is_raised(alarms, CP_ALARM_GUARD));
 	deny("10.0.0.4", true);
 	assert_true(bans->alarmed);
+	assert_true(is_raised(alarms, CP_ALARM_GUARD));
 	assert_int_equal(bans_denials(bans), 4);
 	/* The minute is over, and was a bad one. */
 	bans->window_ms -= 60000;
@@ -410,6 +454,9 @@ static void an_alarm_begins_with_many_and_ends_when_they_are_half_as_many(void *
 	bans->window_ms -= 60000;
 	bans->tick.timer_cb(&bans->tick);
 	assert_false(bans->alarmed);
+	assert_false(is_raised(alarms, CP_ALARM_GUARD));
+	bans_alarms(bans, NULL);
+	alarms_free(alarms);
 }
 
 static void sources_are_written_as_people_write_them(void **state)
@@ -436,6 +483,7 @@ int main(void)
 		T(who_proves_his_address_while_he_is_denied_without_is_denied_for_longer),
 		T(a_flood_of_forged_sources_pushes_out_no_ban_but_its_own),
 		T(denials_of_the_guard_give_way_by_their_end_and_orders_never),
+		T(a_full_table_is_an_alarm),
 		T(an_alarm_begins_with_many_and_ends_when_they_are_half_as_many),
 		T(sources_are_written_as_people_write_them),
 	};

@@ -8,10 +8,12 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/digest.h"
 
 struct taken {
@@ -533,6 +535,48 @@ static void the_audit_is_read_newest_first_and_page_by_page(void **state)
 	store_bed_free(bed);
 }
 
+static bool alarm_comes(struct store_bed *bed, struct alarms *alarms, bool there)
+{
+	uint64_t end = clock_now_ms() + 20000;
+	struct cp_alarm_page page;
+	struct cp_alarm list[4];
+
+	for (uint64_t number = clock_now_ns();; number++) {
+		struct binding b = store_bed_binding(bed, number);
+
+		store_binding(bed->store, &b);
+		alarms_sweep(alarms, clock_now_ms() + 60000);
+		alarms_list(alarms, 0, 4, &page, list);
+		if ((page.count == 1) == there || clock_now_ms() > end)
+			break;
+	}
+	return (page.count == 1) == there && (!there || list[0].kind == CP_ALARM_STORE);
+}
+
+/* A disk that takes no more: no file may grow. */
+static void a_disk_that_refuses_is_an_alarm_until_it_does_not(void **state)
+{
+	struct store_bed *bed = store_bed_new();
+	struct rlimit before, none;
+	struct alarms *alarms;
+	bool came;
+
+	(void)state;
+	assert_int_equal(alarms_new(NULL, &alarms), 0);
+	store_bed_open(bed);
+	store_alarms(bed->store, alarms);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	came = alarm_comes(bed, alarms, true);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(came);
+	assert_true(alarm_comes(bed, alarms, false));
+	store_bed_free(bed);
+	alarms_free(alarms);
+}
+
 /* Writes for ever; says in `shared` up to which number all is on disk. */
 static void writer(struct store_bed *bed, volatile uint64_t *shared)
 {
@@ -600,6 +644,7 @@ int main(void)
 		cmocka_unit_test(a_full_queue_loses_changes_and_counts_them),
 		cmocka_unit_test(the_audit_keeps_so_many_entries_and_no_more),
 		cmocka_unit_test(the_audit_is_read_newest_first_and_page_by_page),
+		cmocka_unit_test(a_disk_that_refuses_is_an_alarm_until_it_does_not),
 		cmocka_unit_test(a_kill_at_any_time_loses_at_most_the_last_group),
 	};
 

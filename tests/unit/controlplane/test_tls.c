@@ -148,6 +148,50 @@ static void test_a_server_with_another_key_than_pinned_is_refused(void **state)
 	tls_free(tls);
 }
 
+/* Whether a server that shows the fixture's certificate is believed for the system's sake. */
+static bool is_believed(const struct tls_fixture *f, struct tls *tls)
+{
+	struct pair pair;
+	bool believed;
+
+	pair_open(&pair, tls, f, NULL);
+	believed = shake(&pair);
+	pair_close(&pair);
+	return believed;
+}
+
+static void test_the_systems_authorities_are_read_at_the_start_and_no_directory_later(void **state)
+{
+	struct tls_fixture *f = *state;
+	char link[TLS_FIXTURE_NAME_MAX];
+	struct tls *tls;
+	X509 *certificate;
+	FILE *file;
+
+	f->profile.pins.count = 0;
+	setenv("SSL_CERT_FILE", f->certificate, 1);
+	tls = tls_fixture_open(f);
+	unsetenv("SSL_CERT_FILE");
+	assert_true(is_believed(f, tls));
+	tls_free(tls);
+	file = fopen(f->certificate, "r");
+	assert_non_null(file);
+	certificate = PEM_read_X509(file, NULL, NULL, NULL);
+	fclose(file);
+	assert_non_null(certificate);
+	/* As c_rehash(1) would put it there. */
+	snprintf(link, sizeof(link), "%s/%08lx.0", f->directory,
+		X509_NAME_hash_ex(X509_get_subject_name(certificate), NULL, NULL, NULL));
+	X509_free(certificate);
+	assert_int_equal(symlink(f->certificate, link), 0);
+	setenv("SSL_CERT_DIR", f->directory, 1);
+	tls = tls_fixture_open(f);
+	assert_false(is_believed(f, tls));
+	unsetenv("SSL_CERT_DIR");
+	tls_free(tls);
+	unlink(link);
+}
+
 static void test_a_handshake_of_too_many_octets_ends(void **state)
 {
 	struct tls_fixture *f = *state;
@@ -279,6 +323,99 @@ static void test_a_tickets_key_is_replaced_and_then_forgotten(void **state)
 	/* After a long silence none of the old ones. */
 	assert_int_equal(ring_use(&ring, now + 9 * LIFETIME_MS, second, 0), 0);
 	tls_ring_fini(&ring);
+}
+
+/* --- tickets ------------------------------------------------------------------------------------------------------------ */
+
+enum { FIRST, OPEN, MUTUAL, PROFILES };
+
+/* Of one pair of files: one profile without tickets, one that asks nobody who he is, and one that asks everybody. */
+static void three_profiles(struct tls_fixture *f, struct config_tls_profile profile[PROFILES],
+	const struct config_tls_profile *others[2])
+{
+	static char first[] = "first.test", open[] = "open.test", mutual[] = "mutual.test";
+	static char *names[PROFILES][1] = { { first }, { open }, { mutual } };
+
+	for (unsigned i = 0; i < PROFILES; i++) {
+		profile[i] = f->profile;
+		profile[i].name = names[i][0];
+		profile[i].server_names = (struct config_strings){ names[i], 1 };
+		profile[i].pins.count = i == MUTUAL;
+		profile[i].verify_peer = i == MUTUAL;
+	}
+	others[0] = &profile[OPEN];
+	others[1] = &profile[MUTUAL];
+	f->config.tls_profiles = profile;
+	f->config.tls_profiles_count = PROFILES;
+	f->interface.tls_profile = &profile[FIRST];
+	f->interface.sni_profiles = others;
+	f->interface.sni_profile_count = 2;
+}
+
+/* A client without a certificate asks for `name`, with what it was given before. NULL: it is refused. */
+static SSL_SESSION *visit(struct tls *tls, const struct tls_fixture *f, SSL_CTX *ctx, const char *name,
+	SSL_SESSION *given, bool *resumed)
+{
+	enum tls_progress progress = TLS_WANTS_READ;
+	struct tls_session *server;
+	SSL_SESSION *got = NULL;
+	SSL *client = SSL_new(ctx);
+	int fd[2], done = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	server = tls_accept(tls, &f->interface, fd[0], f->config.sip.tls_handshake_bytes);
+	SSL_set_fd(client, fd[1]);
+	SSL_set_tlsext_host_name(client, name);
+	if (given)
+		SSL_set_session(client, given);
+	for (unsigned i = 0; i < 10 && progress != TLS_FAILED; i++) {
+		done = SSL_connect(client);
+		if (progress != TLS_DONE)
+			progress = tls_handshake(server);
+	}
+	if (done == 1 && progress == TLS_DONE) {
+		got = SSL_get1_session(client);
+		*resumed = tls_session_is_resumed(server);
+	}
+	tls_session_free(server);
+	/* A session that ended badly would not be taken up again. */
+	SSL_set_shutdown(client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(client);
+	close(fd[0]), close(fd[1]);
+	return got;
+}
+
+static void test_a_ticket_of_a_profile_that_asks_nobody_is_none_where_everybody_is_asked(void **state)
+{
+	struct config_tls_profile profile[PROFILES];
+	const struct config_tls_profile *others[2];
+	struct tls_fixture *f = *state;
+
+	three_profiles(f, profile, others);
+	for (unsigned tickets = 0; tickets < 2; tickets++) {
+		SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+		SSL_SESSION *given, *again;
+		bool resumed = true;
+		struct tls *tls;
+
+		/* In TLS 1.2 the ticket comes within the handshake. */
+		SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+		profile[FIRST].session_tickets = tickets;
+		tls = tls_fixture_open(f);
+		given = visit(tls, f, ctx, "open.test", NULL, &resumed);
+		assert_non_null(given);
+		assert_false(resumed);
+		assert_true(SSL_SESSION_has_ticket(given));
+		again = visit(tls, f, ctx, "open.test", given, &resumed);
+		assert_non_null(again);
+		assert_true(resumed);
+		assert_null(visit(tls, f, ctx, "mutual.test", NULL, &resumed));
+		assert_null(visit(tls, f, ctx, "mutual.test", given, &resumed));
+		SSL_SESSION_free(given);
+		SSL_SESSION_free(again);
+		SSL_CTX_free(ctx);
+		tls_free(tls);
+	}
 }
 
 /* --- reload ------------------------------------------------------------------------------------------------------------- */
@@ -496,10 +633,12 @@ int main(void)
 		TEST(test_what_is_said_arrives_and_an_end_is_an_end),
 		TEST(test_a_connection_that_breaks_is_over_without_a_reason),
 		TEST(test_a_server_with_another_key_than_pinned_is_refused),
+		TEST(test_the_systems_authorities_are_read_at_the_start_and_no_directory_later),
 		TEST(test_a_handshake_of_too_many_octets_ends),
 		TEST(test_a_read_takes_so_much_and_no_more),
 		TEST(test_records_that_say_nothing_are_counted),
 		TEST(test_a_tickets_key_is_replaced_and_then_forgotten),
+		TEST(test_a_ticket_of_a_profile_that_asks_nobody_is_none_where_everybody_is_asked),
 		TEST(test_new_sessions_see_the_new_certificate_and_old_ones_go_on),
 		TEST(test_a_handshake_under_way_survives_a_reload),
 		TEST(test_bad_files_change_nothing),

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "controlplane/tls.h"
+#include "platforms/base/random.h"
 
 enum { TLS_FIXTURE_NAME_MAX = 96 };
 
@@ -46,7 +47,7 @@ static inline void tls_fixture_issue(struct tls_fixture *f, const char *host, bo
 	int n;
 
 	X509_set_version(certificate, X509_VERSION_3);
-	ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), (uint64_t)random());
+	ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), random_u64() >> 1);
 	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)host, -1, -1, 0);

@@ -281,14 +281,12 @@ static void create(struct property *p, struct model_session *m)
 	keys_follow(p, m, NULL);
 }
 
-static void update(struct property *p, struct model_session *m)
+static void update(struct property *p, struct model_session *m, struct dp_session_request *to)
 {
 	const void *reply;
-	struct dp_session_request q, old = m->request;
+	struct dp_session_request q = *to, old = m->request;
 	struct dp_session_reply before = m->reply;
 
-	some_change(p, &old, &q);
-	some_keys(p, m, &q);
 	q.session = m->id;
 	int n = ask(p, DP_SESSION_UPDATE, &q, sizeof(q), &reply);
 	if (n == -ENOSPC)
@@ -324,13 +322,17 @@ static void step_session(struct property *p)
 {
 	struct model_session *m =
 		&p->model.session[pick(p, MODEL_SESSIONS - 1)]; /* one slot is the victim's */
+	struct dp_session_request q;
 
 	if (m->id == 0)
 		create(p, m);
 	else if (pick(p, 4) == 0)
 		delete_session(p, m);
-	else
-		update(p, m);
+	else {
+		some_change(p, &m->request, &q);
+		some_keys(p, m, &q);
+		update(p, m, &q);
+	}
 }
 
 /* --- packets --- */
@@ -433,16 +435,16 @@ static unsigned some_seal(struct property *p, struct talker *t, bool is_rtcp, ui
 	return e->number;
 }
 
-static void step_media(struct property *p)
+/* From side `k` of a stream to our component `c` there. */
+static void media(struct property *p, unsigned which, unsigned i, unsigned k, unsigned c)
 {
 	static const struct {
 		const uint8_t *octets;
 		size_t length;
 	} kinds[] = { { rtp, sizeof(rtp) }, { rtp, sizeof(rtp) }, { rtcp, sizeof(rtcp) },
 		{ neither, sizeof(neither) } };
-	unsigned which = pick(p, MODEL_SESSIONS);
 	struct model_session *m = &p->model.session[which];
-	unsigned i = pick(p, STREAMS), k = pick(p, 2), c = pick(p, 3) == 0, kind = pick(p, 4);
+	unsigned kind = pick(p, 4);
 	uint8_t frame[512], clear[64], packet[256];
 	char text[INET6_ADDRSTRLEN];
 
@@ -482,6 +484,28 @@ static void step_media(struct property *p)
 		through(p, in, frame, length);
 		assert_int_equal(wires[0].count + wires[1].count + wires[2].count + wires[3].count, 0);
 	}
+}
+
+static void step_media(struct property *p)
+{
+	unsigned which = pick(p, MODEL_SESSIONS), stream = pick(p, STREAMS), k = pick(p, 2);
+
+	media(p, which, stream, k, pick(p, 3) == 0);
+}
+
+/* Nothing but keys changes, and packets come with this one and that. */
+static void step_keys(struct property *p)
+{
+	unsigned which = pick(p, MODEL_SESSIONS - 1), stream = pick(p, STREAMS), k = pick(p, 2);
+	struct model_session *m = &p->model.session[which];
+	struct dp_session_request q = m->request;
+
+	if (m->id == 0 || stream >= q.streams || q.stream[stream].kind != DP_MEDIA_RTP)
+		return;
+	side_key(&q.stream[stream].side[k], pick(p, 4) == 0 ? m->keys[stream][k].before : ++p->keys);
+	update(p, m, &q);
+	for (unsigned n = pick(p, 8); n > 0; n--)
+		media(p, which, stream, k, pick(p, 3) == 0);
 }
 
 /* --- the border --- */
@@ -803,8 +827,8 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 
 static void whatever_is_asked_and_sent_the_outcome_is_the_models(void **state)
 {
-	static void (*const steps[])(struct property *) = { step_session, step_media, step_media, step_media,
-		step_media, step_batch, step_signalling, step_signalling, step_broken_frame,
+	static void (*const steps[])(struct property *) = { step_session, step_keys, step_media, step_media,
+		step_media, step_media, step_batch, step_signalling, step_signalling, step_broken_frame,
 		step_broken_request };
 	static struct property p;
 	uint64_t seed = number_of("PROPERTY_SEED", 1), count = number_of("PROPERTY_STEPS", STEPS);

@@ -60,8 +60,8 @@ static void an_mki_has_at_most_sixteen_octets_and_zeros_behind_it(void **state)
 	struct dp_session_request q = secured(1);
 
 	(void)state;
-	for (uint8_t n = 0; n <= DP_SRTP_MKI_MAX; n++) {
-		q.stream[0].side[0].from.mki_length = n;
+	for (unsigned n = 0; n <= DP_SRTP_MKI_MAX; n++) {
+		q.stream[0].side[0].from.mki_length = (uint8_t)n;
 		memset(q.stream[0].side[0].from.mki, 7, n);
 		assert_int_equal(check(&q), 0);
 	}

@@ -475,6 +475,18 @@ static void contexts_run_out_and_come_back(void **state)
 	assert_int_equal(srtp_open(1, &second), -EEXIST);
 }
 
+static void a_store_can_be_opened_again(void **state)
+{
+	struct dp_crypto key = key_of(DP_SRTP_AES_CM_128_HMAC_SHA1_80, 14);
+
+	(void)state;
+	srtp_close(store);
+	assert_int_equal(srtp_open(CONTEXTS, &store), 0);
+	struct srtp_context *c = context(&key, SRTP_OUT);
+	assert_int_equal(send_one(c, 1, 1), SRTP_OK);
+	srtp_context_free(store, c);
+}
+
 /* Of a context that is given back nothing can be read any more, libsrtp2's part included. */
 static void memory_is_cleared(void **state)
 {
@@ -530,6 +542,7 @@ int main(void)
 		cmocka_unit_test(a_packet_that_does_not_fit_uses_nothing_up),
 		cmocka_unit_test(a_key_is_recognised),
 		cmocka_unit_test(contexts_run_out_and_come_back),
+		cmocka_unit_test(a_store_can_be_opened_again),
 		cmocka_unit_test(memory_is_cleared),
 		cmocka_unit_test(keys_are_not_dumped),
 	};

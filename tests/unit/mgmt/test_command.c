@@ -90,7 +90,7 @@ static void a_whole_word_shadows_longer_ones(void **state)
 static void ambiguous_beginnings_name_what_they_may_be(void **state)
 {
 	(void)state;
-	expect_error("show c", "\"c\" may be: calls call counters");
+	expect_error("show c", "\"c\" may be: calls call certificates counters");
 	expect_error("show cal 0-1", "\"cal\" may be: calls call");
 }
 
@@ -186,13 +186,13 @@ static void completion_names_each_next_word_once(void **state)
 	(void)state;
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 0, collect, &w);
-	assert_memory_equal(text, "show ban unban subscriber hangup config ", w.len);
+	assert_memory_equal(text, "show ban unban subscriber hangup reload config ", w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 1, collect, &w);
 	text[w.len] = '\0';
 	assert_string_equal(text, "version status interfaces calls call realms flows bans trusted drops top "
 				  "guard registrations "
-				  "registration audit block counters ");
+				  "registration audit alarms certificates block counters ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);

@@ -104,10 +104,10 @@ static void a_call_has_its_names_and_values(void **state)
 		"\"duration-seconds\":65,\"local-policy\":\"from-phones\",\"session\":4711,\"legs\":["
 		"{\"side\":\"caller\",\"user\":\"100\",\"realm\":\"access\",\"session-agent\":null,"
 		"\"remote-address\":\"198.51.100.7:40000\",\"our-address\":\"203.0.113.10:5060\","
-		"\"call-id\":\"abc@phone\",\"holds\":false},"
+		"\"call-id\":\"abc@phone\",\"holds\":false,\"srtp-alarm\":false},"
 		"{\"side\":\"callee\",\"user\":\"200\",\"realm\":\"core\",\"session-agent\":\"pbx\","
 		"\"remote-address\":\"10.0.0.5:5060\",\"our-address\":\"10.0.0.1:5060\","
-		"\"call-id\":\"xyz\",\"holds\":true}],\"media\":null}");
+		"\"call-id\":\"xyz\",\"holds\":true,\"srtp-alarm\":false}],\"media\":null}");
 	free(text);
 	json_decref(document);
 }
