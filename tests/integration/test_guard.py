@@ -132,6 +132,48 @@ def test_a_stranger_gets_no_byte_and_is_denied_within_twenty_messages(clean):
     assert [s for s in clean.sbc.show("guard")["sources"] if s["source"] == f"{SCANNER}:5073" and s["step"] == "denial"]
 
 
+def sip(method, old=b"", new=b"", to_tag=""):
+    """A request outside of dialogs as a phone writes it, but for what is replaced."""
+    raw = compose(f"{method} sip:100@{SBC_OUT4} SIP/2.0", [
+        ("Via", f"SIP/2.0/UDP {SCANNER}:5060;branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
+        ("From", f"<sip:x@{SCANNER}>;tag={token()}"), ("To", f"<sip:100@{SBC_OUT4}>{to_tag}"), ("Call-ID", token()), ("CSeq", f"1 {method}"),
+        ("Contact", f"<sip:x@{SCANNER}>"), ("User-Agent", "Phone")])
+    assert old in raw
+    return raw.replace(old, new, 1)
+
+
+SIGNS = {
+    "its name": (sip("OPTIONS", b": Phone", b": friendly-scanner 1"), "scanner-agent"),
+    "its tag": (sip("OPTIONS", b";tag=", b";tag=616263013132333435363738;was="), "scanner-mark"),
+    "its address": (sip("INVITE", b"Contact: <sip:x@203.0.113.101>", b"Contact: <sip:x@1.1.1.1>"), "scanner-mark"),
+    "its From": (sip("OPTIONS", b"From: <sip:x@", b'From: "sipvicious"<sip:x@'), "scanner-mark"),
+    "no Max-Forwards": (sip("OPTIONS", b"Max-Forwards: 70\r\n"), "malformed"),
+    "no Contact": (sip("INVITE", b"Contact: <sip:x@203.0.113.101>\r\n"), "malformed"),
+    "no SIP": (b"GET / HTTP/1.0\r\n\r\n", "malformed"),
+    "a CSeq that is none": (sip("OPTIONS", b"CSeq: 1", b"CSeq: x"), "malformed"),
+    "a To that is none": (sip("OPTIONS", b"To: <sip:100@203.0.113.10>", b"To: <sip:100@203.0.113.10"), "malformed"),
+    "OPTIONS": (sip("OPTIONS"), "stranger"),
+    "INVITE": (sip("INVITE"), "stranger"),
+    "MESSAGE": (sip("MESSAGE"), "stranger"),
+    "BYE": (sip("BYE", to_tag=";tag=none"), "no-dialog"),
+    "CANCEL": (sip("CANCEL"), "no-dialog"),
+}
+
+
+def test_what_a_stranger_sends_is_a_sign_which_is_told_and_never_answered(clean):
+    """Each from a port of its own: nothing of one says anything of another."""
+    senders = {}
+    for name, (raw, _) in SIGNS.items():
+        senders[name] = clean.endpoint("outside", SCANNER, 0)
+        senders[name].send(raw, TO_SBC)
+    for name, (raw, sign) in SIGNS.items():
+        source = f"{SCANNER}:{senders[name].port}"
+        netns.wait_for(f"{sign} of {name}", lambda source=source, sign=sign: sign in {r["sign"] for r in clean.sbc.show("block", source)["reasons"]}, 10)
+        (seen,) = [s for s in clean.sbc.show("guard")["sources"] if s["source"] == source]
+        assert seen["points"] > 0, (name, seen)
+    assert not [message for sender in senders.values() for message in sender.received]
+
+
 def test_who_connects_by_tcp_has_proved_his_address_and_is_denied_as_a_whole(clean):
     scanner = StreamEndpoint(clean.lab.namespace("phone"), "192.168.77.2", 0)
     clean.closing.append(scanner)

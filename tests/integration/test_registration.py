@@ -131,7 +131,10 @@ def test_a_second_device_does_not_live_on_the_first_ones_password(stack, kamaili
 
 
 def test_a_phone_whose_nat_has_moved_it_is_called_on_its_new_flow(stack, kamailio, caller):
-    phone = registered(stack, "erin")
+    phone = registered(stack, "erin", port=5078)
+    sources = lambda: [row["source"] for row in shown(stack) if row["aor"].startswith("erin@")]
+    before = sources()
+    netns.wait_for("the flow being trusted", lambda: set(before) <= trusted(stack), 10)
     moved = Registered(phone_at(stack, port=5076), "erin")
     moved.call_id, moved.cseq = phone.call_id, phone.cseq
     # The same contact as before: only its flow has changed.
@@ -139,6 +142,8 @@ def test_a_phone_whose_nat_has_moved_it_is_called_on_its_new_flow(stack, kamaili
     assert moved.register().status == 200
     assert moved.challenges == 1
     reached(caller, moved, "erin")
+    # Whoever has its old address and port now is a stranger.
+    netns.wait_for("the new flow alone being trusted", lambda: set(sources()) <= trusted(stack) and not set(before) & trusted(stack), 10)
 
 
 def send_as(registration, old, expires):
@@ -165,11 +170,13 @@ def test_who_unregisters_is_called_no_more(stack, kamailio, caller):
 
 
 def test_calls_reach_the_phone_after_the_control_plane_was_killed(stack, kamailio, caller):
+    assert registered(stack, "judy", port=5080).register(expires=0).status == 200
     phone = registered(stack, "grace")
     netns.wait_for("the binding being on disk", lambda: bindings_on_disk(stack) >= 1, 10)
     stack.sbc.end("controlplane", signal.SIGKILL)
     stack.sbc.start("controlplane")
     stack.sbc.wait_ready()
+    assert not [row for row in shown(stack) if row["aor"].startswith("judy@")]
     reached(caller, phone, "grace")
     # And its refresh needs no password.
     assert phone.refresh().status == 200

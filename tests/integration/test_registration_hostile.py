@@ -21,7 +21,8 @@ sip-interface access-tcp { realm = access  ip-profile = phone  registration = ca
                     listen = {"tcp:203.0.113.10:5060"} }
 local-policy register { from-realm = access  to = ".*"  next-hop = "agent:pbx"  priority = 30 }
 """
-TORTURE = {name: raw for table in (rfc4475.MESSAGES, rfc4475_invalid.MESSAGES, rfc5118.MESSAGES) for name, raw in table.items() if raw.startswith(b"REGISTER ")}
+TORTURE = {name: raw for table in (rfc4475.MESSAGES, rfc4475_invalid.MESSAGES, rfc5118.MESSAGES) for name, raw in table.items()
+           if raw.startswith(b"REGISTER ")}
 SOUND = '<sip:a@203.0.113.100>'
 LONG = "a" * 2048
 
@@ -95,7 +96,8 @@ def a_sound_phone_is_served(stack):
 def request(user="a", contact=SOUND, headers=(), to=None, via=None, call_id=None):
     to = to or f"<sip:{user}@{SBC_OUT4}>"
     return compose(f"REGISTER sip:{SBC_OUT4} SIP/2.0", [
-        ("Via", via or f"SIP/2.0/UDP 203.0.113.100:5060;branch=z9hG4bK{token()}"), ("Max-Forwards", "70"), ("From", f"<sip:f@{SBC_OUT4}>;tag={token()}"),
+        ("Via", via or f"SIP/2.0/UDP 203.0.113.100:5060;branch=z9hG4bK{token()}"), ("Max-Forwards", "70"),
+        ("From", f"<sip:f@{SBC_OUT4}>;tag={token()}"),
         ("To", to), ("Call-ID", call_id or token(20)), ("CSeq", "1 REGISTER"), *([("Contact", contact)] if contact else []), *headers])
 
 
@@ -225,8 +227,8 @@ def test_wrong_credentials_are_the_registrars_to_refuse(ends, value, crosses):
     asked, answer = ends.relayed(request(user="d", headers=[("Authorization", value)], contact=f"<sip:{token()}@203.0.113.100>"), 401)
     assert asked.all("authorization") == ([value.strip()] if crosses else [])
     assert {name for name, _ in asked.headers} <= {
-        "via", "max-forwards", "from", "to", "call-id", "cseq", "contact", "expires", "supported", "authorization", "user-agent", "content-length", "allow",
-        "require", "path"}
+        "via", "max-forwards", "from", "to", "call-id", "cseq", "contact", "expires", "supported", "authorization", "user-agent", "content-length",
+        "allow", "require", "path"}
     assert answer["www-authenticate"].startswith('Digest realm="pbx", nonce="n"')
 
 

@@ -60,6 +60,7 @@ def test_a_subscriber_registers_with_the_password_that_was_set_and_no_other(stac
     assert [("SHA-256" in o, "MD5" in o) for o in offered] == [(True, False), (False, True)]
     refused = answer_to(phone, challenge=offered[0], password="guess")
     assert refused.status == 401 and "stale" not in refused["www-authenticate"]
+    assert "bad-password" in {reason["sign"] for reason in stack.sbc.show("block", "203.0.113.2")["reasons"]}
     assert answer_to(phone, registrar, challenge=refused.all("www-authenticate")[1], password="open sesame").status == 200
     # The same answer once more: a replay.
     phone.send()

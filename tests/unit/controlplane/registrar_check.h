@@ -7,13 +7,13 @@
 
 static char kept[FIXTURE_TEXT_MAX];
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
 	*state = register_world_new();
 	return 0;
 }
 
-static int teardown(void **state)
+static inline int teardown(void **state)
 {
 	register_world_free(*state);
 	return 0;

@@ -3,6 +3,7 @@
 #include "tests/unit/controlplane/register_fixture.h"
 
 #include "controlplane/admission.h"
+#include "controlplane/guard.h"
 
 static struct config_admission rule;
 
@@ -40,6 +41,32 @@ static void a_forbidden_destination_is_403_and_reaches_nobody(void **state)
 	assert_false(was_sent(w, &w->f->other, "INVITE "));
 	assert_int_equal(fixture_counter(w->f, CP_COUNTER_ADMISSION_REFUSED), 1);
 	limited_world_free(w);
+}
+
+static void take_denial(void *arg, const struct dp_ban *ban, bool proven)
+{
+	(void)arg, (void)ban, (void)proven;
+}
+
+static void who_calls_what_is_forbidden_shows_a_sign(void **state)
+{
+	struct call_world *w = limited_world((struct config_admission){ .permit = false });
+	struct cp_block reason[2];
+	struct prefix everybody;
+	struct guard *guard;
+	bool more;
+
+	(void)state;
+	guard = guard_new(&w->f->config, NULL, take_denial, NULL);
+	assert_non_null(guard);
+	w->f->shard.shared.guard = guard;
+	caller_sends(w, "INVITE", 1, NULL, "", PHONE_SDP);
+	take(w, &w->f->peer, "SIP/2.0 403 ");
+	assert_int_equal(prefix_parse(SPAN("0.0.0.0/0"), &everybody), 0);
+	assert_int_equal(guard_reasons(guard, &everybody, 0, 2, reason, &more), 1);
+	assert_int_equal(reason[0].counter, GUARD_FORBIDDEN);
+	limited_world_free(w);
+	guard_free(guard);
 }
 
 static void an_emergency_is_not_limited(void **state)
@@ -141,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_forbidden_destination_is_403_and_reaches_nobody),
+		cmocka_unit_test(who_calls_what_is_forbidden_shows_a_sign),
 		cmocka_unit_test(an_emergency_is_not_limited),
 		cmocka_unit_test(calls_longer_than_max_duration_are_hung_up),
 		cmocka_unit_test(a_user_has_one_account_however_he_is_written),

@@ -230,6 +230,20 @@ static void test_an_older_request_comes_too_late(void **state)
 	assert_int_equal(bindings(w), 1);
 }
 
+/* What one registrar has promised is no other's: From or the policies lead elsewhere now. */
+static void test_a_refresh_for_another_registrar_goes_there(void **state)
+{
+	static const struct config_session_agent another = { .name = (char *)(uintptr_t) "another" };
+	struct call_world *w = *state;
+
+	register_phone(w);
+	the_binding(w)->agent = &another;
+	registers(w, 3, "Contact: " PHONE_CONTACT ";expires=3600\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_ptr_not_equal(the_binding(w)->agent, &another);
+}
+
 /* Of two that are under way the answers may come the other way round. */
 static void test_the_answer_to_an_older_request_takes_nothing_back(void **state)
 {
@@ -368,6 +382,7 @@ int main(void)
 		TEST(test_a_refusal_of_any_request_counts_but_only_the_registrars),
 		TEST(test_what_a_phone_asks_of_its_registrar_goes_by_the_service_route),
 		TEST(test_an_older_request_comes_too_late),
+		TEST(test_a_refresh_for_another_registrar_goes_there),
 		TEST(test_the_answer_to_an_older_request_takes_nothing_back),
 		TEST(test_a_binding_knows_whether_there_is_a_nat_before_its_phone),
 		TEST(test_relay_sends_each_refresh_on_with_the_expiry_that_the_phone_asks_for),

@@ -86,6 +86,42 @@ static void test_odd_expiries_are_read_as_the_rfc_says(void **state)
 	}
 }
 
+/* Nobody's words take more room than they are worth. */
+static void test_what_is_kept_of_a_phones_words_is_bounded(void **state)
+{
+	static char agent[1200], call_id[400];
+	struct call_world *w = *state;
+	char headers[1400];
+
+	memset(agent, 'a', sizeof(agent) - 1);
+	snprintf(headers, sizeof(headers), "Server: x\r\nUser-Agent: %s\r\nContact: " PHONE_CONTACT "\r\n",
+		agent);
+	fixture_receive(w->f, &w->f->peer,
+		"REGISTER sip:sbc.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.1.7:5070;branch=z9hG4bKlong\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:1000@sbc.example>;tag=t\r\nTo: <sip:1000@sbc.example>\r\n"
+		"Call-ID: long\r\nCSeq: 1 REGISTER\r\n%sContent-Length: 0\r\n\r\n",
+		headers);
+	pbx_accepts(w, to_pbx(w), 3600);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_in_range(the_binding(w)->user_agent.n, 1, 255);
+	memset(call_id, 'c', sizeof(call_id) - 1);
+	registers_from(
+		w, &w->f->peer, "<sip:1001@sbc.example>", call_id, 1, "Contact: " PHONE_CONTACT "\r\n");
+	take(w, &w->f->peer, "SIP/2.0 400 ");
+	assert_false(was_sent(w, &w->f->other, "REGISTER "));
+}
+
+/* RFC 5626 section 6: it is one of several flows of an instance. And headers in a contact's URI are nothing that its calls should have. */
+static void test_what_says_nothing_in_a_contact_is_left_out(void **state)
+{
+	struct call_world *w = *state;
+
+	registers(w, 1, "Contact: <sip:1000@192.168.1.7:5070?Route=%3Csip:x%3E>;reg-id=1\r\n");
+	pbx_accepts(w, to_pbx(w), 3600);
+	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Contact: " PHONE_CONTACT ";expires=60\r\n");
+	assert_int_equal(the_binding(w)->reg_id, 0);
+}
+
 static void test_an_answer_goes_where_the_request_came_from_whatever_its_via_says(void **state)
 {
 	struct call_world *w = *state;
@@ -122,6 +158,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_wrong_has_its_answer_and_reaches_nobody),
 		TEST(test_odd_expiries_are_read_as_the_rfc_says),
+		TEST(test_what_is_kept_of_a_phones_words_is_bounded),
+		TEST(test_what_says_nothing_in_a_contact_is_left_out),
 		TEST(test_an_answer_goes_where_the_request_came_from_whatever_its_via_says),
 		TEST(test_escapes_that_say_the_same_are_the_same_address),
 	};
