@@ -3,7 +3,6 @@
  * index a sequence number means, whether it has been there) is decided packet by packet, in order, as if each had come alone. */
 #include <arpa/inet.h>
 #include <string.h>
-#include <time.h>
 
 #include "dataplane/rtp.h"
 #include "dataplane/srtp_plugin.h"
@@ -29,14 +28,6 @@ struct item {
 static const struct srtp_suite *suite_of(const struct srtp_context *c)
 {
 	return &srtp_suites[c->suite];
-}
-
-static uint64_t coarse_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t); /* reads memory */
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* The state of a packet's source; NULL: none yet. */
@@ -78,16 +69,15 @@ static bool source_switch(struct srtp_context *c, uint32_t ssrc)
 	uint64_t now_us = coarse_us();
 
 	if (c->source.known != 0) {
-		cold->source[*slot] = c->source;
+		srtp_source_copy(&cold->source[*slot], &c->source);
 		cold->used_us[*slot] = now_us;
 	}
 	int at = there != NULL ? (int)(there - cold->source) : source_place(c, cold, now_us);
 	if (at < 0)
 		return false;
-	if (there != NULL)
-		c->source = *there;
-	else
-		c->source = cold->source[at] = (struct srtp_source){ .ssrc = ssrc, .known = 1 };
+	if (there == NULL)
+		cold->source[at] = (struct srtp_source){ .ssrc = ssrc, .known = 1 };
+	srtp_source_copy(&c->source, &cold->source[at]);
 	*slot = (uint8_t)at;
 	return true;
 }
@@ -379,11 +369,14 @@ static inline __attribute__((always_inline)) enum srtp_result in_begin(struct it
 static inline __attribute__((always_inline)) enum srtp_result in_accept(struct item *it)
 {
 	struct srtp_context *c = it->job->context;
-	struct srtp_source *source = source_enter(c, load_u32(it->job->packet + 8));
 
+	context_change_begin(c);
+	struct srtp_source *source = source_enter(c, load_u32(it->job->packet + 8));
+	if (source != NULL)
+		srtp_index_add(source, it->index);
+	context_change_end(c);
 	if (source == NULL)
 		return SRTP_REPLAY;
-	srtp_index_add(source, it->index);
 	count(c);
 	it->job->length = (uint16_t)it->length;
 	return SRTP_OK;
