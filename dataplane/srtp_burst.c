@@ -499,19 +499,23 @@ static void in_run(struct srtp_engine *e, const struct pending *p, const struct 
 			store_u32(items[i].job->packet + items[i].length, items[i].kept);
 }
 
-void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n)
+/* Of path B. Returns how many there are that have an MKI and are left. */
+static unsigned in_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n, bool with_mki)
 {
 	struct item items[SRTP_BURST];
 	struct pending pending = { 0 };
-	unsigned count_items = 0;
+	unsigned count_items = 0, left = 0;
 
-	fetch(jobs, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct item *it = &items[count_items];
 
 		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
 			fetch_library(jobs, i, n);
 			session_unprotect(e, &jobs[i]);
+			continue;
+		}
+		if ((jobs[i].context->flags & CONTEXT_MKI) != 0 && !with_mki) {
+			left++;
 			continue;
 		}
 		it->job = &jobs[i];
@@ -529,4 +533,41 @@ void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned
 			counter_push(e, &pending, &items[i]);
 	}
 	counter_run(e, &pending);
+	return left;
+}
+
+/* Path B with what stands between payload and tag, or with GCM behind the tag, taken out around it. Few have one: alone. */
+static void in_with_mki(struct srtp_engine *e, struct srtp_job *job)
+{
+	struct srtp_context *c = job->context;
+	const struct srtp_cold *cold = context_cold(c);
+	unsigned behind = is_gcm(c) ? 0 : suite_of(c)->tag, mki = cold->mki_length;
+
+	if (job->length < RTP_HEADER + srtp_growth(c, false)) {
+		finish(job, SRTP_AUTH);
+		return;
+	}
+	uint8_t *at = job->packet + job->length - behind - mki;
+	if (memcmp(at, cold->mki, mki) != 0) {
+		finish(job, SRTP_KEY);
+		return;
+	}
+	memmove(at, at + mki, behind);
+	job->length = (uint16_t)(job->length - mki);
+	(void)in_burst(e, job, 1, true);
+	if (job->result == SRTP_OK)
+		return;
+	memmove(at + mki, at, behind);
+	memcpy(at, cold->mki, mki);
+	job->length = (uint16_t)(job->length + mki);
+}
+
+void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n)
+{
+	fetch(jobs, n);
+	if (in_burst(e, jobs, n, false) == 0)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if ((jobs[i].context->flags & (CONTEXT_MKI | CONTEXT_LIBRARY)) == CONTEXT_MKI)
+			in_with_mki(e, &jobs[i]);
 }

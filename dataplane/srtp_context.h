@@ -24,6 +24,7 @@ enum context_flag {
 	CONTEXT_GCM = 2,
 	CONTEXT_LIBRARY = 4, /* path A: libsrtp2 does RTP too */
 	CONTEXT_LONG = 8, /* keys of 256 bits */
+	CONTEXT_MKI = 16, /* packets have an MKI */
 };
 
 /* What is needed for RTCP, for other sources, and by path A. owner: worker, but where it says otherwise */

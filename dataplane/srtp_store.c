@@ -240,7 +240,8 @@ int srtp_context_new(struct srtp_store *s, const struct dp_crypto *key, enum srt
 	c->suite = key->suite;
 	c->limit = limit_of(key);
 	c->flags |= (uint8_t)((direction == SRTP_OUT ? CONTEXT_OUT : 0) |
-			      (key->mki_length != 0 ? CONTEXT_LIBRARY : 0) |
+			      (key->mki_length != 0 ? CONTEXT_MKI : 0) |
+			      (key->mki_length != 0 && direction == SRTP_OUT ? CONTEXT_LIBRARY : 0) |
 			      (srtp_suites[key->suite].key == 32 ? CONTEXT_LONG : 0));
 	cold->rtcp_tag = srtp_suites[key->suite].rtcp_tag;
 	cold->mki_length = key->mki_length;
@@ -292,7 +293,7 @@ enum dp_srtp_suite srtp_context_suite(const struct srtp_context *c)
 unsigned srtp_growth(const struct srtp_context *c, bool rtcp)
 {
 	const struct srtp_suite *suite = &srtp_suites[c->suite];
-	unsigned mki = (c->flags & CONTEXT_LIBRARY) != 0 ? context_cold(c)->mki_length : 0U;
+	unsigned mki = (c->flags & CONTEXT_MKI) != 0 ? context_cold(c)->mki_length : 0U;
 
 	return mki + (rtcp ? suite->rtcp_tag + 4U : suite->tag);
 }
