@@ -74,15 +74,15 @@ static void check_hidden(const struct sdp *sdp, struct span text)
 /* Each key that is said is ours. */
 static void check_keys(struct span text)
 {
-	static const char ours_in[] = "inline:" KEY "\r\n";
+	static const char line[] = "\na=crypto", ours_in[] = "inline:" KEY "\r\n";
 	const char *at = text.p;
 	size_t rest = text.n;
 
-	while ((at = memmem(at, rest, "a=crypto", 8)) != NULL) {
+	while ((at = memmem(at, rest, line, sizeof(line) - 1)) != NULL) {
 		rest = (size_t)(text.p + text.n - at);
 		require(memmem(at, rest < 80 ? rest : 80, ours_in, sizeof(ours_in) - 1) != NULL);
-		at += 8;
-		rest -= 8;
+		at += sizeof(line) - 1;
+		rest -= sizeof(line) - 1;
 	}
 }
 
