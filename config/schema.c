@@ -268,7 +268,7 @@ static const struct config_row ip_profile_rows[] = {
 	  CHOICES({ "none", CONFIG_MEDIA_SECURITY_NONE }, { "prefer", CONFIG_MEDIA_SECURITY_PREFER },
 	  { "require", CONFIG_MEDIA_SECURITY_REQUIRE }),
 	  HELP("SRTP keyed by SDES (RFC 4568) on this side. `prefer`: offered within RTP/AVP (RFC 8643), and what has it is answered by it; "
-	       "`require`: a call without it is refused. Over TLS, or with `srtp-without-tls`.") },
+	       "`require`: a call without it is refused, fax by T.38 too. Over TLS, or with `srtp-without-tls`.") },
 	{ .name = "crypto-suites", T(STRINGS), FIELD(config_ip_profile, crypto_suites),
 	  .fallback = "AES_CM_128_HMAC_SHA1_80, AEAD_AES_128_GCM", USED(CP, CP),
 	  CHOICES({ "AES_CM_128_HMAC_SHA1_80", 0 }, { "AES_CM_128_HMAC_SHA1_32", 0 }, { "AES_256_CM_HMAC_SHA1_80", 0 },

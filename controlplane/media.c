@@ -127,9 +127,11 @@ static int propose_keys(
 	struct media_stream *stream = &media->next->stream[i];
 	int error;
 
-	if (stream->kind != DP_MEDIA_RTP)
+	if (stream->kind == DP_MEDIA_NONE)
 		return 0;
-	error = media_crypto_offered(media, stream, i, side, sdp, &sdp->media[i]);
+	error = stream->kind == DP_MEDIA_RTP
+			? media_crypto_offered(media, stream, i, side, sdp, &sdp->media[i])
+			: media_crypto_impossible(media);
 	if (error == 0)
 		error = media_crypto_prepare(media, stream, 1 - side);
 	if (error != -EKEYREJECTED || was_committed)

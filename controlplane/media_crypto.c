@@ -221,6 +221,14 @@ int media_crypto_offered(struct media *media, struct media_stream *stream, unsig
 	return 0;
 }
 
+int media_crypto_impossible(struct media *media)
+{
+	for (unsigned side = 0; side < 2; side++)
+		if (media->party[side].profile->media_security == CONFIG_MEDIA_SECURITY_REQUIRE)
+			return refuse(media, "a stream that SRTP cannot protect");
+	return 0;
+}
+
 static void offer_suite(struct media_crypto *crypto, enum dp_srtp_suite suite)
 {
 	for (unsigned i = 0; i < crypto->offered_count; i++)

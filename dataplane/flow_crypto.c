@@ -50,6 +50,9 @@ static int key_new(struct crypto_store *s, const struct dp_crypto *crypto, enum 
 		free(k);
 		return status;
 	}
+	/* A peer that was transferred here may have kept its key. What we protect with is made for one session. */
+	if (direction == SRTP_IN)
+		srtp_context_carry(s->srtp, k->context);
 	*out = k;
 	return 0;
 }

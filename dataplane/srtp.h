@@ -63,6 +63,10 @@ void srtp_engine_free(struct srtp_engine *e);
 /* `key->suite` is not DP_SRTP_NONE. Copies what it needs. 0, -ENOMEM: contexts_max are in use, -EINVAL: no such suite or MKI. */
 int srtp_context_new(struct srtp_store *s, const struct dp_crypto *key, enum srtp_direction direction,
 	struct srtp_context **out);
+/* A context of SRTP_IN that no worker knows yet goes on where others of its key are, of whatever session, or were when they were freed
+ * seconds ago: sources, rollover counters, replay windows, packets of the key's lifetime. Workers may use those. Nothing is carried of
+ * SRTCP, whose index is in each packet. */
+void srtp_context_carry(const struct srtp_store *s, struct srtp_context *c);
 /* Workers have forgotten it. Its memory is cleared. NULL is allowed. */
 void srtp_context_free(struct srtp_store *s, struct srtp_context *c);
 /* It was made from this: suite, master key and salt, MKI. Takes the same time whatever differs; the lifetime may differ (the first

@@ -3,7 +3,6 @@
  * index a sequence number means, whether it has been there) is decided packet by packet, in order, as if each had come alone. */
 #include <arpa/inet.h>
 #include <string.h>
-#include <time.h>
 
 #include "dataplane/rtp.h"
 #include "dataplane/srtp_plugin.h"
@@ -29,14 +28,6 @@ struct item {
 static const struct srtp_suite *suite_of(const struct srtp_context *c)
 {
 	return &srtp_suites[c->suite];
-}
-
-static uint64_t coarse_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t); /* reads memory */
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* The state of a packet's source; NULL: none yet. */
@@ -78,16 +69,15 @@ static bool source_switch(struct srtp_context *c, uint32_t ssrc)
 	uint64_t now_us = coarse_us();
 
 	if (c->source.known != 0) {
-		cold->source[*slot] = c->source;
+		srtp_source_copy(&cold->source[*slot], &c->source);
 		cold->used_us[*slot] = now_us;
 	}
 	int at = there != NULL ? (int)(there - cold->source) : source_place(c, cold, now_us);
 	if (at < 0)
 		return false;
-	if (there != NULL)
-		c->source = *there;
-	else
-		c->source = cold->source[at] = (struct srtp_source){ .ssrc = ssrc, .known = 1 };
+	if (there == NULL)
+		cold->source[at] = (struct srtp_source){ .ssrc = ssrc, .known = 1 };
+	srtp_source_copy(&c->source, &cold->source[at]);
 	*slot = (uint8_t)at;
 	return true;
 }
@@ -379,11 +369,14 @@ static inline __attribute__((always_inline)) enum srtp_result in_begin(struct it
 static inline __attribute__((always_inline)) enum srtp_result in_accept(struct item *it)
 {
 	struct srtp_context *c = it->job->context;
-	struct srtp_source *source = source_enter(c, load_u32(it->job->packet + 8));
 
+	context_change_begin(c);
+	struct srtp_source *source = source_enter(c, load_u32(it->job->packet + 8));
+	if (source != NULL)
+		srtp_index_add(source, it->index);
+	context_change_end(c);
 	if (source == NULL)
 		return SRTP_REPLAY;
-	srtp_index_add(source, it->index);
 	count(c);
 	it->job->length = (uint16_t)it->length;
 	return SRTP_OK;
@@ -506,19 +499,23 @@ static void in_run(struct srtp_engine *e, const struct pending *p, const struct 
 			store_u32(items[i].job->packet + items[i].length, items[i].kept);
 }
 
-void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n)
+/* Of path B. Returns how many there are that have an MKI and are left. */
+static unsigned in_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n, bool with_mki)
 {
 	struct item items[SRTP_BURST];
 	struct pending pending = { 0 };
-	unsigned count_items = 0;
+	unsigned count_items = 0, left = 0;
 
-	fetch(jobs, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct item *it = &items[count_items];
 
 		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
 			fetch_library(jobs, i, n);
 			session_unprotect(e, &jobs[i]);
+			continue;
+		}
+		if ((jobs[i].context->flags & CONTEXT_MKI) != 0 && !with_mki) {
+			left++;
 			continue;
 		}
 		it->job = &jobs[i];
@@ -536,4 +533,41 @@ void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned
 			counter_push(e, &pending, &items[i]);
 	}
 	counter_run(e, &pending);
+	return left;
+}
+
+/* Path B with what stands between payload and tag, or with GCM behind the tag, taken out around it. Few have one: alone. */
+static void in_with_mki(struct srtp_engine *e, struct srtp_job *job)
+{
+	struct srtp_context *c = job->context;
+	const struct srtp_cold *cold = context_cold(c);
+	unsigned behind = is_gcm(c) ? 0 : suite_of(c)->tag, mki = cold->mki_length;
+
+	if (job->length < RTP_HEADER + srtp_growth(c, false)) {
+		finish(job, SRTP_AUTH);
+		return;
+	}
+	uint8_t *at = job->packet + job->length - behind - mki;
+	if (memcmp(at, cold->mki, mki) != 0) {
+		finish(job, SRTP_KEY);
+		return;
+	}
+	memmove(at, at + mki, behind);
+	job->length = (uint16_t)(job->length - mki);
+	(void)in_burst(e, job, 1, true);
+	if (job->result == SRTP_OK)
+		return;
+	memmove(at + mki, at, behind);
+	memcpy(at, cold->mki, mki);
+	job->length = (uint16_t)(job->length + mki);
+}
+
+void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n)
+{
+	fetch(jobs, n);
+	if (in_burst(e, jobs, n, false) == 0)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if ((jobs[i].context->flags & (CONTEXT_MKI | CONTEXT_LIBRARY)) == CONTEXT_MKI)
+			in_with_mki(e, &jobs[i]);
 }

@@ -4,6 +4,9 @@
 #ifndef DATAPLANE_SRTP_CONTEXT_H
 #define DATAPLANE_SRTP_CONTEXT_H
 
+#include <stdatomic.h>
+#include <time.h>
+
 #include "dataplane/packet.h"
 #include "dataplane/srtp.h"
 #include "dataplane/srtp_engine.h"
@@ -21,6 +24,7 @@ enum context_flag {
 	CONTEXT_GCM = 2,
 	CONTEXT_LIBRARY = 4, /* path A: libsrtp2 does RTP too */
 	CONTEXT_LONG = 8, /* keys of 256 bits */
+	CONTEXT_MKI = 16, /* packets have an MKI */
 };
 
 /* What is needed for RTCP, for other sources, and by path A. owner: worker, but where it says otherwise */
@@ -83,6 +87,27 @@ static inline struct srtp_cold *context_cold(const struct srtp_context *c)
 static inline uint8_t *context_slot(struct srtp_context *c)
 {
 	return (c->flags & CONTEXT_GCM) != 0 ? &c->gcm.slot : &c->cm.slot;
+}
+
+/* Around what a worker changes of the sources of SRTP_IN: whoever reads them beside it reads again if the version is odd, or has
+ * changed meanwhile. */
+static inline void context_change_begin(struct srtp_context *c)
+{
+	__atomic_store_n(&c->source.version, (uint16_t)(c->source.version + 1), __ATOMIC_RELAXED);
+	atomic_thread_fence(memory_order_release);
+}
+
+static inline void context_change_end(struct srtp_context *c)
+{
+	__atomic_store_n(&c->source.version, (uint16_t)(c->source.version + 1), __ATOMIC_RELEASE);
+}
+
+static inline uint64_t coarse_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t); /* reads memory */
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* Nine tenths. A limit has 48 bits. */

@@ -13,10 +13,21 @@ enum { SRTP_WINDOW = 128, SRTP_SEQUENCE_HALF = 0x8000 };
 struct srtp_source {
 	uint32_t ssrc; /* as in the packet */
 	uint8_t known; /* 0: there is none */
-	uint8_t reserved[3];
+	uint8_t reserved;
+	uint16_t version; /* of a context's sources, in its record's source alone: odd while they change */
 	uint64_t index; /* highest there was: rollover counter and sequence number */
 	uint64_t window[2]; /* bit n of the 128: index - n has been */
 };
+
+/* All but the version. */
+static inline void srtp_source_copy(struct srtp_source *to, const struct srtp_source *from)
+{
+	to->ssrc = from->ssrc;
+	to->known = from->known;
+	to->index = from->index;
+	to->window[0] = from->window[0];
+	to->window[1] = from->window[1];
+}
 
 /* Index of a packet with this sequence number (host order): the nearest to the highest one there was. Below half a cycle there is
  * no cycle before. */

@@ -5,7 +5,6 @@
 #include <srtp2/crypto_types.h>
 #include <srtp2/srtp.h>
 #include <string.h>
-#include <time.h>
 
 #include "dataplane/rtp.h"
 #include "dataplane/srtp_plugin.h"
@@ -112,14 +111,6 @@ void session_close(struct srtp_engine *e, struct srtp_cold *cold)
 		(void)srtp_dealloc(cold->session);
 	end();
 	cold->session = NULL;
-}
-
-static uint64_t coarse_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t); /* reads memory */
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static int stream_find(const struct srtp_cold *cold, uint32_t ssrc)

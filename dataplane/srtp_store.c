@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "dataplane/rtp.h"
+#include "dataplane/srtp_carry.h"
 #include "dataplane/srtp_plugin.h"
 #include "dataplane/table_memory.h"
 #include "platforms/base/random.h"
@@ -40,6 +41,7 @@ struct srtp_store {
 	uint32_t max;
 	struct record_table record[2]; /* [1]: GCM */
 	struct record_table cold;
+	struct srtp_carry carry;
 	uint8_t secret[FINGERPRINT]; /* fingerprints of keys mean nothing without it */
 };
 
@@ -166,6 +168,8 @@ static int store_init(struct srtp_store *s)
 			&s->record[1], records_new(RECORD_GCM * (size_t)s->max), RECORD_GCM, s->max);
 	if (status == 0)
 		status = table_init(&s->cold, rest_new(REST * (size_t)s->max), REST, s->max);
+	if (status == 0)
+		status = carry_init(&s->carry, (const struct srtp_cold *)s->cold.memory, s->max);
 	if (status != 0)
 		return status;
 	s->engine = srtp_engine_new();
@@ -203,6 +207,7 @@ void srtp_close(struct srtp_store *s)
 	library_fini();
 	arena_region(NULL, 0);
 	srtp_engine_free(s->engine);
+	carry_fini(&s->carry);
 	if (s->cold.memory != NULL)
 		(void)munmap(s->cold.memory, REST * (size_t)s->max);
 	free(s->cold.free);
@@ -235,7 +240,8 @@ int srtp_context_new(struct srtp_store *s, const struct dp_crypto *key, enum srt
 	c->suite = key->suite;
 	c->limit = limit_of(key);
 	c->flags |= (uint8_t)((direction == SRTP_OUT ? CONTEXT_OUT : 0) |
-			      (key->mki_length != 0 ? CONTEXT_LIBRARY : 0) |
+			      (key->mki_length != 0 ? CONTEXT_MKI : 0) |
+			      (key->mki_length != 0 && direction == SRTP_OUT ? CONTEXT_LIBRARY : 0) |
 			      (srtp_suites[key->suite].key == 32 ? CONTEXT_LONG : 0));
 	cold->rtcp_tag = srtp_suites[key->suite].rtcp_tag;
 	cold->mki_length = key->mki_length;
@@ -246,14 +252,24 @@ int srtp_context_new(struct srtp_store *s, const struct dp_crypto *key, enum srt
 		context_give(s, c);
 		return status;
 	}
+	if (direction == SRTP_IN)
+		carry_enter(&s->carry, c);
 	*out = c;
 	return 0;
+}
+
+void srtp_context_carry(const struct srtp_store *s, struct srtp_context *c)
+{
+	if ((c->flags & CONTEXT_OUT) == 0)
+		carry_sources(&s->carry, c);
 }
 
 void srtp_context_free(struct srtp_store *s, struct srtp_context *c)
 {
 	if (c == NULL)
 		return;
+	if ((c->flags & CONTEXT_OUT) == 0)
+		carry_leave(&s->carry, c);
 	session_close(s->engine, context_cold(c));
 	context_give(s, c);
 }
@@ -277,7 +293,7 @@ enum dp_srtp_suite srtp_context_suite(const struct srtp_context *c)
 unsigned srtp_growth(const struct srtp_context *c, bool rtcp)
 {
 	const struct srtp_suite *suite = &srtp_suites[c->suite];
-	unsigned mki = (c->flags & CONTEXT_LIBRARY) != 0 ? context_cold(c)->mki_length : 0U;
+	unsigned mki = (c->flags & CONTEXT_MKI) != 0 ? context_cold(c)->mki_length : 0U;
 
 	return mki + (rtcp ? suite->rtcp_tag + 4U : suite->tag);
 }

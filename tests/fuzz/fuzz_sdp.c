@@ -74,25 +74,40 @@ static void check_hidden(const struct sdp *sdp, struct span text)
 /* Each key that is said is ours. */
 static void check_keys(struct span text)
 {
-	static const char ours_in[] = "inline:" KEY "\r\n";
+	static const char line[] = "\na=crypto", ours_in[] = "inline:" KEY "\r\n";
 	const char *at = text.p;
 	size_t rest = text.n;
 
-	while ((at = memmem(at, rest, "a=crypto", 8)) != NULL) {
+	while ((at = memmem(at, rest, line, sizeof(line) - 1)) != NULL) {
 		rest = (size_t)(text.p + text.n - at);
 		require(memmem(at, rest < 80 ? rest : 80, ours_in, sizeof(ours_in) - 1) != NULL);
-		at += 8;
-		rest -= 8;
+		at += sizeof(line) - 1;
+		rest -= sizeof(line) - 1;
 	}
 }
 
 static struct sdp_origin origin;
 static struct sdp_rewrite_media ours[SDP_MEDIA_MAX];
 
+/* Keys are for streams of RTP that are on, as in media_crypto.c. */
+static void secure(const struct sdp *sdp)
+{
+	for (unsigned i = 0; i < sdp->media_count; i++) {
+		const struct sdp_media *media = &sdp->media[i];
+		bool is_secure = i % 3 == 1 && media->port != 0 && media->protocol.n >= 4 &&
+				 memcmp(media->protocol.p, "RTP/", 4) == 0;
+
+		ours[i].protocol = is_secure ? SPAN("RTP/SAVP") : (struct span){ NULL, 0 };
+		ours[i].crypto = is_secure ? SPAN("a=crypto:1 AEAD_AES_128_GCM inline:" KEY "\r\n")
+					   : (struct span){ NULL, 0 };
+	}
+}
+
 static size_t rewrite(const struct sdp *sdp, char *buffer, size_t size)
 {
 	struct writer w;
 
+	secure(sdp);
 	writer_init(&w, buffer, size);
 	require(sdp_rewrite(sdp, &origin, ours, &w) == 0);
 	return w.len;
@@ -114,10 +129,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		ours[i].rtcp_mux = i % 2;
 		ours[i].reject = i == 5;
 		ours[i].no_feedback = i % 4 == 1;
-		if (i % 3 == 1)
-			ours[i].protocol = SPAN("RTP/SAVP");
-		if (i % 3 == 1)
-			ours[i].crypto = SPAN("a=crypto:1 AEAD_AES_128_GCM inline:" KEY "\r\n");
 	}
 	return 0;
 }

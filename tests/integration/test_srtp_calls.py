@@ -12,7 +12,9 @@ from change import no_calls_left
 from conftest import SBC_OUT4
 from media import check_exactly_once, exchange, open_path
 from sip import sdp
-from srtp import SUITES, Key, SecureMedia
+from srtp import SUITES, Key, Receiver, SecureMedia
+from transfer import OUT, attended, ends, final, refer, replaces, talk
+from transfer import told as notified
 
 # The access side prefers SRTP, the PBX has none, the carrier (9...) must have it.
 GUARD = """
@@ -59,10 +61,10 @@ def protocol(message):
 class SecretCall:
     """Caller at the phone; callee the PBX (plain) or the vault (SRTP). suite: of the caller, None: plain."""
 
-    def __init__(self, stack, suite, number, profile="RTP/SAVP", callee_suite=None, more=""):
+    def __init__(self, stack, suite, number, profile="RTP/SAVP", callee_suite=None, more="", phone=None, callee=None):
         vault = number == VAULT
-        phone = stack.phone()
-        callee = stack.endpoint("inside", "10.0.0.100") if vault else stack.pbx()
+        phone = phone or stack.phone()
+        callee = callee or (stack.endpoint("inside", "10.0.0.100") if vault else stack.pbx())
         self.near = SecureMedia(stack.lab.namespace("phone"), phone.host)
         self.far = SecureMedia(stack.lab.namespace("inside" if vault else "pbx"), callee.host)
         stack.closing += [self.near, self.far]
@@ -252,6 +254,103 @@ def test_a_key_that_is_used_up_is_renewed_and_the_call_goes_on(stack):
     call.talk(50)
     assert stack.sbc.counters()["controlplane"]["srtp-rekeys"] == 1
     call.hang_up(stack)
+
+
+# --- to another call, with the key that was there: the rollover counter goes on (RFC 3711 section 3.2.3) ---
+
+def roll_over(call, media):
+    """So many packets have been sent that their sequence numbers begin anew."""
+    media.sequence = 0xFFF0
+    call.talk(40)
+    assert media.sequence < 0x1000
+
+
+def keeps(dialog, media, offer):
+    """Answers a re-INVITE with the key it has. It is told another one to open with."""
+    mine, before = media.keys
+    tag, ours = next((tag, key) for tag, key in told(offer) if key.suite == mine.suite)
+    assert ours.master != before.master
+    go_on(media, ours, offer)
+    answer = secret(media, [mine], protocol(offer), version=2)
+    dialog.reply(offer, 200, "OK", answer.replace(b"crypto:1", f"crypto:{tag}".encode()))
+
+
+def go_on(media, ours, description):
+    media.keys, media.receiver = (media.keys[0], ours), Receiver(ours)
+    media.destination = description.media()[:2]
+
+
+@pytest.mark.parametrize("suite", [CM80, GCM])
+def test_who_is_transferred_blind_is_heard_with_the_key_it_had(stack, suite):
+    call, carrier = SecretCall(stack, suite, PLAIN), stack.carrier()
+    target = stack.media("outside", carrier.host)
+    roll_over(call, call.near)
+    refer(call.b, "<sip:9123@10.0.0.1>")
+    assert final(call.b, "REFER").status == 202
+    notified(call.b, 100)
+    b = carrier.answerer()
+    b.reply(b.invite, 200, "OK", sdp(carrier.host, target.port))
+    keeps(call.a, call.near, call.a.expect("INVITE"))
+    call.a.expect("ACK")
+    target.destination = b.expect("ACK").media()[:2]
+    notified(call.b, 200, ended=True)
+    call.b.bye()
+    talk(call.near, target)
+    assert not call.near.refused
+    call.a.request("BYE")
+    ends(b)
+    final(call.a, "BYE")
+    no_calls_left(stack)
+
+
+def test_both_who_are_joined_are_heard_with_the_keys_they_had(stack):
+    phones, pbx = [stack.phone(), stack.phone(port=5070)], stack.pbx()
+    one, two = [SecretCall(stack, suite, number, phone=phone, callee=pbx)
+                for suite, number, phone in zip((CM80, GCM), (PLAIN, "1001"), phones)]
+    roll_over(one, one.near)
+    roll_over(two, two.near)
+    refer(one.b, attended(two.b, "alice", "10.0.0.1"))
+    assert final(one.b, "REFER").status == 202
+    notified(one.b, 100)
+    ask = two.a.expect("INVITE")
+    assert ask.body == b""
+    two.a.reply(ask, 200, "OK", secret(two.near, [two.mine], version=2))
+    keeps(one.a, one.near, one.a.expect("INVITE"))
+    one.a.expect("ACK")
+    ack = two.a.expect("ACK")
+    (_, ours), = told(ack)
+    assert ours.master != two.near.keys[1].master
+    go_on(two.near, ours, ack)
+    notified(one.b, 200, ended=True)
+    ends(two.b)
+    one.b.bye()
+    two.near.send()  # both are behind a NAT: nothing is sent there before it has opened
+    talk(one.near, two.near)
+    assert not one.near.refused and not two.near.refused
+    one.a.request("BYE")
+    ends(two.a)
+    final(one.a, "BYE")
+    no_calls_left(stack)
+
+
+def test_who_gets_another_peer_by_replaces_is_heard_with_the_key_it_had(stack):
+    call, other = SecretCall(stack, None, VAULT, callee_suite=CM80), stack.phone(port=5070)
+    media = stack.media("phone", other.host)
+    roll_over(call, call.far)
+    taking = other.call(OUT, VAULT, sdp(other.host, media.port), caller="thief", headers=[("Replaces", replaces(call.a))])
+    keeps(call.b, call.far, call.b.expect("INVITE"))
+    call.b.expect("ACK")
+    ok = final(taking, "INVITE")
+    assert ok.status == 200
+    media.destination = ok.media()[:2]
+    taking.ack(ok)
+    ends(call.a)
+    talk(media, call.far)
+    assert not call.far.refused
+    taking.request("BYE")
+    ends(call.b)
+    final(taking, "BYE")
+    no_calls_left(stack)
 
 
 def dumpable(pid):

@@ -310,9 +310,9 @@ static void assert_keys_stay(void)
 	}
 }
 
-static void secure_call(void)
+static void secure_call_of(enum config_media_security pbx)
 {
-	be(CONFIG_MEDIA_SECURITY_PREFER, CONFIG_MEDIA_SECURITY_REQUIRE);
+	be(CONFIG_MEDIA_SECURITY_PREFER, pbx);
 	assert_int_equal(offer(0, SRTP_PHONE), 0);
 	write_for(1, SRTP_PHONE);
 	assert_int_equal(answer(1, SRTP_PBX), 0);
@@ -322,6 +322,11 @@ static void secure_call(void)
 	assert_int_equal(to[1].suite, DP_SRTP_AES_CM_128_HMAC_SHA1_80);
 	assert_memory_not_equal(to[0].key, to[1].key, DP_SRTP_KEY_MAX);
 	fake_answer_all();
+}
+
+static void secure_call(void)
+{
+	secure_call_of(CONFIG_MEDIA_SECURITY_REQUIRE);
 }
 
 static void test_each_side_has_keys_of_its_own_and_hold_keeps_them(void **state)
@@ -468,7 +473,7 @@ static void test_fax_and_back_begins_with_fresh_keys(void **state)
 	static const char fax_phone[] = FROM_PHONE("m=image 4000 udptl t38\r\n");
 
 	(void)state;
-	secure_call();
+	secure_call_of(CONFIG_MEDIA_SECURITY_PREFER);
 	assert_int_equal(offer(1, fax), 0);
 	write_for(0, fax);
 	assert_null(strstr(written(0), "crypto"));
@@ -484,6 +489,30 @@ static void test_fax_and_back_begins_with_fresh_keys(void **state)
 	for (unsigned side = 0; side < 2; side++) {
 		assert_memory_equal(updated(side)->from.key, from[side].key, 30);
 		assert_memory_not_equal(updated(side)->to.key, to[side].key, 30);
+	}
+}
+
+static void test_what_srtp_cannot_protect_is_refused_where_it_is_required(void **state)
+{
+	static const char fax[] = FROM_PHONE("m=image 4000 udptl t38\r\n");
+	static const char raw[] = FROM_PHONE("m=audio 4000 udp 0\r\n");
+	static const char both_kinds[] =
+		FROM_PHONE(SAVP("4000") LINE("1", CM80, KEY_A) "m=image 4002 udptl t38\r\n");
+
+	/* In a call, and whoever of the two requires it. */
+	secure_call();
+	assert_int_equal(offer(0, fax), -EKEYREJECTED);
+	assert_int_equal(offer(1, FROM_PBX("m=image 6000 udptl t38\r\n")), -EKEYREJECTED);
+	for (unsigned side = 0; side < 2; side++) {
+		renew(*state);
+		be(side ? CONFIG_MEDIA_SECURITY_PREFER : CONFIG_MEDIA_SECURITY_REQUIRE,
+			side ? CONFIG_MEDIA_SECURITY_REQUIRE : CONFIG_MEDIA_SECURITY_NONE);
+		assert_int_equal(offer(0, fax), -EKEYREJECTED);
+		assert_int_equal(offer(0, raw), -EKEYREJECTED);
+		/* Beside speech it is refused alone. */
+		assert_int_equal(offer(0, both_kinds), 0);
+		write_for(1, both_kinds);
+		assert_non_null(strstr(written(1), "m=image 0 "));
 	}
 }
 
@@ -632,6 +661,7 @@ int main(void)
 		CASE(test_our_own_key_sent_back_is_refused),
 		CASE(test_before_the_answer_nothing_passes_in_clear),
 		CASE(test_fax_and_back_begins_with_fresh_keys),
+		CASE(test_what_srtp_cannot_protect_is_refused_where_it_is_required),
 		CASE(test_forks_answer_one_offer_with_keys_of_their_own),
 		CASE(test_the_next_one_asked_gets_other_keys),
 		CASE(test_a_peer_that_moves_to_another_call_stays_with_srtp_and_gets_other_keys),

@@ -73,7 +73,7 @@ static void without_room_for_all_keys_nothing_changes(void **state)
 	assert_int_equal(session_delete(&c.dp->sessions, c.id), 0);
 	assert_int_equal(session_create(&c.dp->sessions, &q, NULL, 3, &id), 0); /* nobody held the others */
 	give_back(taken, n);
-	wire_bed_free(c.dp);
+	secure_over(&c);
 }
 
 static void keys_go_back_when_every_worker_has_passed(void **state)
@@ -96,7 +96,7 @@ static void keys_go_back_when_every_worker_has_passed(void **state)
 	give_back(taken, n);
 	rte_rcu_qsbr_thread_offline(rcu, 0);
 	(void)rte_rcu_qsbr_thread_unregister(rcu, 0);
-	wire_bed_free(c.dp);
+	secure_over(&c);
 }
 
 static void a_plain_session_has_no_memory_of_keys(void **state)
@@ -114,7 +114,7 @@ static void a_plain_session_has_no_memory_of_keys(void **state)
 		assert_null(r->crypto);
 		assert_int_equal(r->flags & RULE_SRTP, 0);
 	}
-	wire_bed_free(c.dp);
+	secure_over(&c);
 }
 
 /* --- under a worker that runs --- */
@@ -199,7 +199,7 @@ static void keys_are_replaced_under_a_worker_and_each_packet_has_one_of_them(voi
 	assert_true(atomic_load(&s->packets) >= SWAPS * PAUSE_PACKETS);
 	for (unsigned i = 0; i <= SWAPS; i++)
 		srtp_context_free(secure_store, s->opens[i]);
-	wire_bed_free(s->call.dp);
+	secure_over(&s->call);
 }
 
 int main(void)

@@ -48,7 +48,7 @@ static void secret_close(struct secret *s)
 		srtp_context_free(secure_store, s->sends[k]);
 		srtp_context_free(secure_store, s->gets[k]);
 	}
-	wire_bed_free(s->call.dp);
+	secure_over(&s->call);
 }
 
 static struct dp_session_request request_of(enum dp_srtp_suite near, enum dp_srtp_suite far)
