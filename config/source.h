@@ -107,6 +107,13 @@ int config_scan(struct config_load *load, const char *text, size_t length, char 
 /* text.c: libConfuse reads the clean text; the values go to the settings of the outline. 0, -EINVAL or -ENOMEM (reported). */
 int config_read_text(struct config_load *load, const char *clean);
 
+/* load.c: an empty configuration to read into; load->reporter is set. 0, or -ENOMEM with nothing to free. */
+int config_load_begin(struct config_load *load, const char *name);
+/* load.c: what is written, without types: config->private->objects, and nothing else of the model. As config_load_text; values are not
+ * looked at. 0, -EINVAL, -ENOMEM; *out: config_free. */
+int config_outline(const char *name, const char *text, size_t length, const struct config_reporter *reporter,
+	struct config **out);
+
 /* build.c: the typed model from the outline. Errors are reported and counted; 0 or -ENOMEM. */
 int config_build(struct config_load *load);
 
