@@ -111,7 +111,7 @@ static int take_outline(struct config_document *document, const struct config_ob
 
 		if (!made)
 			return -ENOMEM;
-		if (o->parent) {
+		if (o->parent && child_tail) {
 			*child_tail = made;
 			child_tail = &made->next;
 		} else {

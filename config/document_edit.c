@@ -3,6 +3,7 @@
 #include "config/document_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,14 +33,11 @@ struct document_setting **document_setting_find(
 
 static const char *text_of(struct span word, char buffer[SHOWN_MAX + 1])
 {
-	size_t n = word.n < SHOWN_MAX ? word.n : SHOWN_MAX;
-
-	memcpy(buffer, word.p, n);
-	buffer[n] = '\0';
+	(void)snprintf(buffer, SHOWN_MAX + 1, "%.*s", SHOWN(word));
 	return buffer;
 }
 
-static int no_section(struct span word, struct writer *why)
+static void no_section(struct span word, struct writer *why)
 {
 	char text[SHOWN_MAX + 1];
 	struct config_nearest nearest = { .name = text_of(word, text) };
@@ -49,7 +47,6 @@ static int no_section(struct span word, struct writer *why)
 	writer_format(why, "\"%.*s\" is no section", SHOWN(word));
 	if (nearest.best)
 		writer_format(why, "; did you mean \"%s\"?", nearest.best);
-	return -EINVAL;
 }
 
 static int no_setting(const struct config_section *section, struct span word, struct writer *why)
@@ -111,8 +108,10 @@ int document_place(struct config_document *document, const struct span *words, s
 	*place = (struct document_place){ 0 };
 	if (count && words[0].n <= SHOWN_MAX)
 		section = config_section_find(text_of(words[0], text));
-	if (!section)
-		return no_section(count ? words[0] : SPAN(""), why);
+	if (!section) {
+		no_section(count ? words[0] : SPAN(""), why);
+		return -EINVAL;
+	}
 	place->section = section;
 	place->used = 1;
 	if (section->named) {
@@ -223,17 +222,17 @@ static int check_values(
 	struct config_setting raw = {
 		.row = setting->row, .values = setting->values, .count = setting->count
 	};
+	const struct span name = place->child ? place->child_name : place->name;
 	unsigned lines[CONFIG_VALUES_MAX] = { 0 };
 	int error;
 
-	if (config_value_is_late(setting->row->type) && setting->row->target)
+	if (setting->row->target || setting->row->type == CONFIG_TYPE_NEXT_HOP)
 		return 0;
 	raw.lines = lines;
 	error = config_load_begin(&load, "candidate");
 	if (error)
 		return error;
-	object.name = arena_text(&load.private->arena, place->child ? place->child_name.p : place->name.p,
-		place->child ? place->child_name.n : place->name.n);
+	object.name = arena_text(&load.private->arena, name.p, name.n);
 	object.typed = arena_alloc(&load.private->arena, 1, section->size);
 	error = object.name && object.typed ? config_value_set(&load, &object, setting->row, &raw) : -ENOMEM;
 	config_report_all(&load);
