@@ -72,7 +72,7 @@ static bool name_is_good(const struct config_section *section, struct span name,
 	bool good = name.n >= 1 && name.n <= max;
 
 	for (size_t i = 0; good && i < name.n; i++)
-		good = memchr(allowed, name.p[i], strlen(allowed)) != NULL;
+		good = name.p[i] && strchr(allowed, name.p[i]);
 	if (!good)
 		writer_format(why, "\"%.*s\" is no name of a %s; allowed: 1 to %zu of %s", SHOWN(name),
 			section->name, max,

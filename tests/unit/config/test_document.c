@@ -305,7 +305,8 @@ static void what_set_accepts_the_file_accepts(void **state)
 {
 	static const char *const lines[] = { "network-interface out port xdp:eth1",
 		"network-interface out addresses 192.0.2.1/24", "realm r network-interface out",
-		"local-policy p from-realm r", "local-policy p to ^[0-9]+$|\\+\"x", "session-agent x realm r",
+		"local-policy p from-realm r", "local-policy p to ^[0-9]+$|\\+\"x", "sip-interface i realm r",
+		"sip-interface i listen udp:192.0.2.1", "session-agent x realm r",
 		"session-agent x address udp:192.0.2.9:5060", "local-policy p next-hop agent:x",
 		"system location #{}=,;$", "system contact EMPTY", "sip-config t1 700ms" };
 	struct config_document *document = read_text("");
