@@ -73,6 +73,7 @@ static int load_with(struct config_load *load, const char *name, const char *tex
 		load->reporter->report(load->reporter->arg, true, "out of memory");
 		return error;
 	}
+	load->private->digest = config_digest_of(text, length);
 	error = read(load, text, length);
 	if (!error && load->errors)
 		error = -EINVAL;

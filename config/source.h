@@ -9,6 +9,7 @@
 #include "config/arena.h"
 #include "config/model.h"
 #include "config/schema.h"
+#include "config/transaction.h"
 
 /* Bounds on hostile text; they are the parser's own, no installation needs others. */
 enum {
@@ -55,6 +56,7 @@ struct config_pattern { /* a compiled regular expression that config_free must r
 struct config_private {
 	struct arena arena;
 	char *file;
+	struct config_digest digest; /* of the text it was read from */
 	struct config_object *objects, **objects_tail;
 	struct config_object *alike[CONFIG_BUCKETS]; /* objects by section and name */
 	struct config_pattern *patterns;
