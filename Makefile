@@ -47,13 +47,13 @@ cpclient_SRC     := controlplane/client.c
 controlplane_SRC := $(filter-out controlplane/client.c controlplane/main.c,$(wildcard controlplane/*.c))
 mgmt_SRC         := $(filter-out mgmt/main.c mgmt/sallyport.c,$(wildcard mgmt/*.c))
 
-base_PKG         := libuv libsystemd libseccomp
+base_PKG         := libuv libsystemd libseccomp sqlite3
 config_PKG       := libuv libconfuse
 dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl
 cpclient_PKG     := libuv
 controlplane_PKG := libuv libosip2 mimalloc libcrypto sqlite3 libcares
-mgmt_PKG         := libuv jansson
+mgmt_PKG         := libuv jansson sqlite3
 
 base_LIBS         := base
 config_LIBS       := config base
