@@ -143,6 +143,17 @@ int config_document_read(const char *name, const char *text, size_t length,
 	return error;
 }
 
+struct config_document *config_document_of(const struct config *config)
+{
+	struct config_document *document = calloc(1, sizeof(*document));
+
+	if (document && take_outline(document, config->private->objects)) {
+		config_document_free(document);
+		return NULL;
+	}
+	return document;
+}
+
 void config_document_free(struct config_document *document)
 {
 	if (!document)

@@ -22,6 +22,8 @@ enum { CONFIG_PATH_WORDS_MAX = 5 }; /* section, name, child, name, setting */
  * 0, -EINVAL, -ENOMEM. *out: config_document_free. */
 int config_document_read(const char *name, const char *text, size_t length,
 	const struct config_reporter *reporter, struct config_document **out);
+/* What a configuration was read from. NULL without memory. */
+struct config_document *config_document_of(const struct config *config);
 /* NULL without memory. */
 struct config_document *config_document_copy(const struct config_document *document);
 void config_document_free(struct config_document *document);
@@ -62,6 +64,7 @@ struct config_change {
 	const char *path; /* "realm access.dscp-media", "realm access"; of an order the kind of section */
 	const char *before,
 		*after; /* values as they would be printed; NULL: of a section, or there is none. Secrets are masked */
+	unsigned daemons; /* enum config_daemon bits: whom it concerns */
 	bool restart; /* takes effect when the daemons that use it start again */
 };
 

@@ -19,6 +19,18 @@ static void values_text(const struct document_setting *setting, struct document_
 	document_text_values(out, setting, CONFIG_PRINT_MASKED);
 }
 
+/* A section concerns whom any of its settings concerns. */
+static unsigned daemons_of(const struct config_section *section, const struct config_row *row)
+{
+	unsigned daemons = row ? row->daemons : 0;
+
+	for (size_t i = 0; !row && i < section->row_count; i++)
+		daemons |= section->rows[i].daemons;
+	if (!row && section->child)
+		daemons |= daemons_of(section->child, NULL);
+	return daemons;
+}
+
 static void tell(struct comparison *c, enum config_change_kind kind, const struct document_section *parent,
 	const struct document_section *section, const struct document_setting *before,
 	const struct document_setting *after)
@@ -42,6 +54,7 @@ static void tell(struct comparison *c, enum config_change_kind kind, const struc
 					.path = path.bytes,
 					.before = old.bytes,
 					.after = now.bytes,
+					.daemons = daemons_of(section->section, row),
 					.restart = row && row->applies == CONFIG_APPLIES_RESTART });
 	free(path.bytes);
 	free(old.bytes);
@@ -152,8 +165,10 @@ static void tell_order(struct comparison *c, const struct document_section *pare
 	if (path.failed || order.failed)
 		c->failed = true;
 	else
-		c->each(c->arg, &(struct config_change){
-					.kind = CONFIG_REORDERED, .path = path.bytes, .after = order.bytes });
+		c->each(c->arg, &(struct config_change){ .kind = CONFIG_REORDERED,
+					.path = path.bytes,
+					.after = order.bytes,
+					.daemons = daemons_of(kind, NULL) });
 	free(path.bytes);
 	free(order.bytes);
 }

@@ -311,9 +311,11 @@ struct config_listen {
 	union address address;
 };
 
+enum config_role { CONFIG_ROLE_MONITOR, CONFIG_ROLE_OPERATOR, CONFIG_ROLE_ADMIN };
+
 struct config_user {
 	char *name;
-	enum { CONFIG_ROLE_MONITOR, CONFIG_ROLE_OPERATOR, CONFIG_ROLE_ADMIN } role;
+	enum config_role role;
 	struct config_strings keys;
 	char *password_hash;
 };

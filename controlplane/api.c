@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/transaction.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
@@ -48,6 +49,8 @@ struct api_server {
 	unsigned count;
 	const struct block_store *blocks;
 	struct api_security *security;
+	struct config_transaction *transaction;
+	const struct config *config;
 	uint64_t started_ms;
 	struct api_job *jobs;
 	unsigned job_count;
@@ -275,7 +278,31 @@ static void on_down(void *arg, struct ipc_peer *peer)
 		if (job->peer == peer)
 			job->peer = NULL;
 	api_security_down(server->security, peer);
+	config_transaction_down(server->transaction, peer);
 }
+
+/* --- another configuration ------------------------------------------------------------------------------------------ */
+
+static int prepare(void *arg, const struct config *next, struct writer *why)
+{
+	const struct api_server *server = arg;
+
+	return config_unchanged_for(CONFIG_CONTROLPLANE, server->config, next, why);
+}
+
+/* Nothing of it concerns what runs. */
+static void apply(void *arg, struct config *next)
+{
+	(void)arg;
+	config_free(next);
+}
+
+static void abort_prepared(void *arg)
+{
+	(void)arg;
+}
+
+static const struct config_phases phases = { prepare, apply, abort_prepared };
 
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
@@ -285,6 +312,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 	struct cp_block_list blocks;
 	struct cp_hangup order;
 
+	if (config_transaction_frame(server->transaction, peer, frame, body))
+		return;
 	switch (frame->type) {
 	case CP_STATUS:
 		answer_status(server, peer, frame);
@@ -339,33 +368,33 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	server->shards = world->shards;
 	server->count = world->count;
 	server->blocks = world->blocks;
-	server->security = api_security_new(world);
-	if (!server->security) {
-		free(server);
-		return -ENOMEM;
-	}
+	server->config = world->config;
 	server->started_ms = clock_now_ms();
+	server->security = api_security_new(world);
+	error = server->security ? config_transaction_new(world->config, CONFIG_CONTROLPLANE, &phases, server,
+					   &server->transaction)
+				 : -ENOMEM;
+	if (!error)
+		error = mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
+	if (error)
+		goto out;
 	writer_init(&writer, path, sizeof(path));
 	writer_text(&writer, world->config->system.run_directory);
 	writer_text(&writer, "/controlplane.sock");
 	writer_char(&writer, '\0');
-	error = writer.overflow ? -ENAMETOOLONG
-				: mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
-	if (error) {
-		api_security_free(server->security);
-		free(server);
-		return error;
-	}
 	ipc_hello_fill(&self, "controlplane", CP_API_VERSION, world->generation);
-	error = ipc_listen(loop, path, &self, &handlers, server, &server->ipc);
-	if (error) {
-		mailbox_free(server->mailbox);
-		api_security_free(server->security);
-		free(server);
-		return error;
+	error = writer.overflow ? -ENAMETOOLONG
+				: ipc_listen(loop, path, &self, &handlers, server, &server->ipc);
+	if (!error) {
+		*out = server;
+		return 0;
 	}
-	*out = server;
-	return 0;
+	mailbox_free(server->mailbox);
+out:
+	config_transaction_free(server->transaction);
+	api_security_free(server->security);
+	free(server);
+	return error;
 }
 
 void api_server_close(struct api_server *server)
@@ -381,6 +410,7 @@ void api_server_free(struct api_server *server)
 	mailbox_free(server->mailbox);
 	while (server->jobs)
 		job_end(server->jobs);
+	config_transaction_free(server->transaction);
 	api_security_free(server->security);
 	free(server);
 }

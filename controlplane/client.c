@@ -14,6 +14,8 @@ static_assert((int)CP_REPLY == (int)IPC_REPLY, "the base matches replies to requ
 struct cp_client {
 	struct ipc_peer *peer;
 	struct ipc_requests *requests;
+	void (*on_up)(void *arg);
+	void *on_up_arg;
 	bool up;
 };
 
@@ -60,6 +62,14 @@ static void on_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hell
 	(void)hello;
 	(void)fresh;
 	client->up = true;
+	if (client->on_up)
+		client->on_up(client->on_up_arg);
+}
+
+void cp_client_on_up(struct cp_client *client, void (*up)(void *arg), void *arg)
+{
+	client->on_up = up;
+	client->on_up_arg = arg;
 }
 
 static void on_down(void *arg, struct ipc_peer *peer)

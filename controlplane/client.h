@@ -18,6 +18,8 @@ typedef void (*cp_reply)(void *arg, int status, const void *body, size_t length)
 
 int cp_client_new(uv_loop_t *loop, const char *socket_path, const char *process, uint64_t generation,
 	struct cp_client **out);
+/* `up` is called each time the control plane is there (again). */
+void cp_client_on_up(struct cp_client *client, void (*up)(void *arg), void *arg);
 void cp_client_free(struct cp_client *client); /* requests under way: -ENOTCONN */
 /* Who answers: version, generation, pid. Borrowed; NULL while it is not up. */
 const struct ipc_hello *cp_client_hello(const struct cp_client *client);

@@ -10,9 +10,13 @@
 #include <stdint.h>
 
 enum {
-	MGMT_API_VERSION = 1,
-	MGMT_WORDS_MAX = 16,
-	MGMT_WORD_MAX = 128, /* octets of one word with its NUL */
+	MGMT_API_VERSION = 2,
+	MGMT_WORDS_MAX = 256,
+	MGMT_WORD_MAX = 4097, /* octets of one word with its NUL */
+	MGMT_COMMAND_MAX = 57344, /* octets of all words of a command with their NULs */
+	MGMT_INPUT_MAX = 4 << 20, /* octets of what a command reads */
+	MGMT_INPUT_PIECE = 49152, /* octets of one frame of it */
+	MGMT_USER_MAX = 64,
 	MGMT_TEXT_MAX = 16384, /* octets of one text frame */
 	MGMT_WINDOW = 131072, /* octets of text under way after which a list pauses for an MGMT_ACK */
 };
@@ -20,6 +24,10 @@ enum {
 enum mgmt_message {
 	MGMT_COMMAND = 1, /* mgmt_command + words, each ended by a NUL */
 	MGMT_ACK = 2, /* mgmt_ack; no reply */
+	MGMT_INPUT =
+		3, /* octets that the command under way reads (MGMT_HAS_INPUT); none: that was all. No reply */
+	MGMT_LOGIN =
+		4, /* mgmt_login; no reply. Who gives this connection's commands; once, before the first */
 	MGMT_TEXT = 0x100, /* octets for the standard output */
 	MGMT_ERROR = 0x101, /* one message for people, without a line end */
 	MGMT_REPLY = 0x4000, /* added to the request's number */
@@ -31,6 +39,7 @@ enum mgmt_message {
 enum mgmt_flag {
 	MGMT_JSON = 1, /* one JSON document instead of text */
 	MGMT_SECRET = 2, /* the last word is a secret that the command asked for: never shown, never logged */
+	MGMT_HAS_INPUT = 4, /* MGMT_INPUT frames follow */
 };
 
 struct mgmt_command {
@@ -38,6 +47,13 @@ struct mgmt_command {
 	uint16_t flags; /* enum mgmt_flag */
 	uint16_t width; /* columns of the terminal; 0: lines may have any length */
 	uint16_t reserved;
+};
+
+/* A user of the configuration, authenticated by who opened the connection (the SSH server's shell): believed of root and of the daemons' own
+ * user alone. Without it root is an administrator, and anybody else a monitor. */
+struct mgmt_login {
+	char user[MGMT_USER_MAX]; /* and NUL */
+	char from[MGMT_USER_MAX]; /* address of his terminal, for the audit; and NUL */
 };
 
 struct mgmt_ack {

@@ -44,11 +44,32 @@ static void run_timed_out(uv_timer_t *timer)
 	run_end(timer->data, -ETIMEDOUT);
 }
 
+/* All of it: MGMT_INPUT_MAX fits into what may wait. */
+static int send_input(struct run *run)
+{
+	const struct client_command *command = run->command;
+	size_t at = 0;
+
+	while (at < command->input_length) {
+		size_t n = command->input_length - at;
+
+		if (n > MGMT_INPUT_PIECE)
+			n = MGMT_INPUT_PIECE;
+
+		int err = ipc_send(run->peer, MGMT_INPUT, 0, RUN_SEQUENCE, command->input + at, n);
+
+		if (err != 0)
+			return err;
+		at += n;
+	}
+	return ipc_send(run->peer, MGMT_INPUT, 0, RUN_SEQUENCE, NULL, 0);
+}
+
 static void send_command(struct run *run)
 {
 	struct {
 		struct mgmt_command header;
-		char words[MGMT_WORDS_MAX * MGMT_WORD_MAX];
+		char words[MGMT_COMMAND_MAX];
 	} body = { .header = { .words = (uint16_t)run->command->count,
 			   .flags = (uint16_t)run->command->flags,
 			   .width = (uint16_t)run->command->width } };
@@ -62,8 +83,15 @@ static void send_command(struct run *run)
 		at += word->n + 1;
 	}
 
-	int err = ipc_send(run->peer, MGMT_COMMAND, 0, RUN_SEQUENCE, &body, sizeof(body.header) + at);
+	int err = 0;
 
+	if (run->command->login != NULL)
+		err = ipc_send(
+			run->peer, MGMT_LOGIN, 0, 0, run->command->login, sizeof(*run->command->login));
+	if (err == 0)
+		err = ipc_send(run->peer, MGMT_COMMAND, 0, RUN_SEQUENCE, &body, sizeof(body.header) + at);
+	if (err == 0 && (run->command->flags & MGMT_HAS_INPUT) != 0)
+		err = send_input(run);
 	if (err != 0)
 		run_end(run, err);
 }
@@ -152,10 +180,13 @@ static int probe(const char *socket_path)
 
 static int check_words(const struct client_command *command)
 {
+	size_t all = 0;
+
 	if (command->count == 0 || command->count > MGMT_WORDS_MAX)
 		return -E2BIG;
 	for (size_t i = 0; i < command->count; i++)
-		if (command->words[i].n >= MGMT_WORD_MAX)
+		if (command->words[i].n >= MGMT_WORD_MAX ||
+			(all += command->words[i].n + 1) > MGMT_COMMAND_MAX)
 			return -E2BIG;
 	return 0;
 }

@@ -14,6 +14,9 @@ struct client_command {
 	size_t count;
 	unsigned flags; /* enum mgmt_flag */
 	unsigned width;
+	const struct mgmt_login *login; /* NULL: none */
+	const char *input; /* what the command reads; with MGMT_HAS_INPUT in `flags` */
+	size_t input_length;
 	/* The answer's text as it comes. 0, or -errno to end the command (a reader that went away). */
 	int (*text)(void *arg, const char *text, size_t length);
 	/* A message for people. */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "config/model.h"
 #include "mgmt/api.h"
 #include "platforms/base/span.h"
 
@@ -22,6 +23,8 @@ struct command {
 	/* "[for SECONDS] [force]": that many words may follow; the command reads them. NULL: none. */
 	const char *options;
 	const char *help;
+	enum config_role role; /* the least one that may give it */
+	const char *input; /* what it reads behind the command: "configuration". NULL: nothing */
 	const char *
 		secret; /* what the program asks for on its standard input: never an argument, which all users see. NULL: nothing */
 	/* Answered by the daemon: begins; ends by request_finish or request_fail. NULL: a local command. */

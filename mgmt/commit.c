@@ -538,16 +538,22 @@ static void nothing(void *arg, bool is_error, const char *line)
 	(void)line;
 }
 
-static void revert(struct commits *commits)
+int commits_read(const char *text, size_t length, struct config_document **out)
 {
 	static const struct config_reporter reporter = { nothing, NULL };
+
+	return config_document_read("revision", text, length, &reporter, out);
+}
+
+static void revert(struct commits *commits)
+{
 	struct config_document *document = NULL;
 	char comment[64], *text = NULL;
 	size_t length = 0;
 	int error = mgmt_store_revision_text(commits->store, commits->confirm_number, &text, &length);
 
 	if (!error)
-		error = config_document_read(commits->file, text, length, &reporter, &document);
+		error = commits_read(text, length, &document);
 	if (!error) {
 		const struct commit_order order = {
 			.candidate = document, .who = "sallyport", .comment = comment
@@ -643,7 +649,6 @@ int commits_new(uv_loop_t *loop, const char *file, struct mgmt_store *store,
 	const struct neighbours *neighbours, const struct commits_events *events, void *arg,
 	struct commits **out)
 {
-	static const struct config_reporter reporter = { nothing, NULL };
 	struct commits *commits = calloc(1, sizeof(*commits));
 	int error = commits ? 0 : -ENOMEM;
 
@@ -659,8 +664,7 @@ int commits_new(uv_loop_t *loop, const char *file, struct mgmt_store *store,
 	commits->file = strdup(file);
 	error = commits->file ? commit_file_read(file, &commits->text, &commits->length) : -ENOMEM;
 	if (!error)
-		error = config_document_read(
-			file, commits->text, commits->length, &reporter, &commits->running);
+		error = commits_read(commits->text, commits->length, &commits->running);
 	if (!error) {
 		commits->digest = config_digest_of(commits->text, commits->length);
 		error = recover(commits);

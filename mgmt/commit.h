@@ -36,6 +36,9 @@ const struct config_digest *commits_digest(const struct commits *commits);
 const char *commits_text(const struct commits *commits, size_t *length);
 uint64_t commits_revision(const struct commits *commits); /* its number */
 
+/* A text that was a configuration once, as a document; nothing is reported. 0, -EINVAL, -ENOMEM. */
+int commits_read(const char *text, size_t length, struct config_document **out);
+
 struct commit_order {
 	const struct config_document *candidate; /* borrowed for the call */
 	const struct config_digest *base; /* what the candidate was made from; NULL: it does not matter */

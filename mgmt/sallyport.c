@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -232,12 +233,30 @@ static int read_secret(const char *what, char *line, size_t size)
 	return 0;
 }
 
-static int run_remote(const struct options *options, const struct span *words, size_t count, bool secret)
+/* All of the standard input. NULL: said already. */
+static char *read_input(const char *what, size_t *length)
+{
+	char *text = malloc(MGMT_INPUT_MAX + 1);
+
+	*length = text != NULL ? fread(text, 1, MGMT_INPUT_MAX + 1, stdin) : 0;
+	if (text != NULL && !ferror(stdin) && *length <= MGMT_INPUT_MAX)
+		return text;
+	fprintf(stderr, "sallyport: the %s cannot be read, or has more than %d octets\n", what,
+		MGMT_INPUT_MAX);
+	free(text);
+	return NULL;
+}
+
+static int run_remote(const struct options *options, const struct span *words, size_t count, bool secret,
+	const char *input, size_t input_length)
 {
 	struct client_command command = {
 		.words = words,
 		.count = count,
-		.flags = (options->json ? MGMT_JSON : 0u) | (secret ? MGMT_SECRET : 0u),
+		.flags = (options->json ? MGMT_JSON : 0u) | (secret ? MGMT_SECRET : 0u) |
+			 (input != NULL ? MGMT_HAS_INPUT : 0u),
+		.input = input,
+		.input_length = input_length,
 		.width = options->width,
 		.text = print_text,
 		.error = print_error,
@@ -277,7 +296,7 @@ int main(int argc, char **argv)
 	struct command_match match;
 	struct writer error;
 	char text[ERROR_MAX], secret[MGMT_WORD_MAX];
-	size_t count = 0;
+	size_t count = 0, length = 0;
 
 	signal(SIGPIPE, SIG_IGN);
 	log_open("sallyport", LOG_LEVEL_ERROR);
@@ -302,14 +321,24 @@ int main(int argc, char **argv)
 	}
 	if (match.command->local != NULL)
 		return run_local(&match, &options);
+	if (match.command->input != NULL) {
+		char *input = read_input(match.command->input, &length);
+
+		if (input == NULL)
+			return MGMT_EXIT_FAILED;
+		status = run_remote(&options, words, count, false, input, length);
+		explicit_bzero(input, length);
+		free(input);
+		return status;
+	}
 	if (match.command->secret == NULL)
-		return run_remote(&options, words, count, false);
+		return run_remote(&options, words, count, false, NULL, 0);
 	if (count == MGMT_WORDS_MAX)
 		return explain(-E2BIG, "");
 	if (read_secret(match.command->secret, secret, sizeof(secret)) != 0)
 		return MGMT_EXIT_USAGE;
 	words[count++] = span_from(secret);
-	status = run_remote(&options, words, count, true);
+	status = run_remote(&options, words, count, true, NULL, 0);
 	explicit_bzero(secret, sizeof(secret));
 	return status;
 }

@@ -170,7 +170,7 @@ static int setup(void **state)
 	listen_as("controlplane", CP_API_VERSION, f.controlplane_socket, &controlplane, &f.controlplane);
 	f.neighbours.name = "test";
 	assert_int_equal(neighbours_connect(&f.neighbours, &f.loop, f.directory, 1), 0);
-	assert_int_equal(server_new(&f.loop, f.socket, &f.neighbours, &f.server), 0);
+	assert_int_equal(server_new(&f.loop, f.socket, &f.neighbours, NULL, &f.server), 0);
 	while (!everybody_met())
 		uv_run(&f.loop, UV_RUN_ONCE);
 	return 0;
