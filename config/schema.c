@@ -481,7 +481,8 @@ static const struct config_row guard_rows[] = {
 	{ .name = "link-rate", T(UINT), FIELD(config_guard, link_rate), .fallback = "5000", RANGE(0, 100000000), .unit = "per second",
 	  USED(DP, DP), HELP("ARP and neighbour discovery to us alone, the same to all, and what else is not IP: so many of each, from each interface; 0: no limit.") },
 	{ .name = "max-bans", T(UINT), FIELD(config_guard, max_bans), .fallback = "1000000", RANGE(1024, 10000000), USED(DP, DP), RESTART,
-	  HELP("Bans at one time; when there are more, the oldest are lifted.") },
+	  HELP("Bans at one time; when there are more, denials of sources that have not shown that they are there are lifted, then those that end soonest; "
+	  "never one by order.") },
 	{ .name = "max-trusted", T(UINT), FIELD(config_guard, max_trusted), .fallback = "200000", RANGE(1024, 10000000), USED(DP, DP),
 	  RESTART, HELP("Flows of registered phones and other trusted sources at one time; strangers cannot push them out.") },
 	{ .name = "max-sources", T(UINT), FIELD(config_guard, max_sources), .fallback = "262144", RANGE(1024, 16777216), USED(DP, DP),
@@ -490,8 +491,8 @@ static const struct config_row guard_rows[] = {
 	  HELP("Strangers get no answer that tells them that SIP is spoken here: who is neither registered nor an agent nor in a trusted realm or "
 	  "network. A REGISTER that looks like a phone's is relayed all the same.") },
 	{ .name = "unproven-deny-time", T(SECONDS), FIELD(config_guard, unproven_deny_time), .fallback = "60", RANGE(1, DAY), USED(CP, CP),
-	  HELP("Like `deny-time` for a source that has not shown that the address it sends from is its own; doubles up to `deny-time`, and holds for "
-	  "its one port.") },
+	  HELP("Like `deny-time` for a source that has not shown that the address it sends from is its own; always the same, and holds for what comes "
+	  "from its one port by UDP.") },
 	{ .name = "unproven-deny-rate", T(UINT), FIELD(config_guard, unproven_deny_rate), .fallback = "200", RANGE(1, 1000000),
 	  .unit = "per second", USED(CP, CP), HELP("Denials of such sources; those over it are only not answered.") },
 	{ .name = "alarm-rate", T(UINT), FIELD(config_guard, alarm_rate), .fallback = "100", RANGE(1, 1000000), .unit = "per minute",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Admission: which destinations a policy's callers may call, and how many, how often, how long each of them. Counted per user: the
- * address-of-record of a registered phone, else the host that the call comes from. Any thread. docs/decisions/0064-admission.md */
+ * user of a registered phone at its registrar, else the host that the call comes from. Any thread. docs/decisions/0064-admission.md */
 #ifndef CONTROLPLANE_ADMISSION_H
 #define CONTROLPLANE_ADMISSION_H
 

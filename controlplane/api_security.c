@@ -223,18 +223,33 @@ static void describe(const struct binding *b, struct cp_registration *out)
 	copy_span(out->token, sizeof(out->token), span_from(b->token));
 }
 
+/* Those that are written like it: to the registrar other hosts are the same, to who asks they are not. */
+static size_t keep_written(struct span aor, struct binding **found, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (span_equal(found[i]->aor, aor))
+			found[kept++] = found[i];
+		else
+			binding_put(found[i]);
+	}
+	return kept;
+}
+
 /* All by number, or those of one user: as many as one answer holds. */
 static size_t find_bindings(struct location *location, const struct cp_registration_list *list, size_t limit,
 	struct binding **found)
 {
-	struct span aor = span_from(list->aor);
+	struct span aor = span_from(list->aor), user = aor;
 
 	if (!location)
 		return 0;
 	if (aor.n == 0)
 		return location_list(location, list->after, found, limit);
-	return memchr(aor.p, '@', aor.n) ? location_by_aor(location, aor, found, limit)
-					 : location_by_user(location, aor, found, limit);
+	user = span_cut(&user, '@');
+	return user.n == aor.n ? location_by_user(location, user, found, limit)
+			       : keep_written(aor, found, location_by_user(location, user, found, limit));
 }
 
 static void take_registrations(const struct asked *asked, const void *body)

@@ -51,16 +51,29 @@ static struct bans_entry **find(const struct bans *bans, const struct dp_source_
 
 static void order_remove(struct bans *bans, struct bans_entry *entry)
 {
-	*(entry->older ? &entry->older->newer : &bans->oldest) = entry->newer;
-	*(entry->newer ? &entry->newer->older : &bans->newest) = entry->older;
+	struct bans_order *order = &bans->order[entry->rank];
+
+	*(entry->older ? &entry->older->newer : &order->oldest) = entry->newer;
+	*(entry->newer ? &entry->newer->older : &order->newest) = entry->older;
 	entry->older = entry->newer = NULL;
 }
 
-static void order_last(struct bans *bans, struct bans_entry *entry)
+static void order_last(struct bans *bans, struct bans_entry *entry, unsigned rank)
 {
-	entry->older = bans->newest;
-	*(bans->newest ? &bans->newest->newer : &bans->oldest) = entry;
-	bans->newest = entry;
+	struct bans_order *order = &bans->order[rank];
+
+	entry->rank = (uint8_t)rank;
+	entry->older = order->newest;
+	*(order->newest ? &order->newest->newer : &order->oldest) = entry;
+	order->newest = entry;
+}
+
+static unsigned rank_of(const struct store_ban *ban, bool proven)
+{
+	unsigned times =
+		ban->times < BANS_ORDERED - BANS_DENIED ? ban->times : BANS_ORDERED - BANS_DENIED - 1;
+
+	return ban->ordered ? BANS_ORDERED : proven ? BANS_DENIED + times : BANS_UNPROVEN;
 }
 
 static void unsent_remove(struct bans *bans, struct bans_entry *entry)
@@ -88,37 +101,87 @@ static void forget(struct bans *bans, struct bans_entry *entry)
 	free(entry);
 }
 
-/* Found or made, and the newest now; the oldest gives way. NULL: no memory. */
+static bool is_live(const struct bans_entry *entry, uint64_t now_wall_ms)
+{
+	return entry->ban.until_wall_ms == 0 || entry->ban.until_wall_ms > now_wall_ms;
+}
+
+static void cleared(void *arg, int status, const void *body, size_t length)
+{
+	(void)arg, (void)status, (void)body, (void)length;
+}
+
+/* Who gives way; NULL: all are by order. */
+static struct bans_entry *least(const struct bans *bans)
+{
+	struct bans_entry *found = bans->order[BANS_UNPROVEN].oldest, *oldest;
+
+	for (unsigned rank = BANS_DENIED; rank < BANS_ORDERED && bans->order[BANS_UNPROVEN].oldest == NULL;
+		rank++) {
+		oldest = bans->order[rank].oldest;
+		if (oldest && (!found || oldest->ban.until_wall_ms < found->ban.until_wall_ms))
+			found = oldest;
+	}
+	return found;
+}
+
+static bool make_room(struct bans *bans)
+{
+	struct bans_entry *entry = least(bans);
+
+	if (!entry)
+		return false;
+	/* The dataplane would lift whichever was set longest ago. */
+	if (bans->client && !entry->unsent && is_live(entry, clock_wall_ms()))
+		(void)dp_client_request(bans->client, DP_BAN_CLEAR, &entry->ban.ban.key,
+			sizeof(entry->ban.ban.key), cleared, NULL);
+	if (entry->rank != BANS_UNPROVEN)
+		store_ban_lifted(bans->store, &entry->ban.ban.key, "room");
+	forget(bans, entry);
+	return true;
+}
+
+static bool is_full(const struct bans *bans)
+{
+	return bans->count >= bans->config->guard.max_bans;
+}
+
+/* Found or made; another gives way. NULL: no memory, or none that gives way. */
 static struct bans_entry *entry_get(struct bans *bans, const struct dp_source_key *key)
 {
 	struct bans_entry **at = find(bans, key), *entry = *at;
 
-	if (entry) {
-		order_remove(bans, entry);
-		order_last(bans, entry);
+	if (entry || (is_full(bans) && !make_room(bans)))
 		return entry;
-	}
-	if (bans->count >= bans->config->guard.max_bans)
-		forget(bans, bans->oldest);
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return NULL;
 	entry->ban.ban.key = *key;
 	at = find(bans, key);
 	*at = entry;
-	order_last(bans, entry);
+	order_last(bans, entry, BANS_UNPROVEN);
 	bans->count++;
 	return entry;
 }
 
-static bool is_live(const struct bans_entry *entry, uint64_t now_wall_ms)
+/* What it says has changed: the newest of its rank now. */
+static void entry_ranked(struct bans *bans, struct bans_entry *entry, unsigned rank)
 {
-	return entry->ban.until_wall_ms == 0 || entry->ban.until_wall_ms > now_wall_ms;
+	order_remove(bans, entry);
+	order_last(bans, entry, rank);
 }
 
 static uint64_t memory_ms(const struct bans *bans)
 {
 	return (uint64_t)bans->config->guard.deny_time_max * 1000;
+}
+
+static bool is_over(const struct bans *bans, const struct bans_entry *entry, uint64_t now)
+{
+	bool kept = entry->rank != BANS_UNPROVEN && entry->rank != BANS_ORDERED;
+	uint64_t kept_ms = kept ? memory_ms(bans) : 0;
+
+	return entry->ban.until_wall_ms && entry->ban.until_wall_ms + kept_ms < now;
 }
 
 static void expire(struct bans *bans)
@@ -127,13 +190,18 @@ static void expire(struct bans *bans)
 	struct bans_entry *next;
 	unsigned looked = 0;
 
-	for (struct bans_entry *entry = bans->oldest; entry && looked < BUCKETS; entry = next, looked++) {
-		next = entry->newer;
-		if (entry->ban.until_wall_ms && entry->ban.until_wall_ms + memory_ms(bans) < now) {
-			store_ban_lifted(bans->store, &entry->ban.ban.key, "time");
-			forget(bans, entry);
+	for (unsigned rank = 0; rank < BANS_RANKS; rank++)
+		for (struct bans_entry *entry = bans->order[rank].oldest; entry && looked < BUCKETS;
+			entry = next, looked++) {
+			next = entry->newer;
+			if (is_over(bans, entry, now)) {
+				if (rank != BANS_UNPROVEN)
+					store_ban_lifted(bans->store, &entry->ban.ban.key, "time");
+				forget(bans, entry);
+			} else if (rank != BANS_ORDERED) {
+				break; /* Those behind it end later. */
+			}
 		}
-	}
 }
 
 /* --- to the dataplane ------------------------------------------------------------------------------------------------- */
@@ -204,9 +272,10 @@ static void client_up(void *arg, bool fresh)
 	uint64_t now = clock_wall_ms();
 
 	(void)fresh;
-	for (struct bans_entry *entry = bans->oldest; entry; entry = entry->newer)
-		if (is_live(entry, now))
-			send_later(bans, entry);
+	for (unsigned rank = 0; rank < BANS_RANKS; rank++)
+		for (struct bans_entry *entry = bans->order[rank].oldest; entry; entry = entry->newer)
+			if (is_live(entry, now))
+				send_later(bans, entry);
 	pump(bans);
 }
 
@@ -225,11 +294,9 @@ struct denial {
 	bool proven;
 };
 
-static uint64_t denial_ms(const struct bans *bans, uint32_t times, bool proven)
+static uint64_t denial_ms(const struct bans *bans, uint32_t times)
 {
-	const struct config_guard *guard = &bans->config->guard;
-	uint64_t longest = (uint64_t)(proven ? guard->deny_time_max : guard->deny_time) * 1000;
-	uint64_t time = (uint64_t)(proven ? guard->deny_time : guard->unproven_deny_time) * 1000;
+	uint64_t longest = memory_ms(bans), time = (uint64_t)bans->config->guard.deny_time * 1000;
 
 	for (uint32_t i = 1; i < times && time < longest; i++)
 		time *= 2;
@@ -261,28 +328,51 @@ static void window_tick(struct bans *bans)
 	bans->window_denials = 0;
 }
 
+/* Its address is its own: it is remembered, and each time takes longer. */
+static void deny_proven(struct bans *bans, struct bans_entry *entry, uint64_t now)
+{
+	char text[BORDER_TEXT_MAX];
+
+	bool remembered = entry->rank != BANS_UNPROVEN && entry->ban.until_wall_ms + memory_ms(bans) >= now;
+
+	entry->ban.times = remembered ? entry->ban.times + 1 : 1;
+	entry->ban.ordered = false;
+	entry->ban.until_wall_ms = now + denial_ms(bans, entry->ban.times);
+	entry_ranked(bans, entry, rank_of(&entry->ban, true));
+	store_ban(bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, "guard");
+	store_audit(bans->store, "guard", "source denied", bans_print(&entry->ban.ban.key, text),
+		entry->ban.ban.reason);
+}
+
+/* Anybody may have brought this about, and may do so a thousand times: it takes no place on disk, and none from what does. */
+static void deny_unproven(struct bans *bans, struct bans_entry *entry, uint64_t now)
+{
+	entry->ban.until_wall_ms = now + (uint64_t)bans->config->guard.unproven_deny_time * 1000;
+	entry->ban.times += entry->ban.times == 0;
+	entry_ranked(bans, entry, entry->rank);
+}
+
+/* Messages that were under way when the first denial was ordered. */
+static bool is_said_already(const struct bans_entry *entry, bool proven, uint64_t now)
+{
+	return entry && is_live(entry, now) && (!proven || entry->rank != BANS_UNPROVEN);
+}
+
 static void denial_arrived(void *owner, void *arg)
 {
 	struct bans *bans = owner;
 	struct denial *denial = arg;
 	uint64_t now = clock_wall_ms();
-	struct bans_entry *entry = *find(bans, &denial->ban.key);
-	char text[BORDER_TEXT_MAX];
+	struct bans_entry *entry;
 
-	/* Messages that were under way when the first denial was ordered. */
-	if (entry && is_live(entry, now)) {
+	if (is_said_already(*find(bans, &denial->ban.key), denial->proven, now)) {
 		free(denial);
 		return;
 	}
 	entry = entry_get(bans, &denial->ban.key);
 	if (entry) {
-		entry->ban.times =
-			entry->ban.until_wall_ms + memory_ms(bans) < now ? 1 : entry->ban.times + 1;
 		entry->ban.ban = denial->ban;
-		entry->ban.until_wall_ms = now + denial_ms(bans, entry->ban.times, denial->proven);
-		store_ban(bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, "guard");
-		store_audit(bans->store, "guard", "source denied", bans_print(&denial->ban.key, text),
-			denial->ban.reason);
+		(denial->proven ? deny_proven : deny_unproven)(bans, entry, now);
 		count_denial(bans);
 		send_later(bans, entry);
 		pump(bans);
@@ -342,6 +432,8 @@ static void ban_replied(void *arg, int status, const void *body, size_t length)
 
 		entry->ban.ban = order->ban;
 		entry->ban.ban.expires_us = 0;
+		entry->ban.ordered = true;
+		entry_ranked(bans, entry, BANS_ORDERED);
 		entry->ban.until_wall_ms = from_now ? clock_wall_ms() + (from_now + 999) / 1000 : 0;
 		store_ban(
 			bans->store, &entry->ban.ban, entry->ban.until_wall_ms, entry->ban.times, order->who);
@@ -391,6 +483,10 @@ static void order_begin(struct bans *bans, enum dp_message type, const struct dp
 	order->arg = arg;
 	writer_init(&w, order->who, sizeof(order->who) - 1);
 	writer_text(&w, who);
+	if (type == DP_BAN_SET && is_full(bans) && !*find(bans, &ban->key) && !least(bans)) {
+		order_end(order, -ENOSPC);
+		return;
+	}
 	error = type == DP_BAN_SET ? dp_client_request(bans->client, type, &order->ban, sizeof(order->ban),
 					     ban_replied, order)
 				   : dp_client_request(bans->client, type, &order->ban.key,
@@ -431,9 +527,11 @@ static int take_ban(void *arg, const struct store_ban *ban)
 	struct bans *bans = arg;
 	struct bans_entry *entry = entry_get(bans, &ban->ban.key);
 
+	/* More orders than there may be by now: what is there stays. */
 	if (!entry)
-		return -ENOMEM;
+		return bans->count ? 0 : -ENOMEM;
 	entry->ban = *ban;
+	entry_ranked(bans, entry, rank_of(ban, true));
 	return 0;
 }
 
@@ -514,10 +612,11 @@ void bans_free(struct bans *bans)
 	bans->client = NULL;
 	if (bans->mailbox)
 		mailbox_free(bans->mailbox);
-	for (struct bans_entry *entry = bans->oldest; entry; entry = next) {
-		next = entry->newer;
-		free(entry);
-	}
+	for (unsigned rank = 0; rank < BANS_RANKS; rank++)
+		for (struct bans_entry *entry = bans->order[rank].oldest; entry; entry = next) {
+			next = entry->newer;
+			free(entry);
+		}
 	free(bans->bucket);
 	uv_close((uv_handle_t *)&bans->tick, tick_closed);
 }

@@ -22,13 +22,13 @@ void bans_free(struct bans *bans);
 /* Who is to forget the points of a source that an order lets in again. */
 void bans_forgives(struct bans *bans, struct guard *guard);
 
-/* From any thread: the guard has had enough. `proven`: the source has shown that it receives what is sent to it; else its denial is short
- * and stays so: anybody may have written its address. Each denial in a row is twice as long, up to guard.deny-time-max (not proven:
- * guard.deny-time). Lost when too many wait: the next message brings the next. */
+/* From any thread: the guard has had enough. `proven`: the source has shown that it receives what is sent to it: each denial in a row is twice
+ * as long, up to guard.deny-time-max. Else anybody may have written its address: it is denied for guard.unproven-deny-time, and nothing is
+ * remembered of it. Lost when too many wait: the next message brings the next. */
 void bans_deny(struct bans *bans, const struct dp_ban *ban, bool proven);
 
 /* Orders of people, by `who`. `done` is called once, perhaps before the return: 0, or -errno of the dataplane (-EPERM: an agent or a trusted
- * source is in it; -ENOENT: no such ban; -ENOTCONN). */
+ * source is in it; -ENOENT: no such ban; -ENOTCONN; -ENOSPC: guard.max-bans by order already). */
 typedef void (*bans_done)(void *arg, int status);
 void bans_set(struct bans *bans, const struct dp_ban *ban, const char *who, bans_done done, void *arg);
 void bans_lift(

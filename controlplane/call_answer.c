@@ -137,10 +137,12 @@ void invite_answer_release(struct call *call, const struct call_event *event)
 	free(text);
 }
 
-/* Of a branch that has answered after another had changed the media: the INVITE's offer has its ports again. */
+/* Of a branch that has answered after another had changed the media: the INVITE's offer, or its own exchange, has its ports again. */
 static int confirm_put_aside(struct call *call)
 {
-	if (call->offerless || !media_offer_is_pending(call->media))
+	bool again = call->forks && call->forks->again;
+
+	if (!again && (call->offerless || !media_offer_is_pending(call->media)))
 		return 0;
 	return early_confirm(call, call->forks, (struct span){ call->offer, call->offer_length });
 }
@@ -276,6 +278,7 @@ static void cancel_callee(struct call *call, const struct call_event *event)
 	struct writer out;
 
 	timer_cancel(&call->timer);
+	attempt_cancel(call);
 	if (!invite)
 		return;
 	writer_init(&out, text, sizeof(text));

@@ -8,6 +8,7 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/call_exchange.h"
+#include "controlplane/call_parallel.h"
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer.h"
 #include "controlplane/credentials.h"
@@ -20,7 +21,10 @@
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
 
-enum { PHONES_MAX = 16 }; /* contacts that one call tries */
+enum {
+	PHONES_MAX = 16, /* contacts that one call tries */
+	PAYER_MAX = REGISTRAR_AOR_MAX + 128
+};
 
 static const struct span nothing = { NULL, 0 };
 
@@ -111,8 +115,8 @@ static unsigned insert_group(
 	return added;
 }
 
-/* The contacts of a phone, one after the other, best q first: those of a PBX's calls are told apart by the PBX already, by our contacts
- * there. The references are taken over. */
+/* The contacts of a phone, best q first; those of equal q ring together (call_parallel.c). Those of a PBX's calls are told apart by the PBX
+ * already, by our contacts there. The references are taken over. */
 static unsigned insert_phone(struct call *call, unsigned at, const struct config_local_policy *policy,
 	struct binding *const *bindings, size_t count, struct span called)
 {
@@ -185,7 +189,7 @@ static bool is_alternate(const struct call_attempts *attempts, unsigned i)
  * its list. */
 static unsigned next_target(const struct call_attempts *attempts, const struct call_event *event)
 {
-	unsigned i = attempts->at + 1;
+	unsigned i = (attempts->asked > attempts->at ? attempts->asked : attempts->at) + 1;
 
 	if (is_alternate(attempts, i) && is_unreachable(event))
 		return i;
@@ -223,10 +227,9 @@ static const char *refusal(int error)
 }
 
 /* The leg towards a registered phone, by its own flow. */
-static unsigned make_phone_leg(
-	struct call *call, const struct binding *binding, const struct message *invite, const char **cause)
+static unsigned make_phone_leg(struct call *call, struct leg *callee, const struct binding *binding,
+	const struct message *invite, const char **cause)
 {
-	struct leg *callee = &call->leg[LEG_CALLED];
 	struct sip_flow flow = registrar_flow(call->shard, binding);
 	char uri[REGISTRAR_AOR_MAX + 4];
 	struct name_addr from, to;
@@ -263,7 +266,7 @@ static unsigned make_leg(struct call *call, const struct attempt_target *target,
 	int error;
 
 	if (target->binding)
-		return make_phone_leg(call, target->binding, invite, cause);
+		return make_phone_leg(call, callee, target->binding, invite, cause);
 	callee->agent = agent;
 	callee->privacy = call->leg[LEG_CALLER].privacy;
 	*cause = "session-agent cannot be reached";
@@ -303,29 +306,48 @@ static unsigned make_first(struct call *call, const struct message *invite, cons
 	return status;
 }
 
-/* Whose call it is: a registered phone's, else its source's. */
+/* Whose call it is: a registered phone's user at its registrar, however he writes himself; else the host that it comes from. What a transfer
+ * leads to is the call of who has transferred. */
+static struct span payer(const struct call *call, const struct leg *leg, char text[PAYER_MAX])
+{
+	struct location *location = call->shard->shared.location;
+	struct binding *binding =
+		location && leg->phone[0] ? location_by_token(location, span_from(leg->phone)) : NULL;
+	char host[ADDRESS_TEXT_MAX];
+	struct span aor;
+	struct writer out;
+
+	writer_init(&out, text, PAYER_MAX);
+	if (binding) {
+		aor = binding->aor;
+		writer_span(&out, span_cut(&aor, '@'));
+		writer_char(&out, ' ');
+		writer_text(&out, binding->agent->name);
+	} else {
+		writer_text(&out, address_print_host(&leg->flow.remote, host));
+	}
+	binding_put(binding);
+	return writer_result(&out);
+}
+
 static unsigned ask_admission(
 	struct call *call, const struct message *invite, struct span called, const char **cause)
 {
 	const struct shard_shared *shared = &call->shard->shared;
-	const struct sip_flow *flow = message_flow(invite);
-	struct binding *binding;
-	char host[ADDRESS_TEXT_MAX];
-	struct span user;
+	const struct leg *leg = call->carry ? transfer_referrer(call) : &call->leg[LEG_CALLER];
+	char text[PAYER_MAX];
 	unsigned status;
 
 	if (!shared->admission || call->shard->config->admissions_count == 0 || call->policy->emergency)
 		return 0;
-	binding = shared->location ? location_by_flow(shared->location, flow) : NULL;
-	user = binding ? binding->aor : span_from(address_print_host(&flow->remote, host));
-	status = admission_begin(shared->admission, call->policy, user, called, &call->admission);
-	binding_put(binding);
+	status = admission_begin(
+		shared->admission, call->policy, payer(call, leg, text), called, &call->admission);
 	if (status == 0)
 		return 0;
 	*cause = status == 403 ? "destination forbidden by admission" : "limit of admission";
 	shard_count(call->shard, ADMISSION_REFUSED);
 	if (status == 403)
-		guard_note(shared->guard, flow, GUARD_FORBIDDEN, called, message_scan(invite));
+		guard_note(shared->guard, &leg->flow, GUARD_FORBIDDEN, called, message_scan(invite));
 	return status;
 }
 
@@ -400,7 +422,7 @@ static void on_late_end(void *arg, struct transaction *transaction, enum transac
 
 /* An attempt without a final response, given up for another one: it is cancelled, and hung up if it answers all the same. Its leg
  * lives until its INVITE has ended. */
-static void abandon(struct leg *leg, struct span reason)
+void attempt_abandon(struct leg *leg, struct span reason)
 {
 	static const struct transaction_events events = { .response = on_late_response,
 		.ended = on_late_end };
@@ -427,6 +449,14 @@ static const struct message *source_of(const struct call *call)
 	if (call->carry)
 		return transfer_source(call);
 	return server ? transaction_message(server) : NULL;
+}
+
+unsigned attempt_phone_leg(struct call *call, struct leg *leg, const struct binding *binding)
+{
+	const struct message *invite = source_of(call);
+	const char *cause;
+
+	return invite ? make_phone_leg(call, leg, binding, invite, &cause) : 500;
 }
 
 static bool to_next_media(struct call *call)
@@ -488,7 +518,7 @@ static void let_go(struct call *call, const struct call_event *event)
 	call_forks_stale(call);
 	call_tag_remove(&call->tag[LEG_CALLED]);
 	if (callee->client_invite && event->type != CALL_EVENT_REJECT)
-		abandon(callee, SPAN("SIP;cause=408"));
+		attempt_abandon(callee, SPAN("SIP;cause=408"));
 	leg_reset(call);
 }
 
@@ -497,10 +527,11 @@ void attempt_taken(struct call *call)
 	struct leg *callee = &call->leg[LEG_CALLED];
 
 	timer_cancel(&call->timer);
+	parallel_end(call, SPAN("SIP;cause=200"));
 	call_forks_free(call, true);
 	call_tag_remove(&call->tag[LEG_CALLED]);
 	if (callee->client_invite)
-		abandon(callee, SPAN("SIP;cause=200"));
+		attempt_abandon(callee, SPAN("SIP;cause=200"));
 	leg_reset(call);
 	attempt_fini(call);
 }
@@ -529,7 +560,7 @@ static unsigned rank(unsigned status)
 	}
 }
 
-static void remember(struct call *call, const struct call_event *event)
+void attempt_remember(struct call *call, const struct call_event *event)
 {
 	struct call_attempts *attempts = call->attempts;
 	struct leg *caller = &call->leg[LEG_CALLER];
@@ -620,6 +651,16 @@ static bool is_phone_lost(struct call *call, const struct call_event *event)
 	return true;
 }
 
+static bool has_branches(const struct call *call)
+{
+	return call->attempts && call->attempts->branches;
+}
+
+void attempt_cancel(struct call *call)
+{
+	parallel_end(call, nothing);
+}
+
 bool attempt_next(struct call *call, const struct call_event *event)
 {
 	static const struct call_event refused = { .type = CALL_EVENT_REJECT,
@@ -634,9 +675,14 @@ bool attempt_next(struct call *call, const struct call_event *event)
 	if (event->side == LEG_CALLED && again(call, event))
 		return true;
 	if ((event->side != LEG_CALLED && event->type != CALL_EVENT_TIMER) || !source_of(call) ||
-		call->media_fork)
+		(call->media_fork && !has_branches(call)))
 		return false;
-	if (event->type == CALL_EVENT_REJECT && event->status < 400) {
+	/* Nobody is to ring any longer. */
+	if (event->type == CALL_EVENT_TIMER || event->status >= 600)
+		parallel_end(call, nothing);
+	if (event->type == CALL_EVENT_REJECT && event->status < 400 && !has_branches(call)) {
+		if (call->attempts && call->attempts->asked > call->attempts->at)
+			call->attempts->at = call->attempts->asked;
 		/* A transfer has no caller who could follow it himself. */
 		if (call->leg[LEG_CALLED].profile->redirect == CONFIG_REDIRECT_RELAY)
 			return !call->carry && redirect_relay(call, event->message);
@@ -653,7 +699,11 @@ bool attempt_next(struct call *call, const struct call_event *event)
 	if (!attempts)
 		return false;
 	if (!redirected)
-		remember(call, event);
+		attempt_remember(call, event);
+	if (has_branches(call)) {
+		let_go(call, event);
+		return parallel_go_on(call);
+	}
 	next = redirected ? attempts->at + 1 : next_target(attempts, event);
 	if (!next)
 		return answer_best(call);
@@ -704,7 +754,12 @@ void attempt_sent(struct call *call)
 	struct call_attempts *attempts = call->attempts;
 	const struct config_session_group *group;
 
-	if (!attempts || attempts->at + 1 >= attempts->count)
+	if (!attempts)
+		return;
+	if (attempts->asked < attempts->at)
+		attempts->asked = attempts->at;
+	parallel_begin(call);
+	if (attempts->at + 1 >= attempts->count)
 		return;
 	if (is_alternate(attempts, attempts->at + 1)) {
 		timer_arm(call->shard->timers, &attempts->timer, call->shard->config->sip.address_timeout_ms,
@@ -727,6 +782,8 @@ void attempt_fini(struct call *call)
 	if (!call->attempts)
 		return;
 	timer_cancel(&call->attempts->timer);
+	parallel_end(call,
+		call->callee_answered ? SPAN("SIP;cause=200;text=\"Call completed elsewhere\"") : nothing);
 	for (unsigned i = 0; i < call->attempts->count; i++)
 		binding_put(call->attempts->target[i].binding);
 	free(call->attempts->target);

@@ -20,9 +20,13 @@ struct attempt_target {
 	unsigned parent; /* of whom: the place in the list, which is before this one */
 };
 
+struct call_branch;
+
 struct call_attempts {
 	struct attempt_target *target; /* in the order of trying */
 	unsigned count, at; /* `at`: the one that is asked */
+	unsigned asked; /* the last one that has been asked beside others */
+	struct call_branch *branches; /* that ring beside it; owner: call_parallel.c */
 	unsigned redirects; /* contacts taken */
 	struct timer timer; /* of silence */
 	unsigned best; /* status of the best final response so far; 0: none */
@@ -47,6 +51,16 @@ bool attempt_diversion(const struct call *call, unsigned back, struct span *from
 /* Somebody else has taken the call: who is asked is cancelled ("completed elsewhere"), nobody else is asked. The callee's leg is empty
  * afterwards. */
 void attempt_taken(struct call *call);
+
+/* The caller has given up: who rings beside the callee is cancelled, too. */
+void attempt_cancel(struct call *call);
+
+/* For call_parallel.c. A leg towards a registered phone: 0 or a status. */
+unsigned attempt_phone_leg(struct call *call, struct leg *leg, const struct binding *binding);
+/* A leg whose INVITE has no final response is given up: cancelled, and hung up if it answers all the same. It is empty afterwards. */
+void attempt_abandon(struct leg *leg, struct span reason);
+/* One refusal of several, of which the caller gets the best. */
+void attempt_remember(struct call *call, const struct call_event *event);
 
 /* call_redirect.c */
 /* The targets of a 3xx (RFC 3261 section 8.1.3.4), best q first, put behind the one that is asked: agents that a local-policy leads

@@ -196,8 +196,10 @@ static void hang_up(struct call *call, const struct call_event *event, unsigned 
 	note_cause(call, event);
 	writer_init(&out, text, sizeof(text));
 	reason = call->reason ? span_from(call->reason) : call_reason(event, &out);
-	if (call->transfer)
+	if (call->transfer) {
+		transfer_outlive(call);
 		transfer_abort(call);
+	}
 	exchange_abort(call);
 	for (unsigned side = 0; side < LEGS; side++)
 		request_relay_abort(&call->leg[side]);

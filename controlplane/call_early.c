@@ -69,13 +69,19 @@ static int apply(struct call *call, struct span sdp, bool final)
 	return result == -EBUSY ? 1 : result;
 }
 
-/* An offer of `side` in an early dialog and its answer once more, after those of another dialog. */
-static int apply_again(struct media *media, unsigned side, struct span offer, struct span answer)
+/* An offer of `side` in an early dialog and its answer once more, after those of another dialog. 1: when its ports are there, if the caller
+ * `waits`; it comes here again then. */
+static int apply_again(
+	struct call_fork *fork, unsigned side, struct span offer, struct span answer, bool waits)
 {
-	int result = answer.n ? media_offer(media, side, offer) : -EPROTO;
+	struct media *media = fork->call->media;
+	int result = answer.n == 0 ? -EPROTO : fork->again ? 0 : media_offer(media, side, offer);
 
 	if (result == -EBUSY || result == -EPROTO)
 		return result;
+	fork->again = result == 1 && waits;
+	if (fork->again)
+		return 1;
 	if (result == 0)
 		result = note_said(media, 1 - side, offer);
 	if (result == 0)
@@ -88,16 +94,16 @@ static int apply_again(struct media *media, unsigned side, struct span offer, st
 }
 
 /* The last exchange of an early dialog, in place of the one that the INVITE began. */
-static int apply_agreed(const struct call_fork *fork)
+static int apply_agreed(struct call_fork *fork, bool waits)
 {
 	const struct call_agreement *agreed = fork->agreed;
 	struct call *call = fork->call;
 
 	/* Other branches may still have been answering the INVITE. */
-	if (!call->media_fork && !call->offerless)
+	if (!call->media_fork && !call->offerless && !fork->again)
 		media_reject(call->media);
-	return apply_again(call->media, agreed->side, (struct span){ agreed->text, agreed->offer_length },
-		(struct span){ agreed->text + agreed->offer_length, agreed->answer_length });
+	return apply_again(fork, agreed->side, (struct span){ agreed->text, agreed->offer_length },
+		(struct span){ agreed->text + agreed->offer_length, agreed->answer_length }, waits);
 }
 
 void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer)
@@ -125,8 +131,8 @@ static int keep_answer(struct call_fork *fork, struct span sdp)
 	return 0;
 }
 
-/* 1: as `apply`. */
-static int commit(struct call_fork *fork)
+/* 1: as `apply`, and for other offers than the INVITE's only if the caller `waits`. */
+static int commit(struct call_fork *fork, bool waits)
 {
 	struct call *call = fork->call;
 	int result;
@@ -136,10 +142,10 @@ static int commit(struct call_fork *fork)
 	if (!fork->answered || !fork->answer)
 		return -EPROTO;
 	if (fork->agreed)
-		result = apply_agreed(fork);
+		result = apply_agreed(fork, waits);
 	else if (call->offerless)
-		result = apply_again(call->media, LEG_CALLED, answer_of(fork),
-			(struct span){ fork->reply, fork->reply_length });
+		result = apply_again(fork, LEG_CALLED, answer_of(fork),
+			(struct span){ fork->reply, fork->reply_length }, waits);
 	else
 		result = apply(call, answer_of(fork), true);
 	if (result == 0 && fork->settled && !fork->agreed && !call->offerless)
@@ -151,7 +157,7 @@ static int commit(struct call_fork *fork)
 
 int early_commit(struct call_fork *fork)
 {
-	int result = commit(fork);
+	int result = commit(fork, false);
 
 	return result > 0 ? -EBUSY : result;
 }
@@ -159,7 +165,7 @@ int early_commit(struct call_fork *fork)
 int early_confirm(struct call *call, struct call_fork *fork, struct span sdp)
 {
 	if (fork && fork->answered)
-		return commit(fork);
+		return commit(fork, true);
 	if (sdp.n == 0 && fork)
 		sdp = answer_of(fork);
 	/* What another branch has said in its early dialog is no answer of this one. */

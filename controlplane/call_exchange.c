@@ -131,6 +131,18 @@ void exchange_fini(struct call *call)
 
 /* --- what the transactions report ------------------------------------------------------------------------------------- */
 
+/* A 2xx that comes when the call has ended meanwhile: acknowledged all the same, with an answer that accepts nothing if it offers. */
+static void acknowledge_late(struct leg *leg, struct transaction *transaction, const struct message *response)
+{
+	bool offers = (leg->call->exchange.offer_asked >> leg->side & 1) != 0;
+	char text[CALL_MESSAGE_MAX];
+	struct writer refusal;
+
+	writer_init(&refusal, text, sizeof(text));
+	invite_ack(leg, transaction, message_scan(response)->to_tag,
+		offers ? invite_refusal(leg, call_sdp(response), &refusal) : no_body);
+}
+
 static void on_response(void *arg, struct transaction *transaction, const struct message *response)
 {
 	struct leg *leg = arg;
@@ -148,10 +160,9 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 		return;
 	}
 	event.type = status < 300 ? EXCHANGE_ANSWER : EXCHANGE_REJECT;
-	/* The call ended meanwhile; its 2xx is acknowledged all the same. */
 	if (is_invite && status < 300 &&
 		(exchange->asked != leg || !transitions[exchange->state][event.type].action)) {
-		invite_ack(leg, transaction, message_scan(response)->to_tag, no_body);
+		acknowledge_late(leg, transaction, response);
 		return;
 	}
 	if (!is_invite) {

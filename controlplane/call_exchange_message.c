@@ -47,6 +47,9 @@ int exchange_send(struct leg *leg, enum sip_method method, const struct message 
 	if (leg->client_invite)
 		transaction_detach(leg->client_invite);
 	leg->client_invite = NULL;
+	leg->call->exchange.offer_asked &= (uint8_t)~(1U << leg->side);
+	if (body.n == 0)
+		leg->call->exchange.offer_asked |= (uint8_t)(1U << leg->side);
 	return send_request(leg, method, source, body, &exchange_asked_events, &leg->client_invite);
 }
 

@@ -242,25 +242,36 @@ void call_start_instead(struct shard *shard, struct transaction *transaction, co
 
 /* --- towards the callee -------------------------------------------------------------------------------------------------- */
 
-void invite_send(struct call *call, const struct call_event *event)
+int invite_send_to(struct call *call, struct leg *leg, const struct transaction_events *events)
 {
 	const struct transaction *server = call->leg[LEG_CALLER].server_invite;
 	const struct message *invite = server ? transaction_message(server) : transfer_invite(call);
-	int hops = message_scan(invite)->max_forwards;
+	int hops = message_scan(invite)->max_forwards, error = 0;
 	char text[CALL_MESSAGE_MAX];
 	struct writer body;
-	int error = 0;
+
+	writer_init(&body, text, sizeof(text));
+	if (!call->offerless)
+		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);
+	if (error)
+		return error;
+	return invite_request(leg, invite, hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0),
+		writer_result(&body), events);
+}
+
+void invite_adopt(struct leg *leg)
+{
+	transaction_attach(leg->client_invite, &callee_events, leg);
+}
+
+void invite_send(struct call *call, const struct call_event *event)
+{
+	int error;
 
 	(void)event;
 	if (call->carry)
 		transfer_number(call, LEG_CALLED);
-	writer_init(&body, text, sizeof(text));
-	if (!call->offerless)
-		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);
-	if (!error)
-		error = invite_request(&call->leg[LEG_CALLED], invite,
-			hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0), writer_result(&body),
-			&callee_events);
+	error = invite_send_to(call, &call->leg[LEG_CALLED], &callee_events);
 	if (error) {
 		log_warning("call", "INVITE not sent", LOG_UINT("call", call->id), LOG_ERRNO("error", error));
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,

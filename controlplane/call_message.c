@@ -2,6 +2,7 @@
 /* The messages of INVITE, re-INVITE and their ACK, written from a leg's dialog and what may cross of the other leg's message. */
 #include <errno.h>
 
+#include "controlplane/call_parallel.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer.h"
@@ -35,6 +36,9 @@ static bool takes_100rel(const struct leg *leg)
 {
 	const struct call *call = leg->call;
 
+	/* Of several that ring only one could be acknowledged: the others would give up. */
+	if (parallel_is(call))
+		return false;
 	return !call->offerless || call->reliable_only ||
 	       leg_peer_supports(&call->leg[LEG_CALLER], SIP_OPTION_100REL);
 }

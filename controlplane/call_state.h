@@ -88,6 +88,7 @@ struct exchange { /* owner: call_exchange.c */
 	enum sip_method asker_method, asked_method; /* INVITE, UPDATE, PRACK; of ourselves: UNKNOWN */
 	struct transaction *server, *client; /* what is no INVITE: those are the legs' own */
 	bool offerless; /* re-INVITE without a description */
+	uint8_t offer_asked; /* bit per side: our last re-INVITE there was one; stays when the exchange is over */
 	bool retargeted; /* a later request of the asker has said where it is (RFC 6141 section 4) */
 	bool answered_here; /* nobody else was asked */
 	unsigned attempts; /* of our own request */
@@ -134,6 +135,7 @@ struct call_fork {
 	char *reply; /* the caller's answer to that offer */
 	size_t reply_length;
 	struct call_agreement *agreed; /* after these, by PRACK or UPDATE; or NULL */
+	bool again; /* its own exchange waits for ports once more */
 	bool answered; /* offer and answer are complete on the callee's leg: by a reliable response (RFC 3262), or its PRACK */
 	bool settled; /* they are on the caller's leg */
 	uint32_t remote_rseq; /* of the callee's last reliable response; 0: none */
@@ -236,6 +238,9 @@ void call_start(struct shard *shard, struct transaction *transaction, const stru
 void call_start_instead(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source, struct leg *callee);
 void invite_send(struct call *call, const struct call_event *event);
+/* The INVITE to one of those who are asked; the argument of `events` is the leg. 0 or -errno. */
+int invite_send_to(struct call *call, struct leg *leg, const struct transaction_events *events);
+void invite_adopt(struct leg *leg); /* it was sent so, and is the callee's leg now */
 
 /* call_early.c: provisional responses and their descriptions */
 void invite_relay_provisional(struct call *call, const struct call_event *event);

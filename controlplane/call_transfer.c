@@ -14,9 +14,6 @@
 #include "controlplane/request_relay.h"
 #include "controlplane/shard_internal.h"
 
-/* What a NOTIFY promises, and a SUBSCRIBE gets: a transfer is over long before, by Timer C of its INVITE. */
-enum { SUBSCRIPTION_SECONDS = 600 };
-
 static const struct span nothing = { NULL, 0 };
 
 void transfer_refuse(struct transaction *transaction, unsigned status)
@@ -88,7 +85,7 @@ static void write_state(const struct transfer_subscription *subscription, struct
 	else if (subscription->closed)
 		writer_text(extra, "terminated;reason=timeout\r\n");
 	else
-		writer_format(extra, "active;expires=%u\r\n", SUBSCRIPTION_SECONDS);
+		writer_format(extra, "active;expires=%u\r\n", TRANSFER_SUBSCRIPTION_SECONDS);
 }
 
 void transfer_tell(struct transfer_subscription *subscription, unsigned status)
@@ -137,7 +134,8 @@ static struct transfer_subscription *find(
 	for (size_t i = 0; transfer && i < TRANSFER_SUBSCRIPTIONS_MAX; i++) {
 		struct transfer_subscription *one = &transfer->subscription[i];
 
-		if (one->used && one->side == side && (from_far ? one->relayed : !one->closed) &&
+		if (one->used && !one->over && one->side == side &&
+			(from_far ? one->relayed : !one->closed) &&
 			(!id || id == (from_far ? one->far_id : one->id)))
 			return one;
 	}
@@ -147,13 +145,17 @@ static struct transfer_subscription *find(
 bool transfer_notify_received(struct leg *leg, struct transaction *transaction, const struct message *notify)
 {
 	struct transfer_subscription *subscription;
+	struct leg *outliving;
 	uint32_t id;
 
 	if (!is_refer_event(notify, &id))
 		return false;
 	subscription = find(leg->call->transfer, 1 - leg->side, true, id);
+	outliving = subscription ? NULL : subscription_find_leg(leg->shard, message_scan(notify));
 	if (subscription)
 		transfer_relay_notify(leg, transaction, notify, subscription);
+	else if (outliving)
+		subscription_notify_received(outliving, transaction, notify);
 	else
 		transfer_refuse(transaction, 481);
 	return true;
@@ -184,7 +186,8 @@ bool transfer_subscribe_received(
 	struct leg *leg, struct transaction *transaction, const struct message *subscribe)
 {
 	struct transfer_subscription *subscription;
-	uint64_t seconds = SUBSCRIPTION_SECONDS;
+	struct leg *outliving;
+	uint64_t seconds = TRANSFER_SUBSCRIPTION_SECONDS;
 	struct span value;
 	char text[128];
 	struct writer lines;
@@ -193,6 +196,11 @@ bool transfer_subscribe_received(
 	if (!is_refer_event(subscribe, &id))
 		return false;
 	subscription = find(leg->call->transfer, leg->side, false, id);
+	outliving = subscription ? NULL : subscription_find_leg(leg->shard, message_scan(subscribe));
+	if (outliving) {
+		subscription_received(outliving, transaction, subscribe);
+		return true;
+	}
 	if (!subscription) {
 		transfer_refuse(transaction, 481);
 		return true;
@@ -202,8 +210,8 @@ bool transfer_subscribe_received(
 		transfer_refuse(transaction, 400);
 		return true;
 	}
-	if (seconds > SUBSCRIPTION_SECONDS)
-		seconds = SUBSCRIPTION_SECONDS;
+	if (seconds > TRANSFER_SUBSCRIPTION_SECONDS)
+		seconds = TRANSFER_SUBSCRIPTION_SECONDS;
 	writer_init(&lines, text, sizeof(text));
 	writer_format(&lines, "Expires: %u\r\n", (unsigned)seconds);
 	answer(leg, transaction, 200, writer_result(&lines));
@@ -278,11 +286,26 @@ static bool can_refer(const struct leg *leg)
 	       (!leg->peer_methods || leg_peer_allows(leg, SIP_METHOD_REFER));
 }
 
+/* The dialog to be replaced is not ready for it, but will be soon. */
+static bool must_wait(
+	const struct leg *leg, const struct refer_target *target, const struct foreign_dialog *foreign)
+{
+	const struct leg *named;
+	bool turned;
+
+	if (foreign || !target->replaces.call_id.n || target->replaces.early_only)
+		return foreign && foreign->status == 491;
+	named = dialog_find(leg->shard, leg->realm, &target->replaces, &turned);
+	return named && named->call != leg->call && transfer_is_settling(named->call);
+}
+
 static void follow(struct leg *leg, struct transaction *transaction, const struct message *refer,
 	const struct refer_target *target, const struct foreign_dialog *foreign)
 {
 	if (can_refer(&leg->call->leg[1 - leg->side]) &&
 		transfer_relay(leg, transaction, refer, foreign) == 0)
+		return;
+	if (must_wait(leg, target, foreign) && transfer_wait(leg, transaction))
 		return;
 	transfer_carry(leg, transaction, refer, &target->address, &target->replaces, foreign);
 }
@@ -295,8 +318,9 @@ static int owner_of(const struct shard *shard, const struct dialog_name *name)
 	return owner == (int)shard->index ? -1 : owner;
 }
 
-void transfer_received(struct leg *leg, struct transaction *transaction, const struct message *refer)
+static void take(struct leg *leg, struct transaction *transaction)
 {
+	const struct message *refer = transaction_message(transaction);
 	struct refer_target target = { 0 };
 	unsigned status = admit(leg->call, leg);
 	int owner;
@@ -316,15 +340,26 @@ void transfer_received(struct leg *leg, struct transaction *transaction, const s
 		transfer_refuse(transaction, 500);
 }
 
+void transfer_received(struct leg *leg, struct transaction *transaction, const struct message *refer)
+{
+	(void)refer;
+	if (leg->call->transfer && !leg->call->transfer->asking)
+		leg->call->transfer->wait_until_ms = 0;
+	take(leg, transaction);
+}
+
+void transfer_again(struct leg *leg)
+{
+	take(leg, transfer_release(leg->call->transfer));
+}
+
 void transfer_resume(struct leg *leg, const struct foreign_dialog *foreign)
 {
-	struct transaction *transaction = leg->call->transfer->asking;
+	struct transaction *transaction = transfer_release(leg->call->transfer);
 	const struct message *refer = transaction_message(transaction);
 	struct refer_target target = { 0 };
 	unsigned status;
 
-	leg->call->transfer->asking = NULL;
-	transaction_attach(transaction, NULL, NULL);
 	status = foreign ? admit(leg->call, leg) : 500;
 	if (!status)
 		status = read_target(refer, &target);

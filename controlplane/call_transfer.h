@@ -13,6 +13,8 @@ bool transfer_notify_received(struct leg *leg, struct transaction *transaction, 
 /* SUBSCRIBE that prolongs or ends the subscription of a REFER. False: it is about something else. */
 bool transfer_subscribe_received(
 	struct leg *leg, struct transaction *transaction, const struct message *subscribe);
+/* What a NOTIFY of event "refer" says, in our words: the status line alone (RFC 3515 section 2.4.5). False: nothing that could be said. */
+bool transfer_write_fragment(const struct message *notify, struct writer *out);
 /* An INVITE with Replaces (RFC 3891): true if it has been taken over: refused, or it takes the place of a leg of ours here. False: it
  * goes on as any INVITE, without the header or, if the other side knows that dialog, with its name there. */
 bool transfer_replaces(struct shard *shard, struct transaction *transaction, const struct message *invite,
@@ -30,11 +32,14 @@ bool transfer_has_shadow(const struct call *call);
 /* BYE: true if it was the referrer's, who has hung up before the end; the call goes on until then. */
 bool transfer_keeps(struct call *call, const struct call_event *event);
 void transfer_abort(struct call *call); /* the call ends */
+/* Before that: what the other side has been referred to is told all the same (subscription_outlive). */
+void transfer_outlive(struct call *call);
 /* What the INVITE of a call without one of a caller's is made of. */
 const struct message *transfer_invite(const struct call *call);
 /* The same, if other targets may be tried: fail-over, redirections; else NULL. */
 const struct message *transfer_source(const struct call *call);
 /* The realm in which numbers of the new party mean what they say: that of who has named it. */
+const struct leg *transfer_referrer(const struct call *call); /* who pays for it */
 const struct config_realm *transfer_realm(const struct call *call);
 /* Provisional responses of the new party: true if nobody but the referrer is told. */
 bool transfer_progress(struct call *call, const struct call_event *event);

@@ -87,6 +87,13 @@ const struct config_realm *transfer_realm(const struct call *call)
 	return call->carry->realm;
 }
 
+const struct leg *transfer_referrer(const struct call *call)
+{
+	const struct carry *carry = call->carry;
+
+	return &carry->from[LEG_CALLER]->leg[1 - carry->from_side[LEG_CALLER]];
+}
+
 /* --- making the call ------------------------------------------------------------------------------------------------------ */
 
 int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
@@ -112,6 +119,9 @@ int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
 	made->carry->from_side[side] = leg->side;
 	media_set_party(made->media, side,
 		&(struct media_party){ shadow->realm, shadow->profile, shadow->flow.remote });
+	/* The remaining party's follow when it is asked (send_offer): it may have to wait for an exchange in its call. */
+	if (side == LEG_CALLED)
+		media_follow(made->media, side, leg->call->media, leg->side);
 	return 0;
 }
 

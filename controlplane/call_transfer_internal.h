@@ -4,9 +4,10 @@
 #define CONTROLPLANE_CALL_TRANSFER_INTERNAL_H
 
 #include "controlplane/call_transfer.h"
+#include "controlplane/subscription.h"
 
 enum {
-	TRANSFER_SUBSCRIPTIONS_MAX = 4
+	TRANSFER_SUBSCRIPTIONS_MAX = SUBSCRIPTION_REFERS_MAX
 }; /* of one call; a further REFER takes the place of a relayed one that has not ended */
 
 struct transfer_subscription { /* the implicit one of a REFER (RFC 3515 section 2.4.4) */
@@ -16,6 +17,9 @@ struct transfer_subscription { /* the implicit one of a REFER (RFC 3515 section 
 	unsigned side; /* who is told */
 	uint32_t id; /* CSeq of its REFER */
 	uint32_t far_id; /* relayed: CSeq of the REFER that we have sent on */
+	bool accepted; /* relayed: by 202, or a NOTIFY that was faster */
+	bool over; /* relayed: its last NOTIFY is on its way */
+	uint64_t until_ms; /* relayed: so long it lasts, as the other side has told */
 	/* Carried out here: */
 	bool quiet; /* nobody wants to know (RFC 4488) */
 	bool telling; /* a NOTIFY is under way: the next one waits */
@@ -32,14 +36,16 @@ struct transfer { /* of a call whose user has sent REFER, or that gives a leg to
 	bool left; /* the other one has hung up meanwhile */
 	struct timer timer; /* the referrer has this long to hang up by itself */
 	struct transaction
-		*asking; /* a REFER, while another shard is asked for the dialog it names; or NULL */
+		*asking; /* a REFER that waits; or NULL; owner of all of these: call_transfer_wait.c */
 	uint32_t asking_cseq;
-	struct timer patience; /* with its answer */
+	unsigned asking_side;
+	struct timer patience; /* with what it waits for */
+	uint64_t wait_until_ms; /* 0: not for an ACK */
 };
 
 /* A dialog that another shard has, as that shard describes it. */
 struct foreign_dialog {
-	unsigned status; /* 0, or why it cannot be replaced */
+	unsigned status; /* 0, or why it cannot be replaced; 491: not yet */
 	bool knows_replaces; /* the other party */
 	const struct config_realm *realm; /* of the other party; NULL: there is none */
 	const struct config_session_agent *agent; /* likewise, or NULL */
@@ -64,6 +70,9 @@ struct carry { /* of a call that is made of legs of others */
 	bool joined;
 };
 
+/* What a NOTIFY promises, and a SUBSCRIBE gets, if nobody says less: a transfer is over long before, by Timer C of its INVITE. */
+enum { TRANSFER_SUBSCRIPTION_SECONDS = 600 };
+
 /* call_transfer.c */
 struct transfer *transfer_of(struct call *call); /* made if there is none; NULL without memory */
 struct transfer_subscription *transfer_subscribe(
@@ -75,14 +84,26 @@ void transfer_refuse(struct transaction *transaction, unsigned status);
 
 /* The answer of another shard: `foreign` NULL: there was none. */
 void transfer_resume(struct leg *leg, const struct foreign_dialog *foreign);
+/* The REFER that has waited, from the beginning. */
+void transfer_again(struct leg *leg);
+
+/* call_transfer_wait.c */
+/* `expired` (its arg is the transfer) comes unless the call ends, or transfer_release takes the REFER back. */
+void transfer_hold(struct leg *leg, struct transaction *transaction, uint64_t delay_ms,
+	void (*expired)(struct timer *timer, void *arg));
+struct transaction *transfer_release(struct transfer *transfer); /* NULL: none waits */
+/* It is answered here and now with 487: the call ends. */
+void transfer_hold_abort(struct transfer *transfer);
+/* Nothing but an ACK or the end of an exchange keeps its legs from being moved. */
+bool transfer_is_settling(const struct call *call);
+/* transfer_again after T1. False: that has been going on for long enough. */
+bool transfer_wait(struct leg *leg, struct transaction *transaction);
 
 /* call_transfer_shard.c */
 /* Asks shard `owner` for the dialog that the REFER names; transfer_resume comes in any case, unless the call ends. 0, -ENOMEM or
  * -ENOBUFS. */
 int transfer_ask(struct leg *leg, struct transaction *transaction, const struct message *refer,
 	const struct dialog_name *name, unsigned owner);
-/* It is answered here and now with 487: the call ends. */
-void transfer_ask_abort(struct transfer *transfer);
 
 /* call_transfer_relay.c */
 /* `foreign`: the dialog it names, if that is another shard's; else NULL. 0, or -ENOENT: what it names is unknown on the other side;

@@ -241,7 +241,7 @@ void transfer_abort(struct call *call)
 		return;
 	made = transfer->made;
 	timer_cancel(&transfer->timer);
-	transfer_ask_abort(transfer);
+	transfer_hold_abort(transfer);
 	transfer->made = NULL;
 	if (!made || !made->carry)
 		return;

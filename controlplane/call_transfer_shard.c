@@ -50,10 +50,8 @@ static void answered(struct shard *shard, void *arg)
 	if (shard->transactions)
 		leg = transfer_find_dialog(shard, question->realm, &question->asker);
 	if (leg && leg->call->transfer && leg->call->transfer->asking &&
-		leg->call->transfer->asking_cseq == question->cseq) {
-		timer_cancel(&leg->call->transfer->patience);
+		leg->call->transfer->asking_cseq == question->cseq)
 		transfer_resume(leg, &question->answer);
-	}
 	free(question);
 }
 
@@ -94,7 +92,9 @@ static void look_up(struct shard *shard, struct question *question)
 	other = named ? call_peer(named) : NULL;
 	if (!other || other->gone || !other->remote_tag)
 		return;
-	if (named->call->state == CALL_ESTABLISHED && !question->name.early_only)
+	if (!question->name.early_only && transfer_is_settling(named->call))
+		question->answer.status = 491;
+	else if (!question->name.early_only && named->call->state == CALL_ESTABLISHED)
 		question->answer.status = 0;
 	describe(question, other, turned);
 }
@@ -111,24 +111,12 @@ static void asked(struct shard *shard, void *arg)
 
 /* --- asking --------------------------------------------------------------------------------------------------------------- */
 
-static void on_ended(void *arg, struct transaction *transaction, enum transaction_end how)
-{
-	struct transfer *transfer = arg;
-
-	(void)transaction;
-	(void)how;
-	transfer->asking = NULL;
-	timer_cancel(&transfer->patience);
-}
-
-static const struct transaction_events asking_events = { .ended = on_ended };
-
 static void no_answer(struct timer *timer, void *arg)
 {
 	struct transfer *transfer = arg;
 
 	(void)timer;
-	transfer_resume(&transfer->call->leg[LEG_CALLER], NULL);
+	transfer_resume(&transfer->call->leg[transfer->asking_side], NULL);
 }
 
 int transfer_ask(struct leg *leg, struct transaction *transaction, const struct message *refer,
@@ -155,22 +143,6 @@ int transfer_ask(struct leg *leg, struct transaction *transaction, const struct 
 		free(question);
 		return error;
 	}
-	transfer->asking = transaction;
-	transfer->asking_cseq = message_scan(refer)->cseq_number;
-	transaction_attach(transaction, &asking_events, transfer);
-	timer_arm(
-		leg->shard->timers, &transfer->patience, leg->shard->config->sip.t2_ms, no_answer, transfer);
+	transfer_hold(leg, transaction, leg->shard->config->sip.t2_ms, no_answer);
 	return 0;
-}
-
-void transfer_ask_abort(struct transfer *transfer)
-{
-	struct transaction *transaction = transfer->asking;
-
-	timer_cancel(&transfer->patience);
-	if (!transaction)
-		return;
-	transfer->asking = NULL;
-	transaction_attach(transaction, NULL, NULL);
-	transfer_refuse(transaction, 487);
 }

@@ -256,25 +256,22 @@ enum digest_verdict digest_server_check(struct digest_server *server, const stru
 }
 
 void digest_server_challenge(struct digest_server *server, const struct sip_flow *flow, struct span aor,
-	bool proxy, bool stale, struct writer *out)
+	unsigned n, bool stale, struct writer *out)
 {
-	static const char *const algorithms[] = { "SHA-256", "MD5" };
+	static const char *const algorithms[DIGEST_SERVER_CHALLENGES] = { "SHA-256", "MD5" };
 	struct span realm = realm_of(aor);
 	char nonce[NONCE_DIGITS + 1];
 
 	write_nonce(server, flow, realm, nonce);
-	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
-		writer_text(out, proxy ? "Proxy-Authenticate" : "WWW-Authenticate");
-		writer_text(out, ": Digest realm=\"");
-		for (size_t n = 0; n < realm.n; n++)
-			if ((unsigned char)realm.p[n] > ' ' && realm.p[n] != '"' && realm.p[n] != '\\')
-				writer_char(out, realm.p[n]);
-		writer_text(out, "\", nonce=\"");
-		writer_text(out, nonce);
-		writer_text(out, "\", algorithm=");
-		writer_text(out, algorithms[i]);
-		writer_text(out, stale ? ", qop=\"auth\", stale=true\r\n" : ", qop=\"auth\"\r\n");
-	}
+	writer_text(out, "Digest realm=\"");
+	for (size_t i = 0; i < realm.n; i++)
+		if ((unsigned char)realm.p[i] > ' ' && realm.p[i] != '"' && realm.p[i] != '\\')
+			writer_char(out, realm.p[i]);
+	writer_text(out, "\", nonce=\"");
+	writer_text(out, nonce);
+	writer_text(out, "\", algorithm=");
+	writer_text(out, algorithms[n]);
+	writer_text(out, stale ? ", qop=\"auth\", stale=true" : ", qop=\"auth\"");
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------------- */

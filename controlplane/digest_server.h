@@ -28,8 +28,9 @@ enum digest_verdict {
 enum digest_verdict digest_server_check(struct digest_server *server, const struct sip_flow *flow,
 	const struct scan *request, struct span aor, bool proxy);
 
-/* WWW-Authenticate (or Proxy-Authenticate) lines, the stronger algorithm first (RFC 8760 section 2.3). */
+enum { DIGEST_SERVER_CHALLENGES = 2 };
+/* The value of the n-th WWW- or Proxy-Authenticate line, n < DIGEST_SERVER_CHALLENGES, the stronger algorithm first (RFC 8760 section 2.3). */
 void digest_server_challenge(struct digest_server *server, const struct sip_flow *flow, struct span aor,
-	bool proxy, bool stale, struct writer *out);
+	unsigned n, bool stale, struct writer *out);
 
 #endif

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "controlplane/call_transfer.h"
+#include "controlplane/event_dialog.h"
 #include "controlplane/event_xml.h"
 #include "controlplane/hide.h"
 #include "controlplane/trace.h"
@@ -177,73 +177,6 @@ static bool write_id(const struct event_sides *sides, struct span value, struct 
 	return value.n > 0;
 }
 
-/* --- identifiers of dialogs (RFC 4235 section 4.1.1, for RFC 3891) --------------------------------------------------------------- */
-
-struct dialog_attributes {
-	struct span call_id, local_tag, remote_tag;
-};
-
-static struct dialog_attributes dialog_attributes(struct span attributes)
-{
-	struct dialog_attributes found = { nothing, nothing, nothing };
-	struct span name, value;
-
-	while (event_xml_attribute(&attributes, &name, &value)) {
-		if (span_equal(name, SPAN("call-id")))
-			found.call_id = value;
-		else if (span_equal(name, SPAN("local-tag")))
-			found.local_tag = value;
-		else if (span_equal(name, SPAN("remote-tag")))
-			found.remote_tag = value;
-	}
-	return found;
-}
-
-/* The other leg of the call that a name of the far side means, if its identifiers may be told on this side: a Call-ID of ours, in the
- * realm of the one that watches. So it is for a telephone that rings, which is what is picked up. */
-static const struct leg *dialog_find(
-	const struct event_sides *sides, struct span call_id, struct span ours, struct span theirs)
-{
-	struct dialog_name name = { .call_id = call_id, .to_tag = ours, .from_tag = theirs };
-	const struct leg *leg = transfer_find_dialog(sides->shard, sides->from->realm, &name);
-
-	leg = leg ? call_peer(leg) : NULL;
-	return leg && leg->owns_call_id && leg->realm == sides->to->realm ? leg : NULL;
-}
-
-static void write_tag(const char *attribute, struct span value, struct writer *out)
-{
-	writer_text(out, attribute);
-	writer_span(out, value);
-	writer_char(out, '"');
-}
-
-/* The far side's dialog with us seen from one of its ends becomes the other leg's, seen from the same end. Any other is not told. */
-static void write_dialog_name(const struct event_sides *sides, struct span attributes, struct writer *out)
-{
-	struct dialog_attributes far = dialog_attributes(attributes);
-	struct dialog_name near;
-	const struct leg *leg;
-	bool we_are_local = false;
-
-	if (far.call_id.n == 0 || far.local_tag.n == 0 || far.remote_tag.n == 0)
-		return;
-	leg = dialog_find(sides, far.call_id, far.remote_tag, far.local_tag);
-	if (!leg) {
-		leg = dialog_find(sides, far.call_id, far.local_tag, far.remote_tag);
-		we_are_local = true;
-	}
-	if (!leg)
-		return;
-	transfer_write_dialog(leg, &near);
-	if (!is_made_of(near.call_id, "-_.", 64) || !is_made_of(near.to_tag, "-_.~+!*", 64) ||
-		!is_made_of(near.from_tag, "-_.", 64))
-		return;
-	write_tag(" call-id=\"", near.call_id, out);
-	write_tag(" local-tag=\"", we_are_local ? near.to_tag : near.from_tag, out);
-	write_tag(" remote-tag=\"", we_are_local ? near.from_tag : near.to_tag, out);
-}
-
 /* --- XML -------------------------------------------------------------------------------------------------------------------- */
 
 struct attribute_row {
@@ -356,7 +289,7 @@ static int write_attributes(const struct event_sides *sides, const struct elemen
 	unsigned seen = 0;
 
 	if (row->kind == DIALOG)
-		write_dialog_name(sides, attributes, out);
+		event_dialog_write(sides, attributes, out);
 	while (event_xml_attribute(&attributes, &name, &value)) {
 		size_t before = out->len;
 		unsigned bit;

@@ -7,11 +7,16 @@
 
 #include "controlplane/leg.h"
 
+struct event_dialog;
+
 struct event_sides {
 	struct shard *shard;
 	const struct leg *from, *to;
 	const char *
 		name; /* name-addr whose host (and port) those of the far side become: one that `to` knows us by */
+	const struct event_dialog
+		*elsewhere; /* what other shards have said of dialogs in the body (event_dialog.h) */
+	size_t elsewhere_count;
 };
 
 /* The media type of a package's bodies; empty: the package has none that may cross. */

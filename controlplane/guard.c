@@ -2,11 +2,13 @@
 /* From signs to points, from points to steps. */
 #include "controlplane/guard.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/block.h"
 #include "controlplane/guard_internal.h"
+#include "controlplane/message.h"
 #include "controlplane/route.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
@@ -17,8 +19,10 @@ enum {
 	SWEEP_USERS = 4, /* different users that one source may ask for in vain */
 	OPEN_MAX = 16, /* challenges of OPEN_SLOT_MS ago that it may leave unanswered */
 	OPEN_SLOT_MS = 4000, /* an honest answer has come by then */
-	TRIAL_MS = 5000, /* a source whose name is misused may still be let try so often */
+	TRIAL_MS = 5000, /* a flow of a silenced source may try so often */
 	USER_FACTOR = 2, /* a user may be guessed at so many times as often as one source may guess */
+	USER_MAX = 256, /* of one user's name */
+	BINDINGS = 16,
 };
 
 static const struct span nobody = { NULL, 0 };
@@ -124,16 +128,16 @@ static void add_points(struct guard_entry *entry, bool proven, uint32_t points)
 }
 
 /* One user more that it was not known to have asked for. */
-static bool is_another_user(const struct guard *guard, struct guard_entry *source, struct span user)
+static bool is_another_user(const struct guard *guard, struct guard_entry *entry, struct span user)
 {
 	uint32_t hash = hash_of(guard, user);
 
 	if (user.n == 0)
 		return false;
 	for (unsigned i = 0; i < GUARD_USERS; i++)
-		if (source->user[i] == hash)
+		if (entry->user[i] == hash)
 			return false;
-	source->user[source->users++ % GUARD_USERS] = hash;
+	entry->user[entry->users++ % GUARD_USERS] = hash;
 	return true;
 }
 
@@ -162,6 +166,7 @@ static void fill_ban(struct dp_ban *ban, const struct guard_key *key, enum guard
 	ban->key.address.family = key->family;
 	ban->key.address.port = key->port;
 	ban->key.length = key->family == 4 ? 32 : key->kind == GUARD_SOURCE ? 64 : 128;
+	ban->flags = key->kind == GUARD_FLOW ? DP_BAN_DATAGRAMS : 0;
 	writer_init(&w, ban->reason, sizeof(ban->reason) - 1);
 	writer_text(&w, "guard: ");
 	writer_text(&w, signs[sign].name);
@@ -185,48 +190,63 @@ static void denied(struct guard_entry *entry)
 			entry->points[i] = GUARD_SILENCE;
 }
 
-/* Points of the flow itself. True: it is to be denied. */
-static bool note_flow(struct guard *guard, const struct sip_flow *flow, enum guard_sign sign, uint32_t points,
-	bool *proven, bool *silent, uint64_t now)
+/* What is noted of one message. */
+struct note {
+	enum guard_sign sign;
+	bool proven; /* its sender receives what is sent to where it comes from */
+	struct span user; /* whom it is about, in normal form; or empty */
+	uint64_t now;
+};
+
+static void add_sign(const struct guard *guard, struct guard_entry *entry, const struct note *note)
 {
-	struct guard_key key;
+	entry->sign[note->sign]++;
+	if (entry->key.kind != GUARD_SOURCE || counts_for_source(note->sign))
+		add_points(entry, note->proven, weight_of(guard, note->sign));
+	if (counts_for_sweep(note->sign) && is_another_user(guard, entry, note->user) &&
+		entry->users > SWEEP_USERS) {
+		entry->sign[GUARD_SWEEP]++;
+		add_points(entry, note->proven, signs[GUARD_SWEEP].weight * GUARD_POINT);
+	}
+}
+
+/* What such a message counts: forged ones say nothing against whom they are forged in the name of. */
+static uint32_t points_against(const struct guard_entry *entry, bool proven)
+{
+	return proven ? entry->points[1] : total(entry);
+}
+
+/* Points of the flow itself. True: it is to be denied; *proven: what it is denied for is. */
+static bool note_flow(
+	struct guard *guard, const struct sip_flow *flow, const struct note *note, bool *proven, bool *silent)
+{
 	struct guard_entry *entry;
+	struct guard_key key;
 	bool deny;
 
-	guard_key_flow(&key, &flow->remote);
-	entry = guard_table_get(guard->table, &key, now, true);
-	entry->proven = entry->proven || flow->connection != 0;
-	*proven = entry->proven;
-	entry->sign[sign]++;
-	add_points(entry, *proven, points);
-	deny = total(entry) >= GUARD_LIMIT;
-	*silent = total(entry) >= GUARD_SILENCE;
-	if (deny && !entry->proven)
-		deny = may_deny_unproven(guard, now);
+	guard_key_flow(&key, flow);
+	entry = guard_table_get(guard->table, &key, note->now, true);
+	add_sign(guard, entry, note);
+	*proven = entry->points[1] >= GUARD_LIMIT;
+	*silent = points_against(entry, note->proven) >= GUARD_SILENCE;
+	deny = *proven ||
+	       (points_against(entry, note->proven) >= GUARD_LIMIT && may_deny_unproven(guard, note->now));
 	if (deny)
 		denied(entry);
 	guard_table_put(guard->table, entry);
 	return deny;
 }
 
-/* Points of its address. True: that is to be denied. *sweep: the flow has earned more. */
-static bool note_source(struct guard *guard, const struct sip_flow *flow, enum guard_sign sign,
-	uint32_t points, bool proven, struct span user, bool *sweep, uint64_t now)
+/* Points of its address. True: that is to be denied, by proven ones alone. */
+static bool note_source(struct guard *guard, const struct sip_flow *flow, const struct note *note)
 {
-	struct guard_key key;
 	struct guard_entry *entry;
+	struct guard_key key;
 	bool deny;
 
 	guard_key_source(&key, &flow->remote);
-	entry = guard_table_get(guard->table, &key, now, true);
-	*sweep = counts_for_sweep(sign) && is_another_user(guard, entry, user) && entry->users > SWEEP_USERS;
-	entry->sign[sign]++;
-	if (counts_for_source(sign))
-		add_points(entry, proven, points);
-	if (*sweep) {
-		entry->sign[GUARD_SWEEP]++;
-		add_points(entry, proven, signs[GUARD_SWEEP].weight * GUARD_POINT);
-	}
+	entry = guard_table_get(guard->table, &key, note->now, true);
+	add_sign(guard, entry, note);
 	deny = entry->points[1] >= GUARD_LIMIT;
 	if (deny)
 		denied(entry);
@@ -234,29 +254,115 @@ static bool note_source(struct guard *guard, const struct sip_flow *flow, enum g
 	return deny;
 }
 
+/* --- users ---------------------------------------------------------------------------------------------------------------- */
+
+static struct span normal_user(struct span user, char buffer[USER_MAX])
+{
+	struct writer out;
+
+	writer_init(&out, buffer, USER_MAX - 1);
+	return sip_user_normal(user, &out) == 0 ? writer_result(&out) : nobody;
+}
+
+/* Some registrars do not tell capital letters from others: who guesses may not choose. */
 static void key_user(const struct guard *guard, struct guard_key *key, struct span user)
 {
-	uint64_t hash[2] = { hash_bytes(&guard->key[0], user.p, user.n),
-		hash_bytes(&guard->key[1], user.p, user.n) };
+	char lower[USER_MAX];
+	size_t n = user.n < USER_MAX ? user.n : USER_MAX;
+	uint64_t hash[2];
 
+	for (size_t i = 0; i < n; i++)
+		lower[i] = (char)tolower((unsigned char)user.p[i]);
+	for (unsigned i = 0; i < 2; i++)
+		hash[i] = hash_bytes(&guard->key[i], lower, n);
 	*key = (struct guard_key){ .kind = GUARD_USER };
 	memcpy(key->octets, hash, sizeof(key->octets));
 }
 
-/* Who is guessed at from many sources: he is looked after as a whole. */
-static void note_user(struct guard *guard, struct span user, uint64_t now)
+static struct span credentials_of(const struct scan *request)
 {
+	struct span value = nobody;
+
+	if (!scan_header_find(request, SPAN("Authorization"), 0, 0, &value))
+		(void)scan_header_find(request, SPAN("Proxy-Authorization"), 0, 0, &value);
+	return value;
+}
+
+/* Whose password it may be that is tried: a registrar looks at either name. */
+struct suspects {
+	struct span user[2];
+	char text[2][USER_MAX];
+	unsigned count;
+};
+
+static void find_suspects(struct span user, const struct scan *request, struct suspects *out)
+{
+	struct span name = request ? guard_parameter(credentials_of(request), SPAN("username")) : nobody;
+
+	name = span_cut(&name, '@');
+	out->count = 0;
+	out->user[0] = normal_user(user, out->text[0]);
+	out->count += out->user[0].n > 0;
+	out->user[out->count] = normal_user(name, out->text[out->count]);
+	out->count += out->user[out->count].n > 0 &&
+		      (out->count == 0 || !span_equal_case(out->user[0], out->user[1]));
+}
+
+/* Who is guessed at from many sources: he is looked after as a whole. */
+static void note_users(
+	struct guard *guard, struct span user, const struct scan *request, bool proven, uint64_t now)
+{
+	struct suspects suspects;
 	struct guard_entry *entry;
 	struct guard_key key;
 
-	if (user.n == 0)
-		return;
-	key_user(guard, &key, user);
-	entry = guard_table_get(guard->table, &key, now, true);
-	entry->sign[GUARD_BAD_PASSWORD]++;
-	add_points(entry, true, weight_of(guard, GUARD_BAD_PASSWORD) / USER_FACTOR);
-	guard_table_put(guard->table, entry);
+	find_suspects(user, request, &suspects);
+	for (unsigned i = 0; i < suspects.count; i++) {
+		key_user(guard, &key, suspects.user[i]);
+		entry = guard_table_get(guard->table, &key, now, true);
+		entry->sign[GUARD_BAD_PASSWORD]++;
+		add_points(entry, proven, weight_of(guard, GUARD_BAD_PASSWORD) / USER_FACTOR);
+		guard_table_put(guard->table, entry);
+	}
 }
+
+static bool is_at_home(const struct guard *guard, const struct sip_flow *flow, struct span user)
+{
+	struct binding *found[BINDINGS];
+	size_t count = guard->location ? location_known_user(guard->location, user, found, BINDINGS) : 0;
+	bool home = false;
+
+	for (size_t i = 0; i < count; i++) {
+		home = home || address_equal_host(&found[i]->flow.remote, &flow->remote);
+		binding_put(found[i]);
+	}
+	return home;
+}
+
+/* A user who is guessed at is answered where he was registered, until it is over. What anybody may have sent in others' names keeps none away but
+ * guesses that prove no address either. */
+static bool user_is_guarded(
+	struct guard *guard, const struct sip_flow *flow, const struct scan *request, bool bare, uint64_t now)
+{
+	bool guarded = false;
+	struct suspects suspects;
+	struct guard_entry *entry;
+	struct guard_key key;
+
+	find_suspects(guard_user_of(request->to), request, &suspects);
+	for (unsigned i = 0; i < suspects.count && !guarded; i++) {
+		key_user(guard, &key, suspects.user[i]);
+		entry = guard_table_get(guard->table, &key, now, false);
+		if (!entry)
+			continue;
+		guarded = points_against(entry, !bare) >= GUARD_LIMIT;
+		guard_table_put(guard->table, entry);
+		guarded = guarded && !is_at_home(guard, flow, suspects.user[i]);
+	}
+	return guarded;
+}
+
+/* --- noting --------------------------------------------------------------------------------------------------------------- */
 
 static bool shared_with_phones(const struct guard *guard, const struct sip_flow *flow)
 {
@@ -272,37 +378,42 @@ static void deny(
 	if (whole)
 		guard_key_source(&key, &flow->remote);
 	else
-		guard_key_flow(&key, &flow->remote);
+		guard_key_flow(&key, flow);
 	fill_ban(&ban, &key, sign);
 	guard->deny(guard->arg, &ban, proven);
+}
+
+static bool is_proven(const struct guard *guard, const struct sip_flow *flow, const struct scan *request)
+{
+	return flow->connection != 0 || (request && guard_is_sealed(guard, flow, request));
 }
 
 enum guard_verdict guard_note(struct guard *guard, const struct sip_flow *flow, enum guard_sign sign,
 	struct span user, const struct scan *request)
 {
-	uint32_t points = guard ? weight_of(guard, sign) : 0;
-	bool proven, silent, deny_flow, deny_source, sweep;
-	uint64_t now;
+	struct note note = { .sign = sign };
+	bool proven, silent, deny_flow, deny_source;
+	char text[USER_MAX];
 
 	if (!guard || is_configured(guard, flow))
 		return GUARD_PASS;
-	now = guard->now_ms();
+	note.now = guard->now_ms();
+	note.proven = is_proven(guard, flow, request);
 	if (user.n == 0 && request)
 		user = guard_user_of(request->to);
+	note.user = normal_user(user, text);
 	keep_reason(guard, flow, sign, request);
 	if (sign == GUARD_BAD_PASSWORD)
-		note_user(guard, user, now);
+		note_users(guard, user, request, note.proven, note.now);
 	/* Who has proved who he is, is not taken from the air: what he may not do is refused, and told. */
 	if (is_registered(guard, flow)) {
 		log_notice("guard", "sign of a registered phone", LOG_TEXT("sign", signs[sign].name),
 			LOG_ADDRESS("source", &flow->remote), LOG_SPAN("user", user));
 		return GUARD_PASS;
 	}
-	deny_flow = note_flow(guard, flow, sign, points, &proven, &silent, now);
-	deny_source = note_source(guard, flow, sign, points, proven, user, &sweep, now);
-	if (sweep && !deny_flow)
-		deny_flow = note_flow(guard, flow, GUARD_SWEEP, signs[GUARD_SWEEP].weight * GUARD_POINT,
-			&proven, &silent, now);
+	deny_flow = note_flow(guard, flow, &note, &proven, &silent);
+	/* Guesses that prove nothing count against guesses that prove nothing. */
+	deny_source = (note.proven || sign == GUARD_BAD_PASSWORD) && note_source(guard, flow, &note);
 	if (guard->config->guard.mode == CONFIG_GUARD_WATCH)
 		return GUARD_PASS;
 	if (deny_source && !shared_with_phones(guard, flow))
@@ -328,147 +439,116 @@ unsigned guard_refuse(struct guard *guard, const struct sip_flow *flow, enum gua
 		       : status;
 }
 
-void guard_good(struct guard *guard, const struct sip_flow *flow, struct span user)
+void guard_good(struct guard *guard, const struct sip_flow *flow)
 {
-	struct guard_key key[3];
 	struct guard_entry *entry;
-	uint64_t now;
+	struct guard_key key;
 
 	if (!guard)
 		return;
-	now = guard->now_ms();
-	guard_key_flow(&key[0], &flow->remote);
-	guard_key_source(&key[1], &flow->remote);
-	key_user(guard, &key[2], user);
-	for (unsigned i = 0; i < (user.n ? 3 : 2); i++) {
-		entry = guard_table_get(guard->table, &key[i], now, false);
-		if (!entry)
-			continue;
-		/* A source or user that others attack has done nothing good by this. */
-		if (i == 0) {
-			entry->points[0] /= 2;
-			entry->points[1] /= 2;
-			entry->proven = true;
-			entry->nonce = 0;
-		}
-		guard_table_put(guard->table, entry);
-	}
+	/* A source or user that others attack has done nothing good by this. */
+	guard_key_flow(&key, flow);
+	entry = guard_table_get(guard->table, &key, guard->now_ms(), false);
+	if (!entry)
+		return;
+	entry->points[0] /= 2;
+	entry->points[1] /= 2;
+	guard_table_put(guard->table, entry);
 }
 
 /* --- before anything is kept of a request ------------------------------------------------------------------------------------- */
 
-static struct span credentials_of(const struct scan *request)
+/* Where challenges are counted that nobody answers: a datagram's sender may not be who got one. */
+static void key_open(struct guard_key *key, const struct sip_flow *flow)
 {
-	struct span value = nobody;
-
-	if (!scan_header_find(request, SPAN("Authorization"), 0, 0, &value))
-		(void)scan_header_find(request, SPAN("Proxy-Authorization"), 0, 0, &value);
-	return value;
+	if (flow->connection)
+		guard_key_source(key, &flow->remote);
+	else
+		guard_key_flow(key, flow);
 }
 
-static bool flow_is_silenced(struct guard *guard, const struct sip_flow *flow, const struct scan *request,
-	bool *answered, uint64_t now)
+static void challenge_answered(struct guard *guard, const struct sip_flow *flow, uint64_t now)
 {
 	struct guard_entry *entry;
 	struct guard_key key;
-	bool silenced;
+	uint32_t *open;
 
-	guard_key_flow(&key, &flow->remote);
+	key_open(&key, flow);
 	entry = guard_table_get(guard->table, &key, now, false);
 	if (!entry)
-		return false;
-	if (entry->nonce) {
-		struct span nonce = guard_nonce_of(credentials_of(request));
+		return;
+	open = entry->open ? &entry->open : &entry->open_before;
+	*open -= *open > 0;
+	guard_table_put(guard->table, entry);
+}
 
-		*answered = nonce.n && hash_of(guard, nonce) == entry->nonce;
-		if (*answered) {
-			entry->nonce = 0;
-			entry->proven = true;
-		}
-	}
-	silenced = total(entry) >= GUARD_SILENCE;
+static bool is_silenced(struct guard *guard, const struct guard_key *key, bool proven, uint64_t now)
+{
+	struct guard_entry *entry = guard_table_get(guard->table, key, now, false);
+	bool silenced;
+
+	if (!entry)
+		return false;
+	silenced = points_against(entry, proven) >= GUARD_SILENCE;
 	guard_table_put(guard->table, entry);
 	return silenced;
 }
 
-/* An address of which ill is known, perhaps without its fault: whoever registers from there has a chance now and then. */
-static bool source_is_silenced(struct guard *guard, const struct sip_flow *flow, const struct scan *request,
-	bool answered, uint64_t now)
+/* An address of which ill is known, perhaps of others behind it: each flow that registers from there has a chance now and then, which nobody can
+ * use up but by its own name. */
+static bool may_try(struct guard *guard, const struct guard_key *flow, uint64_t now)
 {
-	struct guard_entry *entry;
-	struct guard_key key;
-	bool silenced;
+	struct guard_entry *entry = guard_table_get(guard->table, flow, now, true);
+	bool may = entry->trial_ms == 0 || now - entry->trial_ms >= TRIAL_MS;
 
-	guard_key_source(&key, &flow->remote);
-	entry = guard_table_get(guard->table, &key, now, false);
-	if (!entry)
-		return false;
-	if (answered) {
-		uint32_t *open = entry->open ? &entry->open : &entry->open_before;
-
-		*open -= *open > 0;
-	}
-	silenced = !answered && total(entry) >= GUARD_LIMIT;
-	if (silenced && request->method == SIP_METHOD_REGISTER && now - entry->trial_ms >= TRIAL_MS) {
+	if (may)
 		entry->trial_ms = now;
-		silenced = false;
-	}
 	guard_table_put(guard->table, entry);
-	return silenced && !shared_with_phones(guard, flow);
+	return may;
 }
 
-/* A user who is guessed at is answered where he was registered, until it is over. */
-static bool user_is_guarded(
-	struct guard *guard, const struct sip_flow *flow, const struct scan *request, uint64_t now)
+/* `bare`: it tries a password, and nothing shows that it is where it says. */
+static bool source_is_silenced(struct guard *guard, const struct sip_flow *flow, const struct guard_key *own,
+	const struct scan *request, bool bare, uint64_t now)
 {
-	enum { BINDINGS = 16 };
-	struct span user = guard_user_of(request->to);
-	struct binding *found[BINDINGS];
-	struct guard_entry *entry;
 	struct guard_key key;
-	bool guarded;
-	size_t count;
 
-	if (request->method != SIP_METHOD_REGISTER || user.n == 0)
-		return false;
-	key_user(guard, &key, user);
-	entry = guard_table_get(guard->table, &key, now, false);
-	if (!entry)
-		return false;
-	guarded = total(entry) >= GUARD_LIMIT;
-	guard_table_put(guard->table, entry);
-	count = guarded && guard->location ? location_by_user(guard->location, user, found, BINDINGS) : 0;
-	for (size_t i = 0; i < count; i++) {
-		guarded = guarded && !address_equal_host(&found[i]->flow.remote, &flow->remote);
-		binding_put(found[i]);
-	}
-	return guarded;
+	guard_key_source(&key, &flow->remote);
+	return is_silenced(guard, &key, !bare, now) && !shared_with_phones(guard, flow) &&
+	       (bare || request->method != SIP_METHOD_REGISTER || !may_try(guard, own, now));
 }
 
 enum guard_verdict guard_look(struct guard *guard, const struct sip_flow *flow, const struct scan *request)
 {
+	bool sealed = false, bare = false, silenced, kept_out;
+	struct guard_key key;
 	enum guard_sign mark;
-	bool answered = false, silenced;
 	uint64_t now;
 
 	if (!guard || listener_interface(flow->listener)->realm->trust == CONFIG_TRUST_TRUSTED)
 		return GUARD_PASS;
 	now = guard->now_ms();
 	mark = guard_mark(&guard->config->guard, request);
-	silenced = flow_is_silenced(guard, flow, request, &answered, now);
-	silenced = source_is_silenced(guard, flow, request, answered, now) || silenced;
-	if (!silenced)
-		silenced = user_is_guarded(guard, flow, request, now);
-	if ((mark == GUARD_SIGN_COUNT && !silenced) || !guard_is_stranger(guard, flow))
+	guard_key_flow(&key, flow);
+	if (request->method == SIP_METHOD_REGISTER && credentials_of(request).n) {
+		sealed = guard_is_sealed(guard, flow, request);
+		bare = !sealed && flow->connection == 0;
+		challenge_answered(guard, flow, now);
+	}
+	silenced = is_silenced(guard, &key, sealed, now);
+	kept_out =
+		(!sealed && source_is_silenced(guard, flow, &key, request, bare, now)) ||
+		(request->method == SIP_METHOD_REGISTER && user_is_guarded(guard, flow, request, bare, now));
+	if ((mark == GUARD_SIGN_COUNT && !silenced && !kept_out) || !guard_is_stranger(guard, flow))
 		return GUARD_PASS;
-	/* What is said into the silence counts too, or who goes on would only have to wait. */
-	if (mark == GUARD_SIGN_COUNT)
+	/* What a flow says into its silence counts too, or who goes on would only have to wait; what others have brought about does not. */
+	if (mark == GUARD_SIGN_COUNT && silenced)
 		mark = GUARD_STRANGER;
-	if (guard_note(guard, flow, mark, nobody, request) == GUARD_SILENT)
+	if (mark != GUARD_SIGN_COUNT && guard_note(guard, flow, mark, nobody, request) == GUARD_SILENT)
 		return GUARD_SILENT;
 	if (guard->config->guard.mode == CONFIG_GUARD_WATCH)
 		return GUARD_PASS;
-	if (silenced)
+	if (silenced || kept_out)
 		return GUARD_SILENT;
 	return guard->config->guard.silent && mark == GUARD_SCANNER_MARK ? GUARD_SILENT : GUARD_PASS;
 }
@@ -478,23 +558,18 @@ enum guard_verdict guard_look(struct guard *guard, const struct sip_flow *flow, 
 void guard_challenged(struct guard *guard, const struct sip_flow *flow,
 	const struct config_session_agent *agent, struct span challenge)
 {
-	struct span nonce = guard_nonce_of(challenge);
 	struct guard_entry *entry;
 	struct guard_key key;
 	bool sweep;
 	uint64_t now;
 
-	if (!guard || nonce.n == 0)
+	if (!guard || guard_nonce_of(challenge).n == 0)
 		return;
 	guard_forms_learn(guard->forms, agent, challenge);
 	if (!guard_is_stranger(guard, flow))
 		return;
 	now = guard->now_ms();
-	guard_key_flow(&key, &flow->remote);
-	entry = guard_table_get(guard->table, &key, now, true);
-	entry->nonce = hash_of(guard, nonce);
-	guard_table_put(guard->table, entry);
-	guard_key_source(&key, &flow->remote);
+	key_open(&key, flow);
 	entry = guard_table_get(guard->table, &key, now, true);
 	if (now - entry->open_ms >= OPEN_SLOT_MS) {
 		/* What is older than two slots has had its time, and fades. */
@@ -534,6 +609,7 @@ struct guard *guard_new(const struct config *config, struct location *location,
 	guard->now_ms = clock_now_ms;
 	hash_key_random(&guard->key[0]);
 	hash_key_random(&guard->key[1]);
+	hash_key_random(&guard->seal);
 	pthread_mutex_init(&guard->lock, NULL);
 	guard->table = guard_table_new(config->guard.max_tracked);
 	guard->forms = guard_forms_new(config);

@@ -50,15 +50,20 @@ enum guard_verdict guard_note(struct guard *guard, const struct sip_flow *flow, 
 unsigned guard_refuse(struct guard *guard, const struct sip_flow *flow, enum guard_sign sign,
 	const struct scan *request, unsigned status);
 /* A registrar or an agent accepted this flow: what was a typing error is forgotten, by half. */
-void guard_good(struct guard *guard, const struct sip_flow *flow, struct span user);
+void guard_good(struct guard *guard, const struct sip_flow *flow);
 /* Neither registered, nor an agent, nor in a trusted realm or network. */
 bool guard_is_stranger(struct guard *guard, const struct sip_flow *flow);
 
 /* --- challenges: a source that answers one has received it ------------------------------------------------------------- */
-/* `challenge`: the value of WWW- or Proxy-Authenticate that goes to this flow, from `agent` (NULL: of our own). */
+/* A challenge (value of WWW- or Proxy-Authenticate) with our seal in its opaque; of other schemes as it is. */
+void guard_seal(
+	const struct guard *guard, const struct sip_flow *flow, struct span challenge, struct writer *out);
+/* Credentials as they are for whom made the challenge: without the seal, whoever's; what else is in them stays. */
+void guard_unseal(struct span credentials, struct writer *out);
+/* `challenge`, not sealed, goes to this flow, from `agent` (NULL: of our own). */
 void guard_challenged(struct guard *guard, const struct sip_flow *flow,
 	const struct config_session_agent *agent, struct span challenge);
-/* The value of a challenge as that agent makes them, which nobody can answer: who asks for a user that does not exist gets one, and cannot
+/* The value of a challenge, not sealed, as that agent makes them, which nobody can answer: who asks for a user that does not exist gets one, and cannot
  * tell him from a user whose password he does not know. */
 void guard_challenge_like(struct guard *guard, const struct config_session_agent *agent, struct writer *out);
 

@@ -17,15 +17,17 @@ enum {
 	GUARD_USERS = 6, /* different users that a source is remembered to have asked for */
 };
 
-enum guard_kind { GUARD_FREE, GUARD_FLOW, GUARD_SOURCE, GUARD_USER };
+/* Anybody can write any address into a datagram: what is known of it says nothing of a stream from there, nor of the host. */
+enum guard_kind { GUARD_FREE, GUARD_FLOW, GUARD_STREAM, GUARD_SOURCE, GUARD_USER };
 
 struct guard_key {
 	uint8_t kind, family;
-	uint16_t port; /* of a flow */
+	uint16_t port; /* of a flow or stream */
 	uint8_t octets[16]; /* address (a source of IPv6: its /64), or the hash of a user */
 };
 
-/* [0]: of what anybody may have sent in this address's name; [1]: of what came from who receives what is sent there. */
+/* points[0]: of what anybody may have sent in this address's name; [1]: of messages that prove that their sender receives what is sent there. A
+ * source has of the former those of guesses alone, and they count against guesses alone. */
 struct guard_entry {
 	struct guard_key key;
 	uint32_t points[2];
@@ -34,11 +36,9 @@ struct guard_entry {
 	uint32_t sign[GUARD_SIGN_COUNT];
 	uint32_t user[GUARD_USERS]; /* hashes */
 	uint32_t users; /* different ones, as far as they are remembered */
-	uint32_t nonce; /* hash of the last challenge's; 0: none is open */
 	uint32_t open, open_before; /* challenges not answered: of the last seconds, and of before */
 	uint64_t open_ms;
-	uint64_t trial_ms; /* when a silenced source was last let try */
-	bool proven;
+	uint64_t trial_ms; /* of a flow or stream: when it was last let try although its source is silenced */
 };
 
 /* --- guard_table.c: sets of entries under striped locks ---------------------------------------------------------------- */
@@ -54,16 +54,22 @@ void guard_table_put(struct guard_table *table, struct guard_entry *entry);
 void guard_table_walk(struct guard_table *table, uint64_t now_ms, uint64_t *at,
 	bool (*each)(void *arg, struct guard_entry *entry), void *arg);
 
-void guard_key_flow(struct guard_key *key, const union address *remote);
+void guard_key_flow(struct guard_key *key, const struct sip_flow *flow);
 void guard_key_source(struct guard_key *key, const union address *remote);
 
 /* --- guard_mark.c: pure --------------------------------------------------------------------------------------------------- */
 /* GUARD_SIGN_COUNT: it looks like a phone's. */
 enum guard_sign guard_mark(const struct config_guard *config, const struct scan *request);
-/* User part of a name-addr or addr-spec; empty: none. */
+/* User part of a name-addr or addr-spec, as written; empty: none. */
 struct span guard_user_of(struct span address);
 /* The nonce in a challenge or in credentials; empty: none. */
 struct span guard_nonce_of(struct span value);
+
+/* --- guard_seal.c ------------------------------------------------------------------------------------------------------------ */
+/* Do credentials in it bear a seal that went to where it comes from, not long ago? */
+bool guard_is_sealed(const struct guard *guard, const struct sip_flow *flow, const struct scan *request);
+/* The text of a parameter of a digest's challenge or credentials; empty: none. */
+struct span guard_parameter(struct span value, struct span name);
 
 /* --- guard_challenge.c ------------------------------------------------------------------------------------------------------ */
 struct guard_forms;
@@ -80,7 +86,7 @@ struct guard {
 	void (*deny)(void *arg, const struct dp_ban *ban, bool proven);
 	void *arg;
 	uint64_t (*now_ms)(void);
-	struct hash_key key[2];
+	struct hash_key key[2], seal;
 	struct guard_table *table;
 	struct guard_forms *forms;
 	pthread_mutex_t lock;

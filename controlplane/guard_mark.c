@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "controlplane/guard_internal.h"
+#include "controlplane/message.h"
 
 static bool is_digit(char c)
 {
@@ -106,25 +107,12 @@ enum guard_sign guard_mark(const struct config_guard *config, const struct scan 
 
 struct span guard_user_of(struct span address)
 {
-	struct span rest = address, user;
-	const char *open = address.n ? memchr(address.p, '<', address.n) : NULL;
+	struct name_addr parsed;
+	struct sip_uri uri;
 
-	if (open)
-		rest = (struct span){ open + 1, address.n - (size_t)(open + 1 - address.p) };
-	user = span_cut(&rest, ':');
-	if (!rest.p || (!span_equal_case(span_trim(user), SPAN("sip")) &&
-			       !span_equal_case(span_trim(user), SPAN("sips")) &&
-			       !span_equal_case(span_trim(user), SPAN("tel"))))
-		return (struct span){ NULL, 0 };
-	for (size_t i = 0; i < rest.n && rest.p[i] != '>' && rest.p[i] != ' '; i++)
-		if (rest.p[i] == '@' || rest.p[i] == ';') {
-			user = (struct span){ rest.p, i };
-			for (size_t n = 0; n < user.n; n++)
-				if (user.p[n] == ':')
-					user.n = n;
-			return rest.p[i] == '@' ? user : (struct span){ NULL, 0 };
-		}
-	return (struct span){ NULL, 0 };
+	return name_addr_parse(address, &parsed) == 0 && sip_uri_parse(parsed.uri, &uri) == 0
+		       ? uri.user
+		       : (struct span){ NULL, 0 };
 }
 
 struct span guard_nonce_of(struct span value)

@@ -30,7 +30,7 @@ static bool pardon_one(void *arg, struct guard_entry *entry)
 	if (!prefix_contains(&pardon->prefix, &address))
 		return true;
 	/* One port: the others of that address, and the address, keep what they have. */
-	if (pardon->port && !(entry->key.kind == GUARD_FLOW && entry->key.port == pardon->port))
+	if (pardon->port && !(entry->key.kind != GUARD_SOURCE && entry->key.port == pardon->port))
 		return true;
 	entry->points[0] = entry->points[1] = 0;
 	entry->users = 0;
@@ -67,8 +67,8 @@ static void print_source(const struct guard_entry *entry, char out[CP_ADDRESS_MA
 
 	key_address(&entry->key, &address);
 	writer_init(&w, out, CP_ADDRESS_MAX - 1);
-	writer_text(&w, entry->key.kind == GUARD_FLOW ? address_print(&address, text)
-						      : address_print_host(&address, text));
+	writer_text(&w, entry->key.kind == GUARD_SOURCE ? address_print_host(&address, text)
+							: address_print(&address, text));
 	if (entry->key.kind == GUARD_SOURCE && entry->key.family == 6)
 		writer_text(&w, "/64");
 }
@@ -77,6 +77,7 @@ static bool list_one(void *arg, struct guard_entry *entry)
 {
 	struct listing *list = arg;
 	struct cp_guard *out;
+	uint32_t silencing;
 
 	if (entry->key.kind == GUARD_USER || entry->points[0] + entry->points[1] == 0)
 		return true;
@@ -84,9 +85,10 @@ static bool list_one(void *arg, struct guard_entry *entry)
 	memset(out, 0, sizeof(*out));
 	print_source(entry, out->source);
 	out->points = (entry->points[0] + entry->points[1]) / GUARD_POINT;
-	out->proven = entry->proven;
+	out->proven = entry->points[1] > 0;
 	out->whole = entry->key.kind == GUARD_SOURCE;
-	out->step = entry->points[0] + entry->points[1] >= GUARD_SILENCE ? CP_GUARD_SILENT : CP_GUARD_COUNTED;
+	silencing = entry->points[1] + (entry->key.kind == GUARD_SOURCE ? 0 : entry->points[0]);
+	out->step = silencing >= GUARD_SILENCE ? CP_GUARD_SILENT : CP_GUARD_COUNTED;
 	memcpy(out->ip, entry->key.octets, sizeof(out->ip));
 	out->port = entry->key.port;
 	out->family = entry->key.family;

@@ -53,16 +53,15 @@ static void fade(struct guard_entry *entry, uint64_t now_ms)
 		entry->points_ms = now_ms;
 }
 
-static uint32_t most(const struct guard_entry *entry)
-{
-	return entry->points[0] > entry->points[1] ? entry->points[0] : entry->points[1];
-}
-
+/* Made-up sources push out each other, not one that has proved to be there. */
 static bool gives_way_to(const struct guard_entry *a, const struct guard_entry *b)
 {
 	if ((a->key.kind == GUARD_FREE) != (b->key.kind == GUARD_FREE))
 		return a->key.kind == GUARD_FREE;
-	return most(a) != most(b) ? most(a) < most(b) : a->touched_ms < b->touched_ms;
+	for (unsigned i = 2; i-- > 0;)
+		if (a->points[i] != b->points[i])
+			return a->points[i] < b->points[i];
+	return a->touched_ms < b->touched_ms;
 }
 
 static pthread_mutex_t *stripe_of(struct guard_table *table, size_t set)
@@ -135,10 +134,11 @@ static void put_address(struct guard_key *key, const union address *remote)
 	}
 }
 
-void guard_key_flow(struct guard_key *key, const union address *remote)
+void guard_key_flow(struct guard_key *key, const struct sip_flow *flow)
 {
-	*key = (struct guard_key){ .kind = GUARD_FLOW, .port = address_port(remote) };
-	put_address(key, remote);
+	*key = (struct guard_key){ .kind = flow->connection ? GUARD_STREAM : GUARD_FLOW,
+		.port = address_port(&flow->remote) };
+	put_address(key, &flow->remote);
 }
 
 void guard_key_source(struct guard_key *key, const union address *remote)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "controlplane/guard.h"
 #include "controlplane/message_parts.h"
 
 enum { REASONS_MAX = 4, REASON_TEXT_MAX = 64, HEX_MAX = 512 };
@@ -31,11 +32,19 @@ void hide_copy_verbatim(struct hide_way *way, struct span name, struct span valu
 	writer_text(out, "\r\n");
 }
 
-/* Not beside our own (leg_request_begin). */
+/* Not beside our own (leg_request_begin). Whoever answers a registrar's challenge here, too, has our seal in it. */
 void hide_copy_credentials(struct hide_way *way, struct span name, struct span value, struct writer *out)
 {
-	if (!way->to->credentials)
+	if (way->to->credentials)
+		return;
+	if (value.n == 0 || memchr(value.p, '\r', value.n) || memchr(value.p, '\n', value.n)) {
 		hide_copy_verbatim(way, name, value, out);
+		return;
+	}
+	writer_span(out, name);
+	writer_text(out, ": ");
+	guard_unseal(value, out);
+	writer_text(out, "\r\n");
 }
 
 bool hide_is_token(struct span s)

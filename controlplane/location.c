@@ -165,13 +165,37 @@ static uint64_t hash_span(const struct location *location, struct span text)
 	return hash_bytes(&location->key, text.p, text.n);
 }
 
+struct owner { /* of contacts: an address-of-record, whatever its host */
+	const struct config_realm *realm; /* NULL: in any */
+	struct span user;
+};
+
+static struct owner owner_of(const struct binding *binding)
+{
+	return (struct owner){ binding->interface->realm, user_of(binding->aor) };
+}
+
+static uint64_t hash_owner(const struct location *location, const struct owner *owner)
+{
+	uint64_t parts[2] = { (uintptr_t)owner->realm, hash_span(location, owner->user) };
+
+	return hash_bytes(&location->key, parts, sizeof(parts));
+}
+
+static bool is_owner(const struct owner *owner, const struct binding *binding)
+{
+	return (!owner->realm || owner->realm == binding->interface->realm) &&
+	       span_equal(owner->user, user_of(binding->aor));
+}
+
 static void hash_entry(const struct location *location, struct entry *entry)
 {
 	const struct binding *binding = &entry->binding;
 	struct flow_key key = flow_of(binding);
+	struct owner owner = owner_of(binding);
 
 	entry->node[BY_TOKEN].hash = hash_span(location, span_from(binding->token));
-	entry->node[BY_AOR].hash = hash_span(location, binding->aor);
+	entry->node[BY_AOR].hash = hash_owner(location, &owner);
 	entry->node[BY_USER].hash = hash_span(location, user_of(binding->aor));
 	entry->node[BY_FLOW].hash = hash_bytes(&location->key, &key, sizeof(key));
 }
@@ -285,11 +309,12 @@ static size_t contacts_of(struct location *location, const struct entry *entry)
 {
 	struct stripe *stripe = stripe_lock(&location->index[BY_AOR], entry->node[BY_AOR].hash);
 	struct node *node = stripe_first(stripe, entry->node[BY_AOR].hash);
+	struct owner owner = owner_of(&entry->binding);
 	size_t count = 0;
 
 	for (; node; node = node->next)
 		count += node->hash == entry->node[BY_AOR].hash &&
-			 span_equal(entry_of_node(node, BY_AOR)->binding.aor, entry->binding.aor);
+			 is_owner(&owner, &entry_of_node(node, BY_AOR)->binding);
 	pthread_mutex_unlock(&stripe->lock);
 	return count;
 }
@@ -313,7 +338,8 @@ static int reserve(struct location *location, const struct entry *entry)
 static int may_enter(struct location *location, struct entry *old, const struct entry *entry)
 {
 	const struct config_registration *limits = &location->config->registration;
-	bool same_aor = old && span_equal(old->binding.aor, entry->binding.aor);
+	struct owner owner = owner_of(&entry->binding);
+	bool same_aor = old && is_owner(&owner, &old->binding);
 
 	if (!memchr(entry->binding.aor.p, '@', entry->binding.aor.n))
 		return -EINVAL;
@@ -385,20 +411,28 @@ bool location_remove(struct location *location, struct binding *binding)
 
 /* --- looking -------------------------------------------------------------------------------------------------------- */
 
-struct binding *location_by_token(struct location *location, struct span token)
+struct binding *location_by_path(struct location *location, struct span token, struct span contact)
 {
 	uint64_t hash = hash_span(location, token);
 	struct stripe *stripe = stripe_lock(&location->index[BY_TOKEN], hash);
 	struct binding *found = NULL;
 
-	for (struct node *node = stripe_first(stripe, hash); node && !found; node = node->next) {
+	for (struct node *node = stripe_first(stripe, hash); node; node = node->next) {
 		struct binding *binding = &entry_of_node(node, BY_TOKEN)->binding;
 
-		if (node->hash == hash && span_equal(span_from(binding->token), token))
-			found = binding_get(binding);
+		if (node->hash == hash && span_equal(span_from(binding->token), token) &&
+			(!found || span_equal(binding->contact, contact)))
+			found = binding;
 	}
+	if (found)
+		binding_get(found);
 	pthread_mutex_unlock(&stripe->lock);
 	return found;
+}
+
+struct binding *location_by_token(struct location *location, struct span token)
+{
+	return location_by_path(location, token, (struct span){ NULL, 0 });
 }
 
 /* Higher q first; of equal ones who came last, who is the likeliest to be there. */
@@ -422,18 +456,19 @@ static size_t take(struct binding **out, size_t count, size_t limit, struct bind
 	return count + 1;
 }
 
-static size_t collect(struct location *location, enum index_kind kind, struct span key, uint64_t now,
+/* Of a realm: BY_AOR; of all: BY_USER. */
+static size_t collect(struct location *location, const struct owner *owner, uint64_t now,
 	struct binding **out, size_t limit)
 {
-	uint64_t hash = hash_span(location, key);
+	enum index_kind kind = owner->realm ? BY_AOR : BY_USER;
+	uint64_t hash = owner->realm ? hash_owner(location, owner) : hash_span(location, owner->user);
 	struct stripe *stripe = stripe_lock(&location->index[kind], hash);
 	size_t count = 0;
 
 	for (struct node *node = stripe_first(stripe, hash); node; node = node->next) {
 		struct binding *binding = &entry_of_node(node, kind)->binding;
-		struct span text = kind == BY_USER ? user_of(binding->aor) : binding->aor;
 
-		if (node->hash == hash && span_equal(text, key) && is_live(binding, now))
+		if (node->hash == hash && is_owner(owner, binding) && is_live(binding, now))
 			count = take(out, count, limit, binding);
 	}
 	for (size_t i = 0; i < count; i++)
@@ -442,24 +477,26 @@ static size_t collect(struct location *location, enum index_kind kind, struct sp
 	return count;
 }
 
-size_t location_by_aor(struct location *location, struct span aor, struct binding **out, size_t limit)
+size_t location_by_aor(struct location *location, const struct config_realm *realm, struct span aor,
+	struct binding **out, size_t limit)
 {
-	return collect(location, BY_AOR, aor, clock_wall_ms(), out, limit);
+	return collect(location, &(struct owner){ realm, user_of(aor) }, clock_wall_ms(), out, limit);
 }
 
-size_t location_known(struct location *location, struct span aor, struct binding **out, size_t limit)
+size_t location_known(struct location *location, const struct config_realm *realm, struct span aor,
+	struct binding **out, size_t limit)
 {
-	return collect(location, BY_AOR, aor, 0, out, limit);
+	return collect(location, &(struct owner){ realm, user_of(aor) }, 0, out, limit);
 }
 
 size_t location_by_user(struct location *location, struct span user, struct binding **out, size_t limit)
 {
-	return collect(location, BY_USER, user, clock_wall_ms(), out, limit);
+	return collect(location, &(struct owner){ NULL, user }, clock_wall_ms(), out, limit);
 }
 
 size_t location_known_user(struct location *location, struct span user, struct binding **out, size_t limit)
 {
-	return collect(location, BY_USER, user, 0, out, limit);
+	return collect(location, &(struct owner){ NULL, user }, 0, out, limit);
 }
 
 static struct flow_key key_of(const struct sip_flow *flow)

@@ -31,11 +31,13 @@ struct binding {
 	uint32_t method_bits; /* of its Allow; 0: not said */
 	uint64_t number; /* names it in the store and in the API; never used twice */
 	char token
-		[SHARD_TOKEN_MAX]; /* the user part of our contact at the registrar: opaque, unique, survives restarts */
+		[SHARD_TOKEN_MAX]; /* the user part of our contact at the registrar: opaque, unique, survives restarts; or of our Path, which
+				    * all contacts of one request share */
 	const struct config_sip_interface *interface; /* where the phone is */
 	const struct config_session_agent *agent; /* the registrar it is registered at */
 	struct binding_flow flow;
-	struct span aor; /* user@host of its To, host in lower case, without port and parameters */
+	struct span
+		aor; /* user@host of its To: sip_user_normal, host in lower case, without port and parameters */
 	struct span contact; /* the URI as the phone wrote it: what its requests are sent to */
 	struct span instance; /* +sip.instance with its <>; empty if none */
 	struct span call_id; /* of the phone's REGISTER */
@@ -83,10 +85,15 @@ bool location_remove(struct location *location, struct binding *binding);
 
 /* By the user part of our contact. A reference, or NULL. */
 struct binding *location_by_token(struct location *location, struct span token);
-/* The contacts of user@host (host in lower case), expired ones left out, best q first, at most `limit`. References. */
-size_t location_by_aor(struct location *location, struct span aor, struct binding **out, size_t limit);
+/* By that of our Path. Of several contacts that were registered in one request, and share it, that one; another if it is not there. */
+struct binding *location_by_path(struct location *location, struct span token, struct span contact);
+/* The contacts of an address-of-record, expired ones left out, best q first, at most `limit`. References. Whatever host it is written with it is
+ * the same one: the registrar behind us sees the user alone, with its own name, and the realm that the phone is in decides which registrar. */
+size_t location_by_aor(struct location *location, const struct config_realm *realm, struct span aor,
+	struct binding **out, size_t limit);
 /* The same with those that have run out and are kept for their token. */
-size_t location_known(struct location *location, struct span aor, struct binding **out, size_t limit);
+size_t location_known(struct location *location, const struct config_realm *realm, struct span aor,
+	struct binding **out, size_t limit);
 size_t location_known_user(struct location *location, struct span user, struct binding **out, size_t limit);
 /* Those with that user, whatever the host: a PBX calls sip:USER@OUR-ADDRESS. Same order. */
 size_t location_by_user(struct location *location, struct span user, struct binding **out, size_t limit);

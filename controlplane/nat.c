@@ -109,17 +109,21 @@ static void note_phone(struct leg *leg, const struct binding *binding)
 static struct binding *line_of(const struct leg *leg, struct binding *first, const struct message *request)
 {
 	struct binding *line[LINES_MAX];
+	char text[REGISTRAR_AOR_MAX];
 	struct name_addr from;
+	struct writer user;
 	struct sip_uri uri;
 	struct span rest;
 	size_t count;
 
-	if (!first || message_from(request, &from) || sip_uri_parse(from.uri, &uri))
+	writer_init(&user, text, sizeof(text));
+	if (!first || message_from(request, &from) || sip_uri_parse(from.uri, &uri) ||
+		sip_user_normal(uri.user, &user))
 		return first;
 	rest = first->aor;
-	if (span_equal(span_cut(&rest, '@'), uri.user))
+	if (span_equal(span_cut(&rest, '@'), writer_result(&user)))
 		return first;
-	count = location_by_user(leg->shard->shared.location, uri.user, line, LINES_MAX);
+	count = location_by_user(leg->shard->shared.location, writer_result(&user), line, LINES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		if (flow_is_same(&line[i]->flow, &first->flow)) {
 			struct binding *other = first;

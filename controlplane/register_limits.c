@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rates of REGISTER: buckets in sets of four, and a schedule of places for each registrar, fair among hosts. */
+/* Rates of REGISTER: buckets in sets of four; and a schedule for each registrar: what has been let in, and when each message leaves. */
 #include "controlplane/register_limits.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/register_turns.h"
 #include "platforms/base/random.h"
 
 enum {
 	WAYS = 4, /* of a set: the longest unused gives way */
 	BUCKET_SETS = 8192,
-	WAITING_SETS = 32768,
-	HOST_SETS = 4096,
 	STRIPES = 64,
 	BURST = 4, /* at once, above the rate of a second: a challenge and its answer, twice */
-	LEVELS = 2048, /* waiting phones of one host that are told apart */
 	MESSAGES = 2, /* of one registration: it is challenged, and answers */
-	PURGE = 4, /* old entries looked for with each new one */
 	SECOND_US = 1000000,
-	GRACE_US = 30 * SECOND_US, /* who comes back no sooner has lost its place */
+	/* What leaves here evenly may arrive a little closer together: a second of the registrar's is to have no more than the rate. */
+	WINDOW_US = SECOND_US + SECOND_US / 50,
+	SHARE = 4, /* of the time that a message may be held: what a newcomer gets of it */
 };
 
 struct bucket {
@@ -33,23 +32,12 @@ struct rate {
 	uint64_t per_second; /* 0: no limit */
 };
 
-struct waiting {
-	uint64_t aor; /* 0: nobody */
-	uint64_t host;
-	uint64_t place_us;
-	uint32_t agent;
-};
-
-struct waiting_host {
-	uint64_t host;
-	uint32_t count; /* 0: nobody */
-};
-
 struct schedule {
 	uint64_t planned_us; /* when what has been let in will have been sent */
 	uint64_t wire_us; /* when the next message may go */
-	uint32_t level[LEVELS + 1]; /* [i]: hosts of which at least i wait */
-	uint32_t waiting;
+	uint64_t *sent_us; /* of the last messages, as many as a second may have; made with the first */
+	size_t sent;
+	struct register_turns *turns; /* likewise */
 };
 
 struct register_limits {
@@ -57,9 +45,6 @@ struct register_limits {
 	struct rate rate[REGISTER_RATE_COUNT];
 	pthread_mutex_t lock; /* all below */
 	struct schedule *schedule; /* by agent */
-	struct waiting (*waiting)[WAYS]; /* key: agent and address-of-record */
-	struct waiting_host (*host)[WAYS];
-	size_t purge_at;
 };
 
 /* --- rates ---------------------------------------------------------------------------------------------------------- */
@@ -112,78 +97,18 @@ bool register_rate_take(
 	return taken;
 }
 
-/* --- who waits -------------------------------------------------------------------------------------------------------- */
-
-static struct waiting_host *host_find(struct register_limits *limits, uint64_t host, bool make)
-{
-	struct waiting_host *set = limits->host[host % HOST_SETS], *empty = NULL;
-
-	for (unsigned i = 0; i < WAYS; i++) {
-		if (set[i].count && set[i].host == host)
-			return &set[i];
-		if (!set[i].count)
-			empty = &set[i];
-	}
-	if (make && empty)
-		empty->host = host;
-	return make ? empty : NULL;
-}
-
-static struct waiting *waiting_find(struct register_limits *limits, uint64_t aor)
-{
-	struct waiting *set = limits->waiting[aor % WAITING_SETS];
-
-	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i].aor == aor)
-			return &set[i];
-	return NULL;
-}
-
-static void waiting_drop(struct register_limits *limits, struct schedule *schedule, struct waiting *waiting)
-{
-	struct waiting_host *host = host_find(limits, waiting->host, false);
-
-	if (host) {
-		schedule->level[host->count < LEVELS ? host->count : LEVELS]--;
-		host->count--;
-	}
-	schedule->waiting--;
-	waiting->aor = 0;
-}
-
-/* Names one who waits at one registrar. */
-static uint64_t waiting_key(uint64_t aor, size_t agent)
-{
-	uint64_t key = aor ^ ((uint64_t)agent + 1) * 0x9e3779b97f4a7c15;
-
-	return key ? key : 1;
-}
-
-/* The hosts are counted by registrar, too. */
-static uint64_t host_key(const struct register_wait *who)
-{
-	return waiting_key(who->host, who->agent);
-}
-
-static void purge(struct register_limits *limits, uint64_t now_us)
-{
-	for (unsigned n = 0; n < PURGE; n++) {
-		struct waiting *set = limits->waiting[limits->purge_at];
-
-		limits->purge_at = (limits->purge_at + 1) % WAITING_SETS;
-		for (unsigned i = 0; i < WAYS; i++)
-			if (set[i].aor && set[i].place_us + GRACE_US < now_us)
-				waiting_drop(limits, &limits->schedule[set[i].agent], &set[i]);
-	}
-}
-
 /* --- places ----------------------------------------------------------------------------------------------------------- */
 
-static uint64_t slot_us(const struct register_limits *limits)
+static unsigned rate_of(const struct register_limits *limits)
 {
 	unsigned rate = limits->config->registration.upstream_rate;
 
-	return SECOND_US / (rate ? rate : 1);
+	return rate ? rate : 1;
+}
+
+static uint64_t slot_us(const struct register_limits *limits)
+{
+	return (WINDOW_US + rate_of(limits) - 1) / rate_of(limits);
 }
 
 static uint64_t hold_us(const struct register_limits *limits)
@@ -200,72 +125,72 @@ static unsigned seconds_until(uint64_t place_us, uint64_t now_us)
 	return (unsigned)(seconds + random_u64() % (2 + seconds / 32));
 }
 
-/* The turn of one more phone of a host of which `waiting` wait: hosts take turns, so its place comes when all the others have had as
- * many turns, or have nobody left. */
-static uint64_t turns_before(const struct schedule *schedule, uint32_t waiting)
+/* How far what has been let in reaches into the future. */
+static uint64_t behind_us(const struct schedule *schedule, uint64_t now_us)
 {
-	uint64_t turns = 0;
+	uint64_t until = schedule->planned_us > schedule->wire_us ? schedule->planned_us : schedule->wire_us;
 
-	if (waiting >= LEVELS)
-		return schedule->waiting;
-	for (uint32_t i = 1; i <= waiting + 1; i++)
-		turns += schedule->level[i];
-	return turns;
+	return until > now_us ? until - now_us : 0;
 }
 
-static unsigned give_place(struct register_limits *limits, struct schedule *schedule,
+/* How long a message may be held. Those who have waited come first; and a host has the less room that is free by chance, the further ahead of
+ * the others it is. */
+static uint64_t patience_us(
+	const struct register_limits *limits, const struct register_turn *turn, bool in_turn)
+{
+	uint64_t share = turn->is_waiting ? 2 : SHARE;
+
+	return in_turn ? hold_us(limits) : hold_us(limits) / share / (turn->ahead + 1);
+}
+
+/* Nobody comes just when he was told to. */
+static bool is_in_turn(
+	const struct register_limits *limits, const struct register_turn *turn, uint64_t cost_us)
+{
+	return turn->is_waiting && turn->before * cost_us <= hold_us(limits) + SECOND_US;
+}
+
+static unsigned take_turn(struct register_limits *limits, struct schedule *schedule,
 	const struct register_wait *who, uint64_t now_us)
 {
-	uint64_t key = waiting_key(who->aor, who->agent), host = host_key(who), base, place_us;
-	struct waiting *set = limits->waiting[key % WAITING_SETS], *empty = NULL;
-	struct waiting_host *of = host_find(limits, host, true);
+	uint64_t behind = behind_us(schedule, now_us), cost = MESSAGES * slot_us(limits);
+	struct register_turn turn;
+	bool in_turn;
+	unsigned wait;
 
-	purge(limits, now_us);
-	for (unsigned i = 0; i < WAYS && !empty; i++)
-		if (!set[i].aor)
-			empty = &set[i];
-	base = schedule->planned_us > now_us ? schedule->planned_us : now_us;
-	if (!empty || !of)
-		return seconds_until(base + schedule->waiting * MESSAGES * slot_us(limits), now_us);
-	place_us = base + turns_before(schedule, of->count) * MESSAGES * slot_us(limits);
-	*empty = (struct waiting){
-		.aor = key, .host = host, .place_us = place_us, .agent = (uint32_t)who->agent
-	};
-	of->count++;
-	schedule->level[of->count < LEVELS ? of->count : LEVELS]++;
-	schedule->waiting++;
-	return seconds_until(place_us, now_us);
+	if (!schedule->turns)
+		schedule->turns = register_turns_new();
+	if (!schedule->turns)
+		return seconds_until(now_us + behind, now_us);
+	turn = register_turn_find(schedule->turns, who->aor, who->host, behind == 0, now_us);
+	in_turn = is_in_turn(limits, &turn, cost);
+	if (behind <= patience_us(limits, &turn, in_turn)) {
+		register_turn_take(schedule->turns, &turn, in_turn, now_us);
+		schedule->planned_us = now_us + behind + cost;
+		return 0;
+	}
+	/* Half of the way: then more is known of who else comes, and of who does not. */
+	wait = seconds_until(now_us + (behind + turn.before * cost) / 2, now_us);
+	register_turn_wait(schedule->turns, &turn, wait, now_us);
+	return wait;
 }
 
 unsigned register_wait_enter(struct register_limits *limits, const struct register_wait *who, uint64_t now_us)
 {
 	struct schedule *schedule = &limits->schedule[who->agent];
-	struct waiting *waiting;
-	const struct waiting_host *host;
-	uint64_t behind, patience;
-	unsigned result = 0;
-	bool due;
+	unsigned wait = 0;
+	uint64_t behind;
 
 	pthread_mutex_lock(&limits->lock);
-	waiting = waiting_find(limits, waiting_key(who->aor, who->agent));
-	host = host_find(limits, host_key(who), false);
-	due = who->known || (waiting && waiting->place_us <= now_us);
-	behind = schedule->planned_us > now_us ? schedule->planned_us - now_us : 0;
-	/* Room that nobody uses is for everybody, but not for more of those hosts that have phones waiting. */
-	patience = due ? hold_us(limits) : hold_us(limits) / 8;
-	if (behind <= patience && (due || waiting || !host)) {
+	behind = behind_us(schedule, now_us);
+	if (!who->known)
+		wait = take_turn(limits, schedule, who, now_us);
+	else if (behind > hold_us(limits))
+		wait = seconds_until(now_us + behind - hold_us(limits), now_us);
+	else
 		schedule->planned_us = now_us + behind + MESSAGES * slot_us(limits);
-		if (waiting)
-			waiting_drop(limits, schedule, waiting);
-	} else if (waiting) {
-		if (due)
-			waiting->place_us = now_us;
-		result = seconds_until(waiting->place_us, now_us);
-	} else {
-		result = give_place(limits, schedule, who, now_us);
-	}
 	pthread_mutex_unlock(&limits->lock);
-	return result;
+	return wait;
 }
 
 void register_wait_refund(struct register_limits *limits, size_t agent, unsigned parts)
@@ -278,16 +203,46 @@ void register_wait_refund(struct register_limits *limits, size_t agent, unsigned
 	pthread_mutex_unlock(&limits->lock);
 }
 
-uint64_t register_slot(struct register_limits *limits, size_t agent, uint64_t now_us)
+/* --- on the wire -------------------------------------------------------------------------------------------------------- */
+
+bool register_slot(struct register_limits *limits, size_t agent, uint64_t now_us, uint64_t patience_us,
+	uint64_t *wait_us)
 {
 	struct schedule *schedule = &limits->schedule[agent];
 	uint64_t at;
+	bool taken;
 
 	pthread_mutex_lock(&limits->lock);
 	at = schedule->wire_us > now_us ? schedule->wire_us : now_us;
-	schedule->wire_us = at + slot_us(limits);
+	*wait_us = at - now_us;
+	taken = *wait_us <= patience_us;
+	if (taken)
+		schedule->wire_us = at + slot_us(limits);
 	pthread_mutex_unlock(&limits->lock);
-	return at - now_us;
+	return taken;
+}
+
+uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us)
+{
+	struct schedule *schedule = &limits->schedule[agent];
+	uint64_t wait_us = 0, *oldest;
+
+	pthread_mutex_lock(&limits->lock);
+	if (!schedule->sent_us)
+		schedule->sent_us = calloc(rate_of(limits), sizeof(*schedule->sent_us));
+	if (!schedule->sent_us) {
+		wait_us = WINDOW_US;
+	} else {
+		oldest = &schedule->sent_us[schedule->sent % rate_of(limits)];
+		if (*oldest && *oldest + WINDOW_US > now_us) {
+			wait_us = *oldest + WINDOW_US - now_us;
+		} else {
+			*oldest = now_us;
+			schedule->sent++;
+		}
+	}
+	pthread_mutex_unlock(&limits->lock);
+	return wait_us;
 }
 
 uint32_t register_waiting(struct register_limits *limits)
@@ -296,7 +251,8 @@ uint32_t register_waiting(struct register_limits *limits)
 
 	pthread_mutex_lock(&limits->lock);
 	for (size_t i = 0; i < limits->config->session_agents_count; i++)
-		sum += limits->schedule[i].waiting;
+		if (limits->schedule[i].turns)
+			sum += register_turns_waiting(limits->schedule[i].turns);
 	pthread_mutex_unlock(&limits->lock);
 	return sum;
 }
@@ -318,9 +274,7 @@ struct register_limits *register_limits_new(const struct config *config)
 			pthread_mutex_init(&limits->rate[i].lock[s], NULL);
 	pthread_mutex_init(&limits->lock, NULL);
 	limits->schedule = calloc(config->session_agents_count + 1, sizeof(*limits->schedule));
-	limits->waiting = calloc(WAITING_SETS, sizeof(*limits->waiting));
-	limits->host = calloc(HOST_SETS, sizeof(*limits->host));
-	if (limits->schedule && limits->waiting && limits->host)
+	if (limits->schedule)
 		return limits;
 	register_limits_free(limits);
 	return NULL;
@@ -334,8 +288,10 @@ void register_limits_free(struct register_limits *limits)
 		for (unsigned s = 0; s < STRIPES; s++)
 			pthread_mutex_destroy(&limits->rate[i].lock[s]);
 	pthread_mutex_destroy(&limits->lock);
+	for (size_t i = 0; limits->schedule && i < limits->config->session_agents_count; i++) {
+		free(limits->schedule[i].sent_us);
+		register_turns_free(limits->schedule[i].turns);
+	}
 	free(limits->schedule);
-	free(limits->waiting);
-	free(limits->host);
 	free(limits);
 }

@@ -31,8 +31,13 @@ unsigned register_wait_enter(
 	struct register_limits *limits, const struct register_wait *who, uint64_t now_us);
 /* What was expected of it has not come: it went no further, or there was no challenge. `parts`: 1 or 2 messages. */
 void register_wait_refund(struct register_limits *limits, size_t agent, unsigned parts);
-/* One message to the registrar: in how many microseconds it may go. All messages of all shards together keep the rate. */
-uint64_t register_slot(struct register_limits *limits, size_t agent, uint64_t now_us);
+/* The turn of one message to the registrar: in how many microseconds it may go. All messages of all shards together keep the rate. False: later
+ * than that, and none is taken. */
+bool register_slot(struct register_limits *limits, size_t agent, uint64_t now_us, uint64_t patience_us,
+	uint64_t *wait_us);
+/* At its turn, right before it leaves. 0: it goes; else in how many microseconds to ask again: turns that came late come no closer together than
+ * upstream-rate allows in any second. */
+uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us);
 /* Those who have a place and have not come back: for status. Any thread. */
 uint32_t register_waiting(struct register_limits *limits);
 

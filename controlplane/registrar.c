@@ -46,6 +46,12 @@ static struct span user_of(const struct name_addr *address)
 	return sip_uri_parse(address->uri, &uri) == 0 ? hide_user(&uri) : nothing;
 }
 
+/* The user of an address-of-record, as all his names have it. */
+static struct span owner_of(struct span aor)
+{
+	return span_cut(&aor, '@');
+}
+
 /* --- before anything is kept ------------------------------------------------------------------------------------------ */
 
 static uint64_t flow_hash(const struct shard *shard, const struct sip_flow *flow, bool host_alone)
@@ -72,11 +78,26 @@ static uint64_t flow_hash(const struct shard *shard, const struct sip_flow *flow
 	return hash_bytes(&shard->shard_key, &key, sizeof(key));
 }
 
+static const struct config_realm *realm_of(const struct sip_flow *flow)
+{
+	return listener_interface(flow->listener)->realm;
+}
+
+/* As the location table tells them apart: by user and realm, whatever the host. */
+static uint64_t owner_hash(const struct shard *shard, const struct sip_flow *flow, struct span aor)
+{
+	struct span user = owner_of(aor);
+	uint64_t parts[2] = { (uintptr_t)realm_of(flow), hash_bytes(&shard->shard_key, user.p, user.n) };
+
+	return hash_bytes(&shard->shard_key, parts, sizeof(parts));
+}
+
 /* Registered by this very flow: what it asks costs nothing, or has been promised. */
 static bool is_known(const struct shard *shard, struct span aor, const struct sip_flow *flow)
 {
 	struct binding *known[REGISTER_CONTACTS_MAX];
-	size_t count = location_by_aor(shard->shared.location, aor, known, REGISTER_CONTACTS_MAX);
+	size_t count =
+		location_by_aor(shard->shared.location, realm_of(flow), aor, known, REGISTER_CONTACTS_MAX);
 	bool found = false;
 
 	for (size_t i = 0; i < count; i++) {
@@ -100,16 +121,16 @@ static unsigned screen_upstream(struct shard *shard, const struct sip_flow *flow
 	struct span aor, uint64_t now_us)
 {
 	struct register_limits *limits = shard->shared.register_limits;
-	struct register_wait who = { .aor = hash_bytes(&shard->shard_key, aor.p, aor.n),
+	struct register_wait who = { .aor = owner_hash(shard, flow, aor),
 		.host = flow_hash(shard, flow, true) };
 	const struct config_session_agent *agent;
-	struct name_addr from, to;
+	struct name_addr from;
 	struct challenge *challenge;
 	unsigned wait;
 
-	if (name_addr_parse(request->from, &from) || name_addr_parse(request->to, &to) ||
+	if (name_addr_parse(request->from, &from) ||
 		registration_route(shard, listener_interface(flow->listener)->realm, user_of(&from),
-			user_of(&to), &agent))
+			owner_of(aor), &agent))
 		return 0;
 	who.agent = (size_t)(agent - shard->config->session_agents);
 	challenge = register_challenge_find(shard->registrar, aor, flow, register_authorization(request));
@@ -145,8 +166,7 @@ unsigned registrar_screen(
 	aor = registrar_aor(request->to, buffer);
 	if (aor.n == 0 || is_known(shard, aor, flow))
 		return 0;
-	if (!register_rate_take(
-		    limits, REGISTER_RATE_AOR, hash_bytes(&shard->shard_key, aor.p, aor.n), now_us)) {
+	if (!register_rate_take(limits, REGISTER_RATE_AOR, owner_hash(shard, flow, aor), now_us)) {
 		*retry_after = 1 + (unsigned)(random_u64() % 4);
 		return registrar_over_rate(shard, flow, request, 429);
 	}
@@ -202,7 +222,8 @@ static bool renew_all(struct shard *shard, const struct register_request *reques
 
 	if (listener_interface(flow->listener)->registration != CONFIG_REGISTRATION_CACHE)
 		return false;
-	count = location_by_aor(shard->shared.location, request->aor, known, REGISTER_KNOWN_MAX);
+	count = location_by_aor(
+		shard->shared.location, realm_of(flow), request->aor, known, REGISTER_KNOWN_MAX);
 	for (unsigned n = 0; n < request->count && all; n++) {
 		const struct register_contact *contact = &request->contact[n];
 
@@ -247,15 +268,14 @@ static unsigned fresh_contacts(
 
 /* 0, or what it is refused with. */
 static unsigned judge(const struct shard *shard, const struct register_request *request,
-	const struct scan *scan, bool path, struct binding *const *known, size_t count)
+	const struct scan *scan, struct binding *const *known, size_t count)
 {
 	const struct config_registration *limits = &shard->config->registration;
 	unsigned fresh = fresh_contacts(request, known, count);
 
 	if (is_out_of_order(request, scan, known, count))
 		return 500;
-	/* One Path leads to one phone. */
-	if (fresh && (count + fresh > limits->max_contacts || (path && request->count > 1)))
+	if (fresh && count + fresh > limits->max_contacts)
 		return 403;
 	if (fresh && location_count(shard->shared.location) + fresh > limits->max_bindings)
 		return 503;
@@ -263,6 +283,20 @@ static unsigned judge(const struct shard *shard, const struct register_request *
 		if (request->contact[n].expires && request->contact[n].expires < limits->min_expires)
 			return 423;
 	return 0;
+}
+
+/* One Path leads to all contacts of a request. */
+static void share_path(struct registration *registration)
+{
+	const char *token = registration->token[0];
+
+	for (unsigned n = 0; n < registration->request.count; n++)
+		if (registration->old[n]) {
+			token = registration->old[n]->token;
+			break;
+		}
+	for (unsigned n = 0; n < registration->request.count; n++)
+		memmove(registration->token[n], token, sizeof(registration->token[n]));
 }
 
 /* What belongs together at the registrar: the token of each contact, our Call-ID and its CSeq, and who is asked. */
@@ -299,6 +333,8 @@ static void name(struct registration *registration, struct binding *const *known
 	}
 	if (registration->call_id[0] == '\0')
 		shard_token(registrar->shard, registration->call_id);
+	if (registration->path)
+		share_path(registration);
 }
 
 static struct registration *registration_new(struct registrar *registrar, struct transaction *transaction,
@@ -369,7 +405,7 @@ static unsigned take_place(struct registrar *registrar, const struct register_re
 		challenge->answered = true;
 		return 0;
 	}
-	who.aor = hash_bytes(&shard->shard_key, request->aor.p, request->aor.n);
+	who.aor = owner_hash(shard, flow, request->aor);
 	who.host = flow_hash(shard, flow, true);
 	*reserved = true;
 	return register_wait_enter(shard->shared.register_limits, &who, clock_now_us());
@@ -377,7 +413,7 @@ static unsigned take_place(struct registrar *registrar, const struct register_re
 
 static void ask_registrar(struct registrar *registrar, struct transaction *transaction,
 	const struct message *message, const struct register_request *request,
-	const struct config_session_agent *agent, struct binding *const *known, size_t count)
+	const struct config_session_agent *agent, struct binding *const *known, size_t count, bool too_many)
 {
 	struct shard *shard = registrar->shard;
 	size_t number = (size_t)(agent - shard->config->session_agents);
@@ -399,6 +435,7 @@ static void ask_registrar(struct registrar *registrar, struct transaction *trans
 		return;
 	}
 	registration->reserved = reserved;
+	registration->too_many = too_many;
 	/* Its texts are the message's, but for one. */
 	register_request_parse(shard, message, &registration->request);
 	name(registration, known, count);
@@ -423,11 +460,17 @@ static void decide(struct registrar *registrar, struct transaction *transaction,
 {
 	struct shard *shard = registrar->shard;
 	struct binding *known[REGISTER_KNOWN_MAX];
-	size_t count = location_known(shard->shared.location, request->aor, known, REGISTER_KNOWN_MAX);
-	bool path = agent->ip_profile && agent->ip_profile->registration_contact == CONFIG_CONTACT_PATH;
-	unsigned status = judge(shard, request, message_scan(message), path, known, count);
+	size_t count = location_known(shard->shared.location, realm_of(message_flow(message)), request->aor,
+		known, REGISTER_KNOWN_MAX);
+	unsigned status = judge(shard, request, message_scan(message), known, count);
+	/* A stranger would learn who is registered. */
+	bool too_many =
+		status == 403 && listener_interface(message_flow(message)->listener)->authentication !=
+					 CONFIG_AUTHENTICATION_LOCAL;
 
-	if (status == 423)
+	if (too_many)
+		ask_registrar(registrar, transaction, message, request, agent, known, count, true);
+	else if (status == 423)
 		refuse_with(transaction, 423, "Min-Expires", shard->config->registration.min_expires);
 	else if (status)
 		core_reply(transaction, status, status == 503 ? SPAN("Retry-After: 60\r\n") : nothing);
@@ -436,7 +479,7 @@ static void decide(struct registrar *registrar, struct transaction *transaction,
 		 renew_all(shard, request, message, agent, false))
 		registrar_answer(registrar, transaction, request, NULL);
 	else
-		ask_registrar(registrar, transaction, message, request, agent, known, count);
+		ask_registrar(registrar, transaction, message, request, agent, known, count, false);
 	for (size_t i = 0; i < count; i++)
 		binding_put(known[i]);
 }
@@ -460,7 +503,7 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 	}
 	if (status == 0)
 		status = registration_route(shard, listener_interface(message_flow(message)->listener)->realm,
-			user_of(&request.from), user_of(&request.to), &agent);
+			user_of(&request.from), owner_of(request.aor), &agent);
 	/* What the registrar cannot be asked now, it has promised still. */
 	if (status == 503 && renew_all(shard, &request, message, agent, true))
 		registrar_answer(registrar, transaction, &request, NULL);
@@ -478,9 +521,16 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 
 /* --- making --------------------------------------------------------------------------------------------------------------- */
 
+unsigned registrar_shard(const struct shard *shard, struct span aor)
+{
+	struct span user = owner_of(aor);
+
+	return (unsigned)(hash_bytes(&shard->shard_key, user.p, user.n) % shard->count);
+}
+
 bool registrar_is_mine(const struct shard *shard, struct span aor)
 {
-	return hash_bytes(&shard->shard_key, aor.p, aor.n) % shard->count == shard->index;
+	return registrar_shard(shard, aor) == shard->index;
 }
 
 int registrar_open(struct shard *shard)

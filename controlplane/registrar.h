@@ -15,9 +15,11 @@ int registrar_open(
 void registrar_close(struct shard *shard);
 
 enum { REGISTRAR_AOR_MAX = 256 };
-/* The address-of-record of a To's value: user@host, escapes that need not be one undone, host in lower case. The result is in `buffer`; empty
+/* The address-of-record of a To's value: user@host, the user as sip_user_normal has it, host in lower case. The result is in `buffer`; empty
  * if there is none (no SIP URI, no user, too long, bytes that no URI has). */
 struct span registrar_aor(struct span to, char buffer[REGISTRAR_AOR_MAX]);
+/* The shard that it belongs to, whatever its host. */
+unsigned registrar_shard(const struct shard *shard, struct span aor);
 
 /* Before anything is kept of a REGISTER: 0 take it; or the status of a stateless refusal with *retry_after seconds (0: none);
  * TRANSACTION_SILENCE: silence. Rates of source flow, address-of-record, realm and registrar; fair among sources when the registrar's is used up. */

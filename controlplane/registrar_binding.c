@@ -170,12 +170,18 @@ static void entered(struct registrar *registrar, struct binding *old, struct bin
 		LOG_SPAN("contact", binding->contact), LOG_ADDRESS("flow", &binding->flow.remote));
 }
 
+static const struct config_realm *realm_of(const struct registration *registration)
+{
+	return listener_interface(registration->flow.listener)->realm;
+}
+
 /* Another REGISTER may have been quicker. */
 static int enter(struct registration *registration, unsigned n, struct binding *binding)
 {
 	struct location *location = registration->registrar->shard->shared.location;
 	struct binding *known[REGISTER_KNOWN_MAX], *old = NULL;
-	size_t count = location_known(location, registration->request.aor, known, REGISTER_KNOWN_MAX);
+	size_t count = location_known(
+		location, realm_of(registration), registration->request.aor, known, REGISTER_KNOWN_MAX);
 	int error;
 
 	old = register_match(&registration->request.contact[n], known, count);
@@ -308,21 +314,24 @@ void registration_accepted(struct registration *registration, const struct messa
 	struct registrar *registrar = registration->registrar;
 	const struct register_request *request = &registration->request;
 	struct binding *known[REGISTER_KNOWN_MAX];
-	size_t count =
-		location_known(registrar->shard->shared.location, request->aor, known, REGISTER_KNOWN_MAX);
-	unsigned failed = 0;
+	size_t count = location_known(registrar->shard->shared.location, realm_of(registration), request->aor,
+		known, REGISTER_KNOWN_MAX);
+	unsigned status = 0;
 
-	if (request->all)
+	if (registration->too_many) {
+		status = 403;
+	} else if (request->all) {
 		for (size_t i = 0; i < count; i++)
 			drop(registrar, known[i]);
-	else if (request->count) {
-		failed = take_all(registration, response, known, count);
+	} else if (request->count) {
+		if (take_all(registration, response, known, count))
+			status = 500;
 		note_forgotten(registration, response, known, count);
 	}
 	for (size_t i = 0; i < count; i++)
 		binding_put(known[i]);
-	if (failed)
-		core_reply(registration->server, 500, nothing);
+	if (status)
+		core_reply(registration->server, status, nothing);
 	else
 		registrar_answer(registrar, registration->server, request, response);
 	registration_free(registration);
@@ -367,7 +376,9 @@ void registrar_answer(struct registrar *registrar, struct transaction *transacti
 {
 	struct shard *shard = registrar->shard;
 	struct binding *known[REGISTER_KNOWN_MAX];
-	size_t count = location_by_aor(shard->shared.location, request->aor, known, REGISTER_KNOWN_MAX);
+	size_t count = location_by_aor(shard->shared.location,
+		listener_interface(message_flow(transaction_message(transaction))->listener)->realm,
+		request->aor, known, REGISTER_KNOWN_MAX);
 	char text[REGISTER_MESSAGE_MAX], tag[SHARD_TOKEN_MAX];
 	uint64_t now = clock_wall_ms();
 	struct writer out;

@@ -4,7 +4,6 @@
 #include "controlplane/digest.h"
 #include "controlplane/digest_server.h"
 #include "controlplane/guard.h"
-#include "controlplane/hide.h"
 #include "controlplane/registrar_internal.h"
 
 enum { CHALLENGE_TEXT_MAX = 1024 };
@@ -16,7 +15,7 @@ static struct span user_asked_for(const struct message *request)
 	struct name_addr to;
 	struct sip_uri uri;
 
-	return message_to(request, &to) == 0 && sip_uri_parse(to.uri, &uri) == 0 ? hide_user(&uri) : nothing;
+	return message_to(request, &to) == 0 && sip_uri_parse(to.uri, &uri) == 0 ? uri.user : nothing;
 }
 
 /* Tells whether there is such a user, or what became of him. */
@@ -26,14 +25,22 @@ static bool tells_of_user(unsigned status)
 	       status / 100 == 6;
 }
 
+static void write_challenge(
+	const struct guard *guard, const struct sip_flow *flow, struct span challenge, struct writer *out)
+{
+	writer_text(out, "WWW-Authenticate: ");
+	guard_seal(guard, flow, challenge, out);
+	writer_text(out, "\r\n");
+}
+
 void registrar_refuse(struct shard *shard, struct transaction *transaction,
 	const struct config_session_agent *agent, unsigned status, struct span extra)
 {
 	struct guard *guard = shard->shared.guard;
 	const struct message *request = transaction_message(transaction);
 	const struct sip_flow *flow = message_flow(request);
-	char text[CHALLENGE_TEXT_MAX];
-	struct writer out;
+	char text[CHALLENGE_TEXT_MAX], form[CHALLENGE_TEXT_MAX];
+	struct writer out, like;
 
 	if (tells_of_user(status) && guard_is_stranger(guard, flow)) {
 		bool tried = register_authorization(message_scan(request)).n > 0 && status == 403;
@@ -41,10 +48,10 @@ void registrar_refuse(struct shard *shard, struct transaction *transaction,
 		guard_note(guard, flow, tried ? GUARD_BAD_PASSWORD : GUARD_UNKNOWN_USER,
 			user_asked_for(request), message_scan(request));
 		if (shard->config->guard.silent && shard->config->guard.mode == CONFIG_GUARD_ENFORCE) {
+			writer_init(&like, form, sizeof(form));
+			guard_challenge_like(guard, agent, &like);
 			writer_init(&out, text, sizeof(text));
-			writer_text(&out, "WWW-Authenticate: ");
-			guard_challenge_like(guard, agent, &out);
-			writer_text(&out, "\r\n");
+			write_challenge(guard, flow, writer_result(&like), &out);
 			core_reply(transaction, 401, out.overflow ? nothing : writer_result(&out));
 			return;
 		}
@@ -72,7 +79,7 @@ void registrar_challenged(struct shard *shard, const struct message *request,
 
 void registrar_good(struct shard *shard, const struct message *request)
 {
-	guard_good(shard->shared.guard, message_flow(request), user_asked_for(request));
+	guard_good(shard->shared.guard, message_flow(request));
 }
 
 unsigned registrar_over_rate(
@@ -90,10 +97,9 @@ bool registrar_authenticate(struct shard *shard, struct transaction *transaction
 	const struct message *request = transaction_message(transaction);
 	const struct sip_flow *flow = message_flow(request);
 	struct digest_server *server = shard->shared.digest;
-	char text[CHALLENGE_TEXT_MAX];
+	char text[2 * CHALLENGE_TEXT_MAX], value[CHALLENGE_TEXT_MAX];
 	enum digest_verdict verdict;
-	struct writer out;
-	struct span line;
+	struct writer out, one;
 
 	if (listener_interface(flow->listener)->authentication != CONFIG_AUTHENTICATION_LOCAL)
 		return true;
@@ -108,9 +114,12 @@ bool registrar_authenticate(struct shard *shard, struct transaction *transaction
 		guard_note(shard->shared.guard, flow, GUARD_BAD_PASSWORD, user_asked_for(request),
 			message_scan(request));
 	writer_init(&out, text, sizeof(text));
-	digest_server_challenge(server, flow, aor, false, verdict == DIGEST_EXPIRED, &out);
-	line = writer_result(&out);
-	guard_challenged(shard->shared.guard, flow, NULL, line);
-	core_reply(transaction, 401, out.overflow ? nothing : line);
+	for (unsigned n = 0; n < DIGEST_SERVER_CHALLENGES; n++) {
+		writer_init(&one, value, sizeof(value));
+		digest_server_challenge(server, flow, aor, n, verdict == DIGEST_EXPIRED, &one);
+		write_challenge(shard->shared.guard, flow, writer_result(&one), &out);
+	}
+	guard_challenged(shard->shared.guard, flow, NULL, writer_result(&one));
+	core_reply(transaction, 401, out.overflow ? nothing : writer_result(&out));
 	return false;
 }

@@ -5,6 +5,7 @@
 
 #include "controlplane/register_limits.h"
 #include "controlplane/registrar.h"
+#include "controlplane/resolver.h"
 #include "controlplane/timer_wheel.h"
 
 enum {
@@ -82,7 +83,11 @@ struct registration {
 	const struct config_session_agent *agent;
 	struct sip_flow flow; /* the phone's */
 	struct sip_flow upstream; /* its address before the start: who is to be asked, if he still can be */
+	union address address[RESOLVER_ADDRESSES_MAX]; /* of the registrar, in the order of asking */
+	unsigned address_count, address_at;
 	struct timer timer; /* until its turn; then patience */
+	struct timer repeat; /* until the turn of its repetition */
+	uint64_t turn_us, repeat_us; /* when these are */
 	struct register_request request;
 	struct binding *old[REGISTER_CONTACTS_MAX]; /* what each contact is to replace; references; or NULL */
 	char token[REGISTER_CONTACTS_MAX][SHARD_TOKEN_MAX];
@@ -90,6 +95,7 @@ struct registration {
 	uint32_t cseq; /* last used */
 	uint32_t asked; /* seconds, of the registrar */
 	bool caches, path, retried;
+	bool too_many; /* contacts: whoever asks is to prove that he may ask, and is told then */
 	bool reserved; /* the answer to a challenge is planned for */
 };
 

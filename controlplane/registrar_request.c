@@ -10,43 +10,6 @@ enum { Q_FULL = 1000, EXPIRES_DEFAULT = 3600, CALL_ID_LONGEST = REGISTRAR_AOR_MA
 
 /* --- address-of-record ------------------------------------------------------------------------------------------------ */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* An escape of what need not be escaped says the same as the character (RFC 3261 section 19.1.4). */
-static bool write_user(struct span user, struct writer *out)
-{
-	for (size_t i = 0; i < user.n; i++) {
-		unsigned char c = (unsigned char)user.p[i];
-		int high, low;
-
-		if (c <= 0x20 || c >= 0x7f)
-			return false;
-		if (c != '%') {
-			writer_char(out, (char)c);
-			continue;
-		}
-		high = i + 2 < user.n ? hex_value(user.p[i + 1]) : -1;
-		low = high >= 0 ? hex_value(user.p[i + 2]) : -1;
-		if (low < 0)
-			return false;
-		c = (unsigned char)(high * 16 + low);
-		if (c < 0x20 || c == 0x7f)
-			return false;
-		if (isalnum(c) || (c && strchr("-_.!~*'()", c)))
-			writer_char(out, (char)c);
-		else
-			writer_format(out, "%%%02x", c);
-		i += 2;
-	}
-	return user.n > 0;
-}
-
 struct span registrar_aor(struct span to, char buffer[REGISTRAR_AOR_MAX])
 {
 	static const struct span none = { NULL, 0 };
@@ -58,7 +21,7 @@ struct span registrar_aor(struct span to, char buffer[REGISTRAR_AOR_MAX])
 		span_equal_case(uri.scheme, SPAN("tel")))
 		return none;
 	writer_init(&out, buffer, REGISTRAR_AOR_MAX);
-	if (!write_user(uri.user, &out) || memchr(uri.user.p, '@', uri.user.n))
+	if (sip_user_normal(uri.user, &out) || memchr(buffer, '@', out.len))
 		return none;
 	writer_char(&out, '@');
 	for (size_t i = 0; i < uri.host.n; i++)

@@ -56,7 +56,7 @@ static struct binding *by_token(
 
 	if (message_header(request, SPAN("Route"), 0, &value) && name_addr_parse(value, &route) == 0 &&
 		sip_uri_parse(route.uri, &first) == 0 && first.user.n)
-		found = location_by_token(location, first.user);
+		found = location_by_path(location, first.user, message_scan(request)->request_uri);
 	if (!found && uri->user.n)
 		found = location_by_token(location, uri->user);
 	if (!found && register_parameter(uri->parameters, SPAN("reg"), &parameter))
@@ -81,9 +81,13 @@ static size_t keep_reachable(struct shard *shard, struct binding **out, size_t c
 size_t registrar_targets_of(
 	struct shard *shard, struct span user, struct binding **out, size_t limit, unsigned *status)
 {
-	size_t count = shard->shared.location && user.n
-			       ? location_known_user(shard->shared.location, user, out, limit)
-			       : 0;
+	char text[REGISTRAR_AOR_MAX];
+	struct writer normal;
+	size_t count = 0;
+
+	writer_init(&normal, text, sizeof(text));
+	if (shard->shared.location && sip_user_normal(user, &normal) == 0)
+		count = location_known_user(shard->shared.location, writer_result(&normal), out, limit);
 
 	*status = count ? 480 : 404;
 	return keep_reachable(shard, out, count);

@@ -6,12 +6,13 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/core.h"
+#include "controlplane/guard.h"
 #include "controlplane/hide.h"
 #include "controlplane/registrar_internal.h"
 #include "controlplane/route.h"
 #include "platforms/base/clock.h"
 
-enum { MIN_EXPIRES_MOST = 7 * 86400, RETRY_S = 5 };
+enum { MIN_EXPIRES_MOST = 7 * 86400, RETRY_S = 5, CHALLENGE_TEXT_MAX = 2048 };
 
 static const struct span nothing = { NULL, 0 };
 
@@ -41,29 +42,41 @@ unsigned registration_route(struct shard *shard, const struct config_realm *real
 	return is_there(shard, *agent) ? 0 : 503;
 }
 
-/* A challenge is answered where it came from: other addresses of the same name may not know its nonce. */
-static union address address_of(const struct registration *registration)
+/* All of its addresses. A challenge is answered where it came from: others of the same name may not know its nonce. */
+static void find_addresses(struct registration *registration)
 {
-	union address list[RESOLVER_ADDRESSES_MAX] = { 0 };
+	union address *list = registration->address, first;
 	unsigned count = agent_addresses(registration->registrar->shard, registration->agent, list);
 
-	for (unsigned i = 1; i < count; i++)
-		if (address_equal(&list[i], &registration->upstream.remote))
-			return list[i];
-	return list[0];
+	registration->address_count = count;
+	for (unsigned i = 1; i < count; i++) {
+		if (!address_equal(&list[i], &registration->upstream.remote))
+			continue;
+		first = list[i];
+		memmove(&list[1], &list[0], i * sizeof(first));
+		list[0] = first;
+	}
 }
 
+/* From `address_at` on the first that we have a way to. False: there is none. */
 static bool find_upstream(struct registration *registration)
 {
 	const struct config_session_agent *agent = registration->agent;
 	struct sip_flow *flow = &registration->upstream;
 
-	*flow = (struct sip_flow){ .remote = address_of(registration) };
-	if (!address_is_set(&flow->remote))
-		return false;
-	flow->listener = transport_find(
-		registration->registrar->shard, agent->realm, agent->address.transport, &flow->remote);
-	return flow->listener != NULL;
+	for (; registration->address_at < registration->address_count; registration->address_at++) {
+		*flow = (struct sip_flow){ .remote = registration->address[registration->address_at] };
+		flow->listener = transport_find(registration->registrar->shard, agent->realm,
+			agent->address.transport, &flow->remote);
+		if (flow->listener)
+			return true;
+	}
+	return false;
+}
+
+static size_t agent_number(const struct registration *registration)
+{
+	return (size_t)(registration->agent - registration->registrar->shard->config->session_agents);
 }
 
 /* --- writing ---------------------------------------------------------------------------------------------------------- */
@@ -135,6 +148,9 @@ static void write_contacts(const struct registration *registration, struct write
 {
 	const struct register_request *request = &registration->request;
 
+	/* A question alone (RFC 3261 section 10.2.3): the registrar asks for a password as it would have. */
+	if (registration->too_many)
+		return;
 	if (request->all)
 		writer_text(out, "Contact: *\r\nExpires: 0\r\n");
 	for (unsigned n = 0; n < request->count; n++) {
@@ -196,7 +212,7 @@ static void write_credentials(const struct message *request, struct writer *out)
 				continue;
 			writer_text(out, names[i]);
 			writer_text(out, ": ");
-			writer_span(out, value);
+			guard_unseal(value, out);
 			writer_text(out, "\r\n");
 		}
 }
@@ -208,6 +224,7 @@ void registration_free(struct registration *registration)
 	struct registrar *registrar = registration->registrar;
 
 	timer_cancel(&registration->timer);
+	timer_cancel(&registration->repeat);
 	if (registration->client)
 		transaction_detach(registration->client);
 	if (registration->server)
@@ -215,8 +232,7 @@ void registration_free(struct registration *registration)
 	for (unsigned i = 0; i < REGISTER_CONTACTS_MAX; i++)
 		binding_put(registration->old[i]);
 	if (registration->reserved && registrar->shard->shared.register_limits)
-		register_wait_refund(registrar->shard->shared.register_limits,
-			(size_t)(registration->agent - registrar->shard->config->session_agents), 1);
+		register_wait_refund(registrar->shard->shared.register_limits, agent_number(registration), 1);
 	*registration->link = registration->next;
 	if (registration->next)
 		registration->next->link = registration->link;
@@ -244,18 +260,24 @@ static void refuse_for_now(struct registration *registration, unsigned status)
 
 /* --- what comes back ------------------------------------------------------------------------------------------------------ */
 
-static int send_next(struct registration *registration);
-
-static void copy_lines(const struct message *response, const char *name, struct writer *out)
+/* On one line, with our seal. */
+static void copy_challenges(const struct registration *registration, const struct message *response,
+	const char *name, struct writer *out)
 {
+	char text[CHALLENGE_TEXT_MAX];
+	struct writer line;
 	struct span value;
 
 	for (unsigned n = 0; message_header(response, span_from(name), n, &value); n++) {
+		writer_init(&line, text, sizeof(text));
+		for (size_t i = 0; i < value.n; i++)
+			writer_char(&line, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
 		writer_text(out, name);
 		writer_text(out, ": ");
-		for (size_t i = 0; i < value.n; i++)
-			writer_char(out, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
+		guard_seal(registration->registrar->shard->shared.guard, &registration->flow,
+			writer_result(&line), out);
 		writer_text(out, "\r\n");
+		out->overflow = out->overflow || line.overflow;
 	}
 }
 
@@ -265,7 +287,7 @@ static void challenged(struct registration *registration, unsigned status, const
 	const char *name = status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate";
 	struct span value;
 
-	copy_lines(response, name, extra);
+	copy_challenges(registration, response, name, extra);
 	if (registration->server && message_header(response, span_from(name), 0, &value))
 		registrar_challenged(registration->registrar->shard,
 			transaction_message(registration->server), registration->agent, value);
@@ -274,6 +296,8 @@ static void challenged(struct registration *registration, unsigned status, const
 	registration->reserved = false;
 	refuse(registration, status, extra->overflow ? nothing : writer_result(extra));
 }
+
+static void wait_for_turn(struct registration *registration);
 
 /* RFC 3261 section 21.4.17. What we ask for with a cache is no wish of the phone's. */
 static void too_brief(struct registration *registration, const struct message *response, struct writer *extra)
@@ -289,12 +313,26 @@ static void too_brief(struct registration *registration, const struct message *r
 	if (registration->caches && !registration->retried) {
 		registration->retried = true;
 		registration->asked = (uint32_t)least;
-		if (send_next(registration))
-			refuse_for_now(registration, 503);
+		wait_for_turn(registration);
 		return;
 	}
 	writer_format(extra, "Min-Expires: %u\r\n", (unsigned)least);
 	refuse(registration, 423, writer_result(extra));
+}
+
+/* RFC 3263 section 4.3: its next address, if there is one. */
+static bool ask_next(struct registration *registration)
+{
+	registration->address_at++;
+	if (!registration->server || !find_upstream(registration))
+		return false;
+	timer_cancel(&registration->timer);
+	timer_cancel(&registration->repeat);
+	if (registration->client)
+		transaction_detach(registration->client);
+	registration->client = NULL;
+	wait_for_turn(registration);
+	return true;
 }
 
 static void refused(struct registration *registration, unsigned status, const struct message *response)
@@ -305,6 +343,8 @@ static void refused(struct registration *registration, unsigned status, const st
 	uint64_t seconds;
 
 	writer_init(&extra, text, sizeof(text));
+	if (status == 503 && ask_next(registration))
+		return;
 	if (status == 401 || status == 407) {
 		challenged(registration, status, response, &extra);
 	} else if (status == 423) {
@@ -321,13 +361,33 @@ static void refused(struct registration *registration, unsigned status, const st
 	}
 }
 
+static void on_patience(struct timer *timer, void *arg)
+{
+	(void)timer;
+	if (!ask_next(arg))
+		refuse_for_now(arg, 504);
+}
+
+/* An address that says nothing at all is given up sooner where there is another one. */
+static void be_patient(struct registration *registration)
+{
+	const struct shard *shard = registration->registrar->shard;
+	const struct config_sip *sip = &shard->config->sip;
+	uint64_t most = 60 * (uint64_t)sip->t1_ms;
+
+	timer_arm(shard->timers, &registration->timer,
+		sip->relay_timeout_ms < most ? sip->relay_timeout_ms : most, on_patience, registration);
+}
+
 static void on_response(void *arg, struct transaction *transaction, const struct message *response)
 {
 	struct registration *registration = arg;
 	unsigned status = message_scan(response)->status;
 
-	if (status < 200)
+	if (status < 200) {
+		be_patient(registration);
 		return;
+	}
 	transaction_detach(transaction);
 	registration->client = NULL;
 	if (status < 300) {
@@ -345,10 +405,65 @@ static void on_client_ended(void *arg, struct transaction *transaction, enum tra
 
 	(void)transaction;
 	registration->client = NULL;
+	if (how != TRANSACTION_SHUTDOWN && ask_next(registration))
+		return;
 	if (how != TRANSACTION_SHUTDOWN)
 		refuse_for_now(registration, how == TRANSACTION_TIMEOUT ? 504 : 503);
 	else if (!registration->server)
 		registration_free(registration);
+}
+
+/* Rounded up: it must not be too early. */
+static void wait_until(struct registration *registration, struct timer *timer, uint64_t turn_us,
+	void (*then)(struct timer *timer, void *arg))
+{
+	uint64_t now_us = clock_now_us(), wait_us = turn_us > now_us ? turn_us - now_us : 0;
+
+	timer_arm(registration->registrar->shard->timers, timer, (unsigned)((wait_us + 999) / 1000), then,
+		registration);
+}
+
+/* True if its turn has come; else *turn_us is when to ask again. */
+static bool may_leave(const struct registration *registration, uint64_t *turn_us)
+{
+	struct register_limits *limits = registration->registrar->shard->shared.register_limits;
+	uint64_t now_us = clock_now_us(), wait_us;
+
+	if (!limits)
+		return true;
+	now_us = *turn_us > now_us ? *turn_us : now_us;
+	wait_us = register_send(limits, agent_number(registration), now_us);
+	*turn_us = now_us + wait_us;
+	return wait_us == 0;
+}
+
+static void on_repeat_turn(struct timer *timer, void *arg)
+{
+	struct registration *registration = arg;
+
+	if (!may_leave(registration, &registration->repeat_us))
+		wait_until(registration, timer, registration->repeat_us, on_repeat_turn);
+	else if (registration->client)
+		transaction_again(registration->client);
+}
+
+/* A repetition costs the registrar as much as a request, so it waits for a turn of its own; where that is far off, its answer is no sooner. */
+static bool may_repeat(void *arg, struct transaction *transaction)
+{
+	struct registration *registration = arg;
+	const struct shard *shard = registration->registrar->shard;
+	uint64_t now_us = clock_now_us(), wait_us;
+
+	(void)transaction;
+	if (!shard->shared.register_limits)
+		return true;
+	if (!timer_is_armed(&registration->repeat) &&
+		register_slot(shard->shared.register_limits, agent_number(registration), now_us,
+			(uint64_t)shard->config->registration.hold_ms * 1000, &wait_us)) {
+		registration->repeat_us = now_us + wait_us;
+		wait_until(registration, &registration->repeat, registration->repeat_us, on_repeat_turn);
+	}
+	return false;
 }
 
 static const struct transaction_events client_events = { .response = on_response, .ended = on_client_ended };
@@ -367,17 +482,9 @@ static const struct transaction_events server_events = { .ended = on_server_ende
 
 /* --- sending ---------------------------------------------------------------------------------------------------------- */
 
-static void on_patience(struct timer *timer, void *arg)
-{
-	(void)timer;
-	refuse_for_now(arg, 504);
-}
-
 static int send_next(struct registration *registration)
 {
 	struct shard *shard = registration->registrar->shard;
-	const struct config_sip *sip = &shard->config->sip;
-	uint64_t most = 60 * (uint64_t)sip->t1_ms;
 	char text[REGISTER_MESSAGE_MAX];
 	struct writer out;
 	int error;
@@ -395,36 +502,46 @@ static int send_next(struct registration *registration)
 	error = out.overflow ? -EMSGSIZE
 			     : transaction_request(shard, &registration->upstream, writer_result(&out),
 				       &client_events, registration, &registration->client);
-	if (error == 0)
-		timer_arm(shard->timers, &registration->timer,
-			sip->relay_timeout_ms < most ? sip->relay_timeout_ms : most, on_patience,
-			registration);
+	if (error == 0) {
+		transaction_paced(registration->client, may_repeat);
+		be_patient(registration);
+		if (registration->address_at + 1 < registration->address_count)
+			timer_arm(shard->timers, &registration->timer, shard->config->sip.address_timeout_ms,
+				on_patience, registration);
+	}
 	return error;
 }
 
 static void on_turn(struct timer *timer, void *arg)
 {
-	(void)timer;
-	if (send_next(arg))
-		refuse_for_now(arg, 503);
+	struct registration *registration = arg;
+
+	if (!may_leave(registration, &registration->turn_us))
+		wait_until(registration, timer, registration->turn_us, on_turn);
+	else if (send_next(registration) && !ask_next(registration))
+		refuse_for_now(registration, 503);
+}
+
+static void wait_for_turn(struct registration *registration)
+{
+	struct register_limits *limits = registration->registrar->shard->shared.register_limits;
+	uint64_t now_us = clock_now_us(), wait_us = 0;
+
+	if (limits)
+		register_slot(limits, agent_number(registration), now_us, UINT64_MAX, &wait_us);
+	registration->turn_us = now_us + wait_us;
+	if (wait_us)
+		wait_until(registration, &registration->timer, registration->turn_us, on_turn);
+	else
+		on_turn(&registration->timer, registration);
 }
 
 void registration_start(struct registration *registration)
 {
-	struct shard *shard = registration->registrar->shard;
-	struct register_limits *limits = shard->shared.register_limits;
-	uint64_t wait_us = 0;
-
 	transaction_attach(registration->server, &server_events, registration);
-	if (!find_upstream(registration)) {
-		refuse_for_now(registration, 503);
-		return;
-	}
-	if (limits)
-		wait_us = register_slot(limits, (size_t)(registration->agent - shard->config->session_agents),
-			clock_now_us());
-	if (wait_us < 1000)
-		on_turn(&registration->timer, registration);
+	find_addresses(registration);
+	if (find_upstream(registration))
+		wait_for_turn(registration);
 	else
-		timer_arm(shard->timers, &registration->timer, wait_us / 1000, on_turn, registration);
+		refuse_for_now(registration, 503);
 }

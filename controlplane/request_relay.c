@@ -99,6 +99,14 @@ void relay_free(struct request_relay *relay)
 	free(relay);
 }
 
+void relay_move(struct request_relay *relay, struct leg *from, struct leg *to)
+{
+	lists_remove(relay);
+	relay->from = from;
+	relay->to = to;
+	lists_insert(relay);
+}
+
 /* What speaks of our own hop, or of the far side's, is not for the asker. */
 static unsigned status_for_asker(const struct request_relay *relay, unsigned status)
 {

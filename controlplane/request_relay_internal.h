@@ -36,6 +36,8 @@ struct request_content {
 struct request_relay *relay_new(
 	struct shard *shard, struct leg *from, struct leg *to, enum sip_method method);
 void relay_free(struct request_relay *relay);
+/* From now on it is of these legs: copies of those that it was of, in the same dialogs. */
+void relay_move(struct request_relay *relay, struct leg *from, struct leg *to);
 /* Takes the asker's transaction over. */
 void relay_attach(struct request_relay *relay, struct transaction *server);
 /* Writes the request on relay->to and sends it; `request`, that of the asker, may be NULL. 0 or -errno. */

@@ -216,8 +216,10 @@ static unsigned take_event_body(const struct message *request, const struct requ
 	struct span package, struct writer *text, struct request_content *content)
 {
 	/* A publication is about the resource that its To names; a lamp about whom we are for the one it is for. */
-	const struct event_sides sides = { relay->shard, relay->from, relay->to,
-		relay->method == SIP_METHOD_PUBLISH ? relay->to->remote : relay->to->local };
+	const struct event_sides sides = { .shard = relay->shard,
+		.from = relay->from,
+		.to = relay->to,
+		.name = relay->method == SIP_METHOD_PUBLISH ? relay->to->remote : relay->to->local };
 
 	if (message_body(request).n == 0)
 		return 0;

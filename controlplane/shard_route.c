@@ -74,7 +74,7 @@ unsigned shard_of_message(const struct shard *shard, const struct scan *scan)
 	if (scan->is_request && scan->method == SIP_METHOD_REGISTER && scan->to_tag.n == 0) {
 		aor = registrar_aor(scan->to, buffer);
 		if (aor.n)
-			return (unsigned)(hash_bytes(&shard->shard_key, aor.p, aor.n) % shard->count);
+			return registrar_shard(shard, aor);
 	}
 	if (owner >= 0)
 		return (unsigned)owner;

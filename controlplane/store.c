@@ -323,7 +323,8 @@ void store_ban(struct store *store, const struct dp_ban *ban, uint64_t until_wal
 		return;
 	change = store_change_new(STORE_BAN, (struct span[]){ span_from(who) }, 1);
 	if (change) {
-		change->ban = (struct store_ban){ *ban, until_wall_ms, times };
+		change->ban =
+			(struct store_ban){ .ban = *ban, .until_wall_ms = until_wall_ms, .times = times };
 		change->ban.ban.reason[sizeof(ban->reason) - 1] = '\0';
 	}
 	put(store, change);

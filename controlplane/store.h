@@ -32,7 +32,7 @@ int64_t store_load_bindings(struct store *store, const struct config *config,
 	int (*take)(void *arg, struct binding *model), void *arg);
 
 /* --- bans: any thread --- */
-/* `times`: how often this source has been denied in a row, of which the next denial's length follows. */
+/* `times`: how often this source has been denied in a row, of which the next denial's length follows. `who`: "guard", or who gave the order. */
 void store_ban(struct store *store, const struct dp_ban *ban, uint64_t until_wall_ms /* 0: for ever */,
 	uint32_t times, const char *who);
 void store_ban_lifted(struct store *store, const struct dp_source_key *key, const char *who);
@@ -40,6 +40,7 @@ struct store_ban {
 	struct dp_ban ban; /* key, reason, flags; the rest is 0 */
 	uint64_t until_wall_ms; /* 0: for ever */
 	uint32_t times;
+	bool ordered; /* not by the guard; as loaded */
 };
 /* Those that have not run out, and those that have since less than `memory_ms`. As store_load_bindings. */
 int64_t store_load_bans(struct store *store, uint64_t memory_ms,

@@ -158,6 +158,7 @@ static bool get_ban(struct columns *c, struct store_ban *out)
 	if (reason.n >= sizeof(out->ban.reason))
 		reason.n = sizeof(out->ban.reason) - 1;
 	memcpy(out->ban.reason, reason.n ? reason.p : "", reason.n);
+	out->ordered = !span_equal(get_text(c), SPAN("guard"));
 	return true;
 }
 
@@ -190,7 +191,7 @@ int64_t store_load_bans(struct store *store, uint64_t memory_ms,
 	if (error)
 		return error;
 	result = sqlite3_prepare_v2(store->db,
-		"SELECT source, length, port, until, times, flags, reason FROM ban ORDER BY since", -1,
+		"SELECT source, length, port, until, times, flags, reason, who FROM ban ORDER BY since", -1,
 		&c.statement, NULL);
 	if (result == SQLITE_OK)
 		while (error == 0 && (result = sqlite3_step(c.statement)) == SQLITE_ROW) {

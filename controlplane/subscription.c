@@ -32,11 +32,15 @@ bool subscription_event(const struct message *message, struct span *package, str
 	       (id->n == 0 || (core_is_token(*id) && id->n < SUBSCRIPTION_ID_MAX));
 }
 
-void subscription_write_event(const struct subscription *subscription, bool with_id, struct writer *out)
+void subscription_write_event(const struct subscription *subscription, const struct subscription_refer *refer,
+	unsigned to, struct writer *out)
 {
 	writer_text(out, "Event: ");
 	writer_text(out, subscription->package);
-	if (with_id && subscription->id[0]) {
+	if (refer) {
+		writer_text(out, ";id=");
+		writer_uint(out, to == LEG_CALLER ? refer->id : refer->far_id);
+	} else if (to == LEG_CALLER && subscription->id[0]) {
 		writer_text(out, ";id=");
 		writer_text(out, subscription->id);
 	}
@@ -50,20 +54,32 @@ static uint64_t timer_n_ms(const struct subscription *subscription)
 	return 64 * (uint64_t)subscription->shard->config->sip.t1_ms;
 }
 
+static void tell_timeout(const struct subscription *subscription, const struct subscription_refer *refer)
+{
+	struct leg *subscriber = (struct leg *)&subscription->leg[LEG_CALLER];
+	char text[256];
+	struct writer extra;
+
+	writer_init(&extra, text, sizeof(text));
+	subscription_write_event(subscription, refer, LEG_CALLER, &extra);
+	writer_text(&extra, "Subscription-State: terminated;reason=timeout\r\n");
+	/* A NOTIFY of a REFER has a status in any case, and this is what is known (RFC 3515 section 2.4.5). */
+	request_send(subscriber, SIP_METHOD_NOTIFY, writer_result(&extra),
+		refer ? SPAN("message/sipfrag;version=2.0") : nothing,
+		refer ? SPAN("SIP/2.0 100 Trying\r\n") : nothing, NULL, NULL);
+}
+
 /* The notifier should have said so (RFC 6665 section 4.2.2). The subscriber is told in its place. */
 static void expired(struct timer *timer, void *arg)
 {
 	struct subscription *subscription = arg;
-	char text[256];
-	struct writer extra;
 
 	(void)timer;
-	writer_init(&extra, text, sizeof(text));
-	subscription_write_event(subscription, true, &extra);
-	writer_text(&extra, "Subscription-State: terminated;reason=timeout\r\n");
-	if (!subscription->over && (subscription->answered || subscription->notified))
-		request_send(&subscription->leg[LEG_CALLER], SIP_METHOD_NOTIFY, writer_result(&extra),
-			nothing, nothing, NULL, NULL);
+	if (!subscription->over && subscription->is_refer)
+		for (size_t i = 0; i < subscription->refer_count; i++)
+			tell_timeout(subscription, &subscription->refers[i]);
+	else if (!subscription->over && (subscription->answered || subscription->notified))
+		tell_timeout(subscription, NULL);
 	subscription_free(subscription);
 }
 
@@ -157,8 +173,8 @@ static void subscribe_finishing(
 	}
 }
 
-static unsigned ask(
-	struct subscription *subscription, struct transaction *transaction, const struct message *subscribe)
+static unsigned ask(struct subscription *subscription, struct transaction *transaction,
+	const struct message *subscribe, const struct subscription_refer *refer)
 {
 	const struct config_sip *sip = &subscription->shard->config->sip;
 	struct request_content content = { .kind = HIDE_SUBSCRIBE };
@@ -171,7 +187,7 @@ static unsigned ask(
 	if (!relay)
 		return 503;
 	writer_init(&extra, text, sizeof(text));
-	subscription_write_event(subscription, false, &extra);
+	subscription_write_event(subscription, refer, LEG_CALLED, &extra);
 	writer_text(&extra, "Expires: ");
 	writer_uint(&extra, expires_of(subscribe, EXPIRES_DEFAULT, sip->subscription_max_expires));
 	writer_text(&extra, "\r\n");
@@ -212,7 +228,7 @@ static unsigned begin(struct subscription *subscription, struct transaction *tra
 	if (status)
 		return status;
 	subscription_insert(subscription);
-	return ask(subscription, transaction, subscribe);
+	return ask(subscription, transaction, subscribe, NULL);
 }
 
 void subscription_start(struct shard *shard, struct transaction *transaction, const struct message *subscribe,
@@ -247,16 +263,21 @@ void subscription_start(struct shard *shard, struct transaction *transaction, co
 void subscription_received(struct leg *leg, struct transaction *transaction, const struct message *subscribe)
 {
 	struct subscription *subscription = leg->subscription;
+	const struct subscription_refer *refer;
 	struct span package, id;
 	unsigned status;
+	bool known;
 
 	if (!subscription_event(subscribe, &package, &id) ||
 		!span_equal_case(package, span_from(subscription->package))) {
 		core_bad_event(transaction);
 		return;
 	}
-	/* The notifier does not subscribe here, and one dialog has one subscription (RFC 6665 section 4.5.2). */
-	if (leg->side != LEG_CALLER || subscription->over || !span_equal(id, span_from(subscription->id))) {
+	refer = subscription->is_refer ? subscription_refer_find(subscription, LEG_CALLER, id) : NULL;
+	/* One dialog has one subscription (RFC 6665 section 4.5.2), but for those of REFERs. */
+	known = subscription->is_refer ? refer != NULL : span_equal(id, span_from(subscription->id));
+	/* The notifier does not subscribe here. */
+	if (leg->side != LEG_CALLER || subscription->over || !known) {
 		core_reply(transaction, 481, nothing);
 		return;
 	}
@@ -265,7 +286,7 @@ void subscription_received(struct leg *leg, struct transaction *transaction, con
 		return;
 	}
 	leg_refresh_target(leg, subscribe);
-	status = ask(subscription, transaction, subscribe);
+	status = ask(subscription, transaction, subscribe, refer);
 	if (status)
 		core_reply(transaction, status, nothing);
 }

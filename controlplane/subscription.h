@@ -8,6 +8,12 @@
 
 struct subscription_table;
 
+enum { SUBSCRIPTION_REFERS_MAX = 4 }; /* of one call */
+
+struct subscription_refer { /* one of the implicit kind; by the CSeq of its REFER */
+	uint32_t id, far_id; /* with who is told; with who tells */
+};
+
 /* 0 or -ENOMEM. */
 int subscription_layer_open(struct shard *shard);
 /* After the transactions have ended. */
@@ -27,5 +33,9 @@ void subscription_received(struct leg *leg, struct transaction *transaction, con
 /* From the notifier, in its dialog or making one. */
 void subscription_notify_received(
 	struct leg *leg, struct transaction *transaction, const struct message *notify);
+/* A call is about to end, its REFERs are not: `count` of them go on in copies of its dialogs, for so many seconds, and with them the NOTIFYs that are
+ * under way from `far` to `referrer`. 0 (also when nothing is left to be told), -ENOBUFS, -ENOMEM. */
+int subscription_outlive(const struct leg *referrer, const struct leg *far,
+	const struct subscription_refer *refers, size_t count, uint64_t seconds);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controlplane/call_transfer.h"
 #include "controlplane/core.h"
 #include "controlplane/event_body.h"
 #include "controlplane/request_relay_internal.h"
@@ -157,17 +158,22 @@ static void notify_finishing(
 }
 
 /* What is not the package's, or cannot be made safe, does not cross; the state does. */
-static void map_body(struct subscription *subscription, const struct message *notify,
-	struct request_content *content, struct writer *out)
+static void map_body(const struct event_sides *sides, struct subscription *subscription,
+	const struct message *notify, struct request_content *content, struct writer *out)
 {
-	const struct event_sides sides = { subscription->shard, &subscription->leg[LEG_CALLED],
-		&subscription->leg[LEG_CALLER], subscription->leg[LEG_CALLER].local };
 	struct span package = span_from(subscription->package), type = event_body_type(package);
 
 	if (message_body(notify).n == 0)
 		return;
+	if (subscription->is_refer) {
+		if (transfer_write_fragment(notify, out)) {
+			content->type = SPAN("message/sipfrag;version=2.0");
+			content->body = writer_result(out);
+		}
+		return;
+	}
 	if (type.n && message_body_is(notify, type) &&
-		event_body_map(&sides, package, message_body(notify), out) == 0) {
+		event_body_map(sides, package, message_body(notify), out) == 0) {
 		content->type = type;
 		content->body = writer_result(out);
 		return;
@@ -177,9 +183,17 @@ static void map_body(struct subscription *subscription, const struct message *no
 		LOG_TEXT("package", subscription->package), LOG_SPAN("type", message_type(notify)));
 }
 
-static unsigned pass_on(struct subscription *subscription, struct transaction *transaction,
-	const struct message *notify, const struct state *state)
+void subscription_tells(struct subscription *subscription, struct request_relay *relay)
 {
+	relay->finishing = notify_finishing;
+	relay->done = subscription_settle;
+	relay->arg = subscription;
+}
+
+static unsigned pass_on(struct subscription *subscription, struct transaction *transaction,
+	const struct event_sides *sides, const struct state *state, const struct subscription_refer *refer)
+{
+	const struct message *notify = transaction_message(transaction);
 	struct request_content content = { .kind = HIDE_NOTIFY };
 	char headers[256], text[CALL_MESSAGE_MAX];
 	struct request_relay *relay;
@@ -192,9 +206,9 @@ static unsigned pass_on(struct subscription *subscription, struct transaction *t
 		return 503;
 	writer_init(&extra, headers, sizeof(headers));
 	writer_init(&body, text, sizeof(text));
-	subscription_write_event(subscription, true, &extra);
+	subscription_write_event(subscription, refer, LEG_CALLER, &extra);
 	write_state(state, &extra);
-	map_body(subscription, notify, &content, &body);
+	map_body(sides, subscription, notify, &content, &body);
 	content.extra = writer_result(&extra);
 	error = relay_send(relay, notify, &content);
 	if (error) {
@@ -202,26 +216,38 @@ static unsigned pass_on(struct subscription *subscription, struct transaction *t
 		return error == -EMSGSIZE ? 513 : 481;
 	}
 	relay_attach(relay, transaction);
-	relay->finishing = notify_finishing;
-	relay->done = subscription_settle;
-	relay->arg = subscription;
+	subscription_tells(subscription, relay);
 	return 0;
 }
 
-static unsigned admit(const struct subscription *subscription)
+/* 0, or the status for a body that is not what RFC 3515 has for it. */
+static unsigned refer_status(const struct message *notify)
+{
+	char text[128];
+	struct writer out;
+
+	writer_init(&out, text, sizeof(text));
+	return message_body(notify).n && !transfer_write_fragment(notify, &out) ? 415 : 0;
+}
+
+static bool admit(const struct subscription *subscription)
 {
 	const struct request_relay *relay = subscription->leg[LEG_CALLED].asking;
 	unsigned under_way = 0;
 
 	for (; relay; relay = relay->next_asking)
 		under_way++;
-	return under_way < subscription->shard->config->sip.max_dialog_requests ? 0 : 500;
+	under_way += subscription_hold_count(subscription);
+	return under_way < subscription->shard->config->sip.max_dialog_requests;
 }
 
-static void note(struct subscription *subscription, const struct state *state)
+static void note(
+	struct subscription *subscription, const struct state *state, struct subscription_refer *refer)
 {
 	uint64_t most = subscription->shard->config->sip.subscription_max_expires;
 
+	if (refer && state->terminated && !subscription_refer_ends(subscription, refer))
+		return;
 	if (state->terminated)
 		subscription_lasts(subscription, 0);
 	else if (state->has_expires)
@@ -232,13 +258,52 @@ static void note(struct subscription *subscription, const struct state *state)
 	subscription->notified = true;
 }
 
+bool subscription_notify(struct subscription *subscription, struct transaction *transaction,
+	const struct event_dialog *elsewhere, size_t count)
+{
+	const struct event_sides sides = { .shard = subscription->shard,
+		.from = &subscription->leg[LEG_CALLED],
+		.to = &subscription->leg[LEG_CALLER],
+		.name = subscription->leg[LEG_CALLER].local,
+		.elsewhere = elsewhere,
+		.elsewhere_count = count };
+	const struct message *notify = transaction_message(transaction);
+	struct subscription_refer *refer = NULL;
+	struct span package, id;
+	struct state state;
+	unsigned status = 0;
+	bool gone;
+
+	/* Both have been looked at. */
+	state_take(notify, &state);
+	subscription_event(notify, &package, &id);
+	if (subscription->is_refer) {
+		refer = subscription_refer_find(subscription, LEG_CALLED, id);
+		status = refer ? refer_status(notify) : 481;
+		if (status) {
+			core_reply(transaction, status, nothing);
+			return true;
+		}
+	}
+	status = pass_on(subscription, transaction, &sides, &state, refer);
+	if (!status) {
+		note(subscription, &state, refer);
+		return true;
+	}
+	core_reply(transaction, status, nothing);
+	subscription->over = status == 481;
+	gone = subscription->over && !subscription->leg[LEG_CALLER].asking &&
+	       !subscription->leg[LEG_CALLED].asking;
+	subscription_settle(NULL, status, subscription);
+	return !gone;
+}
+
 void subscription_notify_received(
 	struct leg *leg, struct transaction *transaction, const struct message *notify)
 {
 	struct subscription *subscription = leg->subscription;
 	struct span package, id;
 	struct state state;
-	unsigned status;
 
 	if (!subscription_event(notify, &package, &id) ||
 		!span_equal_case(package, span_from(subscription->package))) {
@@ -252,14 +317,8 @@ void subscription_notify_received(
 	subscription = subscription_of(leg, transaction, notify);
 	if (!subscription)
 		return;
-	status = admit(subscription);
-	if (status == 0)
-		status = pass_on(subscription, transaction, notify, &state);
-	if (status) {
-		core_reply(transaction, status, status == 500 ? SPAN("Retry-After: 1\r\n") : nothing);
-		subscription->over = status == 481;
-		subscription_settle(NULL, status, subscription);
-		return;
-	}
-	note(subscription, &state);
+	if (!admit(subscription))
+		core_reply(transaction, 500, SPAN("Retry-After: 1\r\n"));
+	else if (!subscription_hold(subscription, transaction, notify))
+		subscription_notify(subscription, transaction, NULL, 0);
 }

@@ -207,6 +207,7 @@ void subscription_free(struct subscription *subscription)
 	struct subscription_table *table = shard->subscriptions;
 
 	timer_cancel(&subscription->timer);
+	subscription_hold_end(subscription);
 	for (unsigned side = 0; side < LEGS; side++)
 		tag_remove(&subscription->tag[side]);
 	if (subscription->previous)

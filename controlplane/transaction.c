@@ -67,7 +67,7 @@ static int machine_sends(void *arg, bool ack)
 	struct transaction *tr = arg;
 
 	(void)ack;
-	if (tr->sent)
+	if (tr->sent && !tr->withheld)
 		tr->send_error = transaction_send(tr);
 	return 0;
 }
@@ -118,8 +118,11 @@ static void retransmit_expired(struct timer *timer, void *arg)
 	if (tr->kind == MACHINE_IST && tr->state != TRANSACTION_COMPLETED) {
 		server_timer_retransmit(tr);
 	} else {
-		shard_count(tr->shard, TX_REPEATED);
+		tr->withheld = tr->events && tr->may_repeat && !tr->may_repeat(tr->arg, tr);
+		if (!tr->withheld)
+			shard_count(tr->shard, TX_REPEATED);
 		transaction_run(tr, MACHINE_TIMER_RETRANSMIT);
+		tr->withheld = false;
 	}
 	transaction_leave(layer);
 }

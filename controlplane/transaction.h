@@ -71,7 +71,7 @@ void transaction_connection_moved(struct shard *shard, uint64_t from, uint64_t t
 
 void transaction_attach(struct transaction *transaction, const struct transaction_events *events, void *arg);
 /* The user goes away before the transaction: no further calls. A request without a final response yet is answered 500,
- * a 2xx of an INVITE is repeated no more. */
+ * a 2xx of an INVITE is repeated until its ACK all the same. */
 void transaction_detach(struct transaction *transaction);
 
 enum { TRANSACTION_BRANCH_MAX = 40 };
@@ -82,6 +82,11 @@ const char *transaction_branch(struct shard *shard, char buffer[TRANSACTION_BRAN
  * a transaction_branch included. Bytes are copied. 0 or -errno: then nothing was sent and no event will come. */
 int transaction_request(struct shard *shard, const struct sip_flow *to, struct span text,
 	const struct transaction_events *events, void *arg, struct transaction **out);
+/* Client: asked before Timer A or E repeats the request. False: not now (transaction_again). */
+void transaction_paced(
+	struct transaction *transaction, bool (*may_repeat)(void *arg, struct transaction *transaction));
+/* Client without a final response: its request once more, which has been put off. */
+void transaction_again(struct transaction *transaction);
 /* Timer C (RFC 3261 section 16.6) is kept here: an INVITE that rings too long is cancelled and its 487 delivered as usual. */
 /* Client INVITE: CANCEL (RFC 3261 section 9.1), now or as soon as a provisional response has come; after 64*T1 without
  * a final response the INVITE ends with TRANSACTION_TIMEOUT. `reason` = value of a Reason header or empty. 0 or -errno. */

@@ -91,6 +91,18 @@ int transaction_request(struct shard *shard, const struct sip_flow *to, struct s
 	return client_start(shard, to, text, events, arg, out);
 }
 
+void transaction_paced(
+	struct transaction *tr, bool (*may_repeat)(void *arg, struct transaction *transaction))
+{
+	tr->may_repeat = may_repeat;
+}
+
+void transaction_again(struct transaction *tr)
+{
+	if (tr->sent && (tr->state == TRANSACTION_TRYING || tr->state == TRANSACTION_PROCEEDING))
+		transaction_repeat(&tr->flow, tr->shard, sent_span(tr->sent));
+}
+
 /* --- dialogs made by 2xx ----------------------------------------------------------------------------------------- */
 
 static struct accepted_dialog *dialog_find(const struct transaction *tr, struct span to_tag)

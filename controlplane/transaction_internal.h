@@ -60,6 +60,8 @@ struct transaction {
 	uint64_t last_digest; /* client: of the last provisional response */
 	int send_error;
 	bool cancel_wanted, cancel_sent; /* client INVITE */
+	bool withheld; /* the machine's repetition is not sent: its user has put it off: */
+	bool (*may_repeat)(void *arg, struct transaction *tr); /* NULL: whenever the timer says */
 	uint8_t reconnects; /* after connections that were lost */
 	bool in_dialog; /* client: the request has a To tag */
 	bool cancelled; /* server INVITE: a CANCEL came */

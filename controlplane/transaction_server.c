@@ -387,9 +387,8 @@ void server_detached(struct transaction *tr)
 	struct transaction_layer *layer = tr->shard->transactions;
 	struct span answer;
 
-	/* The dialog of the 2xx has ended before its ACK came, by a BYE: there is nothing left to be acknowledged. */
-	if (tr->state == TRANSACTION_ACCEPTED)
-		timer_cancel(&tr->retransmit);
+	/* A 2xx goes on being repeated until its ACK, also when a BYE has ended its dialog meanwhile (RFC 3261 section 13.3.1.4): it may
+	 * be lost, and who asked waits for it. */
 	if (tr->state != TRANSACTION_TRYING && tr->state != TRANSACTION_PROCEEDING)
 		return;
 	answer = reply_write(layer, message_flow(tr->request), message_scan(tr->request), 500, none, none);

@@ -270,6 +270,8 @@ struct dp_source_key {
 
 enum dp_ban_flag {
 	DP_BAN_FORCE = 1, /* also if a configured agent or a trusted source is in it (else -EPERM) */
+	DP_BAN_DATAGRAMS =
+		2, /* of one port: not what comes from there by TCP, which nobody else can have sent */
 };
 
 struct dp_ban {

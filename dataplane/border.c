@@ -330,6 +330,18 @@ static bool judge(struct border *b, struct worker *w, const struct verdict *v, e
 	return false;
 }
 
+/* A ban of a port that is about datagrams alone does not stand before one of the host or its network. */
+static void ban_of_tcp(const struct border *b, const struct packet *p, const struct prefix_query *query,
+	uint64_t now_us, const struct prefix_entry **ban)
+{
+	struct prefix_query host = *query;
+
+	if (p->class != PACKET_OTHER || p->protocol != IPPROTO_TCP)
+		return;
+	host.port = 0;
+	prefix_table_match(b->bans, &host, 1, now_us, ban);
+}
+
 /* Asks the three tables about the whole burst, and for the lines of its sources. */
 static void look_up(struct border *b, struct worker *w, struct verdict *v, struct item **items, unsigned n)
 {
@@ -352,6 +364,8 @@ static void look_up(struct border *b, struct worker *w, struct verdict *v, struc
 	prefix_table_match(b->access, query, n, w->now_us, access);
 	prefix_table_match(b->trust, query, n, w->now_us, trust);
 	for (unsigned i = 0; i < n; i++) {
+		if (unlikely(ban[i] != NULL) && ban[i]->datagrams)
+			ban_of_tcp(b, &items[i]->p, &query[i], w->now_us, &ban[i]);
 		v[i].ban = ban[i];
 		v[i].access = access[i];
 		v[i].trust = trust[i];

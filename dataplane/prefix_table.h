@@ -31,7 +31,8 @@ struct prefix_key {
  * the atomics. */
 struct prefix_entry {
 	struct prefix_key key;
-	uint8_t permit, trusted, configured, reserved;
+	uint8_t permit, trusted, configured;
+	uint8_t datagrams; /* says nothing of TCP */
 	uint32_t rate, burst; /* packets per second, packets; 0 = no limit of its own */
 	uint32_t reserved2; /* the table's own */
 	uint64_t expires_us; /* atomic; clock_now_us' epoch; 0 = never */

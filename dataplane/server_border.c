@@ -83,11 +83,14 @@ static int ban_set(struct dataplane *dp, const void *one, uint32_t *looked)
 	const struct dp_ban *r = one;
 	struct border *b = dp->shared.border;
 	uint64_t now_us = clock_now_us();
-	struct prefix_entry e = { .expires_us = expiry(r->expires_us, now_us) };
+	struct prefix_entry e = { .expires_us = expiry(r->expires_us, now_us),
+		.datagrams = (r->flags & DP_BAN_DATAGRAMS) != 0 };
 	bool evicted = false;
 	int status = 0;
 
-	if (!source_key_read(&r->key, &e.key) || (r->flags & ~(uint32_t)DP_BAN_FORCE) != 0 ||
+	if (!source_key_read(&r->key, &e.key) ||
+		(r->flags & ~(uint32_t)(DP_BAN_FORCE | DP_BAN_DATAGRAMS)) != 0 ||
+		((r->flags & DP_BAN_DATAGRAMS) != 0 && r->key.address.port == 0) ||
 		r->expires_us > EXPIRY_MAX || !is_text(r->reason, sizeof(r->reason)))
 		return -EINVAL;
 	if ((r->flags & DP_BAN_FORCE) == 0)
@@ -279,7 +282,8 @@ static size_t write_ban(
 
 	*ban = (struct dp_ban){ .expires_us = time_left(p, e),
 		.age_us = p->now_us - prefix_table_set_us(t, e),
-		.packets = __atomic_load_n(&e->hits, __ATOMIC_RELAXED) };
+		.packets = __atomic_load_n(&e->hits, __ATOMIC_RELAXED),
+		.flags = e->datagrams ? DP_BAN_DATAGRAMS : 0 };
 	source_key_write(&e->key, &ban->key);
 	snprintf(ban->reason, sizeof(ban->reason), "%s", prefix_table_note(t, e));
 	return sizeof(*ban);

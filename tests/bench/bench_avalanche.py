@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """avalanche: after a power cut all phones register in the same second, unknown to us, while the calls of a registered caller go on and whoever is
 back refreshes its registration. Until all are back, against the least time that upstream-rate allows (two messages each); the most that the
-registrar saw in any second; calls lost; and how differently hosts of equal size were treated.
+registrar saw in any second; calls lost; how differently hosts of equal size were treated, and which share of its phones a host has back when half of all are.
 
 BENCH_AVALANCHE_PHONES, BENCH_AVALANCHE_HOST (phones of each), BENCH_AVALANCHE_RATE (upstream-rate), BENCH_AVALANCHE_CALLS (a second)."""
 
@@ -29,6 +29,8 @@ def measure():
     stage.result("avalanche", "registrar-saw-in-any-second", report["registrar_most"], None, "REGISTER/s", bar=rate, of=report["registrar_saw"])
     stage.result("avalanche", "calls-lost", lost, None, "calls", bar=0, of=complete + lost, repeated=repeated)
     stage.result("avalanche", "refreshes-refused", report["failed"], None, "REGISTER", bar=0, of=report["refreshed"] + report["failed"])
+    stage.result("avalanche", "host-at-half-time", report["share_most"], report["share_least"], "phones", less_is_better=True,
+                 peer_name="the least of a host", of=per_host)
     for what in ("half", "all"):
         stage.result("avalanche", f"{what}-of-a-host-back-last-host", report[f"{what}_last_s"], report[f"{what}_first_s"], "s", less_is_better=True,
                      peer_name="the first host", hosts=report["hosts"])

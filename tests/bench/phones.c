@@ -169,7 +169,7 @@ static bool is_right(struct span user, const char *nonce, struct span authorizat
 	       span_equal(given.response, span_from(wanted));
 }
 
-static void registrar_hears(struct span request, const struct sockaddr_in *from)
+static void registrar_hears(struct span request, uint64_t came_ns, const struct sockaddr_in *from)
 {
 	struct span user = between(field(request, "To"), "sip:", '@');
 	char text[TEXT_MAX], nonce[20];
@@ -177,7 +177,7 @@ static void registrar_hears(struct span request, const struct sockaddr_in *from)
 
 	writer_init(&out, text, sizeof(text));
 	if (span_starts_case(request, SPAN("REGISTER "))) {
-		note_seen(clock_now_ns());
+		note_seen(came_ns);
 		nonce_of(user, nonce);
 		if (is_right(user, nonce, field(request, "Authorization"))) {
 			write_answer(&out, request, "200 OK");
@@ -390,7 +390,11 @@ static void phone_hears(unsigned number, struct span message)
 static void receive(unsigned port)
 {
 	int fd = port == REGISTRAR ? registrar_socket : port_socket[port];
-	char text[65536], control[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	char text[65536];
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
+	} control;
 	struct sockaddr_in from;
 	struct iovec part = { text, sizeof(text) };
 	ssize_t n;
@@ -400,7 +404,7 @@ static void receive(unsigned port)
 			.msg_namelen = sizeof(from),
 			.msg_iov = &part,
 			.msg_iovlen = 1,
-			.msg_control = control,
+			.msg_control = &control,
 			.msg_controllen = sizeof(control) };
 		struct in_pktinfo to;
 
@@ -408,7 +412,12 @@ static void receive(unsigned port)
 		if (n < 0)
 			return;
 		if (port == REGISTRAR) {
-			registrar_hears((struct span){ text, (size_t)n }, &from);
+			struct timespec came;
+
+			/* By the kernel, when it came by the wire: our own turn may be later. */
+			memcpy(&came, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(came));
+			registrar_hears((struct span){ text, (size_t)n },
+				(uint64_t)came.tv_sec * 1000 * MS + (uint64_t)came.tv_nsec, &from);
 			continue;
 		}
 		memcpy(&to, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(to));
@@ -550,6 +559,30 @@ static int compare_times(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* How many of a host's phones were back when half of all were: of the host that has fewest, and most. */
+static void print_shares(uint64_t began)
+{
+	unsigned hosts = options.phones / options.per_host, least = options.per_host, most = 0;
+	uint64_t *time = calloc(options.phones, sizeof(*time)), half;
+
+	if (!time)
+		die("memory", 0);
+	for (unsigned i = 0; i < options.phones; i++)
+		time[i] = phone[i].registered ? phone[i].back_ns - began : UINT64_MAX;
+	qsort(time, options.phones, sizeof(time[0]), compare_times);
+	half = time[options.phones / 2];
+	free(time);
+	for (unsigned h = 0; h < hosts; h++) {
+		unsigned share = 0;
+
+		for (unsigned i = h * options.per_host; i < (h + 1) * options.per_host; i++)
+			share += phone[i].registered && phone[i].back_ns - began <= half;
+		least = share < least ? share : least;
+		most = share > most ? share : most;
+	}
+	printf(", \"share_least\": %u, \"share_most\": %u", least, most);
+}
+
 /* When half of a host's phones and when all were back: of the first host and the last. Those who are not back count as now. */
 static void print_fairness(uint64_t began, uint64_t ns)
 {
@@ -595,6 +628,7 @@ static void command_avalanche(double seconds)
 	}
 	print_report((double)(ns - began) / 1e9);
 	print_fairness(began, ns);
+	print_shares(began);
 	end_report();
 }
 
@@ -643,7 +677,8 @@ static int open_socket(const char *address, unsigned port, uint32_t mark)
 	if (fd < 0 || inet_pton(AF_INET, address, &own.sin_addr) != 1 ||
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0 ||
-		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) != 0 ||
+		(mark == REGISTRAR ? setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
+				   : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on))) != 0 ||
 		bind(fd, (struct sockaddr *)&own, sizeof(own)) != 0)
 		die("socket", errno);
 	watch(fd, mark);

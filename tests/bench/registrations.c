@@ -17,33 +17,11 @@
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
+#include "tests/unit/controlplane/registrar_config.h"
 #include "tests/unit/controlplane/sip_limits.h"
 
 enum { TEXT_MAX = 4096, LOOKS = 1000000, REQUESTS = 60000, MISS_EVERY = 10 };
 
-static struct config_network_interface network = { .name = (char *)(uintptr_t) "net" };
-static struct config_realm access_realm = { .name = (char *)(uintptr_t) "access",
-	.network_interface = &network };
-static struct config_realm core_realm = { .name = (char *)(uintptr_t) "core", .network_interface = &network };
-static struct config_ip_profile phone_profile, trunk_profile;
-static struct config_endpoint listens[2];
-static struct config_sip_interface interfaces[2] = {
-	{ .name = (char *)(uintptr_t) "access",
-		.realm = &access_realm,
-		.listen = &listens[0],
-		.listen_count = 1,
-		.ip_profile = &phone_profile,
-		.registration = CONFIG_REGISTRATION_CACHE },
-	{ .name = (char *)(uintptr_t) "core",
-		.realm = &core_realm,
-		.listen = &listens[1],
-		.listen_count = 1,
-		.ip_profile = &trunk_profile },
-};
-static struct config_session_agent agent = {
-	.name = (char *)(uintptr_t) "pbx", .realm = &core_realm, .ip_profile = &trunk_profile
-};
-static struct config_local_policy policy = { .name = (char *)(uintptr_t) "all", .agent = &agent };
 static struct config config = {
 	.sip = { SIP_TIMERS, SIP_MESSAGE_LIMITS, SIP_SDP_LIMITS, SIP_RELAY_LIMITS, .shards = 1,
 		.max_transactions = 1000000, .max_calls = 10 },
@@ -90,11 +68,7 @@ static int capture(void *arg, const struct sip_flow *flow, struct span message)
 
 static void open_shard(void)
 {
-	check(address_parse(SPAN("192.0.2.1:5060"), 0, &listens[0].address) == 0 &&
-			address_parse(SPAN("198.51.100.1:5060"), 0, &listens[1].address) == 0 &&
-			address_parse(SPAN("198.51.100.5:5060"), 0, &agent.address.address) == 0 &&
-			regcomp(&policy.to_regex, "^[0-9a-z]+$", REG_EXTENDED | REG_NOSUB) == 0,
-		"configuration");
+	check(registrar_config_open("^[0-9a-z]+$"), "configuration");
 	config.system.data_directory = (char *)(uintptr_t) ".";
 	pbx.remote = agent.address.address;
 	private.capture = capture;
@@ -163,7 +137,8 @@ static double look(struct location *location, unsigned bindings)
 
 	for (unsigned i = 0, n = 0; i < LOOKS; i++, n = (n + step) % bindings) {
 		snprintf(aor, sizeof(aor), "user%u@sbc.example.net", n);
-		check(location_by_aor(location, span_from(aor), found, 4) == 1, "a binding is not found");
+		check(location_by_aor(location, interfaces[0].realm, span_from(aor), found, 4) == 1,
+			"a binding is not found");
 		phone_address(n, &phone.remote);
 		binding_put(found[0]);
 		found[0] = location_by_flow(location, &phone);
@@ -267,8 +242,8 @@ static double rate(unsigned phones)
 				struct binding *binding;
 
 				snprintf(aor, sizeof(aor), "reg%u@sbc.example.net", n);
-				check(location_by_aor(shard.shared.location, span_from(aor), &binding, 1) ==
-						1,
+				check(location_by_aor(shard.shared.location, interfaces[0].realm,
+					      span_from(aor), &binding, 1) == 1,
 					"gone");
 				__atomic_store_n(&binding->upstream_expires_wall_ms, clock_wall_ms() + 1000,
 					__ATOMIC_RELAXED);

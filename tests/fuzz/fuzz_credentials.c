@@ -54,6 +54,34 @@ static void check_form(struct span text)
 	guard_forms_free(forms);
 }
 
+static uint64_t fixed_now(void)
+{
+	return 1000000;
+}
+
+/* A seal goes on without changing what is there, and comes off; what is taken off was the seal's and no other's. */
+static void check_seal(struct span text)
+{
+	static char sealed[21000], back[21000];
+	struct guard guard = { .now_ms = fixed_now };
+	struct sip_flow flow = { .remote.in4.sin_family = AF_INET };
+	struct digest_challenge parsed;
+	struct writer on, off;
+
+	require_inside(guard_parameter(text, SPAN("opaque")), text);
+	writer_init(&off, back, sizeof(back));
+	guard_unseal(text, &off);
+	require(!off.overflow && off.len <= text.n);
+	writer_init(&on, sealed, sizeof(sealed));
+	guard_seal(&guard, &flow, text, &on);
+	require(!on.overflow && (on.len == text.n || on.len == text.n + 26 || on.len == text.n + 37));
+	writer_init(&off, back, sizeof(back));
+	guard_unseal(writer_result(&on), &off);
+	/* Whoever can read the challenge at all gets it back as it was. */
+	if (digest_challenge_parse(text, &parsed) == 0 && on.len != text.n && text.n < 512)
+		require(span_equal(writer_result(&off), text));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Of exactly its size, so that one octet too far is seen. */
@@ -67,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require_inside(guard_user_of(text), text);
 	require_inside(guard_nonce_of(text), text);
 	check_form(text);
+	check_seal(text);
 	free(copy);
 	return 0;
 }

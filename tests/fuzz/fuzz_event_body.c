@@ -72,7 +72,7 @@ static void check_xml(struct span text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const packages[] = { "message-summary", "dialog", "presence" };
-	const struct event_sides sides = { &shard, &from, &to, name };
+	const struct event_sides sides = { .shard = &shard, .from = &from, .to = &to, .name = name };
 	struct span package, body, crossed;
 	struct writer out;
 

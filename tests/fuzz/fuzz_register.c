@@ -15,37 +15,13 @@
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
+#include "tests/unit/controlplane/registrar_config.h"
 #include "tests/unit/controlplane/sip_limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { TEXT_MAX = 16384 };
 
-static struct config_network_interface network = { .name = (char *)(uintptr_t) "net" };
-static struct config_realm access_realm = { .name = (char *)(uintptr_t) "access",
-	.network_interface = &network };
-static struct config_realm core_realm = { .name = (char *)(uintptr_t) "core", .network_interface = &network };
-static struct config_ip_profile phone_profile, trunk_profile;
-static struct config_endpoint listens[2];
-static struct config_sip_interface interfaces[2] = {
-	{ .name = (char *)(uintptr_t) "access",
-		.realm = &access_realm,
-		.listen = &listens[0],
-		.listen_count = 1,
-		.ip_profile = &phone_profile,
-		.registration = CONFIG_REGISTRATION_CACHE,
-		.allow_anonymous = CONFIG_ANONYMOUS_REGISTERED },
-	{ .name = (char *)(uintptr_t) "core",
-		.realm = &core_realm,
-		.listen = &listens[1],
-		.listen_count = 1,
-		.ip_profile = &trunk_profile,
-		.allow_anonymous = CONFIG_ANONYMOUS_AGENTS },
-};
-static struct config_session_agent agent = {
-	.name = (char *)(uintptr_t) "pbx", .realm = &core_realm, .ip_profile = &trunk_profile
-};
-static struct config_local_policy policy = { .name = (char *)(uintptr_t) "all", .agent = &agent };
 static struct config config = {
 	.sip = { SIP_TIMERS, SIP_MESSAGE_LIMITS, SIP_SDP_LIMITS, SIP_RELAY_LIMITS, .shards = 1,
 		.max_transactions = 1000, .max_calls = 10 },
@@ -90,10 +66,7 @@ static int capture(void *arg, const struct sip_flow *flow, struct span message)
 
 static void open_once(void)
 {
-	check(address_parse(SPAN("192.0.2.1:5060"), 0, &listens[0].address) == 0);
-	check(address_parse(SPAN("198.51.100.1:5060"), 0, &listens[1].address) == 0);
-	check(address_parse(SPAN("198.51.100.5:5060"), 0, &agent.address.address) == 0);
-	check(regcomp(&policy.to_regex, ".", REG_EXTENDED | REG_NOSUB) == 0);
+	check(registrar_config_open("."));
 	check(address_parse(SPAN("192.0.2.9:5070"), 0, &phone.remote) == 0);
 	pbx.remote = agent.address.address;
 	private.capture = capture;

@@ -112,6 +112,8 @@ def digest(challenge, method, uri, user, password):
     ha1, ha2 = hashed(f"{user}:{fields['realm']}:{password}"), hashed(f"{method}:{uri}")
     nonce = fields["nonce"]
     common = f'Digest username="{user}", realm="{fields["realm"]}", nonce="{nonce}", uri="{uri}", algorithm={algorithm}'
+    if "opaque" in fields:
+        common += f', opaque="{fields["opaque"]}"'
     if "qop" not in fields:
         plain = hashed(f"{ha1}:{nonce}:{ha2}")
         return f'{common}, response="{plain}"'

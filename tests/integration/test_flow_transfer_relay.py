@@ -110,6 +110,92 @@ def test_several_refers_are_told_apart(stack):
     no_calls_left(stack)
 
 
+def subscriptions(stack):
+    return stack.sbc.show("status")["subscriptions"]
+
+
+def referred(call, user="1003"):
+    """REFER of the caller, accepted by the callee: both as their senders wrote them."""
+    sent = refer(call.a, f"<sip:{user}@203.0.113.10>")
+    request = crossed(call.b)
+    call.b.reply(request, 202, headers=[("Contact", call.b.contact)])
+    assert final(call.a, "REFER").status == 202
+    return sent, request
+
+
+def heard(call, sent, status, state, reply=200):
+    """The NOTIFY at the referrer, answered; and that answer at who has told."""
+    got = call.a.expect("NOTIFY")
+    assert got["event"] == f"refer;id={number(sent)}" and got["subscription-state"] == state
+    assert (got.tag("to"), got.tag("from")) == tags(call.a) and got.call_id == call.a.call_id and got["contact"]
+    assert re.fullmatch(rb"SIP/2\.0 %d [A-Za-z ]+\r\n" % status, got.body), got.body
+    call.a.reply(got, reply)
+    assert final(call.b, "NOTIFY").status == reply
+
+
+@pytest.mark.parametrize("by", ["a", "b"])
+def test_the_subscription_goes_on_when_the_call_has_ended(stack, by):
+    phone, pbx = stack.phone(), stack.pbx()
+    call = connected(stack, phone, pbx)
+    (sent, request), (other, second) = referred(call), referred(call, "1004")
+    hanging, hung = (call.a, call.b) if by == "a" else (call.b, call.a)
+    hanging.request("BYE")
+    bye = hung.expect("BYE")
+    # Also before the last answer to BYE is there.
+    notify(call.b, request, b"SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP 10.0.0.7\r\n", "active;expires=60")
+    heard(call, sent, 100, "active;expires=60")
+    hung.reply(bye, 200)
+    assert final(hanging, "BYE").status == 200
+    no_calls_left(stack)
+    notify(call.b, second, b"SIP/2.0 486 Busy\r\n", "terminated;reason=noresource")
+    heard(call, other, 486, "terminated;reason=noresource")
+    notify(call.b, second, b"SIP/2.0 486 Busy\r\n", "terminated;reason=noresource")
+    assert final(call.b, "NOTIFY").status == 481
+    # Who wants to hear for longer, says so.
+    call.a.request("SUBSCRIBE", headers=[("Event", f"refer;id={number(sent)}"), ("Expires", "120"), ("Contact", call.a.contact)])
+    again = call.b.expect("SUBSCRIBE")
+    assert again["event"] == f"refer;id={number(request)}" and again["expires"] == "120"
+    call.b.reply(again, 200, headers=[("Contact", call.b.contact), ("Expires", "90")])
+    longer = final(call.a, "SUBSCRIBE")
+    assert longer.status == 200 and longer["expires"] == "90"
+    call.b.request("NOTIFY", b"busy", [("Event", f"refer;id={number(request)}"), ("Subscription-State", "active"), ("Contact", call.b.contact)],
+                   content_type="text/plain")
+    assert final(call.b, "NOTIFY").status == 415
+    notify(call.b, request, b"SIP/2.0 200 OK\r\nContact: <sip:x@10.0.0.7>\r\n", "terminated;reason=noresource")
+    heard(call, sent, 200, "terminated;reason=noresource")
+    assert not subscriptions(stack)
+    notify(call.b, request, b"SIP/2.0 200 OK\r\n", "terminated")
+    assert final(call.b, "NOTIFY").status == 481
+    check_sides([phone], [pbx])
+
+
+def test_a_notify_on_its_way_outlives_the_call(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    call = connected(stack, phone, pbx)
+    sent, request = referred(call)
+    notify(call.b, request, b"SIP/2.0 200 OK\r\n", "terminated;reason=noresource")
+    got = call.a.expect("NOTIFY")
+    call.hang_up()
+    no_calls_left(stack)
+    assert subscriptions(stack) == 1
+    call.a.reply(got, 200)
+    assert final(call.b, "NOTIFY").status == 200
+    assert not subscriptions(stack)
+
+
+def test_a_referrer_that_has_forgotten_is_told_no_more(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    call = connected(stack, phone, pbx)
+    sent, request = referred(call)
+    call.hang_up()
+    no_calls_left(stack)
+    notify(call.b, request, b"SIP/2.0 100 Trying\r\n", "active;expires=60")
+    heard(call, sent, 100, "active;expires=60", reply=481)
+    assert not subscriptions(stack)
+    notify(call.b, request, b"SIP/2.0 200 OK\r\n", "terminated")
+    assert final(call.b, "NOTIFY").status == 481
+
+
 def test_attended_names_the_dialog_as_the_pbx_knows_it(stack):
     phone, pbx = stack.phone(), stack.pbx()
     one, two = connected(stack, phone, pbx), connected(stack, phone, pbx, "1001")

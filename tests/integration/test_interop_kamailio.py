@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Kamailio as the proxy behind the SBC, on UDP and on TCP, and in front of it: route sets in both directions, telephones that it makes
+"""Kamailio as the proxy behind the SBC and as the one in front of it, both on UDP and both on TCP: route sets in both directions, telephones that it makes
 ring at once, what it redirects and refuses. It refuses requests of a dialog that have no Route of its own."""
 
 import pytest
@@ -12,6 +12,7 @@ from user_agent import UserAgent
 from user_leg import Leg
 
 PROXY, PEER = "10.0.0.100", "203.0.113.101"
+REMOTE = "203.0.113.100:5071"
 ROUTES = """
 session-agent proxy { realm = core  address = "%s:10.0.0.100:5060" }
 local-policy to-proxy { from-realm = access  to = "^7[0-9]+$"  next-hop = "agent:proxy"  priority = 1 }
@@ -24,13 +25,19 @@ FLOWS = [flows.a_call, flows.a_call_ended_by_the_callee, flows.both_hang_up, flo
 @pytest.fixture(scope="module", params=["udp", "tcp"])
 def module_stack(request):
     stack = Stack()
-    stack.more = SETTINGS + ROUTES % request.param
-    stack.change = lambda text: text.replace('"udp:10.0.0.1:5060"', '"udp:10.0.0.1:5060", "tcp:10.0.0.1:5060"')
+    stack.more = SETTINGS.replace(f'"udp:{PEER}:5060"', f'"{request.param}:{PEER}:5060"') + ROUTES % request.param
+
+    def change(text):
+        for host in (SBC_IN4, SBC_OUT4):
+            text = text.replace(f'"udp:{host}:5060"', f'"udp:{host}:5060", "tcp:{host}:5060"')
+        return text
+
+    stack.change = change
     proxies = []
     try:
         stack.start("packet")
         proxies.append(Kamailio(stack.lab, "inside", PROXY, "10.0.0.5:5071", "10.0.0.5:5072", SBC_IN4, "^71", request.param))
-        proxies.append(Kamailio(stack.lab, "outside", PEER, "203.0.113.100:5060", "203.0.113.100:5060", SBC_OUT4, "^8"))
+        proxies.append(Kamailio(stack.lab, "outside", PEER, REMOTE, REMOTE, SBC_OUT4, "^8", request.param))
         stack.transport = request.param
         yield stack
     finally:
@@ -46,18 +53,21 @@ class Behind(Users):
         super().__init__(stack)
         at = lambda name, port: UserAgent(name, "inside", stack.lab.namespace("pbx"), "10.0.0.5", (PROXY, 5060), T1, port)
         self.desk, self.office = at("desk", 5071), at("office", 5072)
+        self.remote = UserAgent("remote", "outside", stack.lab.namespace("outside"), "203.0.113.100", (PEER, 5060), T1, 5071)
         self.stack = stack
 
     def __iter__(self):  # the partner's address is the other proxy's
-        return iter((self.phone, self.carrier, self.pbx, self.desk, self.office))
+        return iter((self.phone, self.carrier, self.pbx, self.desk, self.office, self.remote))
 
 
 class Proxied(Scene):
     """digits: what the proxy does with the number."""
 
-    def __init__(self, users, index, digits="71", name="", outward=False):
+    def __init__(self, users, index, digits="71", name="", outward=False, outer=False):
         super().__init__(users, index, name=name, outward=outward)
         self.one, self.other = (users.desk, users.carrier) if outward else (users.phone, users.desk)
+        if outer:
+            self.one, self.other = (users.desk, users.remote) if outward else (users.remote, users.desk)
         self.number = f"{digits}{index:05}"
 
 
@@ -76,6 +86,11 @@ def test_every_flow_through_a_proxy_that_stays_in_the_path(stack):
 
 def test_every_flow_from_behind_the_proxy(stack):
     run(stack, *((flow, {"digits": "9", "outward": True}) for flow in FLOWS))
+
+
+def test_every_flow_between_two_proxies(stack):
+    run(stack, *((flow, {"digits": digits, "outward": outward, "outer": True})
+                 for flow in FLOWS for digits, outward in (("71", False), ("8", True))))
 
 
 def test_two_telephones_ring_and_one_answers(stack):
@@ -156,10 +171,11 @@ def test_a_refusal_of_the_proxy_reaches_the_caller(stack, digits, status):
 def test_route_sets_are_those_of_each_side(stack):
     """The caller behind a proxy and the callee behind another one: each leg has the Record-Routes of its side, and no other's."""
     async def flow(scene):
-        answering = scene.answering(scene.users.carrier)
-        calling = scene.calling(scene.users.desk)
-        await scene.until(lambda: answering.legs, "the INVITE at the carrier")
+        answering = scene.answering()
+        calling = scene.calling()
+        await scene.until(lambda: answering.legs, "the INVITE behind the other proxy")
         (b,) = answering.legs
+        assert b.invite.request["x-came-by"] == stack.transport
         b.pick_up()
         a, b = await scene.connected(calling, b)
         assert b.routes and all(PEER in route for route in b.routes)
@@ -167,7 +183,7 @@ def test_route_sets_are_those_of_each_side(stack):
         await flows.changed(scene, a, b, lambda: b.reinvite(b.describe("sendonly")), by=1)
         await scene.hung_up(a, b)
 
-    run(stack, (flow, {"digits": "8", "outward": True}))
+    run(stack, (flow, {"digits": "8", "outward": True, "outer": True}))
 
 
 def test_a_long_invite_goes_to_the_proxy_by_tcp(stack, monkeypatch):

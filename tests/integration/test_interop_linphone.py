@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linphone behind a NAT calls the PBX, and in front of the SBC is called by it, over UDP and TCP: audio both ways, hold and resume, digits in
-RTP and by INFO, a transfer, calls that are given up, refused and declined. The far end is a raw peer that sees every message and packet."""
+RTP and by INFO, transfers by it and of it, calls that are given up, refused and declined. The far end is a raw peer that sees every message
+and packet."""
 
 import itertools
 
@@ -11,7 +12,7 @@ from conftest import SBC_IN4, SBC_OUT4, Stack
 from linphone import Linphone
 from sip import sdp
 from test_flow_transfer import accept, ring
-from transfer import ends
+from transfer import ends, final, number, refer, relayed, told
 
 TO_PBX_SIDE = (SBC_IN4, 5060)
 NUMBERS = itertools.count(1)
@@ -21,7 +22,10 @@ TELEPHONE_EVENT = 101
 @pytest.fixture(scope="module", params=["udp", "tcp"])
 def module_stack(request):
     stack = Stack()
-    stack.more = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\n"
+    stack.more = """
+guard { untrusted-rate = 10000  untrusted-burst = 10000 }
+local-policy between-users { from-realm = core  to = "^1[0-9]+$"  next-hop = "agent:pbx"  priority = 20 }
+"""
     stack.transport = request.param
 
     def change(text):
@@ -176,6 +180,62 @@ def test_a_transfer_of_the_phones(stack, phone):
     ends(b)
     c.expect(lambda m: m.status == 200 and m.method == "BYE")
     no_calls_left(stack)
+
+
+def test_a_transfer_by_the_pbx_that_the_sbc_carries_out(stack, phone):
+    """It stays, and does not hear of it but by an offer."""
+    pbx = stack.pbx()
+    b, media = answered(stack, phone, pbx)
+    talk(phone, media)
+    refer(b, f"<sip:1003@{SBC_IN4}>")
+    assert final(b, "REFER").status == 202
+    told(b, 100)
+    c = pbx.answerer(match=lambda m: "1003" in m.uri)
+    target = stack.media("pbx", pbx.host)
+    c.reply(c.invite, 200, body=sdp(pbx.host, target.port, version=1, session=78))
+    ack = c.expect("ACK", timeout=20)
+    target.destination = ack.media()[:2]
+    told(b, 200, ended=True)
+    b.bye()
+    talk(phone, target)
+    phone.command("terminate 1")
+    c.take_bye(timeout=20)
+    no_calls_left(stack)
+
+
+def test_a_transfer_by_the_pbx_that_it_carries_out_itself(stack):
+    """REFER and NOTIFYs cross, and its new call comes as any other."""
+    before = stack.change
+    stack.start(stack.kind, lambda text: relayed(before(text)))
+    try:
+        pbx, phone = stack.pbx(), linphone(stack, "phone", "alice", "192.168.77.2")
+        b, media = answered(stack, phone, pbx)
+        talk(phone, media)
+        sent = refer(b, f"<sip:1003@{SBC_IN4}>")
+        assert final(b, "REFER").status == 202
+        again(stack, phone, b, media, 2, ("sendonly", "inactive"), "recvonly")  # on hold meanwhile
+        c = pbx.answerer(match=lambda m: "1003" in m.uri, timeout=20)
+        assert b"192.168." not in c.invite.raw and b"203.0.113." not in c.invite.raw
+        target = stack.media("pbx", pbx.host)
+        target.destination = c.invite.media()[:2]
+        begin = len(phone.lines)
+        c.reply(c.invite, 200, body=sdp(pbx.host, target.port, version=1, session=78))
+        c.expect("ACK")
+        phone.wait("Event: LinphoneCallStreamsRunning", begin=begin)
+        while True:
+            notify = b.expect("NOTIFY", timeout=20)
+            assert notify["event"] in ("refer", f"refer;id={number(sent)}") and notify.body.startswith(b"SIP/2.0 ")
+            b.reply(notify, 200)
+            if notify["subscription-state"].startswith("terminated") or b"SIP/2.0 200" in notify.body:
+                break
+        b.bye()
+        phone.wait("Event: LinphoneCallEnd", begin=begin)
+        phone.play()
+        talk(phone, target)
+        c.bye()
+        no_calls_left(stack)
+    finally:
+        stack.start(stack.kind)
 
 
 def test_a_call_given_up_while_it_rings(stack, phone):

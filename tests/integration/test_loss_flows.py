@@ -4,6 +4,7 @@ transaction has one final response, and the SBC has nothing left."""
 
 import asyncio
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -138,6 +139,15 @@ async def a_refused_change(scene):
     await scene.hung_up(a, b)
 
 
+async def a_change_and_its_end_at_once(scene):
+    """BYE follows the other side's ACK: the answer to a change is still due to who has asked."""
+    a, b = await scene.talking()
+    a.reinvite(a.describe("sendonly"))
+    await scene.until(lambda: b.mine and direction(b.mine) == "recvonly" and b.is_free, "the change at the callee")
+    await scene.hung_up(b, a)
+    await scene.until(lambda: a.finals, "the answer to the change")
+
+
 async def a_cancelled_call(scene):
     calling, b = await scene.begun()
     b.ring(180)
@@ -196,9 +206,23 @@ def notified(leg, *words):
     return notifies and all(word in notifies[-1].raw for word in words)
 
 
-async def refer(scene, leg, number):
-    request = lambda: leg.ask("REFER", headers=[("Refer-To", f"<sip:{number}@{leg.agent.sbc[0]}>")])
+def name_of(leg):
+    """Its dialog, as the other side of it is told (RFC 3891 section 3)."""
+    return f"{leg.call_id};to-tag={dialog_tag(leg.remote)};from-tag={dialog_tag(leg.local)}"
+
+
+async def refer(scene, leg, number, replaced=None):
+    headers = f"?Replaces={urllib.parse.quote(name_of(replaced), safe='')}" if replaced else ""
+    request = lambda: leg.ask("REFER", headers=[("Refer-To", f"<sip:{number}@{leg.agent.sbc[0]}{headers}>")])
     assert await asked(scene, leg, request) == 202
+
+
+async def joined(scene, b, c, *gone):
+    """The others are out of it, these two are in one call."""
+    await scene.until(lambda: all(leg.state == "ended" for leg in gone) and b.is_free and c.is_free and b.state == c.state == "confirmed",
+                      "the new call")
+    assert direction(b.theirs) == direction(c.mine) and direction(c.theirs) == direction(b.mine)
+    await scene.hung_up(c, b)
 
 
 async def a_transfer_that_the_sbc_carries_out(scene):
@@ -208,9 +232,7 @@ async def a_transfer_that_the_sbc_carries_out(scene):
     await scene.until(lambda: notified(a, b"SIP/2.0 200", b"terminated"), "the NOTIFY of 200")
     (c,) = third.legs
     a.bye("has transferred")
-    await scene.until(lambda: a.state == "ended" and b.is_free and c.is_free and b.state == c.state == "confirmed", "the new call")
-    assert direction(b.theirs) == direction(c.mine) and direction(c.theirs) == direction(b.mine)
-    await scene.hung_up(c, b)
+    await joined(scene, b, c, a)
 
 
 async def a_question_of_the_new_party_before_its_ack(scene):
@@ -225,8 +247,7 @@ async def a_question_of_the_new_party_before_its_ack(scene):
     await scene.until(lambda: notified(a, b"SIP/2.0 200", b"terminated"), "the NOTIFY of 200")
     (c,) = third.legs
     a.bye("has transferred")
-    await scene.until(lambda: a.state == "ended" and b.is_free and c.is_free and b.state == c.state == "confirmed", "the new call")
-    await scene.hung_up(c, b)
+    await joined(scene, b, c, a)
 
 
 async def a_transfer_that_fails(scene):
@@ -239,16 +260,86 @@ async def a_transfer_that_fails(scene):
     await scene.hung_up(a, b)
 
 
+async def consulted(scene, number, agent=None, to=None):
+    """A second call of the caller: his leg and the other one."""
+    answering = scene.answering(to, number, then=lambda leg: leg.pick_up())
+    calling = scene.calling(agent, number)
+    await scene.until(lambda: answering.legs, "the INVITE of the second call")
+    return await scene.connected(calling, answering.legs[0])
+
+
+async def an_attended_transfer_that_the_sbc_carries_out(scene):
+    a, b = await scene.talking()
+    second, c = await consulted(scene, scene.third)
+    await refer(scene, a, scene.third, second)
+    await scene.until(lambda: notified(a, b"SIP/2.0 200", b"terminated"), "the NOTIFY of 200")
+    a.bye("has transferred")
+    await joined(scene, b, c, a, second)
+
+
+async def an_attended_transfer_that_fails(scene):
+    """The party that was asked before says no to the other one: both calls go on."""
+    a, b = await scene.talking()
+    second, c = await consulted(scene, scene.third)
+    b.manners.offered = lambda leg, server: 488
+    await refer(scene, a, scene.third, second)
+    await scene.until(lambda: notified(a, b"SIP/2.0 488", b"terminated"), "the NOTIFY of 488")
+    await scene.until(lambda: c.is_free and second.is_free, "the description as it was")
+    for one, other in ((a, b), (second, c)):
+        assert direction(one.theirs) == direction(other.mine) and direction(other.theirs) == direction(one.mine)
+        await scene.hung_up(one, other)
+
+
+async def a_call_that_another_takes(scene):
+    """INVITE with Replaces, carried out by the SBC."""
+    a, b = await scene.talking()
+    while True:
+        taking = scene.calling(headers=[("Require", "replaces"), ("Replaces", name_of(a))])
+        await scene.until(lambda: taking.final, "the answer to Replaces")
+        if taking.final.status != 491:  # the ACK of the call is on its way
+            break
+        await asyncio.sleep(3 * T1)
+    await scene.until(lambda: taking.winner and taking.winner.is_free, "the call that was taken")
+    await joined(scene, b, taking.winner, a)
+
+
+async def a_call_that_another_takes_at_who_knows_replaces(scene):
+    """The same, by the callee."""
+    a, b = await scene.talking()
+    b.ask("UPDATE", headers=[("Supported", "replaces")])
+    await scene.until(lambda: b.finals, "the answer to UPDATE")
+    again = scene.answering(then=lambda leg: (leg.pick_up(), b.bye("is replaced")))
+    taking = scene.calling(headers=[("Require", "replaces"), ("Replaces", name_of(a))])
+    await scene.until(lambda: again.legs, "the INVITE with Replaces")
+    assert again.legs[0].invite.request["replaces"] == f"{b.call_id};to-tag={dialog_tag(b.local)};from-tag={dialog_tag(b.remote)}"
+    await joined(scene, *await scene.connected(taking, again.legs[0]), a, b)
+
+
+async def a_ringing_call_that_another_takes(scene):
+    calling, b = await scene.begun()
+    while not calling.legs:  # it is not repeated, and nobody knows of the dialog without it
+        b.ring(180)
+        await asyncio.sleep(T1)
+    taking = scene.calling(scene.other, scene.third, headers=[("Require", "replaces"), ("Replaces", name_of(b))])
+    await scene.until(lambda: taking.winner and calling.winner and taking.winner.is_free and calling.winner.is_free, "the pick-up")
+    await joined(scene, taking.winner, calling.winner, b)
+
+
 class Referred(Manners):
-    """Calls whom he is told to, and says how that went."""
+    """Calls whom he is told to, and says how that went; or joins the two who are with him already."""
 
     def __init__(self, scene):
-        self.scene, self.calling = scene, None
+        self.scene, self.calling, self.consulted = scene, None, None
 
     def referred(self, leg, server):
         leg.reply(server, 202)
-        user = server.request["refer-to"].partition(":")[2].partition("@")[0]
-        self.calling = self.scene.calling(leg.agent, user)
+        user, _, name = server.request["refer-to"].strip("<>").partition(":")[2].partition("?")
+        if self.consulted:
+            other = self.consulted
+            assert urllib.parse.unquote(name) == f"Replaces={other.call_id};to-tag={dialog_tag(other.local)};from-tag={dialog_tag(other.remote)}"
+            other.bye("is replaced")
+        else:
+            self.calling = self.scene.calling(leg.agent, user.partition("@")[0])
         event = ("Event", f"refer;id={server.request['cseq'].split()[0]}")
         leg.ask("NOTIFY", b"SIP/2.0 100 Trying\r\n", [event, ("Subscription-State", "active;expires=60")], "message/sipfrag", then=lambda _: (
             leg.ask("NOTIFY", b"SIP/2.0 200 OK\r\n", [event, ("Subscription-State", "terminated;reason=noresource")], "message/sipfrag")))
@@ -274,6 +365,17 @@ async def a_transfer_that_is_relayed(scene):
     await scene.hung_up(a, b)
     await scene.until(lambda: third.legs, "the INVITE of who was referred")
     await scene.hung_up(*await scene.connected(manners.calling, third.legs[0]))
+
+
+async def an_attended_transfer_that_is_relayed(scene):
+    """Both parties are the same PBX's, which needs no call between them."""
+    manners, a, b = await partners(scene)
+    second, manners.consulted = await consulted(scene, f"88{scene.index:05}", scene.users.pbx, scene.users.partner)
+    await refer(scene, a, f"88{scene.index:05}", second)
+    await scene.until(lambda: notified(a, b"SIP/2.0 200", b"terminated"), "the NOTIFY of 200")
+    await scene.until(lambda: b.finals.count(("NOTIFY", 200)) == 2, "the answers to NOTIFY")
+    await scene.ended(second, manners.consulted)
+    await scene.hung_up(a, b)
 
 
 async def a_session_timers_refresh(scene):
@@ -317,8 +419,10 @@ async def a_subscription(scene):
 FLOWS = [
     a_call, a_call_ended_by_the_callee, both_hang_up, delayed_offer, a_reliable_answer, an_offer_in_a_reliable_response,
     reliable_on_the_callees_side_alone, reliable_on_the_callers_side_alone, update_in_an_early_dialog, update_in_a_call, hold_and_resume,
-    a_change_asked_for_without_an_offer, a_refused_change, a_cancelled_call, cancel_and_answer_at_once, a_refused_call, forked,
-    digits_and_questions, a_transfer_that_the_sbc_carries_out, a_transfer_that_fails, a_transfer_that_is_relayed, a_session_timers_refresh,
+    a_change_asked_for_without_an_offer, a_refused_change, a_change_and_its_end_at_once, a_cancelled_call, cancel_and_answer_at_once, a_refused_call, forked,
+    digits_and_questions, a_transfer_that_the_sbc_carries_out, a_transfer_that_fails, a_transfer_that_is_relayed,
+    an_attended_transfer_that_the_sbc_carries_out, an_attended_transfer_that_fails, an_attended_transfer_that_is_relayed,
+    a_call_that_another_takes, a_call_that_another_takes_at_who_knows_replaces, a_ringing_call_that_another_takes, a_session_timers_refresh,
     a_subscription,
 ]
 

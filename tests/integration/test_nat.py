@@ -219,6 +219,43 @@ def test_a_phone_whose_connection_has_ended_is_gone_at_once_and_its_other_contac
     nat.incoming(stack, pbx.endpoint, second, TO_CORE).end_by_callee()
 
 
+def test_two_phones_of_one_user_ring_together_and_who_answers_is_heard(stack, pbx):
+    """Behind one NAT, each by its own flow. Whichever answers has the call; the other stops ringing."""
+    nat.Router(stack, "symmetric")
+    phones = [nat.phone_at(stack), nat.phone_at(stack, port=5064)]
+    for phone in phones:
+        registered(stack, pbx, phone)
+    for who in (0, 1):
+        winner, loser = phones[who], phones[1 - who]
+        near, far = nat.Media(pbx.endpoint.namespace, pbx.endpoint.host), nat.Media(winner.namespace, winner.host)
+        stack.closing += [near, far]
+        a = pbx.endpoint.call(TO_CORE, "alice", sdp(pbx.endpoint.host, near.port))
+        rings = [phone.answerer() for phone in phones]
+        for dialog in rings:
+            dialog.reply(dialog.invite, 180, "Ringing")
+        a.expect(180)
+        b, other = rings[who], rings[1 - who]
+        far.destination = b.invite.media()[:2]
+        b.reply(b.invite, 200, "OK", sdp(winner.host, far.port))
+        ok = a.expect(200)
+        near.destination = ok.media()[:2]
+        a.ack(ok)
+        b.expect("ACK")
+        cancel = other.expect("CANCEL")
+        assert "cause=200" in cancel["reason"]
+        other.reply(cancel, 200, "OK")
+        other.reply(other.invite, 487, "Request Terminated")
+        other.expect("ACK")
+        nat.open_path(far, near)
+        nat.exchange([(near, far)], 5)
+        nat.check_exactly_once(near, far)
+        nat.check_exactly_once(far, near)
+        a.request("BYE")
+        b.take_bye()
+        a.expect(lambda m: m.status == 200 and m.method == "BYE")
+        assert not loser.pending(lambda m: m.method in ("ACK", "BYE", "INVITE"))
+
+
 def test_pings_of_a_tcp_phone_are_answered(stack, pbx):
     nat.Router(stack, "symmetric")
     phone = nat.stream_phone_at(stack)

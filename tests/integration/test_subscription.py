@@ -9,6 +9,7 @@ import pytest
 from conftest import SBC_IN4, SBC_OUT4
 from relayed import TO_ACCESS, TO_CORE, asked, check_answer, check_hidden, check_request, final, number, outside
 from sip import token
+from transfer import connected, no_calls_left, tags
 
 # Short timers; and the two dialogs of a pair are found on the shard that has them.
 GUARD = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\nsip-config { shards = 3  t1 = 50ms  timer-b = 3200ms }\n"
@@ -227,3 +228,45 @@ def test_a_lamp_shows_a_call_of_the_pbx_and_nothing_of_the_inside(stack):
     notify = pair.notify("active;expires=600", b"<!DOCTYPE x><dialog-info/>", "application/dialog-info+xml")
     assert notify.body == b"" and not notify["content-type"]
     pair.hidden()
+
+
+def calls_on_all_shards(stack, pbx, carrier):
+    """A call of the PBX on each of them: the keyed hash of its Call-ID decides, the tag we give it tells which."""
+    calls = {}
+    while len(calls) < 3:
+        call = connected(stack, pbx, carrier, "9123")
+        if calls.setdefault(tags(call.a)[1][:2], call) is not call:
+            call.hang_up()
+    return list(calls.values())
+
+
+def test_the_dialogs_in_a_body_are_named_whichever_shard_has_them(stack):
+    pair = Pair(stack, package="dialog")
+    pair.answer()
+    calls = calls_on_all_shards(stack, pair.pbx, stack.carrier())
+    dialogs = "".join(
+        f'<dialog id="{n}" call-id="{call.a.call_id}" local-tag="{tags(call.a)[0]}" remote-tag="{tags(call.a)[1]}" direction="initiator">'
+        "<state>confirmed</state></dialog>" for n, call in enumerate(calls))
+    body = (f'<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="3" state="full" entity="sip:1000@{pair.other.host}">'
+            f"{dialogs}</dialog-info>").encode()
+    names = [f'call-id="{call.b.call_id}" local-tag="{tags(call.b)[1]}" remote-tag="{tags(call.b)[0]}"' for call in calls]
+    text = pair.notify("active;expires=600", body, "application/dialog-info+xml").body.decode()
+    assert [text.count(name) for name in names] == [1, 1, 1], text
+    # What comes behind one that waits stays behind it, and is answered.
+    send = lambda version: pair.notifier.request("NOTIFY", body.replace(b'version="3"', b'version="%d"' % version), [
+        ("Event", "dialog"), ("Subscription-State", "active;expires=600"), ("Contact", pair.notifier.contact)], content_type="application/dialog-info+xml")
+    for version in range(4, 8):
+        send(version)
+    for version in range(4, 8):
+        theirs = pair.one.expect(lambda m: m.is_request and m.method == "NOTIFY" and m.call_id == pair.subscriber.call_id)
+        assert f'version="{version}"' in theirs.body.decode() and all(name in theirs.body.decode() for name in names)
+        pair.subscriber.reply(theirs, 200)
+        assert pair.notifier.expect(final("NOTIFY")).status == 200
+    for call in calls:
+        call.hang_up()
+    # A dialog that is over has no name any more, wherever it was.
+    text = pair.notify("terminated;reason=noresource", body.replace(b"confirmed", b"terminated"), "application/dialog-info+xml").body.decode()
+    assert "call-id" not in text and text.count("<state>terminated</state>") == 3
+    pair.hidden()
+    no_calls_left(stack)
+    pair.is_gone()

@@ -244,10 +244,6 @@ class ClientTransaction(Transaction):
         self.wire.fault(f"{self.agent.name}: {self.request.method} [{self.request['cseq']}] has no final response")
         self.taken(None)
 
-    def abandon(self):
-        self.stop("repeat", "deadline")
-        self.state = "terminated"
-
     def take(self, response):
         for header in ("call-id", "cseq", "from"):
             if response[header] != self.request[header]:

@@ -109,10 +109,8 @@ class Leg:
         if self.state != "ended":
             self.state, self.why = "ended", why
             self.wire.note(f"    {self.agent.name} is out: {why}")
-            self.ok = self.prack_due = None
+            self.prack_due = None  # a 2xx of ours goes on being repeated, and one of theirs has to come, also after BYE
             self.reliable.clear()
-            if self.inviting and self.inviting.under_way:  # its answer may have been lost, and is not repeated after BYE
-                self.inviting.abandon()
 
     def later(self, seconds, function, *arguments):
         def due():
@@ -213,7 +211,7 @@ class Leg:
         if self.state in ("ending", "ended"):
             return
         self.state, self.why = "ending", why
-        self.ok = self.prack_due = None
+        self.prack_due = None
         self.ask("BYE", then=lambda response: self.end(why))
 
     def update(self, body):
@@ -417,7 +415,7 @@ class Leg:
         if self.open == "mine":
             if request.body:
                 self.heard_answer(request.body)
-            else:
+            elif self.state not in ("ending", "ended"):
                 self.wire.fault(f"{self.agent.name}: no answer in the ACK")
         elif request.body:
             self.wire.fault(f"{self.agent.name}: a description in the ACK that nobody asked for")

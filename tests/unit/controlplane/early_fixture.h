@@ -3,34 +3,12 @@
 #ifndef TESTS_UNIT_CONTROLPLANE_EARLY_FIXTURE_H
 #define TESTS_UNIT_CONTROLPLANE_EARLY_FIXTURE_H
 
-#include "controlplane/call_state.h"
-#include "tests/unit/controlplane/call_fixture.h"
+#include "tests/unit/controlplane/one_call_fixture.h"
 
 #define RELIABLE(n) "Require: 100rel\r\nRSeq: " #n "\r\n"
 #define OTHER_SDP                                                                                          \
 	"v=0\r\no=y 3 3 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 7000 RTP/AVP " \
 	"0\r\n"
-
-static char invite[FIXTURE_TEXT_MAX];
-
-static inline int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static inline int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static inline void assert_over(struct call_world *w)
-{
-	fake_answer_all();
-	assert_int_equal(call_count(&w->f->shard), 0);
-	assert_int_equal(fake.request[fake.count - 1].type, DP_SESSION_DELETE);
-}
 
 /* The caller's INVITE with more headers, up to the one to the callee. */
 static inline void start(struct call_world *w, const char *headers, const char *body)

@@ -121,7 +121,8 @@ static inline void register_phone(struct call_world *w)
 static inline struct binding *the_binding(struct call_world *w)
 {
 	struct binding *found[2];
-	size_t count = location_known(w->f->shard.shared.location, SPAN("1000@sbc.example"), found, 2);
+	size_t count =
+		location_known(w->f->shard.shared.location, &w->f->realm, SPAN("1000@sbc.example"), found, 2);
 
 	assert_int_equal(count, 1);
 	binding_put(found[0]);

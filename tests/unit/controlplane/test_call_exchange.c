@@ -372,6 +372,22 @@ static void test_an_offer_asked_for_that_comes_to_nothing_is_refused_in_the_ack(
 	take(w, &w->f->other, "BYE ");
 }
 
+static void test_an_offer_that_comes_after_the_end_is_refused_in_the_ack(void **state)
+{
+	struct call_world *w = *state;
+	char again[FIXTURE_TEXT_MAX];
+
+	establish(w, invite);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", NO_SDP);
+	snprintf(again, sizeof(again), "%s", take(w, &w->f->other, "INVITE "));
+	caller_sends(w, "BYE", 3, w->caller_tag, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 487 ");
+	respond(w, &w->f->other, again, 200, NULL, "", PBX_SDP);
+	w->looked = 0;
+	take(w, &w->f->other, "ACK "); /* the call's */
+	assert_contains(take(w, &w->f->other, "ACK "), "m=audio 0 ");
+}
+
 static void test_a_reinvite_asks_for_no_reliable_responses_and_relays_none(void **state)
 {
 	struct call_world *w = established(state, "Supported: 100rel\r\n", "Supported: 100rel\r\n");
@@ -613,6 +629,7 @@ int main(void)
 		TEST(test_an_offer_that_overtakes_the_ack_of_another_waits_for_it),
 		TEST(test_an_offer_that_overtakes_the_ack_with_the_answer_is_glare),
 		TEST(test_an_offer_asked_for_that_comes_to_nothing_is_refused_in_the_ack),
+		TEST(test_an_offer_that_comes_after_the_end_is_refused_in_the_ack),
 		TEST(test_a_reinvite_asks_for_no_reliable_responses_and_relays_none),
 		TEST(test_an_offer_that_waits_for_an_ack_may_be_cancelled),
 		TEST(test_an_update_waits_for_an_ack_no_longer_than_its_sender_does),

@@ -480,6 +480,92 @@ static void test_an_answer_that_needs_ports_again_waits_for_them(void **state)
 	}
 }
 
+#define VIDEO(port) "m=video " port " RTP/AVP 31\r\n"
+
+/* An UPDATE of the caller and its answer in one branch. */
+static void update_in(
+	struct call_world *w, unsigned cseq, const char *tag, const char *offer, const char *answer)
+{
+	caller_sends(w, "UPDATE", cseq, tag, "", offer);
+	respond(w, &w->f->other, take(w, &w->f->other, "UPDATE "), 200, NULL, "", answer);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	fake_answer_all();
+}
+
+static void early_branch(struct call_world *w, const char *name, const char *answer, unsigned cseq,
+	const char *reply, char tag[64])
+{
+	unsigned rseq;
+
+	respond(w, &w->f->other, invite, 183, name, RELIABLE(7) "Allow: UPDATE\r\n", answer);
+	fake_answer_all();
+	rseq = rseq_of(take(w, &w->f->peer, "SIP/2.0 183 "));
+	snprintf(tag, 64, "%s", note_tag(w, w->taken));
+	prack(w, cseq, tag, rseq, reply);
+	respond(w, &w->f->other, take(w, &w->f->other, "PRACK "), 200, NULL, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	fake_answer_all();
+}
+
+/* What the first branch has agreed has video, what the second one has agreed since has none. */
+static void video_in_one_branch(struct call_world *w, bool offerless)
+{
+	char first[64], second[64];
+
+	start(w, "Supported: 100rel\r\nAllow: UPDATE, PRACK\r\n",
+		offerless ? NO_SDP : PHONE_SDP VIDEO("4004"));
+	if (offerless) {
+		early_branch(w, "pbx1", MOVED_SDP VIDEO("8004"), 2, PHONE_SDP VIDEO("4004"), first);
+		early_branch(w, "pbx2", OTHER_SDP, 3, PRACK_SDP, second);
+		return;
+	}
+	early_branch(w, "pbx1", PBX_SDP VIDEO("6004"), 2, NO_SDP, first);
+	update_in(w, 3, first, PHONE_SDP "a=sendonly\r\n" VIDEO("4004"), MOVED_SDP VIDEO("8004"));
+	early_branch(w, "pbx2", OTHER_SDP VIDEO("7004"), 4, NO_SDP, second);
+	update_in(w, 5, second, PHONE_SDP VIDEO("0"), OTHER_SDP VIDEO("0"));
+}
+
+static void test_what_a_branch_has_agreed_waits_for_its_ports_when_it_wins(void **state)
+{
+	/* By an UPDATE, by an offer of its own; the ports come, there are none. */
+	for (unsigned i = 0; i < 4; i++) {
+		struct call_world *w = *state;
+
+		video_in_one_branch(w, i & 1);
+		assert_int_equal(media_port(LEG_CALLED), 7000);
+		respond(w, &w->f->other, invite, 200, "pbx1", "", NO_SDP);
+		take(w, &w->f->other, "ACK ");
+		assert_false(was_sent(w, &w->f->peer, "SIP/2.0 "));
+		fake_answer(i & 2 ? -ENOSPC : 0);
+		fake_answer_all();
+		take(w, &w->f->peer, i & 2 ? "SIP/2.0 503 " : "SIP/2.0 200 ");
+		if (i & 2) {
+			w->looked = 0;
+			assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
+		} else {
+			assert_contains(w->taken, "Content-Length: 0\r\n");
+			assert_int_equal(media_port(LEG_CALLED), 8000);
+		}
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void test_a_branch_that_waits_for_its_ports_may_be_cancelled(void **state)
+{
+	struct call_world *w = *state;
+
+	video_in_one_branch(w, true);
+	respond(w, &w->f->other, invite, 200, "pbx1", "", NO_SDP);
+	caller_sends(w, "CANCEL", 1, NULL, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 487 ");
+	w->looked = 0;
+	assert_contains(take(w, &w->f->other, "BYE "), ";tag=pbx1\r\n");
+	respond(w, &w->f->other, w->taken, 200, NULL, "", NO_SDP);
+	fake_answer_all();
+	assert_over(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,6 +590,8 @@ int main(void)
 		TEST(test_what_a_branch_that_has_offered_agrees_on_later_stands_when_it_wins),
 		TEST(test_a_branchs_answer_that_needs_ports_again_is_taken_when_they_are_there),
 		TEST(test_an_answer_that_needs_ports_again_waits_for_them),
+		TEST(test_what_a_branch_has_agreed_waits_for_its_ports_when_it_wins),
+		TEST(test_a_branch_that_waits_for_its_ports_may_be_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 
 #include "controlplane/call_state.h"
 #include "controlplane/call_transfer.h"
+#include "controlplane/subscription.h"
 
 static char invite[FIXTURE_TEXT_MAX], kept[FIXTURE_TEXT_MAX], target[FIXTURE_TEXT_MAX];
 
@@ -231,6 +232,21 @@ static void test_refer_is_refused_when_it_cannot_be_read(void **state)
 	assert_int_equal(call_count(&w->f->shard), 1);
 }
 
+/* Of the callee, about the last REFER; without a body. */
+static void notify(struct call_world *w, unsigned cseq, const char *headers)
+{
+	char from[512], to[512], call_id[512];
+
+	line_of(invite, "To", to, sizeof(to));
+	to[strlen(to) - 2] = '\0';
+	fixture_receive(w->f, &w->f->other,
+		"NOTIFY sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5080;branch=z9hG4bKn%u\r\n"
+		"Max-Forwards: 70\r\nFrom: %s;tag=pbx1\r\nTo: %s%sCSeq: %u NOTIFY\r\n"
+		"Contact: <sip:there@192.0.2.10:5080>\r\n%s\r\nContent-Length: 0\r\n\r\n",
+		cseq, to + strlen("To: "), line_of(invite, "From", from, sizeof(from)) + strlen("From: "),
+		line_of(invite, "Call-ID", call_id, sizeof(call_id)), cseq, headers);
+}
+
 /* --- relayed -------------------------------------------------------------------------------------------------------------- */
 
 static void test_refer_and_its_notifications_cross_with_names_of_each_side(void **state)
@@ -255,6 +271,58 @@ static void test_refer_and_its_notifications_cross_with_names_of_each_side(void 
 	take(w, &w->f->peer, "SIP/2.0 202 ");
 }
 
+/* A call that ends while the callee carries a REFER out, by the referrer; `expires`: what the callee has promised. */
+static void refer_and_hang_up(struct call_world *w, const char *expires)
+{
+	char lines[256];
+
+	w->profile.transfer = CONFIG_RELAY;
+	establish(w, invite);
+	caller_sends(w, "REFER", 2, w->caller_tag, "Refer-To: <sip:2000@192.0.2.1>\r\n", NO_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "REFER "), 202, NULL, "", NO_SDP);
+	take(w, &w->f->peer, "SIP/2.0 202 ");
+	snprintf(lines, sizeof(lines), "Event: refer\r\nSubscription-State: active;expires=%s", expires);
+	notify(w, 7, lines);
+	respond(w, &w->f->peer, take(w, &w->f->peer, "NOTIFY "), 200, NULL, "", NO_SDP);
+	caller_sends(w, "BYE", 3, w->caller_tag, "", NO_SDP);
+	respond(w, &w->f->other, take(w, &w->f->other, "BYE "), 200, NULL, "", NO_SDP);
+	fake_answer_all();
+	assert_int_equal(call_count(&w->f->shard), 0);
+}
+
+static void test_what_a_referrer_waits_for_after_the_call_is_over_in_its_time(void **state)
+{
+	struct call_world *w = *state;
+
+	refer_and_hang_up(w, "20");
+	assert_int_equal(subscription_count(&w->f->shard), 1);
+	fixture_pass(w->f, 19000);
+	assert_false(was_sent(w, &w->f->peer, "NOTIFY "));
+	/* And as long as a last NOTIFY may be repeated. */
+	fixture_pass(w->f, 33500);
+	assert_contains(take(w, &w->f->peer, "NOTIFY "), "Event: refer;id=2\r\n");
+	assert_contains(w->taken, "Subscription-State: terminated;reason=timeout\r\n");
+	assert_contains(w->taken, "\r\n\r\nSIP/2.0 100 Trying\r\n");
+	assert_int_equal(subscription_count(&w->f->shard), 0);
+}
+
+static void test_what_a_referrer_waits_for_is_bounded_in_number_and_time(void **state)
+{
+	struct call_world *w = *state;
+
+	w->f->config.sip.max_subscriptions = 0;
+	refer_and_hang_up(w, "20");
+	assert_int_equal(subscription_count(&w->f->shard), 0);
+	notify(w, 9, "Event: refer\r\nSubscription-State: terminated");
+	take(w, &w->f->other, "SIP/2.0 481 ");
+	teardown(state);
+	setup(state);
+	w = *state;
+	refer_and_hang_up(w, "4000000000");
+	fixture_pass(w->f, 7300000);
+	assert_int_equal(subscription_count(&w->f->shard), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +337,8 @@ int main(void)
 		TEST(test_the_target_is_cancelled_when_the_remaining_party_leaves),
 		TEST(test_refer_is_refused_when_it_cannot_be_read),
 		TEST(test_refer_and_its_notifications_cross_with_names_of_each_side),
+		TEST(test_what_a_referrer_waits_for_after_the_call_is_over_in_its_time),
+		TEST(test_what_a_referrer_waits_for_is_bounded_in_number_and_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

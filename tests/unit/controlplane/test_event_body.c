@@ -34,7 +34,9 @@ static int teardown(void **state)
 /* What becomes of a body; NULL: it does not cross. */
 static const char *map(struct call_world *w, const char *package, const char *body)
 {
-	const struct event_sides sides = { &w->f->shard, &from, &to, to.local };
+	const struct event_sides sides = {
+		.shard = &w->f->shard, .from = &from, .to = &to, .name = to.local
+	};
 	struct writer out;
 
 	writer_init(&out, text, sizeof(text) - 1);

@@ -104,6 +104,43 @@ static enum guard_verdict note(const struct sip_flow *flow, enum guard_sign sign
 	return guard_note(bed.guard, flow, sign, span_from(user), NULL);
 }
 
+/* Credentials of who has received a challenge with this nonce. */
+static const char *answer_to(const struct sip_flow *flow, const char *user, const char *nonce)
+{
+	static char text[1024];
+	char challenge[256], sealed[512];
+	struct writer w;
+
+	snprintf(challenge, sizeof(challenge), "Digest realm=\"r\", nonce=\"%s\"", nonce);
+	writer_init(&w, sealed, sizeof(sealed) - 1);
+	guard_seal(bed.guard, flow, span_from(challenge), &w);
+	sealed[w.len] = '\0';
+	snprintf(text, sizeof(text), PHONE "Authorization: Digest username=\"%s\", %s\r\n", user,
+		sealed + strlen("Digest "));
+	return text;
+}
+
+/* A password that is refused, of who shows that he is there. */
+static enum guard_verdict guess(const struct sip_flow *flow, const char *user)
+{
+	return guard_note(bed.guard, flow, GUARD_BAD_PASSWORD, span_from(user),
+		scan_of("REGISTER", user, answer_to(flow, user, "abc")));
+}
+
+/* The same in the name of another. */
+static enum guard_verdict forge_guess(const struct sip_flow *flow, const char *user)
+{
+	return guard_note(bed.guard, flow, GUARD_BAD_PASSWORD, span_from(user),
+		scan_of("REGISTER", user,
+			PHONE "Authorization: Digest username=\"x\", nonce=\"abc\", "
+			      "opaque=\"-n000000000000000000000000\"\r\n"));
+}
+
+static enum guard_verdict look(const struct sip_flow *flow, const char *method, const char *user)
+{
+	return guard_look(bed.guard, flow, scan_of(method, user, PHONE));
+}
+
 static void register_at(const char *source, const char *aor)
 {
 	static char name[] = "pbx";
@@ -218,8 +255,9 @@ static void to_watch_is_to_count_and_do_nothing(void **state)
 			guard_refuse(bed.guard, &flow, GUARD_MALFORMED, scan_of("OPTIONS", "1", PHONE), 400),
 			400);
 	assert_int_equal(bed.denials, 0);
-	assert_int_equal(guard_list(bed.guard, 0, 4, shown, &next), 2);
+	assert_int_equal(guard_list(bed.guard, 0, 4, shown, &next), 1);
 	assert_int_equal(shown[0].sign[GUARD_MALFORMED], 20);
+	assert_false(shown[0].proven);
 }
 
 /* --- how far ------------------------------------------------------------------------------------------------------------ */
@@ -262,22 +300,218 @@ static void an_ipv6_source_is_its_64(void **state)
 
 static void who_answers_a_challenge_has_received_it(void **state)
 {
-	struct sip_flow flow = flow_of("198.51.100.7:5060");
+	struct sip_flow flow = flow_of("198.51.100.7:5060"), other = flow_of("198.51.100.8:5060");
 
 	(void)state;
-	guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"abc123\""));
-	/* Guessed: it proves nothing. */
-	guard_look(bed.guard, &flow,
-		scan_of("REGISTER", "100", PHONE "Authorization: Digest nonce=\"other\"\r\n"));
-	note(&flow, GUARD_NO_DIALOG, "");
-	guard_look(bed.guard, &flow,
-		scan_of("REGISTER", "100",
-			PHONE "Authorization: Digest cnonce=\"abc123\", nonce=\"abc123\"\r\n"));
 	for (unsigned i = 0; i < 10; i++)
-		note(&flow, GUARD_BAD_PASSWORD, "100");
+		forge_guess(&flow, "100");
+	assert_int_equal(bed.denials, 1);
+	assert_false(bed.proven);
+	assert_int_equal(bed.last.key.address.port, 5060);
+	assert_int_equal(bed.last.flags, DP_BAN_DATAGRAMS);
+	for (unsigned i = 0; i < 10; i++)
+		guess(&flow, "100");
+	assert_int_equal(bed.denials, 2);
+	assert_true(bed.proven);
 	assert_int_equal(bed.last.key.address.port, 0);
+	assert_int_equal(bed.last.flags, 0);
+	/* What went to one says nothing of another; and it grows old. */
+	for (unsigned i = 0; i < 10; i++)
+		guard_note(bed.guard, &other, GUARD_BAD_PASSWORD, SPAN("100"),
+			scan_of("REGISTER", "100", answer_to(&flow, "100", "abc")));
+	assert_int_equal(bed.denials, 3);
+	assert_false(bed.proven);
+	other = flow_of("198.51.100.9:5060");
+	answer_to(&other, "100", "abc");
+	now_ms += 600000;
+	for (unsigned i = 0; i < 10; i++)
+		guard_note(bed.guard, &other, GUARD_BAD_PASSWORD, SPAN("100"),
+			scan_of("REGISTER", "100", answer_to(&other, "100", "abc")));
+	assert_int_equal(bed.denials, 4);
 	assert_true(bed.proven);
 }
+
+static void a_seal_is_good_where_it_went_and_for_a_while(void **state)
+{
+	struct sip_flow flow = flow_of("198.51.100.7:5060"), port = flow_of("198.51.100.7:6000"),
+			other = flow_of("198.51.100.8:5060");
+	const char *answer = answer_to(&flow, "100", "abc");
+	char wrong[1024];
+
+	(void)state;
+	assert_true(guard_is_sealed(bed.guard, &flow, scan_of("REGISTER", "100", answer)));
+	assert_true(guard_is_sealed(bed.guard, &port, scan_of("REGISTER", "100", answer)));
+	assert_false(guard_is_sealed(bed.guard, &other, scan_of("REGISTER", "100", answer)));
+	assert_false(guard_is_sealed(bed.guard, &flow, scan_of("REGISTER", "100", PHONE)));
+	for (size_t i = strlen(answer) - 20; i < strlen(answer) - 3; i++) {
+		snprintf(wrong, sizeof(wrong), "%s", answer);
+		wrong[i] = wrong[i] == '0' ? '1' : '0';
+		assert_false(guard_is_sealed(bed.guard, &flow, scan_of("REGISTER", "100", wrong)));
+	}
+	now_ms += 300000;
+	assert_true(guard_is_sealed(bed.guard, &flow, scan_of("REGISTER", "100", answer)));
+	now_ms += 300000;
+	assert_false(guard_is_sealed(bed.guard, &flow, scan_of("REGISTER", "100", answer)));
+}
+
+static const char *sealed_and_back(const char *challenge, bool *marked)
+{
+	struct sip_flow flow = flow_of("198.51.100.7:5060");
+	static char back[1024];
+	char sealed[1024];
+	struct writer w;
+
+	writer_init(&w, sealed, sizeof(sealed) - 1);
+	guard_seal(bed.guard, &flow, span_from(challenge), &w);
+	sealed[w.len] = '\0';
+	*marked = strcmp(sealed, challenge) != 0;
+	writer_init(&w, back, sizeof(back) - 1);
+	guard_unseal(span_from(sealed), &w);
+	back[w.len] = '\0';
+	return back;
+}
+
+static void a_registrar_sees_its_own_opaque_or_none(void **state)
+{
+	static const char *const sealed[] = {
+		"Digest realm=\"r\", nonce=\"n\"",
+		"Digest realm=\"r\", nonce=\"n\", opaque=\"\"",
+		"Digest realm=\"r, opaque=\\\"x\", opaque=\"own\", qop=\"auth,auth-int\"",
+		"Digest opaque=\"own\", nonce=\"n\"",
+		"Digest opaque=\"own\"",
+		/* A quote in the middle of a word. */
+		"Digest realm=\"r\", nonce=n\", opaque=\"x\", qop=\"auth\", stale=true",
+		"Digest realm=\"r\", nonce=n\", qop=\"auth\", stale=true",
+		/* Another box like this one is the registrar. */
+		"Digest nonce=\"n\", opaque=\"-n0123456789abcdef01234567\"",
+		"Digest nonce=\"n\", opaque=\"x-o0123456789abcdef01234567\", qop=auth",
+	};
+	static const char *const as_they_are[] = { "Basic realm=\"r\"", "Digest nonce=\"n\", opaque=bare",
+		"" };
+	static const struct {
+		const char *credentials, *unsealed;
+	} taken_off[] = {
+		{ "Digest opaque=\"-n0123456789abcdef01234567\", nonce=\"n\"", "Digest nonce=\"n\"" },
+		{ "Digest nonce=\"n\" , opaque=\"-n0123456789abcdef01234567\" , nc=1",
+			"Digest nonce=\"n\" , nc=1" },
+		{ "Digest nonce=\"n\", OPAQUE = -n0123456789abcdef01234567, nc=1",
+			"Digest nonce=\"n\", nc=1" },
+		{ "Digest opaque=\"-n0123456789abcdef01234567\"", "Digest " },
+		{ "Digest nonce=\"-n0123456789abcdef01234567\"",
+			"Digest nonce=\"-n0123456789abcdef01234567\"" },
+		{ "Digest opaque=\"-x0123456789abcdef01234567\"",
+			"Digest opaque=\"-x0123456789abcdef01234567\"" },
+		{ "Digest opaque=\"-n0123456789ABCDEF01234567\"",
+			"Digest opaque=\"-n0123456789ABCDEF01234567\"" },
+		{ "Digest ,,,=,opaque", "Digest ,,,=,opaque" },
+		{ "Digest opaque=\"unfinished", "Digest opaque=\"unfinished" },
+	};
+	bool marked;
+	char text[256];
+	struct writer w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sealed) / sizeof(sealed[0]); i++) {
+		assert_string_equal(sealed_and_back(sealed[i], &marked), sealed[i]);
+		assert_true(marked);
+	}
+	for (size_t i = 0; i < sizeof(as_they_are) / sizeof(as_they_are[0]); i++) {
+		assert_string_equal(sealed_and_back(as_they_are[i], &marked), as_they_are[i]);
+		assert_false(marked);
+	}
+	for (size_t i = 0; i < sizeof(taken_off) / sizeof(taken_off[0]); i++) {
+		writer_init(&w, text, sizeof(text) - 1);
+		guard_unseal(span_from(taken_off[i].credentials), &w);
+		text[w.len] = '\0';
+		assert_string_equal(text, taken_off[i].unsealed);
+	}
+}
+
+/* --- what others do in its name ----------------------------------------------------------------------------------------------- */
+
+static void forged_datagrams_silence_and_deny_no_host_and_no_stream(void **state)
+{
+	struct sip_flow forged = flow_of("198.51.100.7:5060"), phone = flow_of("198.51.100.7:31000"),
+			stream = flow_of("198.51.100.7:5060");
+
+	(void)state;
+	bed.f->config.guard.unproven_deny_rate = 1000000;
+	guard_set_clock(bed.guard, fake_now);
+	stream.connection = 7;
+	for (unsigned port = 0; port < 200; port++) {
+		address_set_port(&forged.remote, (uint16_t)(5060 + port));
+		for (enum guard_sign sign = 0; sign < GUARD_SIGN_COUNT; sign++) {
+			note(&forged, sign, "100");
+			guard_look(bed.guard, &forged,
+				scan_of("REGISTER", "101", "User-Agent: friendly-scanner\r\n"));
+			forge_guess(&forged, "102");
+			guard_challenged(bed.guard, &forged, NULL, SPAN("Digest nonce=\"n\""));
+		}
+		assert_int_equal(bed.last.key.address.port, 5060 + port);
+		assert_int_equal(bed.last.flags, DP_BAN_DATAGRAMS);
+		assert_false(bed.proven);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
+		assert_int_equal(look(&phone, "OPTIONS", "100"), GUARD_PASS);
+		assert_int_equal(look(&stream, "REGISTER", "100"), GUARD_PASS);
+		assert_int_equal(look(&stream, "OPTIONS", "100"), GUARD_PASS);
+		guard_challenged(bed.guard, &stream, NULL, SPAN("Digest nonce=\"n\""));
+	}
+	/* The first sign of its own is its first. */
+	assert_int_equal(note(&stream, GUARD_NO_DIALOG, "100"), GUARD_PASS);
+}
+
+static void who_answers_his_challenge_is_heard_although_others_forge_his_very_flow(void **state)
+{
+	struct sip_flow phone = flow_of("198.51.100.7:5060");
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		note(&phone, GUARD_NO_DIALOG, "100");
+	assert_int_equal(look(&phone, "OPTIONS", "100"), GUARD_SILENT);
+	assert_int_equal(
+		guard_look(bed.guard, &phone, scan_of("REGISTER", "100", answer_to(&phone, "100", "abc"))),
+		GUARD_PASS);
+	assert_int_equal(guess(&phone, "100"), GUARD_PASS);
+}
+
+static void what_is_said_into_the_silence_of_others_does_not_count(void **state)
+{
+	struct sip_flow bad = flow_of("198.51.100.7:40000"), good = flow_of("198.51.100.7:41000");
+
+	(void)state;
+	bad.connection = good.connection = 7;
+	for (unsigned i = 0; i < 6; i++)
+		note(&bad, GUARD_NO_DIALOG, "");
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(look(&good, "OPTIONS", "100"), GUARD_SILENT);
+	assert_int_equal(bed.denials, 0);
+	now_ms += 60000;
+	assert_int_equal(look(&good, "OPTIONS", "100"), GUARD_PASS);
+}
+
+static void each_flow_of_a_silenced_source_may_try_whoever_tried_before(void **state)
+{
+	struct sip_flow bad = flow_of("198.51.100.7:40000"), forged = flow_of("198.51.100.7:5060"),
+			phone = flow_of("198.51.100.7:5062");
+
+	(void)state;
+	bad.connection = 7;
+	for (unsigned i = 0; i < 9; i++)
+		note(&bad, GUARD_NO_DIALOG, "");
+	for (unsigned i = 0; i < 100; i++)
+		look(&forged, "REGISTER", "100");
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_SILENT);
+	assert_int_equal(
+		guard_look(bed.guard, &phone, scan_of("REGISTER", "100", answer_to(&phone, "100", "abc"))),
+		GUARD_PASS);
+	now_ms += 5000;
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
+}
+
+/* --- who is never denied -------------------------------------------------------------------------------------------------- */
 
 static void a_host_with_registered_phones_is_denied_by_port_alone_and_they_never(void **state)
 {
@@ -402,31 +636,36 @@ static void many_users_from_one_source_are_a_sweep(void **state)
 static void challenges_that_are_never_answered_are_a_sweep_and_an_office_that_answers_is_none(void **state)
 {
 	struct sip_flow flow = flow_of("198.51.100.7:5060");
-	char challenge[64], more[160];
+	char nonce[32];
 
 	(void)state;
+	flow.connection = 7;
 	for (unsigned i = 0; i < 60; i++) {
 		address_set_port(&flow.remote, (uint16_t)(6000 + i));
-		snprintf(challenge, sizeof(challenge), "Digest realm=\"r\", nonce=\"n%u\"", i);
-		guard_challenged(bed.guard, &flow, NULL, span_from(challenge));
+		guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"x\""));
 	}
 	now_ms += 1000;
 	for (unsigned i = 0; i < 60; i++) {
 		address_set_port(&flow.remote, (uint16_t)(6000 + i));
-		snprintf(more, sizeof(more), PHONE "Authorization: Digest username=\"u\", nonce=\"n%u\"\r\n",
-			i);
-		assert_int_equal(guard_look(bed.guard, &flow, scan_of("REGISTER", "100", more)), GUARD_PASS);
+		snprintf(nonce, sizeof(nonce), "n%u", i);
+		assert_int_equal(guard_look(bed.guard, &flow,
+					 scan_of("REGISTER", "100", answer_to(&flow, "u", nonce))),
+			GUARD_PASS);
 	}
 	now_ms += 4000;
 	guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"x\""));
 	assert_int_equal(bed.denials, 0);
-	flow = flow_of("198.51.100.8:5060");
-	for (unsigned i = 0; i < 20; i++)
-		guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"y\""));
-	now_ms += 4000;
-	for (unsigned i = 0; i < 4; i++)
-		guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"y\""));
-	assert_int_equal(bed.denials, 1);
+	for (unsigned stream = 0; stream < 2; stream++) {
+		flow = flow_of(stream ? "198.51.100.8:5060" : "198.51.100.9:5060");
+		flow.connection = stream;
+		for (unsigned i = 0; i < 20; i++)
+			guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"y\""));
+		now_ms += 4000;
+		for (unsigned i = 0; i < 4; i++)
+			guard_challenged(bed.guard, &flow, NULL, SPAN("Digest realm=\"r\", nonce=\"y\""));
+		assert_int_equal(bed.denials, stream + 1);
+		assert_int_equal(bed.proven, stream);
+	}
 }
 
 static void a_user_guessed_at_from_many_sources_is_answered_where_he_is_registered(void **state)
@@ -438,16 +677,81 @@ static void a_user_guessed_at_from_many_sources_is_answered_where_he_is_register
 	register_at("203.0.113.5:5060", "100@example.com");
 	for (unsigned i = 0; i < 25; i++) {
 		flow.remote.in4.sin_addr.s_addr = htonl(0xc6330000 + i);
-		note(&flow, GUARD_BAD_PASSWORD, "100");
+		guess(&flow, "100");
 	}
 	assert_int_equal(bed.denials, 0);
 	flow = flow_of("192.0.2.99:5060");
-	assert_int_equal(guard_look(bed.guard, &flow, scan_of("REGISTER", "100", PHONE)), GUARD_SILENT);
-	assert_int_equal(guard_look(bed.guard, &flow, scan_of("REGISTER", "101", PHONE)), GUARD_PASS);
-	assert_int_equal(guard_look(bed.guard, &home, scan_of("REGISTER", "100", PHONE)), GUARD_PASS);
-	assert_int_equal(guard_look(bed.guard, &phone, scan_of("REGISTER", "100", PHONE)), GUARD_PASS);
+	assert_int_equal(look(&flow, "REGISTER", "100"), GUARD_SILENT);
+	assert_int_equal(look(&flow, "REGISTER", "101"), GUARD_PASS);
+	assert_int_equal(look(&home, "REGISTER", "100"), GUARD_PASS);
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
 	now_ms += 120000;
-	assert_int_equal(guard_look(bed.guard, &flow, scan_of("REGISTER", "100", PHONE)), GUARD_PASS);
+	assert_int_equal(look(&flow, "REGISTER", "100"), GUARD_PASS);
+}
+
+static void forged_guesses_hold_no_user_and_let_no_guess_through_that_proves_nothing(void **state)
+{
+	static const char bare[] = PHONE "Authorization: Digest username=\"100\", nonce=\"abc\"\r\n";
+	struct sip_flow flow = flow_of("198.51.100.7:5060"), phone = flow_of("203.0.113.5:5060");
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		flow.remote.in4.sin_addr.s_addr = htonl(0xc6330000 + i);
+		forge_guess(&flow, "100");
+	}
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
+	assert_int_equal(
+		guard_look(bed.guard, &phone, scan_of("REGISTER", "100", answer_to(&phone, "100", "abc"))),
+		GUARD_PASS);
+	assert_int_equal(guard_look(bed.guard, &phone, scan_of("REGISTER", "100", bare)), GUARD_SILENT);
+	now_ms += 120000;
+	assert_int_equal(guard_look(bed.guard, &phone, scan_of("REGISTER", "100", bare)), GUARD_PASS);
+}
+
+static void guesses_from_many_ports_that_prove_nothing_get_no_further_and_keep_nobody_out(void **state)
+{
+	struct sip_flow flow = flow_of("198.51.100.7:5060"), phone = flow_of("198.51.100.7:31000");
+	unsigned passed = 0;
+	char user[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		address_set_port(&flow.remote, (uint16_t)(5060 + i));
+		snprintf(user, sizeof(user), "%u", 100 + i);
+		if (guard_look(bed.guard, &flow,
+			    scan_of("REGISTER", user, PHONE "Authorization: Digest nonce=\"abc\"\r\n")) !=
+			GUARD_PASS)
+			continue;
+		passed++;
+		forge_guess(&flow, user);
+	}
+	assert_true(passed <= 10);
+	assert_int_equal(bed.denials, 0);
+	assert_int_equal(look(&phone, "REGISTER", "100"), GUARD_PASS);
+	assert_int_equal(look(&phone, "OPTIONS", "100"), GUARD_PASS);
+	assert_int_equal(
+		guard_look(bed.guard, &phone, scan_of("REGISTER", "100", answer_to(&phone, "100", "abc"))),
+		GUARD_PASS);
+}
+
+static void a_user_is_the_same_however_he_is_written(void **state)
+{
+	static const char *const forms[] = { "alice", "alice;1", "%61lice", "ALICE", "alice%40x",
+		"al%69ce;x=y" };
+	struct sip_flow flow = flow_of("198.51.100.7:5060"), fresh = flow_of("192.0.2.99:5060");
+
+	(void)state;
+	for (unsigned i = 0; i < 24; i++) {
+		flow.remote.in4.sin_addr.s_addr = htonl(0xc6330000 + i);
+		guess(&flow, forms[i % 6]);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(look(&fresh, "REGISTER", forms[i]), GUARD_SILENT);
+	/* Under another's name, with his. */
+	assert_int_equal(guard_look(bed.guard, &fresh,
+				 scan_of("REGISTER", "bob", answer_to(&fresh, "alice@x", "abc"))),
+		GUARD_SILENT);
+	assert_int_equal(look(&fresh, "REGISTER", "bob"), GUARD_PASS);
 }
 
 static void a_success_forgives_by_half(void **state)
@@ -457,7 +761,7 @@ static void a_success_forgives_by_half(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 9; i++)
 		note(&flow, GUARD_BAD_PASSWORD, "100");
-	guard_good(bed.guard, &flow, SPAN("100"));
+	guard_good(bed.guard, &flow);
 	assert_int_equal(guard_look(bed.guard, &flow, scan_of("REGISTER", "100", PHONE)), GUARD_PASS);
 }
 
@@ -523,6 +827,7 @@ static void the_user_of_an_address_is_found(void **state)
 	(void)state;
 	assert_true(span_equal(guard_user_of(SPAN("\"A\" <sip:100@host;x=1>;tag=2")), SPAN("100")));
 	assert_true(span_equal(guard_user_of(SPAN("sip:100:secret@host")), SPAN("100")));
+	assert_true(span_equal(guard_user_of(SPAN("<sip:100;x@host>")), SPAN("100;x")));
 	assert_int_equal(guard_user_of(SPAN("<sip:host>")).n, 0);
 	assert_int_equal(guard_user_of(SPAN("<mailto:a@b>")).n, 0);
 	assert_int_equal(guard_user_of(SPAN("")).n, 0);
@@ -610,6 +915,12 @@ int main(void)
 		T(an_address_is_denied_only_when_its_owner_has_shown_that_he_is_there),
 		T(an_ipv6_source_is_its_64),
 		T(who_answers_a_challenge_has_received_it),
+		T(a_seal_is_good_where_it_went_and_for_a_while),
+		T(a_registrar_sees_its_own_opaque_or_none),
+		T(forged_datagrams_silence_and_deny_no_host_and_no_stream),
+		T(who_answers_his_challenge_is_heard_although_others_forge_his_very_flow),
+		T(what_is_said_into_the_silence_of_others_does_not_count),
+		T(each_flow_of_a_silenced_source_may_try_whoever_tried_before),
 		T(a_host_with_registered_phones_is_denied_by_port_alone_and_they_never),
 		T(agents_and_trusted_networks_are_beyond_doubt),
 		T(an_agent_by_name_is_beyond_doubt_where_its_name_leads),
@@ -617,6 +928,9 @@ int main(void)
 		T(many_users_from_one_source_are_a_sweep),
 		T(challenges_that_are_never_answered_are_a_sweep_and_an_office_that_answers_is_none),
 		T(a_user_guessed_at_from_many_sources_is_answered_where_he_is_registered),
+		T(forged_guesses_hold_no_user_and_let_no_guess_through_that_proves_nothing),
+		T(guesses_from_many_ports_that_prove_nothing_get_no_further_and_keep_nobody_out),
+		T(a_user_is_the_same_however_he_is_written),
 		T(a_success_forgives_by_half),
 		T(an_order_forgives_a_source_and_its_flows),
 		T(scanners_are_known_by_what_phones_do_not_write),

@@ -92,7 +92,7 @@ static struct binding *by_token(struct location *location, const struct binding 
 
 static size_t by_aor(struct location *location, const char *aor, struct binding **out, size_t limit)
 {
-	size_t count = location_by_aor(location, span_from(aor), out, limit);
+	size_t count = location_by_aor(location, interface.realm, span_from(aor), out, limit);
 
 	for (size_t i = 0; i < count; i++)
 		binding_put(out[i]);
@@ -212,6 +212,22 @@ static void test_expired_contacts_are_nobodys(void **state)
 	assert_int_equal(by_aor(location, "a@b", found, 4), 0);
 	assert_int_equal(location_by_user(location, SPAN("a"), found, 4), 0);
 	assert_null(by_flow(location, &interface, CONFIG_TRANSPORT_UDP, "192.0.2.7:1", 0));
+}
+
+/* To the registrar behind us all of them are one user; one of another realm is another's. */
+static void test_a_users_contacts_are_his_whatever_host_he_names(void **state)
+{
+	struct location *location = *state;
+	struct binding *found[4];
+
+	add(location, "a@b", "192.0.2.7:1", 100);
+	add(location, "a@c", "192.0.2.7:2", 900);
+	assert_int_equal(by_aor(location, "a@d", found, 4), 2);
+	assert_int_equal(by_aor(location, "A@b", found, 4), 0);
+	assert_int_equal(location_by_aor(location, other_interface.realm, SPAN("a@b"), found, 4), 0);
+	assert_int_equal(location_by_user(location, SPAN("a"), found, 4), 2);
+	binding_put(found[0]);
+	binding_put(found[1]);
 }
 
 static void test_limits_of_one_address_and_of_the_table_hold(void **state)
@@ -357,6 +373,7 @@ int main(void)
 		TEST(test_contacts_come_best_first_and_no_more_than_asked_for),
 		TEST(test_expired_contacts_are_nobodys),
 		TEST(test_all_that_came_by_a_lost_connection_are_unreachable),
+		TEST(test_a_users_contacts_are_his_whatever_host_he_names),
 		TEST(test_limits_of_one_address_and_of_the_table_hold),
 		TEST(test_a_host_of_ipv6_is_its_64),
 		TEST(test_the_list_goes_by_number_over_gaps_and_late_comers),

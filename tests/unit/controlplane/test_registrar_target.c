@@ -80,6 +80,43 @@ static void test_a_call_to_our_contact_reaches_the_phones_own_by_its_flow(void *
 	take(w, &w->f->other, "SIP/2.0 486 ");
 }
 
+/* One Path for both (RFC 3327): the request URI says which. */
+static void test_of_several_contacts_of_one_request_each_is_reached_by_the_path_they_share(void **state)
+{
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	struct config_ip_profile profile = w->profile;
+	struct binding *found[3];
+	char route[128], asked[FIXTURE_TEXT_MAX];
+
+	profile.registration_contact = CONFIG_CONTACT_PATH;
+	w->agent.ip_profile = &profile;
+	registers(w, 1,
+		"Contact: <sip:one@192.168.1.7:5070>;expires=3600, "
+		"<sip:two@192.168.1.7:5071>;expires=3600\r\n");
+	snprintf(asked, sizeof(asked), "%s", take(w, &w->f->other, "REGISTER "));
+	assert_contains(asked, "Contact: <sip:one@192.168.1.7:5070>");
+	assert_contains(asked, "Contact: <sip:two@192.168.1.7:5071>");
+	pbx_answers(w, asked, 200,
+		"Contact: <sip:one@192.168.1.7:5070>;expires=3600, "
+		"<sip:two@192.168.1.7:5071>;expires=3600\r\n");
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	assert_int_equal(
+		location_known(w->f->shard.shared.location, &w->f->realm, SPAN("1000@x"), found, 3), 2);
+	snprintf(route, sizeof(route), "Route: <sip:%s@192.0.2.1:5060;lr>\r\n", found[0]->token);
+	assert_string_equal(found[0]->token, found[1]->token);
+	binding_put(found[0]);
+	binding_put(found[1]);
+	invites(w, "sip:two@192.168.1.7:5071", route, 1);
+	keep(take(w, &w->f->peer, "INVITE sip:two@192.168.1.7:5071 SIP/2.0\r\n"));
+	respond(w, &w->f->peer, kept, 486, "busy", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+	invites(w, "sip:one@192.168.1.7:5070", route, 2);
+	keep(take(w, &w->f->peer, "INVITE sip:one@192.168.1.7:5070 SIP/2.0\r\n"));
+	respond(w, &w->f->peer, kept, 486, "busy", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+}
+
 static void test_a_call_that_comes_by_our_path_reaches_the_same(void **state)
 {
 	struct phones_world *p = *state;
@@ -182,6 +219,259 @@ static void test_contacts_of_a_user_are_tried_one_after_the_other_best_first(voi
 	p->policies[0] = w->policy;
 }
 
+/* --- several phones of a user -------------------------------------------------------------------------------------------- */
+
+struct ringing {
+	struct sip_flow desk, mobile;
+	char at_desk[FIXTURE_TEXT_MAX], at_mobile[FIXTURE_TEXT_MAX]; /* the INVITE there */
+};
+
+static void registers_at(struct call_world *w, const struct sip_flow *flow, const char *contact)
+{
+	char call_id[32];
+
+	snprintf(call_id, sizeof(call_id), "at%u", address_port(&flow->remote));
+	registers_from(w, flow, "<sip:1000@sbc.example>", call_id, 1, contact);
+	pbx_accepts(w, take(w, &w->f->other, "REGISTER "), 3600);
+	take(w, flow, "SIP/2.0 200 ");
+}
+
+/* Two phones of one user, registered with these parameters; a call to him. */
+static void call_both(struct phones_world *p, struct ringing *r, const char *desk, const char *mobile)
+{
+	struct call_world *w = p->w;
+	char contact[128];
+
+	r->desk = r->mobile = w->f->peer;
+	address_set_port(&r->desk.remote, 20000);
+	address_set_port(&r->mobile.remote, 20001);
+	snprintf(contact, sizeof(contact), "Contact: <sip:desk@192.168.1.7>%s\r\n", desk);
+	registers_at(w, &r->desk, contact);
+	snprintf(contact, sizeof(contact), "Contact: <sip:mobile@192.168.9.9>%s\r\n", mobile);
+	registers_at(w, &r->mobile, contact);
+	p->policies[0] = p->policies[1];
+	invites(w, "sip:1000@192.0.2.1", "", 1);
+}
+
+static void both_ring(struct phones_world *p, struct ringing *r)
+{
+	struct call_world *w = p->w;
+
+	call_both(p, r, "", "");
+	snprintf(r->at_mobile, sizeof(r->at_mobile), "%s",
+		take(w, &r->mobile, "INVITE sip:mobile@192.168.9.9 SIP/2.0\r\n"));
+	snprintf(r->at_desk, sizeof(r->at_desk), "%s",
+		take(w, &r->desk, "INVITE sip:desk@192.168.1.7 SIP/2.0\r\n"));
+	assert_null(strstr(r->at_desk, "100rel"));
+	assert_contains(r->at_desk, "m=audio ");
+	assert_string_equal(strstr(r->at_desk, "v=0"), strstr(r->at_mobile, "v=0"));
+}
+
+static void nothing_is_left(struct phones_world *p)
+{
+	fixture_pass(p->w->f, 70000);
+	assert_int_equal(call_count(&p->w->f->shard), 0);
+	p->policies[0] = p->w->policy;
+}
+
+/* The phone hears CANCEL, and says so. */
+static void is_cancelled(struct call_world *w, const struct sip_flow *phone, const char *invite)
+{
+	respond(w, phone, take(w, phone, "CANCEL "), 200, NULL, "", NO_SDP);
+	respond(w, phone, invite, 487, "gone", "", NO_SDP);
+	take(w, phone, "ACK ");
+}
+
+static void test_phones_of_one_user_ring_together_and_the_first_answer_wins(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+	const struct sip_flow *winner, *loser;
+
+	both_ring(p, &r);
+	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
+	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 180 ");
+	/* The one that is no callee yet. */
+	winner = &r.desk;
+	loser = &r.mobile;
+	respond(w, winner, r.at_desk, 200, "d", "", PHONE_SDP);
+	fake_answer_all();
+	assert_contains(
+		take(w, loser, "CANCEL "), "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n");
+	w->looked = 0;
+	take(w, winner, "ACK ");
+	w->looked = 0;
+	assert_contains(take(w, &w->f->other, "SIP/2.0 200 "), "m=audio ");
+	w->looked = 0;
+	is_cancelled(w, loser, r.at_mobile);
+	assert_false(was_sent(w, winner, "BYE "));
+	assert_int_equal(call_count(&w->f->shard), 1);
+	p->policies[0] = w->policy;
+}
+
+static void test_the_answer_of_a_second_phone_that_crosses_is_acknowledged_and_hung_up(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	both_ring(p, &r);
+	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
+	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	respond(w, &r.mobile, r.at_mobile, 200, "m", "", PHONE_SDP);
+	respond(w, &r.desk, r.at_desk, 200, "d", "", PHONE_SDP);
+	fake_answer_all();
+	w->looked = 0;
+	take(w, &r.mobile, "ACK ");
+	w->looked = 0;
+	take(w, &r.desk, "CANCEL ");
+	take(w, &r.desk, "ACK ");
+	take(w, &r.desk, "BYE ");
+	assert_false(was_sent(w, &r.mobile, "BYE "));
+	w->looked = 0;
+	take(w, &w->f->other, "SIP/2.0 200 ");
+	assert_false(was_sent(w, &w->f->other, "SIP/2.0 200 "));
+	p->policies[0] = w->policy;
+}
+
+static void test_a_busy_phone_leaves_the_other_ringing(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	/* The callee's own phone first, and the other way round. */
+	both_ring(p, &r);
+	respond(w, &r.mobile, r.at_mobile, 486, "m", "", NO_SDP);
+	take(w, &r.mobile, "ACK ");
+	assert_false(was_sent(w, &w->f->other, "SIP/2.0 4"));
+	assert_false(was_sent(w, &r.desk, "CANCEL "));
+	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 180 ");
+	respond(w, &r.desk, r.at_desk, 200, "d", "", PHONE_SDP);
+	fake_answer_all();
+	w->looked = 0;
+	take(w, &r.desk, "ACK ");
+	w->looked = 0;
+	take(w, &w->f->other, "SIP/2.0 200 ");
+	assert_false(was_sent(w, &r.desk, "BYE "));
+	p->policies[0] = w->policy;
+}
+
+static void test_when_all_phones_refuse_the_caller_gets_the_best_refusal(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	both_ring(p, &r);
+	respond(w, &r.desk, r.at_desk, 486, "d", "", NO_SDP);
+	take(w, &r.desk, "ACK ");
+	assert_false(was_sent(w, &w->f->other, "SIP/2.0 4"));
+	respond(w, &r.mobile, r.at_mobile, 503, "m", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+	nothing_is_left(p);
+}
+
+static void test_a_decline_ends_it_for_all(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	both_ring(p, &r);
+	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
+	respond(w, &r.desk, r.at_desk, 603, "d", "", NO_SDP);
+	w->looked = 0;
+	take(w, &w->f->other, "SIP/2.0 603 ");
+	w->looked = 0;
+	is_cancelled(w, &r.mobile, r.at_mobile);
+	nothing_is_left(p);
+}
+
+static void test_a_caller_who_gives_up_cancels_all(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	both_ring(p, &r);
+	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
+	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	fixture_receive(w->f, &w->f->other,
+		"CANCEL sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"192.0.2.10:5080;branch=z9hG4bKcall1\r\n"
+		"Max-Forwards: 70\r\nFrom: <sip:2000@192.0.2.10>;tag=pbx1\r\nTo: <sip:1000@192.0.2.1>\r\n"
+		"Call-ID: pbxcall1\r\nCSeq: 1 CANCEL\r\nContent-Length: 0\r\n\r\n");
+	take(w, &w->f->other, "SIP/2.0 487 ");
+	w->looked = 0;
+	is_cancelled(w, &r.mobile, r.at_mobile);
+	w->looked = 0;
+	is_cancelled(w, &r.desk, r.at_desk);
+	nothing_is_left(p);
+}
+
+static void test_early_media_comes_from_the_first_phone_that_has_it(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	both_ring(p, &r);
+	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 180 ");
+	respond(w, &r.desk, r.at_desk, 183, "d", "", PHONE_SDP);
+	fake_answer_all();
+	assert_contains(take(w, &w->f->other, "SIP/2.0 183 "), "m=audio ");
+	respond(w, &r.mobile, r.at_mobile, 183, "m", "", PHONE_SDP);
+	assert_false(was_sent(w, &w->f->other, "SIP/2.0 18"));
+	/* And the other one answers. */
+	respond(w, &r.mobile, r.at_mobile, 200, "m", "", PHONE_SDP);
+	fake_answer_all();
+	w->looked = 0;
+	take(w, &r.mobile, "ACK ");
+	w->looked = 0;
+	is_cancelled(w, &r.desk, r.at_desk);
+	w->looked = 0;
+	assert_contains(take(w, &w->f->other, "SIP/2.0 200 "), "m=audio ");
+	p->policies[0] = w->policy;
+}
+
+static void test_a_phone_that_says_nothing_leaves_the_other_ringing(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	both_ring(p, &r);
+	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 180 ");
+	fixture_pass(w->f, 33000);
+	assert_false(was_sent(w, &w->f->other, "SIP/2.0 4"));
+	respond(w, &r.desk, r.at_desk, 200, "d", "", PHONE_SDP);
+	fake_answer_all();
+	take(w, &w->f->other, "SIP/2.0 200 ");
+	p->policies[0] = w->policy;
+}
+
+static void test_phones_of_lower_q_ring_when_those_of_higher_have_refused(void **state)
+{
+	static struct ringing r;
+	struct phones_world *p = *state;
+	struct call_world *w = p->w;
+
+	call_both(p, &r, ";q=0.9", ";q=0.5");
+	keep(take(w, &r.desk, "INVITE "));
+	assert_false(was_sent(w, &r.mobile, "INVITE "));
+	respond(w, &r.desk, kept, 486, "d", "", NO_SDP);
+	fake_answer_all();
+	respond(w, &r.mobile, keep(take(w, &r.mobile, "INVITE ")), 486, "m", "", NO_SDP);
+	take(w, &w->f->other, "SIP/2.0 486 ");
+	nothing_is_left(p);
+}
+
 /* Phones call each other by a policy that comes first; their REGISTER goes to the registrar all the same. */
 static void test_a_policy_for_phones_is_none_for_their_register(void **state)
 {
@@ -217,10 +507,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_call_to_our_contact_reaches_the_phones_own_by_its_flow),
 		TEST(test_a_call_that_comes_by_our_path_reaches_the_same),
+		TEST(test_of_several_contacts_of_one_request_each_is_reached_by_the_path_they_share),
 		TEST(test_who_is_unknown_is_404_and_who_is_away_480),
 		TEST(test_a_phone_that_answers_nothing_is_480_and_not_asked_again),
 		TEST(test_a_phone_whose_connection_has_ended_is_480_at_once_until_it_registers_by_another),
 		TEST(test_contacts_of_a_user_are_tried_one_after_the_other_best_first),
+		TEST(test_phones_of_one_user_ring_together_and_the_first_answer_wins),
+		TEST(test_the_answer_of_a_second_phone_that_crosses_is_acknowledged_and_hung_up),
+		TEST(test_a_busy_phone_leaves_the_other_ringing),
+		TEST(test_when_all_phones_refuse_the_caller_gets_the_best_refusal),
+		TEST(test_a_decline_ends_it_for_all),
+		TEST(test_a_caller_who_gives_up_cancels_all),
+		TEST(test_early_media_comes_from_the_first_phone_that_has_it),
+		TEST(test_a_phone_that_says_nothing_leaves_the_other_ringing),
+		TEST(test_phones_of_lower_q_ring_when_those_of_higher_have_refused),
 		TEST(test_a_policy_for_phones_is_none_for_their_register),
 		TEST(test_requests_outside_of_calls_go_there_too),
 	};

@@ -174,7 +174,7 @@ static void test_a_100_returns_the_timestamp_and_other_responses_do_not(void **s
 	assert_false(fixture_sent_has(f, 1, "Timestamp"));
 }
 
-static void test_a_2xx_is_repeated_no_more_when_its_user_has_gone(void **state)
+static void test_a_2xx_is_repeated_until_its_ack_when_its_user_has_gone(void **state)
 {
 	struct fixture *f = *state;
 
@@ -183,8 +183,25 @@ static void test_a_2xx_is_repeated_no_more_when_its_user_has_gone(void **state)
 	fixture_pass(f, 600);
 	assert_int_equal(f->sent_count, 2);
 	transaction_detach(user.transaction);
+	fixture_pass(f, 1000);
+	assert_int_equal(f->sent_count, 3);
+	fixture_request(f, &f->peer, "ACK", "z9hG4bKb", 1, "ours");
 	fixture_pass(f, 40000);
-	assert_int_equal(f->sent_count, 2);
+	assert_int_equal(f->sent_count, 3);
+	assert_int_equal(user.ended, 0);
+	assert_int_equal(fixture_counter(f, CP_COUNTER_STRAY_ACKS), 0);
+	assert_int_equal(fixture_live(f), 0);
+}
+
+static void test_a_2xx_whose_user_has_gone_is_repeated_for_64_t1(void **state)
+{
+	struct fixture *f = *state;
+
+	user.answer = 200;
+	fixture_request(f, &f->peer, "INVITE", "z9hG4bKa", 1, NULL);
+	transaction_detach(user.transaction);
+	fixture_pass(f, 40000);
+	assert_int_equal(f->sent_count, 11);
 	assert_int_equal(fixture_live(f), 0);
 }
 
@@ -566,7 +583,8 @@ int main(void)
 		TEST(test_unanswered_non_invite_ends_when_its_client_has_given_up),
 		TEST(test_detached_request_is_answered_500),
 		TEST(test_silent_user_gets_a_100_sent_after_200_ms),
-		TEST(test_a_2xx_is_repeated_no_more_when_its_user_has_gone),
+		TEST(test_a_2xx_is_repeated_until_its_ack_when_its_user_has_gone),
+		TEST(test_a_2xx_whose_user_has_gone_is_repeated_for_64_t1),
 		TEST(test_a_100_returns_the_timestamp_and_other_responses_do_not),
 		TEST(test_failure_is_repeated_by_timer_g_up_to_t2_until_timer_h),
 		TEST(test_ack_of_a_failure_stops_it_and_is_absorbed_until_timer_i),

@@ -78,6 +78,25 @@ static void a_ban_of_one_flow_leaves_the_others_behind_the_same_nat(void **state
 	gate_close(&g);
 }
 
+static void a_ban_for_datagrams_says_nothing_of_tcp_and_hides_no_other_ban(void **state)
+{
+	struct prefix_entry e = about("192.0.2.1", 32, 4000, PREFIX_SCOPE_ANY);
+	struct gate g;
+
+	(void)state;
+	gate_init(&g, 1);
+	gate_open(&g);
+	e.datagrams = 1;
+	add(g.c.bans, e);
+	assert_int_equal(udp(&g, "192.0.2.1", 4000), DP_COUNTER_DROP_BANNED);
+	assert_int_equal(tcp(&g, "192.0.2.1", 0x02), MIRRORED);
+	assert_int_equal(tcp(&g, "192.0.2.1", 0x10), MIRRORED);
+	ban(&g, "192.0.2.0", 24, 0);
+	assert_int_equal(tcp(&g, "192.0.2.1", 0x02), DP_COUNTER_DROP_BANNED);
+	assert_int_equal(udp(&g, "192.0.2.1", 4000), DP_COUNTER_DROP_BANNED);
+	gate_close(&g);
+}
+
 static void an_access_list_goes_before_trust(void **state)
 {
 	struct gate g;
@@ -311,6 +330,7 @@ int main(void)
 		cmocka_unit_test(a_ban_goes_before_permission_and_trust),
 		cmocka_unit_test(a_ban_ends_when_its_time_is_over),
 		cmocka_unit_test(a_ban_of_one_flow_leaves_the_others_behind_the_same_nat),
+		cmocka_unit_test(a_ban_for_datagrams_says_nothing_of_tcp_and_hides_no_other_ban),
 		cmocka_unit_test(an_access_list_goes_before_trust),
 		cmocka_unit_test(the_realm_is_that_of_the_service_and_else_the_interfaces),
 		cmocka_unit_test(trust_goes_before_the_rates_of_strangers),
