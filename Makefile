@@ -50,10 +50,10 @@ mgmt_SRC         := $(filter-out mgmt/main.c mgmt/sallyport.c,$(wildcard mgmt/*.
 base_PKG         := libuv libsystemd libseccomp sqlite3
 config_PKG       := libuv libconfuse
 dpclient_PKG     := libuv
-dataplane_PKG    := libdpdk libuv libmnl
+dataplane_PKG    := libdpdk libuv libmnl libsrtp2 libIPSec_MB
 cpclient_PKG     := libuv
-controlplane_PKG := libuv libosip2 mimalloc libcrypto sqlite3 libcares
-mgmt_PKG         := libuv jansson sqlite3
+controlplane_PKG := libuv libosip2 mimalloc libssl libcrypto sqlite3 libcares
+mgmt_PKG         := libuv jansson libcrypto sqlite3
 
 base_LIBS         := base
 config_LIBS       := config base
@@ -63,16 +63,18 @@ cpclient_LIBS     := cpclient base
 controlplane_LIBS := controlplane dpclient config base
 mgmt_LIBS         := mgmt cpclient dpclient config base
 
-# libosip2 and mimalloc of Debian 12 have no usable pkg-config files for every need.
+# libosip2, mimalloc and libipsec-mb of Debian 12 have no usable pkg-config files for every need.
 libosip2_cflags :=
 libosip2_libs   := -losip2 -losipparser2
 mimalloc_cflags :=
 # The sanitizers bring their own allocator.
 mimalloc_libs   := $(if $(SAN),,-lmimalloc)
+libIPSec_MB_cflags :=
+libIPSec_MB_libs   := -lIPSec_MB
 # DPDK's inline rings copy elements as words of 32 bits, whatever they are: clang takes the other type's stores for dead.
 libdpdk_cflags  := $(call pkg_cflags,libdpdk) -fno-strict-aliasing
 libdpdk_libs    := $(call pkg_libs,libdpdk)
-$(foreach p,libuv libsystemd libseccomp libconfuse libmnl jansson libcrypto sqlite3 libcares,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
 module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
 module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))
@@ -220,6 +222,8 @@ $(filter-out $(BENCH_CONTROLPLANE),$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/ob
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(call archives,dataplane) -Wl,--end-group $(call module_libs,dataplane) -lrte_net_ring -lbpf -lpthread
+# The calls of SRTP are timed where they are made.
+$(OUT)/bench/relay_srtp_worker: LDFLAGS += -Wl,--wrap=srtp_protect_burst,--wrap=srtp_unprotect_burst
 $(BENCH_CONTROLPLANE:$(OUT)/bench/%=$(OUT)/obj/tests/bench/%.o): MODULE_CFLAGS := $(call module_cflags,controlplane)
 $(BENCH_CONTROLPLANE): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,controlplane)
 	@mkdir -p $(@D)

@@ -74,6 +74,7 @@ struct config_sip {
 	unsigned stream_connect_timeout_ms;
 	unsigned stream_queue, stream_memory; /* bytes per connection, per shard */
 	unsigned stream_keep_alive; /* seconds; 0 = none */
+	unsigned tls_handshake_timeout_ms, tls_handshake_rate, tls_handshake_bytes, tls_max_handshakes;
 	unsigned udp_request_limit; /* bytes; 0 = all requests may go by UDP */
 	unsigned tcp_absent_time; /* seconds */
 	struct config_strings dns_servers; /* ADDRESS or ADDRESS:PORT; none: those of resolv.conf(5) */
@@ -114,8 +115,12 @@ struct config_steering_pool {
 };
 
 struct config_tls_profile {
-	char *name, *certificate, *key, *ca;
-	bool verify_peer;
+	char *name, *certificate, *key, *second_certificate, *second_key, *ca,
+		*crl; /* files; "" or NULL = none */
+	struct config_strings server_names, pins;
+	char *ciphers, *cipher_suites, *curves;
+	bool verify_peer, verify_server, session_tickets;
+	unsigned session_ticket_lifetime; /* seconds */
 	enum { CONFIG_TLS_1_2, CONFIG_TLS_1_3 } minimum_version;
 };
 
@@ -132,6 +137,7 @@ enum config_session_timer_mode {
 	CONFIG_SESSION_TIMER_REQUIRE
 };
 enum config_relay { CONFIG_RELAY, CONFIG_TERMINATE };
+enum config_sips { CONFIG_SIPS_STRICT, CONFIG_SIPS_TERMINATE };
 enum config_redirect { CONFIG_REDIRECT_RECURSE, CONFIG_REDIRECT_RELAY };
 enum config_privacy { CONFIG_PRIVACY_RELAY, CONFIG_PRIVACY_APPLY, CONFIG_PRIVACY_REMOVE };
 enum config_diversion {
@@ -148,12 +154,14 @@ struct config_ip_profile {
 	enum config_nat nat;
 	enum config_latching latching;
 	enum config_media_security media_security;
+	bool srtp_without_tls;
 	struct config_strings crypto_suites, codecs_allow, codecs_order;
 	struct config_strings headers_pass, bodies_pass; /* towards this side */
 	struct config_strings headers_drop; /* from this side */
 	unsigned session_timer; /* seconds */
 	enum config_session_timer_mode session_timer_mode;
 	enum config_relay transfer;
+	enum config_sips sips;
 	enum config_redirect redirect;
 	char *early_media; /* value of the schema's enumeration */
 	enum config_privacy privacy;
@@ -179,6 +187,8 @@ struct config_sip_interface {
 	struct config_endpoint *listen;
 	size_t listen_count;
 	const struct config_tls_profile *tls_profile; /* or NULL */
+	const struct config_tls_profile **sni_profiles;
+	size_t sni_profile_count;
 	const struct config_ip_profile
 		*ip_profile; /* never NULL: the built-in default profile if none is named */
 	enum config_registration_mode registration;
@@ -208,9 +218,12 @@ struct config_session_agent {
 	const struct config_realm *realm;
 	struct config_endpoint address;
 	const struct config_ip_profile *ip_profile; /* or NULL: the sip-interface's */
+	const struct config_tls_profile *tls_profile; /* or NULL: the sip-interface's */
 	unsigned options_interval, max_sessions, max_rate;
 	char *username, *password;
 	bool do_register;
+	struct config_strings
+		tls_subject; /* names and addresses that its certificate may have; none: its address */
 };
 
 struct config_session_group {

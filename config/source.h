@@ -144,6 +144,7 @@ int config_pattern_compile(
 void config_validate(struct config_load *load);
 void config_validate_network(struct config_load *load);
 void config_validate_sip(struct config_load *load);
+void config_validate_tls(struct config_load *load);
 void config_validate_policy(struct config_load *load);
 void config_validate_access(struct config_load *load);
 void config_validate_system(struct config_load *load);

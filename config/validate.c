@@ -8,6 +8,7 @@ void config_validate(struct config_load *load)
 	config_validate_network(load);
 	config_validate_claims(load);
 	config_validate_sip(load);
+	config_validate_tls(load);
 	config_validate_policy(load);
 	config_validate_access(load);
 }

@@ -32,11 +32,35 @@ static bool needs_tls(enum config_transport transport)
 	return transport == CONFIG_TRANSPORT_TLS || transport == CONFIG_TRANSPORT_WSS;
 }
 
+/* Keys are not said where others can read them, so each call would be refused. */
+static bool has_no_way_to_require(const struct config_ip_profile *profile)
+{
+	return profile && profile->media_security == CONFIG_MEDIA_SECURITY_REQUIRE &&
+	       !profile->srtp_without_tls;
+}
+
+static void check_required(struct config_load *load, const struct config_sip_interface *si)
+{
+	size_t open = 0;
+
+	if (!has_no_way_to_require(si->ip_profile))
+		return;
+	for (size_t i = 0; i < si->listen_count; i++)
+		open += !needs_tls(si->listen[i].transport);
+	if (open)
+		config_blame(load, open == si->listen_count, "sip-interface", si->name, "ip-profile", 0,
+			"ip-profile %s requires SRTP, whose keys are not said by UDP or TCP: calls by these "
+			"are "
+			"refused; allowed: tls, wss, or srtp-without-tls = yes there",
+			si->ip_profile->name);
+}
+
 static void check_sip_interface(struct config_load *load, const struct config_sip_interface *si)
 {
 	const struct config_network_interface *ni = si->realm ? si->realm->network_interface : NULL;
 	char host[ADDRESS_TEXT_MAX];
 
+	check_required(load, si);
 	for (size_t i = 0; i < si->listen_count; i++) {
 		const union address *address = &si->listen[i].address;
 
@@ -147,6 +171,20 @@ static unsigned *realm_transports(struct config_load *load)
 	return bits;
 }
 
+static void check_subjects(struct config_load *load, const struct config_session_agent *agent)
+{
+	for (size_t i = 0; i < agent->tls_subject.count; i++) {
+		struct span name = span_from(agent->tls_subject.item[i]);
+		union address address;
+
+		if (name.n && !endpoint_is_host_name(name) && address_parse_host(name, &address))
+			config_blame(load, true, "session-agent", agent->name, "tls-subject", i,
+				"\"%.64s\" is no name of a certificate; allowed: a host name or a SIP domain "
+				"without wildcards, or an IP address",
+				agent->tls_subject.item[i]);
+	}
+}
+
 static void check_agent(
 	struct config_load *load, const struct config_session_agent *agent, const unsigned *transports)
 {
@@ -158,6 +196,13 @@ static void check_agent(
 	if (agent->password && agent->password[0] && !has_name)
 		config_blame(load, true, "session-agent", agent->name, "password", 0,
 			"needs a username; allowed: with username = TEXT beside it");
+	check_subjects(load, agent);
+	if (has_no_way_to_require(agent->ip_profile) && !needs_tls(agent->address.transport))
+		config_blame(load, true, "session-agent", agent->name, "ip-profile", 0,
+			"ip-profile %s requires SRTP, whose keys are not said by UDP or TCP; allowed: a tls "
+			"address, or "
+			"srtp-without-tls = yes there",
+			agent->ip_profile->name);
 	if (!agent->realm || !agent->address.host)
 		return;
 	if (!(transports[agent->realm - load->config->realms] & 1U << agent->address.transport))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "controlplane/agent.h"
+#include "controlplane/alarm.h"
 #include "controlplane/hide.h"
 #include "controlplane/leg.h"
 #include "platforms/base/clock.h"
@@ -82,6 +83,11 @@ static void note(struct watched *watched, bool down)
 	while (down && ++watched->at < watched->count)
 		if (send_options(watched) == 0)
 			return;
+	if (down)
+		alarm_raise(watched->watch->shard->shared.alarms, CP_ALARM_AGENT_DOWN, CP_SEVERITY_MAJOR,
+			watched->agent->name, "does not answer OPTIONS: no calls go there");
+	else
+		alarm_clear(watched->watch->shard->shared.alarms, CP_ALARM_AGENT_DOWN, watched->agent->name);
 	if (watched->down != down)
 		LOG_AT(down ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "agent",
 			down ? "does not answer: no calls go there" : "answers again",
@@ -121,7 +127,7 @@ static const struct transaction_events events = { .response = on_response, .ende
 static int send_options(struct watched *watched)
 {
 	struct shard *shard = watched->watch->shard;
-	struct sip_flow flow = { .remote = watched->address[watched->at] };
+	struct sip_flow flow = { .remote = watched->address[watched->at], .agent = watched->agent };
 	struct name_addr nobody = { 0 };
 	struct leg leg = { .agent = watched->agent };
 	char text[2048];

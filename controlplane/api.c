@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "config/transaction.h"
+#include "controlplane/api_alarm.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
 #include "controlplane/mailbox.h"
 #include "controlplane/subscription.h"
+#include "controlplane/tls_watch.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
@@ -51,6 +53,7 @@ struct api_server {
 	struct api_security *security;
 	struct config_transaction *transaction;
 	const struct config *config;
+	const struct shard_shared *shared;
 	uint64_t started_ms;
 	struct api_job *jobs;
 	unsigned job_count;
@@ -90,6 +93,17 @@ static void answer_counters(struct api_server *server, struct ipc_peer *peer, co
 			counters.counter[c] +=
 				__atomic_load_n(&server->shards[i]->counter[c], __ATOMIC_RELAXED);
 	ipc_send(peer, CP_COUNTERS_GET + CP_REPLY, 0, frame->sequence, &counters, sizeof(counters));
+}
+
+static void answer_reload(struct api_server *server, struct ipc_peer *peer, const struct ipc_frame *frame)
+{
+	struct tls_reloaded done = { 0 };
+	struct cp_tls_reloaded answer;
+
+	if (server->shared && server->shared->tls_watch)
+		tls_watch_reload(server->shared->tls_watch, &done);
+	answer = (struct cp_tls_reloaded){ done.changed, done.refused, done.same };
+	ipc_send(peer, CP_TLS_RELOAD + CP_REPLY, 0, frame->sequence, &answer, sizeof(answer));
 }
 
 int api_block_source(const struct cp_block_list *list, struct prefix *source)
@@ -333,6 +347,9 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		memcpy(&id, body, sizeof(id));
 		start_job(server, peer, frame, id.call, 1, NULL);
 		return;
+	case CP_TLS_RELOAD:
+		answer_reload(server, peer, frame);
+		return;
 	case CP_CALL_HANGUP:
 		if (frame->length < sizeof(order))
 			break;
@@ -347,7 +364,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		answer_blocks(server, peer, frame, &blocks);
 		return;
 	default:
-		if (api_security_frame(server->security, peer, frame, body) == 0)
+		if (api_security_frame(server->security, peer, frame, body) == 0 ||
+			api_alarm_frame(server->shared, peer, frame, body) == 0)
 			return;
 		break;
 	}
@@ -369,6 +387,7 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	server->count = world->count;
 	server->blocks = world->blocks;
 	server->config = world->config;
+	server->shared = world->shared;
 	server->started_ms = clock_now_ms();
 	server->security = api_security_new(world);
 	error = server->security ? config_transaction_new(world->config, CONFIG_CONTROLPLANE, &phases, server,

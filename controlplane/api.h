@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-	CP_API_VERSION = 4,
+	CP_API_VERSION = 5,
 	CP_NAME_MAX = 64,
 	CP_USER_MAX = 64,
 	CP_ADDRESS_MAX = 56,
@@ -18,6 +18,10 @@ enum {
 	CP_REGISTRATION_PAGE = 32,
 	CP_SUBSCRIBER_PAGE = 128,
 	CP_AUDIT_PAGE = 64,
+	CP_ALARM_PAGE = 64,
+	CP_CERTIFICATE_PAGE = 32,
+	CP_SUBJECT_MAX = 128,
+	CP_NAMES_MAX = 512,
 	CP_AOR_MAX = 256,
 	CP_SUBSCRIBER_MAX = 129, /* a user or realm, and NUL */
 	CP_SECRET_MAX = 256,
@@ -39,6 +43,9 @@ enum cp_message {
 	CP_SUBSCRIBER_DELETE = 13, /* cp_subscriber, without password -> empty; -ENOENT */
 	CP_SUBSCRIBER_LIST = 14, /* cp_call_list -> cp_subscriber_page + cp_subscriber_entry[] */
 	CP_AUDIT_LIST = 15, /* cp_audit_list -> cp_audit_page + cp_audit[], newest first */
+	CP_ALARM_LIST = 16, /* cp_call_list -> cp_alarm_page + cp_alarm[], oldest first */
+	CP_CERTIFICATE_LIST = 17, /* cp_call_list -> cp_certificate_page + cp_certificate[] */
+	CP_TLS_RELOAD = 18, /* empty -> cp_tls_reloaded */
 	CP_REPLY = 0x4000,
 };
 
@@ -67,6 +74,9 @@ enum cp_message {
 	X(CALLS_NO_ROUTE, "calls-no-route", "calls without a local-policy")                           \
 	X(CALLS_NO_MEDIA, "calls-no-media", "calls refused for want of a media lease")                \
 	X(CALLS_MEDIA_SILENT, "calls-media-silent", "calls ended because no media came")              \
+	X(SRTP_REFUSED, "srtp-refused", "descriptions refused for want of keys, or taking SRTP away") \
+	X(SRTP_ALARMS, "srtp-alarms", "alarms of the dataplane: SRTP that is not authentic")          \
+	X(SRTP_REKEYS, "srtp-rekeys", "keys of SRTP renewed because they came to their end")          \
 	X(SUBSCRIPTIONS, "subscriptions", "subscriptions begun, forks included")                      \
 	X(SUBSCRIPTIONS_LIMIT, "subscriptions-limit", "subscriptions refused by a limit")             \
 	X(EVENT_BODIES_WITHHELD, "event-bodies-withheld",                                             \
@@ -83,6 +93,19 @@ enum cp_message {
 	X(STREAM_TOO_SLOW, "stream-too-slow", "TCP connections closed because their queue was full")  \
 	X(STREAM_BROKEN, "stream-broken", "TCP connections closed because of what came by them")      \
 	X(STREAM_UNREACHED, "stream-unreached", "TCP connections that could not be made")             \
+	X(TLS_DONE, "tls-handshakes", "TLS handshakes completed, either way")                         \
+	X(TLS_RESUMED, "tls-resumed", "of these, sessions resumed by a ticket")                       \
+	X(TLS_VERSION, "tls-version", "TLS handshakes without a version in common")                   \
+	X(TLS_CIPHER, "tls-cipher", "TLS handshakes without a cipher, group or signature in common")  \
+	X(TLS_NO_CERTIFICATE, "tls-no-certificate", "TLS clients without the certificate asked for")  \
+	X(TLS_BAD_CERTIFICATE, "tls-bad-certificate", "TLS peers whose certificate is not valid")     \
+	X(TLS_WRONG_NAME, "tls-wrong-name", "TLS servers whose certificate is not the agent's")       \
+	X(TLS_REFUSED, "tls-refused", "TLS connections ended by an alert of the peer's")              \
+	X(TLS_TOO_LONG, "tls-too-long", "TLS handshakes with more octets than may be")                \
+	X(TLS_BROKEN, "tls-broken", "TLS connections ended by what is no TLS")                        \
+	X(TLS_TIMED_OUT, "tls-timed-out", "TLS handshakes that took too long")                        \
+	X(TLS_OVER_RATE, "tls-over-rate", "TLS connections closed at once: too many of one source")   \
+	X(TLS_GAVE_WAY, "tls-gave-way", "TLS handshakes ended for others, too many under way")        \
 	X(REQUESTS_MOVED, "requests-moved", "long requests sent by TCP instead of UDP")               \
 	X(REQUESTS_MOVED_BACK, "requests-moved-back", "of these, sent by UDP in the end")             \
 	X(GUARD_SILENT, "guard-silent", "messages of strangers and scanners that got no answer")      \
@@ -103,6 +126,11 @@ struct cp_status {
 	uint32_t listeners_down; /* sockets that could not be opened yet */
 	uint32_t subscriptions; /* relayed ones */
 	uint32_t connections; /* SIP over TCP */
+};
+
+/* How many tls-profiles have new files, have new ones that are no good, and are as they were. */
+struct cp_tls_reloaded {
+	uint32_t changed, refused, same;
 };
 
 struct cp_counters {
@@ -143,6 +171,8 @@ struct cp_call {
 	uint64_t answered_ms; /* since the answer; 0 = not answered */
 	uint32_t state; /* enum cp_call_state */
 	uint32_t held; /* bit 0: leg 0 has put the call on hold; bit 1: leg 1 */
+	uint32_t srtp_alarms; /* bit per leg: from there came what was not authentic */
+	uint32_t reserved;
 	char policy[CP_NAME_MAX];
 	struct cp_leg leg[2];
 };
@@ -306,6 +336,63 @@ struct cp_audit {
 	uint64_t number, wall_ms;
 	char who[CP_USER_MAX], what[CP_NAME_MAX];
 	char object[CP_AOR_MAX], reason[CP_LINE_MAX];
+};
+
+/* What needs somebody's attention: enum, name, seconds, kind, help. A state is over when it is so long cleared, an event when it has not
+ * happened for so long: what comes and goes is one alarm. */
+/* clang-format off */
+#define CP_ALARMS(X) \
+	X(CERTIFICATE_EXPIRY, "certificate-expiry", 0, STATE, "a certificate of a tls-profile ends within 30, 7, 1 days, or has ended") \
+	X(CERTIFICATE_RELOAD, "certificate-reload-failed", 0, STATE, "new files of a tls-profile are not good: the old ones serve on") \
+	X(TLS_PEER, "tls-peer-verify-failed", 600, EVENT, "a peer's certificate was refused") \
+	X(SRTP_DOWNGRADE, "srtp-downgrade", 600, EVENT, "media that was to be secret was asked for in clear") \
+	X(SRTP_AUTHENTICATION, "srtp-auth-failed", 300, EVENT, "packets of a call do not pass their authentication") \
+	X(AGENT_DOWN, "agent-down", 10, STATE, "a session-agent does not answer OPTIONS") \
+	X(STORE, "store-failing", 10, STATE, "changes of registrations, bans or subscribers cannot be written") \
+	X(BANS_FULL, "bans-full", 300, EVENT, "the border has no room for another ban") \
+	X(GUARD, "guard-attack", 60, STATE, "many sources are denied")
+/* clang-format on */
+
+enum cp_alarm_kind {
+#define X(id, name, seconds, kind, help) CP_ALARM_##id,
+	CP_ALARMS(X)
+#undef X
+		CP_ALARM_COUNT
+};
+
+enum cp_severity { CP_SEVERITY_WARNING, CP_SEVERITY_MAJOR, CP_SEVERITY_CRITICAL, CP_SEVERITY_COUNT };
+
+struct cp_alarm_page {
+	uint32_t count, more;
+	uint64_t lost; /* reports that found no room, ever */
+};
+
+struct cp_alarm {
+	uint64_t number;
+	uint64_t since_wall_ms, last_wall_ms;
+	uint32_t kind, severity; /* enum cp_alarm_kind, enum cp_severity */
+	uint32_t times; /* it was raised while it lasted */
+	uint32_t reserved;
+	char subject[CP_SUBJECT_MAX]; /* what it is about: an agent, a profile */
+	char text[CP_LINE_MAX];
+};
+
+struct cp_certificate_page {
+	uint32_t count, more;
+};
+
+enum cp_certificate_role { CP_CERTIFICATE_OWN, CP_CERTIFICATE_CHAIN, CP_CERTIFICATE_AUTHORITY };
+
+struct cp_certificate {
+	uint64_t number;
+	uint64_t not_before_wall_ms, not_after_wall_ms;
+	uint32_t role; /* enum cp_certificate_role */
+	uint32_t reserved;
+	char profile[CP_NAME_MAX];
+	char subject[CP_SUBJECT_MAX], issuer[CP_SUBJECT_MAX];
+	char names[CP_NAMES_MAX]; /* identities (RFC 5922), commas between them */
+	char fingerprint[CP_SUBJECT_MAX]; /* SHA-256: hexadecimal octets, colons between them */
+	char key[32]; /* "EC 256", "RSA 2048" */
 };
 
 #endif

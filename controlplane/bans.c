@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/guard.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -129,6 +130,9 @@ static bool make_room(struct bans *bans)
 {
 	struct bans_entry *entry = least(bans);
 
+	if (!entry || is_live(entry, clock_wall_ms()))
+		alarm_raise(bans->alarms, CP_ALARM_BANS_FULL, CP_SEVERITY_WARNING, "guard",
+			"no room for another ban (guard.max-bans): the least gives way");
 	if (!entry)
 		return false;
 	/* The dataplane would lift whichever was set longest ago. */
@@ -310,6 +314,8 @@ static void count_denial(struct bans *bans)
 		bans->alarmed = true;
 		log_warning("guard", "alarm: many sources are denied",
 			LOG_UINT("per-minute", bans->window_denials));
+		alarm_raise(bans->alarms, CP_ALARM_GUARD, CP_SEVERITY_MAJOR, "guard",
+			"many sources are denied: sallyport show guard");
 	}
 }
 
@@ -321,6 +327,7 @@ static void window_tick(struct bans *bans)
 		return;
 	if (bans->alarmed && bans->window_denials < bans->config->guard.alarm_rate / 2 + 1) {
 		bans->alarmed = false;
+		alarm_clear(bans->alarms, CP_ALARM_GUARD, "guard");
 		log_notice("guard", "alarm over: few sources are denied",
 			LOG_UINT("per-minute", bans->window_denials));
 	}
@@ -619,6 +626,11 @@ void bans_free(struct bans *bans)
 		}
 	free(bans->bucket);
 	uv_close((uv_handle_t *)&bans->tick, tick_closed);
+}
+
+void bans_alarms(struct bans *bans, struct alarms *alarms)
+{
+	bans->alarms = alarms;
 }
 
 void bans_forgives(struct bans *bans, struct guard *guard)

@@ -21,6 +21,9 @@ int bans_new(uv_loop_t *loop, const struct config *config, uint64_t generation, 
 void bans_free(struct bans *bans);
 /* Who is to forget the points of a source that an order lets in again. */
 void bans_forgives(struct bans *bans, struct guard *guard);
+/* Who is told of many denials, and of a table that is full. */
+struct alarms;
+void bans_alarms(struct bans *bans, struct alarms *alarms);
 
 /* From any thread: the guard has had enough. `proven`: the source has shown that it receives what is sent to it: each denial in a row is twice
  * as long, up to guard.deny-time-max. Else anybody may have written its address: it is denied for guard.unproven-deny-time, and nothing is

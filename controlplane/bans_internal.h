@@ -50,6 +50,7 @@ struct bans {
 	uint64_t denials; /* since the start */
 	uint64_t window_ms, window_denials;
 	bool alarmed;
+	struct alarms *alarms;
 };
 
 #endif

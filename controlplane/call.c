@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_prack.h"
+#include "controlplane/call_rekey.h"
 #include "controlplane/message_parts.h"
+#include "controlplane/secret.h"
 #include "platforms/base/clock.h"
 
 struct call_transition {
@@ -129,6 +132,20 @@ void call_breaks(struct call *call, const char *cause)
 	call_happens(call, &(struct call_event){ .type = CALL_EVENT_BROKEN, .status = 503, .cause = cause });
 }
 
+const char call_no_srtp[] = "SRTP was not agreed on";
+
+void call_unsafe(struct call *call)
+{
+	call_happens(call,
+		&(struct call_event){ .type = CALL_EVENT_BROKEN, .status = 488, .cause = call_no_srtp });
+}
+
+struct media_party call_party(const struct leg *leg)
+{
+	return (struct media_party){ leg->realm, leg->profile, leg->flow.remote,
+		leg->flow.listener && listener_is_secure(leg->flow.listener) };
+}
+
 struct span call_sdp(const struct message *message)
 {
 	return message_sdp(message);
@@ -136,8 +153,8 @@ struct span call_sdp(const struct message *message)
 
 void call_put_aside(struct call *call, struct span offer)
 {
-	free(call->offer);
-	call->offer = span_dup(offer);
+	secret_free(call->offer);
+	call->offer = secret_dup(offer);
 	call->offer_length = call->offer ? offer.n : 0;
 }
 
@@ -185,7 +202,25 @@ static void on_media_lost(void *arg)
 	call_breaks(arg, "media session lost");
 }
 
-const struct media_events call_media_events = { on_media_ready, on_media_lost };
+static const char *alarm_subject(const struct leg *leg)
+{
+	return leg->agent ? leg->agent->name : leg->realm ? leg->realm->name : "";
+}
+
+/* Somebody may be on the way who takes keys away, or it is a telephone that was set up otherwise: who runs this has to know. */
+static void on_media_insecure(void *arg, unsigned side, const char *why)
+{
+	const struct call *call = arg;
+
+	shard_count(call->shard, SRTP_REFUSED);
+	alarm_raise(call->shard->shared.alarms, CP_ALARM_SRTP_DOWNGRADE, CP_SEVERITY_MAJOR,
+		alarm_subject(&call->leg[side]), why);
+	log_warning("call", "SRTP refused", LOG_UINT("call", call->id), LOG_UINT("side", side),
+		LOG_TEXT("realm", call->leg[side].realm ? call->leg[side].realm->name : ""),
+		LOG_TEXT("why", why));
+}
+
+const struct media_events call_media_events = { on_media_ready, on_media_lost, on_media_insecure };
 
 static void break_call(struct call *call, void *arg)
 {
@@ -247,6 +282,21 @@ static void session_fell_silent(struct shard *shard, struct call *call, const st
 		call, event->side == LEG_CALLER ? "no media from the caller" : "no media from the callee");
 }
 
+/* Somebody sends what has not our peer's key, or it and we do not have the same one. Once per call in the log; counted each time. */
+static void srtp_alarm(struct call *call, const struct dp_event *event, const union address *source)
+{
+	shard_count(call->shard, SRTP_ALARMS);
+	if (event->side >= LEGS)
+		return;
+	alarm_raise(call->shard->shared.alarms, CP_ALARM_SRTP_AUTHENTICATION, CP_SEVERITY_WARNING,
+		alarm_subject(&call->leg[event->side]), "SRTP that is not authentic");
+	if (!call->srtp_alarms)
+		log_warning("call", "SRTP that is not authentic", LOG_UINT("call", call->id),
+			LOG_UINT("stream", event->stream), LOG_UINT("side", event->side),
+			LOG_ADDRESS("source", source));
+	call->srtp_alarms |= 1U << event->side;
+}
+
 void call_dataplane_event(struct shard *shard, enum dp_message type, const struct dp_event *event)
 {
 	struct call *call = call_find_session(shard, event->session);
@@ -263,6 +313,10 @@ void call_dataplane_event(struct shard *shard, enum dp_message type, const struc
 		log_warning("call", "media from a wrong source", LOG_UINT("call", call->id),
 			LOG_UINT("stream", event->stream), LOG_UINT("side", event->side),
 			LOG_ADDRESS("source", &source));
+	else if (call && type == DP_EVENT_SRTP_ALARM)
+		srtp_alarm(call, event, &source);
+	else if (call && type == DP_EVENT_REKEY_NEEDED)
+		rekey_needed(call, event->side, event->stream);
 }
 
 /* --- what the API shows ------------------------------------------------------------------------------------------------ */
@@ -321,6 +375,7 @@ void call_fill(const struct call *call, struct cp_call *out)
 	out->answered_ms = call->answered_ms ? now - call->answered_ms : 0;
 	out->state = shown_state(call);
 	out->held = media_held(call->media);
+	out->srtp_alarms = call->srtp_alarms;
 	copy_text(out->policy, sizeof(out->policy), call->policy ? call->policy->name : NULL);
 	for (unsigned side = 0; side < LEGS; side++)
 		describe_leg(&call->leg[side], &out->leg[side]);

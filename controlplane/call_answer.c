@@ -11,6 +11,8 @@
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer.h"
 #include "controlplane/hide.h"
+#include "controlplane/secret.h"
+#include "controlplane/sips.h"
 #include "platforms/base/clock.h"
 
 static const struct span no_body = { NULL, 0 };
@@ -76,6 +78,10 @@ void invite_answer(struct call *call, const struct call_event *event)
 	}
 	if (result)
 		next.type = CALL_EVENT_LEASE_FAILED;
+	if (result == -EKEYREJECTED) {
+		next.status = 488;
+		next.cause = call_no_srtp;
+	}
 	call_happens(call, &next);
 }
 
@@ -115,8 +121,8 @@ static void send_answer(struct call *call, struct span text)
 /* RFC 3262 section 3: not while a reliable response with a description is unacknowledged. */
 static void hold_answer(struct call *call, struct span text)
 {
-	free(call->held);
-	call->held = span_dup(text);
+	secret_free(call->held);
+	call->held = secret_dup(text);
 	call->held_length = text.n;
 	call->state = CALL_ANSWER_HELD;
 	if (!call->held)
@@ -134,7 +140,7 @@ void invite_answer_release(struct call *call, const struct call_event *event)
 	}
 	call->held = NULL;
 	send_answer(call, (struct span){ text, call->held_length });
-	free(text);
+	secret_free(text);
 }
 
 /* Of a branch that has answered after another had changed the media: the INVITE's offer, or its own exchange, has its ports again. */
@@ -209,6 +215,8 @@ static void respond_failure(struct call *call, unsigned status, const struct cal
 	session_timer_write_refusal(caller, status, &extra);
 	if (status == 415)
 		writer_text(&extra, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n");
+	if (event->cause == sips_not_allowed)
+		sips_warning_not_allowed(&caller->flow, &extra);
 	write_reason(event, &extra);
 	hide_product(call->shard->config, false, &extra);
 	transaction_reply(caller->server_invite, status, span_from(caller->local_tag),
@@ -349,7 +357,7 @@ void invite_acked(struct call *call, const struct call_event *event)
 						 (struct span){ call->offer, call->offer_length }, &refusal)
 				       : writer_result(&body));
 	}
-	free(call->offer);
+	secret_free(call->offer);
 	call->offer = NULL;
 	if (failed)
 		call_breaks(call, "no usable answer in the ACK");

@@ -20,6 +20,7 @@
 #include "controlplane/location.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
+#include "controlplane/sips.h"
 
 enum {
 	PHONES_MAX = 16, /* contacts that one call tries */
@@ -226,6 +227,13 @@ static const char *refusal(int error)
 	}
 }
 
+static unsigned leg_status(int error, const char **cause)
+{
+	if (error == -EPROTO)
+		*cause = sips_not_allowed;
+	return error == 0 ? 0 : error == -EPROTO ? 480 : 500;
+}
+
 /* The leg towards a registered phone, by its own flow. */
 static unsigned make_phone_leg(struct call *call, struct leg *callee, const struct binding *binding,
 	const struct message *invite, const char **cause)
@@ -235,11 +243,13 @@ static unsigned make_phone_leg(struct call *call, struct leg *callee, const stru
 	struct name_addr from, to;
 	struct span called;
 	struct writer out;
+	int error;
 
 	*cause = "registered phone cannot be reached";
 	if (!flow.listener)
 		return 480;
 	callee->privacy = call->leg[LEG_CALLER].privacy;
+	callee->sips = sips_requested(invite);
 	if (message_from(invite, &from) || message_to(invite, &to))
 		return 400;
 	*cause = "cannot write the callee's leg";
@@ -250,9 +260,10 @@ static unsigned make_phone_leg(struct call *call, struct leg *callee, const stru
 	writer_text(&out, "sip:");
 	writer_span(&out, binding->aor);
 	to = (struct name_addr){ .display = to.display, .uri = writer_result(&out) };
-	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
-		return 500;
-	return nat_leg_is(callee, binding) ? 500 : 0;
+	error = leg_init_client(callee, call->shard, &flow, called, &from, &to);
+	if (error == 0)
+		error = nat_leg_is(callee, binding);
+	return leg_status(error, cause);
 }
 
 /* The leg towards a phone, or an agent at one of its addresses. 0 or the status that it amounts to. */
@@ -261,7 +272,7 @@ static unsigned make_leg(struct call *call, const struct attempt_target *target,
 {
 	const struct config_session_agent *agent = target->agent;
 	struct leg *callee = &call->leg[LEG_CALLED];
-	struct sip_flow flow = { .remote = target->address };
+	struct sip_flow flow = { .remote = target->address, .agent = agent };
 	struct name_addr from, to;
 	int error;
 
@@ -269,6 +280,7 @@ static unsigned make_leg(struct call *call, const struct attempt_target *target,
 		return make_phone_leg(call, callee, target->binding, invite, cause);
 	callee->agent = agent;
 	callee->privacy = call->leg[LEG_CALLER].privacy;
+	callee->sips = sips_requested(invite);
 	*cause = "session-agent cannot be reached";
 	if (!address_is_set(&flow.remote))
 		return 503;
@@ -283,9 +295,10 @@ static unsigned make_leg(struct call *call, const struct attempt_target *target,
 	*cause = "cannot write the callee's leg";
 	if (message_from(invite, &from) || message_to(invite, &to))
 		return 400;
-	if (leg_init_client(callee, call->shard, &flow, called, &from, &to))
-		return 500;
-	return registrar_phone_route(callee, &call->leg[LEG_CALLER]) ? 500 : 0;
+	error = leg_init_client(callee, call->shard, &flow, called, &from, &to);
+	if (error == 0)
+		error = registrar_phone_route(callee, &call->leg[LEG_CALLER]);
+	return leg_status(error, cause);
 }
 
 /* The first member of the group that can be asked at all. */
@@ -376,8 +389,6 @@ unsigned attempt_first(struct call *call, const struct message *invite, const ch
 	*cause = "no local-policy";
 	if (message_request_uri(invite, &uri) || message_from(invite, &from))
 		return 400;
-	if (!span_equal_case(uri.scheme, SPAN("sip")) && !span_equal_case(uri.scheme, SPAN("tel")))
-		return 416;
 	called = hide_user(&uri);
 	user = sip_uri_parse(from.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
 	if (route_find(config, call->leg[LEG_CALLER].realm, user, called, &call->policy)) {
@@ -462,7 +473,7 @@ unsigned attempt_phone_leg(struct call *call, struct leg *leg, const struct bind
 static bool to_next_media(struct call *call)
 {
 	const struct leg *callee = &call->leg[LEG_CALLED];
-	struct media_party party = { callee->realm, callee->profile, callee->flow.remote };
+	struct media_party party = call_party(callee);
 	int result = 0;
 
 	if (call->offerless) {

@@ -8,6 +8,7 @@
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
 #include "controlplane/call_transfer.h"
+#include "controlplane/secret.h"
 
 static const struct span no_body = { NULL, 0 };
 
@@ -48,6 +49,7 @@ static int offer_again(struct call *call)
 	if (media_offer_is_pending(call->media))
 		return -EBUSY;
 	offer = call_sdp(transaction_message(invite));
+	media_other_dialog(call->media, LEG_CALLED);
 	result = media_offer(call->media, LEG_CALLER, offer);
 	if (result < 0)
 		return result;
@@ -75,8 +77,12 @@ static int apply_again(
 	struct call_fork *fork, unsigned side, struct span offer, struct span answer, bool waits)
 {
 	struct media *media = fork->call->media;
-	int result = answer.n == 0 ? -EPROTO : fork->again ? 0 : media_offer(media, side, offer);
+	int result = answer.n == 0 ? -EPROTO : 0;
 
+	if (!fork->again)
+		media_other_dialog(media, LEG_CALLED);
+	if (result == 0 && !fork->again)
+		result = media_offer(media, side, offer);
 	if (result == -EBUSY || result == -EPROTO)
 		return result;
 	fork->again = result == 1 && waits;
@@ -108,9 +114,10 @@ static int apply_agreed(struct call_fork *fork, bool waits)
 
 void early_agreed(struct call_fork *fork, unsigned side, struct span offer, struct span answer)
 {
-	struct call_agreement *agreed = malloc(sizeof(*agreed) + offer.n + answer.n);
+	size_t size = sizeof(struct call_agreement) + offer.n + answer.n;
+	struct call_agreement *agreed = secret_alloc_for(secret_is_in(offer) ? offer : answer, size);
 
-	free(fork->agreed);
+	secret_free(fork->agreed);
 	fork->agreed = agreed;
 	if (!agreed)
 		return;
@@ -121,11 +128,11 @@ void early_agreed(struct call_fork *fork, unsigned side, struct span offer, stru
 
 static int keep_answer(struct call_fork *fork, struct span sdp)
 {
-	char *copy = span_dup(sdp);
+	char *copy = secret_dup(sdp);
 
 	if (!copy)
 		return -ENOMEM;
-	free(fork->answer);
+	secret_free(fork->answer);
 	fork->answer = copy;
 	fork->answer_length = sdp.n;
 	return 0;

@@ -6,6 +6,7 @@
 
 #include "controlplane/call_exchange_internal.h"
 #include "controlplane/call_session_timer.h"
+#include "controlplane/secret.h"
 
 static const struct span no_body = { NULL, 0 };
 
@@ -103,7 +104,7 @@ void exchange_over(struct call *call)
 		transaction_detach(exchange->client);
 	/* Else it is the call's first INVITE that has put one aside. */
 	if (exchange->offerless || (exchange->asker && exchange->asker_method == SIP_METHOD_UNKNOWN)) {
-		free(call->offer);
+		secret_free(call->offer);
 		call->offer = NULL;
 	}
 	exchange->state = EXCHANGE_NONE;
@@ -329,6 +330,8 @@ static void take_answer(struct call *call, const struct exchange_event *event)
 	}
 	if (result)
 		next.type = EXCHANGE_LEASE_FAILED;
+	if (result == -EKEYREJECTED)
+		next.status = 488;
 	exchange_happens(call, &next);
 }
 

@@ -19,6 +19,9 @@ uint32_t exchange_glare_delay_ms(const struct leg *leg);
  * exchange is under way: the caller tries again), -errno. `done` is called once with the final status, 408 if none came. */
 int exchange_refresh(
 	struct leg *leg, void (*done)(struct leg *leg, unsigned status, const struct message *response));
+/* A key of ours for that leg's stream is used up: offered anew, by UPDATE or re-INVITE, to that leg alone. 0, -EBUSY, -errno; rekey_done is
+ * called once as above. */
+int exchange_rekey(struct leg *leg, unsigned stream);
 /* A new peer on the other leg (transfer, Replaces): re-INVITE without a description to `side`; its offer goes to the other leg in a
  * re-INVITE, whose answer goes into the ACK. Both dialogs are established. 491 is tried again, anything else that fails ends the call.
  * 0, -EBUSY (an exchange is under way), -errno. */

@@ -103,18 +103,21 @@ static void refuse_request(struct leg *leg, struct transaction *transaction, uns
 
 static unsigned offer_status(int error)
 {
-	return error == -EINVAL                                  ? 400
-	       : error == -EMSGSIZE || error == -EPROTONOSUPPORT ? 488
-	       : error == -EBUSY                                 ? 491
-								 : 503;
+	return error == -EINVAL                                                            ? 400
+	       : error == -EMSGSIZE || error == -EPROTONOSUPPORT || error == -EKEYREJECTED ? 488
+	       : error == -EBUSY                                                           ? 491
+											   : 503;
 }
 
 struct media_party exchange_party_of(const struct leg *leg, const struct message *request)
 {
 	bool may_move = request && leg->profile->nat != CONFIG_NAT_NEVER;
 
-	return (struct media_party){ leg->realm, leg->profile,
-		may_move ? message_flow(request)->remote : leg->flow.remote };
+	struct media_party party = call_party(leg);
+
+	if (may_move)
+		party.signalling = message_flow(request)->remote;
+	return party;
 }
 
 void exchange_note_target(struct leg *leg, const struct message *request)

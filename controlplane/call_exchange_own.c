@@ -2,8 +2,10 @@
 /* Exchanges that nobody asked for but us: refreshes (RFC 4028), a new offer for a new peer, and what undoes an offer that was accepted too
  * late. */
 #include <errno.h>
+#include <string.h>
 
 #include "controlplane/call_exchange_internal.h"
+#include "controlplane/call_rekey.h"
 #include "controlplane/call_session_timer.h"
 #include "controlplane/call_transfer.h"
 #include "platforms/base/random.h"
@@ -138,13 +140,36 @@ int exchange_refresh(
 	return ask(call, leg, SIP_METHOD_INVITE, body, EXCHANGE_OWN);
 }
 
+int exchange_rekey(struct leg *leg, unsigned stream)
+{
+	struct call *call = leg->call;
+	enum sip_method method =
+		leg_peer_allows(leg, SIP_METHOD_UPDATE) ? SIP_METHOD_UPDATE : SIP_METHOD_INVITE;
+	char text[CALL_MESSAGE_MAX];
+	struct writer body;
+	int error;
+
+	if (exchange_is_under_way(call) || call->exchange.retry || media_offer_is_pending(call->media) ||
+		transfer_is_moving(call))
+		return -EBUSY;
+	writer_init(&body, text, sizeof(text));
+	error = media_rekey(call->media, leg->side, stream, &body);
+	if (error)
+		return error;
+	call->exchange.done = rekey_done;
+	error = ask(call, leg, method, writer_result(&body), EXCHANGE_OWN);
+	explicit_bzero(text, body.len);
+	return error;
+}
+
 void exchange_own_answered(struct call *call, const struct exchange_event *event)
 {
 	struct exchange *exchange = &call->exchange;
 	struct leg *leg = exchange->asked;
 	void (*done)(struct leg *, unsigned, const struct message *) = exchange->done;
 	struct span body = call_sdp(event->message);
-	bool changed = body.n && !media_is_known(call->media, leg->side, body);
+	int error = done == rekey_done ? rekey_answered(call, leg, body) : 0;
+	bool changed = error == 0 && body.n && !media_is_known(call->media, leg->side, body);
 
 	if (exchange->asked_method == SIP_METHOD_INVITE)
 		exchange_ack(leg, no_body);
@@ -155,7 +180,9 @@ void exchange_own_answered(struct call *call, const struct exchange_event *event
 	/* It may change its mind in any answer (RFC 3264 section 8): then the other side has to know. */
 	if (changed)
 		exchange_offered(call, leg, body);
-	if (done)
+	if (error)
+		call_unsafe(call);
+	else if (done)
 		done(leg, message_scan(event->message)->status, event->message);
 }
 

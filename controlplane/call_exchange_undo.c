@@ -160,7 +160,10 @@ void exchange_give_up_answer(struct call *call, const struct exchange_event *eve
 	roll_back(call);
 	exchange_answer_asker(call, event->status ? event->status : 500, NULL, no_body);
 	exchange_over(call);
-	call_breaks(call, "unusable description in a re-INVITE");
+	if (event->status == 488)
+		call_unsafe(call);
+	else
+		call_breaks(call, "unusable description in a re-INVITE");
 }
 
 void exchange_lose(struct call *call, const struct exchange_event *event)

@@ -7,6 +7,7 @@
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_prack.h"
 #include "controlplane/call_state.h"
+#include "controlplane/secret.h"
 
 /* --- making ----------------------------------------------------------------------------------------------------------- */
 
@@ -48,9 +49,9 @@ static void fork_free(struct call_fork *fork)
 	call_tag_remove(&fork->tag);
 	for (unsigned side = 0; side < LEGS; side++)
 		leg_fini(&fork->own[side]);
-	free(fork->answer);
-	free(fork->reply);
-	free(fork->agreed);
+	secret_free(fork->answer);
+	secret_free(fork->reply);
+	secret_free(fork->agreed);
 	free(fork);
 }
 

@@ -130,6 +130,7 @@ static unsigned offer_status(int error)
 		return 400;
 	case -EMSGSIZE:
 	case -EPROTONOSUPPORT:
+	case -EKEYREJECTED:
 		return 488;
 	default:
 		return 503;
@@ -138,10 +139,9 @@ static unsigned offer_status(int error)
 
 static void set_party(struct call *call, unsigned side)
 {
-	const struct leg *leg = &call->leg[side];
+	struct media_party party = call_party(&call->leg[side]);
 
-	media_set_party(
-		call->media, side, &(struct media_party){ leg->realm, leg->profile, leg->flow.remote });
+	media_set_party(call->media, side, &party);
 }
 
 /* Makes both legs. 0 or the status to refuse with. */

@@ -94,6 +94,7 @@ static const struct transaction_events branch_events;
  * caller's stay. */
 static void change_places(struct call_branch *branch)
 {
+	struct media_party party;
 	struct call *call = branch->leg.call;
 	struct leg *callee = &call->leg[LEG_CALLED], before;
 	unsigned target = call->attempts->at;
@@ -110,8 +111,8 @@ static void change_places(struct call_branch *branch)
 	branch->target = target;
 	call_tag_insert(&call->tag[LEG_CALLED], callee, callee->local_tag);
 	invite_adopt(callee);
-	media_set_party(call->media, LEG_CALLED,
-		&(struct media_party){ callee->realm, callee->profile, callee->flow.remote });
+	party = call_party(callee);
+	media_set_party(call->media, LEG_CALLED, &party);
 	if (branch->leg.client_invite) {
 		transaction_attach(branch->leg.client_invite, &branch_events, &branch->leg);
 		return;

@@ -157,7 +157,7 @@ static bool answer_taker(struct leg *leg, struct span offer)
 static void answer_both(struct call *call, struct span offer)
 {
 	struct leg *leg = &call->leg[LEG_CALLED];
-	struct media_party party = { leg->realm, leg->profile, leg->flow.remote };
+	struct media_party party = call_party(leg);
 	struct call_event event = { .type = CALL_EVENT_LEASED, .side = LEG_CALLED, .status = 503 };
 
 	call->callee_answered = true;

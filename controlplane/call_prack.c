@@ -9,6 +9,7 @@
 #include "controlplane/call_exchange.h"
 #include "controlplane/credentials.h"
 #include "controlplane/hide.h"
+#include "controlplane/secret.h"
 #include "platforms/base/random.h"
 
 enum {
@@ -522,7 +523,7 @@ static unsigned take_answer(struct call_fork *fork, struct span sdp)
 	if (!fork->answered) {
 		if (media_answer(fork->call->media, LEG_CALLER, sdp, true))
 			return 488;
-		fork->reply = span_dup(sdp);
+		fork->reply = secret_dup(sdp);
 		fork->reply_length = fork->reply ? sdp.n : 0;
 	}
 	fork->answered = true;

@@ -11,6 +11,8 @@ static const struct {
 	const char *sip, *q850; /* `sip` NULL: no failure that a status stands for */
 } own[] = {
 	{ 408, "SIP;cause=408", "Q.850;cause=102" }, /* a timer has run out: recovery on timer expiry */
+	{ 488, "SIP;cause=488;text=\"SRTP was not agreed on\"",
+		"Q.850;cause=65" }, /* not in clear what has to be secret */
 	{ 480, NULL, "Q.850;cause=31" }, /* a decision: normal, unspecified */
 	{ 503, "SIP;cause=503", "Q.850;cause=41" }, /* media or a dialog is gone: temporary failure */
 };
@@ -21,7 +23,8 @@ static size_t own_row(const struct call_event *event)
 	size_t rows = sizeof(own) / sizeof(own[0]);
 
 	if (event->type != CALL_EVENT_BROKEN && event->type != CALL_EVENT_TIMER &&
-		event->type != CALL_EVENT_NO_ACK)
+		event->type != CALL_EVENT_NO_ACK &&
+		!(event->type == CALL_EVENT_LEASE_FAILED && event->cause == call_no_srtp))
 		return rows;
 	for (size_t i = 0; i < rows; i++)
 		if (own[i].status == event->status)

@@ -138,12 +138,13 @@ static void write_contact(const struct leg *leg, const struct contact *contact, 
 	const union address *ours = listener_address(leg->flow.listener);
 	char text[ADDRESS_TEXT_MAX];
 
-	writer_text(out, "Contact: <sip:");
+	writer_text(out, leg->sips ? "Contact: <sips:" : "Contact: <sip:");
 	writer_span(out, contact->user);
 	writer_char(out, '@');
 	writer_text(out, address_print_uri(ours, text));
 	writer_format(out, ":%u", address_port(ours));
-	writer_text(out, transport_uri_parameter(listener_transport(leg->flow.listener)));
+	if (!leg->sips)
+		writer_text(out, transport_uri_parameter(listener_transport(leg->flow.listener)));
 	writer_char(out, '>');
 	if (contact->q < 1000)
 		writer_format(out, ";q=0.%03u", contact->q);

@@ -183,6 +183,13 @@ struct call {
 	char *offer; /* a description put aside until its ports are there */
 	size_t offer_length;
 	struct exchange exchange;
+	unsigned srtp_alarms; /* bit per side: what came from there was not authentic */
+	struct { /* owner: call_rekey.c */
+		struct timer timer;
+		unsigned side, stream;
+		unsigned attempts; /* 0: no key has to be renewed */
+		uint64_t last_ms; /* when one was; 0: never */
+	} rekey;
 	uint64_t started_ms, answered_ms, started_wall_ms;
 	unsigned status; /* final response to the caller */
 	const char *cause; /* of the end; static text */
@@ -222,7 +229,10 @@ void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
 /* call.c */
 void call_happens(struct call *call, const struct call_event *event);
 void call_breaks(struct call *call, const char *cause);
+void call_unsafe(struct call *call); /* the same for want of SRTP */
 extern const struct media_events call_media_events;
+/* Who is on a leg, as media_set_party has it. */
+struct media_party call_party(const struct leg *leg);
 /* The session description in a message; empty if it has none. */
 struct span call_sdp(const struct message *message);
 /* Timer C, or max-call-duration: CALL_EVENT_TIMER. */
@@ -311,6 +321,8 @@ void bye_unclaimed(
 	struct shard *shard, struct transaction *invite, const struct message *answer, bool in_dialog);
 /* A dialog that nobody wants: a fork that lost the race. */
 void bye_fork(struct leg *leg, struct transaction *invite, const struct message *answer);
+
+extern const char call_no_srtp[]; /* cause: SRTP was not agreed on where it has to be */
 
 /* call_reason.c */
 enum { CALL_REASON_MAX = 256 };

@@ -7,6 +7,7 @@
 #include "controlplane/call_attempt.h"
 #include "controlplane/call_exchange.h"
 #include "controlplane/call_transfer.h"
+#include "controlplane/secret.h"
 #include "controlplane/subscription.h"
 #include "platforms/base/clock.h"
 
@@ -29,6 +30,9 @@ int call_layer_open(struct shard *shard)
 
 	if (!table)
 		return -ENOMEM;
+	for (size_t i = 0; i < shard->config->ip_profiles_count; i++)
+		if (shard->config->ip_profiles[i].media_security != CONFIG_MEDIA_SECURITY_NONE)
+			secret_open();
 	while (size < 2 * (size_t)shard->config->sip.max_calls)
 		size *= 2;
 	table->mask = size - 1;
@@ -223,8 +227,9 @@ void call_free(struct call *call)
 		call_tag_remove(&call->tag[side]);
 		leg_fini(&call->leg[side]);
 	}
-	free(call->offer);
-	free(call->held);
+	timer_cancel(&call->rekey.timer);
+	secret_free(call->offer);
+	secret_free(call->held);
 	free(call->reason);
 	free(call);
 }

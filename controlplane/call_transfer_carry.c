@@ -94,6 +94,13 @@ const struct leg *transfer_referrer(const struct call *call)
 	return &carry->from[LEG_CALLER]->leg[1 - carry->from_side[LEG_CALLER]];
 }
 
+static void set_party(struct call *made, unsigned side, const struct leg *leg)
+{
+	struct media_party party = call_party(leg);
+
+	media_set_party(made->media, side, &party);
+}
+
 /* --- making the call ------------------------------------------------------------------------------------------------------ */
 
 int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
@@ -117,8 +124,7 @@ int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
 	transfer->moving = leg->side;
 	made->carry->from[side] = leg->call;
 	made->carry->from_side[side] = leg->side;
-	media_set_party(made->media, side,
-		&(struct media_party){ shadow->realm, shadow->profile, shadow->flow.remote });
+	set_party(made, side, shadow);
 	/* The remaining party's follow when it is asked (send_offer): it may have to wait for an exchange in its call. */
 	if (side == LEG_CALLED)
 		media_follow(made->media, side, leg->call->media, leg->side);
@@ -148,8 +154,7 @@ static unsigned make_target(
 		span_equal(hide_user(&uri), span_from(callee->called)))
 		return 482;
 	call_tag_insert(&made->tag[LEG_CALLED], callee, callee->local_tag);
-	media_set_party(made->media, LEG_CALLED,
-		&(struct media_party){ callee->realm, callee->profile, callee->flow.remote });
+	set_party(made, LEG_CALLED, callee);
 	return 0;
 }
 
@@ -224,8 +229,7 @@ static unsigned ask_foreign(struct call *made, const struct foreign_dialog *fore
 		leg_aim(callee, foreign->target))
 		return 500;
 	call_tag_insert(&made->tag[LEG_CALLED], callee, callee->local_tag);
-	media_set_party(made->media, LEG_CALLED,
-		&(struct media_party){ callee->realm, callee->profile, callee->flow.remote });
+	set_party(made, LEG_CALLED, callee);
 	return 0;
 }
 

@@ -44,6 +44,12 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_subscriber_page);
 	case CP_AUDIT_LIST:
 		return sizeof(struct cp_audit_page);
+	case CP_ALARM_LIST:
+		return sizeof(struct cp_alarm_page);
+	case CP_CERTIFICATE_LIST:
+		return sizeof(struct cp_certificate_page);
+	case CP_TLS_RELOAD:
+		return sizeof(struct cp_tls_reloaded);
 	case CP_BAN_SET:
 	case CP_BAN_CLEAR:
 	case CP_SUBSCRIBER_SET:

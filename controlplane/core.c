@@ -13,6 +13,7 @@
 #include "controlplane/registrar.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
+#include "controlplane/sips.h"
 #include "controlplane/subscription.h"
 
 struct core_request {
@@ -269,7 +270,7 @@ static bool source_may_ask(const struct shard *shard, const struct sip_flow *flo
 
 	return interface->allow_anonymous == CONFIG_ANONYMOUS_ALL ||
 	       (interface->allow_anonymous == CONFIG_ANONYMOUS_REGISTERED && is_registered(shard, flow)) ||
-	       route_agent_by_source(shard, interface->realm, &flow->remote) != NULL;
+	       route_agent_by_flow(shard, flow) != NULL;
 }
 
 /* The dialog of a request. What is known of it on one side is worth nothing on the other: each leg is asked in its own realm. */
@@ -341,6 +342,22 @@ static bool refuse_extensions(const struct core_request *request, uint32_t under
 	return true;
 }
 
+/* In a dialog the scheme has been agreed on. True if it was answered. */
+static bool refuse_scheme(const struct core_request *request)
+{
+	char text[256];
+	struct writer warning;
+	unsigned status;
+
+	if (request->leg)
+		return false;
+	writer_init(&warning, text, sizeof(text));
+	status = sips_refuse(request->message, &warning);
+	if (status)
+		core_reply(request->transaction, status, writer_result(&warning));
+	return status != 0;
+}
+
 static void take_request(struct shard *shard, struct transaction *transaction, const struct message *message)
 {
 	const struct scan *scan = message_scan(message);
@@ -348,8 +365,7 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 	struct core_request request = { .shard = shard, .transaction = transaction, .message = message };
 	const struct method_row *row;
 
-	request.agent =
-		route_agent_by_source(shard, listener_interface(flow->listener)->realm, &flow->remote);
+	request.agent = route_agent_by_flow(shard, flow);
 	request.leg = leg_of(shard, flow, scan);
 	if (scan->method >= SIP_METHOD_COUNT || !methods[scan->method].outside) {
 		refuse_method(&request);
@@ -360,7 +376,7 @@ static void take_request(struct shard *shard, struct transaction *transaction, c
 		core_reply(transaction, 481, nothing);
 		return;
 	}
-	if (refuse_extensions(&request, row->options))
+	if (refuse_extensions(&request, row->options) || refuse_scheme(&request))
 		return;
 	/* A NOTIFY may be the first of a dialog of its own: subscription_notify.c looks itself. */
 	if (request.leg && (request.leg->call || scan->method != SIP_METHOD_NOTIFY) &&

@@ -43,8 +43,7 @@ static bool is_configured(const struct guard *guard, const struct sip_flow *flow
 	const struct config *config = guard->config;
 	const struct config_realm *realm = listener_interface(flow->listener)->realm;
 
-	if (realm->trust == CONFIG_TRUST_TRUSTED ||
-		route_agent_by_source(flow->listener->shard, realm, &flow->remote) != NULL)
+	if (realm->trust == CONFIG_TRUST_TRUSTED || route_agent_by_flow(flow->listener->shard, flow) != NULL)
 		return true;
 	for (size_t i = 0; i < config->access_controls_count; i++) {
 		const struct config_access_control *rule = &config->access_controls[i];

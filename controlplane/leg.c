@@ -12,6 +12,7 @@
 #include "controlplane/nat.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/route.h"
+#include "controlplane/sips.h"
 
 enum { ROUTES_MAX = 16 };
 
@@ -110,6 +111,12 @@ static int keep_routes(struct leg *leg, const struct message *message, bool reve
 
 /* --- where requests go ---------------------------------------------------------------------------------------------- */
 
+/* RFC 3261 section 19.1.2. */
+static uint16_t default_port(const struct listener *listener)
+{
+	return listener_is_secure(listener) ? 5061 : 5060;
+}
+
 /* RFC 3261 section 12.2.1.1: the first route, else the target; but a peer behind a NAT is reached the way it came, and a name is
  * left to the peer that gave it. An untrusted peer thereby cannot make us send to a third party. */
 static void choose_next_hop(struct leg *leg)
@@ -125,7 +132,7 @@ static void choose_next_hop(struct leg *leg)
 		first = route.uri;
 	if (sip_uri_parse(first, &uri) || address_parse_host(uri.host, &stated))
 		return;
-	address_set_port(&stated, uri.port ? uri.port : 5060);
+	address_set_port(&stated, uri.port ? uri.port : default_port(leg->flow.listener));
 	if (stated.sa.sa_family != leg->flow.remote.sa.sa_family || address_is_unspecified(&stated) ||
 		nat_leg_is_behind(leg, &stated))
 		return;
@@ -156,7 +163,10 @@ struct sip_flow leg_flow(struct leg *leg)
 		choose_next_hop(leg);
 	/* The connection the peer came by leads to it, and to no other host. */
 	same = address_equal_host(&leg->next_hop, &leg->flow.remote);
-	return (struct sip_flow){ leg->flow.listener, leg->next_hop, same ? leg->flow.connection : 0 };
+	return (struct sip_flow){ .listener = leg->flow.listener,
+		.remote = leg->next_hop,
+		.connection = same ? leg->flow.connection : 0,
+		.agent = leg->agent };
 }
 
 /* --- making --------------------------------------------------------------------------------------------------------- */
@@ -187,6 +197,7 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->remote_cseq = scan->cseq_number;
 	leg->privacy = (uint8_t)hide_privacy(invite);
+	leg->sips = sips_dialog(invite);
 	leg_note_peer(leg, invite);
 	shard_token(shard, leg->local_tag);
 	if (message_from(invite, &from) || message_to(invite, &to) || from.tag.n == 0)
@@ -200,6 +211,29 @@ int leg_init_server(struct leg *leg, struct shard *shard, const struct message *
 	nat_leg_recognise(leg, invite);
 	choose_next_hop(leg);
 	return 0;
+}
+
+/* What hide_name_addr has written, for a leg that is sips (RFC 5630 section 4: all hops, From and To included). */
+static int keep_schemed(char **field, bool sips, struct span text)
+{
+	const char *uri = sips ? memmem(text.p, text.n, "<sip:", 5) : NULL;
+	char buffer[LEG_TEXT_MAX];
+	struct writer out;
+
+	if (!uri)
+		return keep(field, text);
+	writer_init(&out, buffer, sizeof(buffer));
+	writer_span(&out, (struct span){ text.p, (size_t)(uri - text.p) });
+	writer_text(&out, "<sips:");
+	writer_span(&out, (struct span){ uri + 5, (size_t)(text.p + text.n - uri) - 5 });
+	return out.overflow ? -EMSGSIZE : keep(field, writer_result(&out));
+}
+
+/* sips says it all (RFC 5630 section 3.1.4). */
+static void write_transport(const struct leg *leg, struct writer *out)
+{
+	if (!leg->sips)
+		writer_text(out, transport_uri_parameter(listener_transport(leg->flow.listener)));
 }
 
 int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow *flow, struct span called,
@@ -218,6 +252,8 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 	leg->next_hop = flow->remote;
 	leg->realm = interface->realm;
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
+	if ((error = sips_admit(leg)))
+		return error;
 	shard_token(shard, leg->local_tag);
 	keep_user(leg->called, called);
 	address_print_uri(listener_address(flow->listener), ours);
@@ -229,21 +265,21 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 
 	writer_init(&out, text, sizeof(text));
 	hide_name_addr(from, span_from(ours), &out);
-	if (out.overflow || (error = keep(&leg->local, writer_result(&out))))
+	if (out.overflow || (error = keep_schemed(&leg->local, leg->sips, writer_result(&out))))
 		return out.overflow ? -EMSGSIZE : error;
 	writer_init(&out, text, sizeof(text));
 	hide_name_addr(to, span_from(theirs), &out);
-	if (out.overflow || (error = keep(&leg->remote, writer_result(&out))))
+	if (out.overflow || (error = keep_schemed(&leg->remote, leg->sips, writer_result(&out))))
 		return out.overflow ? -EMSGSIZE : error;
 	writer_init(&out, text, sizeof(text));
-	writer_text(&out, "sip:");
+	writer_text(&out, leg->sips ? "sips:" : "sip:");
 	writer_span(&out, called);
 	if (called.n)
 		writer_char(&out, '@');
 	writer_text(&out, theirs);
-	if (address_port(&flow->remote) != 5060)
+	if (address_port(&flow->remote) != default_port(flow->listener))
 		writer_format(&out, ":%u", address_port(&flow->remote));
-	writer_text(&out, transport_uri_parameter(listener_transport(flow->listener)));
+	write_transport(leg, &out);
 	if (out.overflow || (error = keep(&leg->target, writer_result(&out))))
 		return out.overflow ? -EMSGSIZE : error;
 	return keep(&leg->call_id, span_from(shard_token(shard, token)));
@@ -263,7 +299,7 @@ int leg_init_answer(struct leg *leg, struct shard *shard, const struct message *
 	leg->flow = *message_flow(answer);
 	interface = listener_interface(leg->flow.listener);
 	leg->realm = interface->realm;
-	leg->agent = route_agent_by_source(shard, leg->realm, &leg->flow.remote);
+	leg->agent = route_agent_by_flow(shard, &leg->flow);
 	leg->profile = leg->agent && leg->agent->ip_profile ? leg->agent->ip_profile : interface->ip_profile;
 	leg->invite_cseq = scan->cseq_number;
 	leg->local_cseq = scan->cseq_number + AFTER_THE_EARLY_DIALOG;
@@ -445,6 +481,7 @@ static int copy_dialog(struct leg *copy, const struct leg *leg)
 		.privacy = leg->privacy,
 		.session = leg->session,
 		.behind_nat = leg->behind_nat,
+		.sips = leg->sips,
 		.phone_flow = leg->phone_flow,
 	};
 	copy->session.timer = (struct timer){ 0 };
@@ -596,12 +633,12 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 
 void leg_contact(const struct leg *leg, struct writer *out)
 {
-	writer_text(out, "Contact: <sip:");
+	writer_text(out, leg->sips ? "Contact: <sips:" : "Contact: <sip:");
 	if (leg->contact_user[0]) {
 		writer_text(out, leg->contact_user);
 		writer_char(out, '@');
 	}
 	write_host_port(listener_address(leg->flow.listener), out);
-	writer_text(out, transport_uri_parameter(listener_transport(leg->flow.listener)));
+	write_transport(leg, out);
 	writer_text(out, ">\r\n");
 }

@@ -72,6 +72,7 @@ struct leg {
 	struct credentials *credentials; /* the agent has asked for them; NULL: never; owner: credentials.c */
 	bool holds_agent; /* this call counts as one of the agent's; owner: agent.c */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
+	bool sips; /* our Contact is; of a called leg set before leg_init_client: sips was asked for */
 	bool behind_nat; /* reached by its flow alone; owner of this and the two below: nat.c */
 	char phone
 		[SHARD_TOKEN_MAX]; /* the registered phone that the peer is: token of its binding; "": none */
@@ -82,7 +83,8 @@ struct leg {
  * over LEG_TEXT_MAX), -EINVAL (no usable Contact or From), -ENOMEM. leg_fini afterwards in any case. */
 int leg_init_server(struct leg *leg, struct shard *shard, const struct message *invite);
 /* The leg towards an agent, before anything is sent: `called` is the user part to call, `from` and `to` are those of the
- * other leg's INVITE, of which only display name and user are taken, and not those of `from` if leg->privacy forbids. Errors as above. */
+ * other leg's INVITE, of which only display name and user are taken, and not those of `from` if leg->privacy forbids. Errors as above;
+ * -EPROTO: a sips request must not go there (sips.h). */
 int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow *flow, struct span called,
 	const struct name_addr *from, const struct name_addr *to);
 /* The dialog that a 2xx to an INVITE of ours has made, from nothing but that 2xx: to acknowledge it and to hang up. Errors as above. */

@@ -2,10 +2,12 @@
 /* sallyport-controlplane: signalling. */
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "config/process.h"
 #include "controlplane/api_server.h"
 #include "controlplane/admission.h"
+#include "controlplane/alarm.h"
 #include "controlplane/block.h"
 #include "controlplane/bans.h"
 #include "controlplane/digest_server.h"
@@ -14,6 +16,8 @@
 #include "controlplane/register_limits.h"
 #include "controlplane/shard.h"
 #include "controlplane/store.h"
+#include "controlplane/tls_expiry.h"
+#include "controlplane/tls_watch.h"
 #include "dataplane/client.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/daemon.h"
@@ -27,6 +31,7 @@ struct controlplane {
 	unsigned shard_count;
 	struct block_store *blocks;
 	struct bans *bans;
+	struct tls_expiry *expiry;
 	struct api_server *api;
 };
 
@@ -67,6 +72,73 @@ static int privileges_init(struct daemon *d)
 	return config_process_drop_privileges(cp->config);
 }
 
+static int alarms_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	return alarms_new(d->loop, &cp->shared.alarms);
+}
+
+static void alarms_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	alarms_free(cp->shared.alarms);
+}
+
+static void tls_reloaded(void *arg)
+{
+	const struct controlplane *cp = arg;
+	char text[CP_LINE_MAX];
+
+	alarm_round_begin(cp->shared.alarms, CP_ALARM_CERTIFICATE_RELOAD);
+	for (size_t i = 0; i < cp->config->tls_profiles_count; i++) {
+		struct span reason = span_from(tls_reload_failure(cp->shared.tls, i));
+		struct writer w;
+
+		if (reason.n == 0)
+			continue;
+		writer_init(&w, text, sizeof(text) - 1);
+		writer_span(&w, (struct span){ reason.p, reason.n < w.size ? reason.n : w.size });
+		text[w.len] = '\0';
+		alarm_raise(cp->shared.alarms, CP_ALARM_CERTIFICATE_RELOAD, CP_SEVERITY_MAJOR,
+			cp->config->tls_profiles[i].name, text);
+	}
+	alarm_round_end(cp->shared.alarms, CP_ALARM_CERTIFICATE_RELOAD);
+	tls_expiry_check(cp->shared.tls, cp->shared.alarms, clock_wall_ms());
+}
+
+/* As the user, so that it can be done again; and no image of this process' memory is written any more, there are keys in it. */
+static int tls_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+	const struct config_tls_profile *blame = NULL;
+	char reason[TLS_REASON_MAX];
+	int error;
+
+	if (cp->config->tls_profiles_count == 0)
+		return 0;
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return -errno;
+	error = tls_new(cp->config, &cp->shared.tls, &blame, reason);
+	if (error && blame)
+		return config_refuse(cp->config, "tls-profile", blame->name, NULL, "%s", reason);
+	if (error == 0)
+		error = tls_watch_new(d->loop, cp->shared.tls, tls_reloaded, cp, &cp->shared.tls_watch);
+	if (error == 0)
+		error = tls_expiry_new(d->loop, cp->shared.tls, cp->shared.alarms, &cp->expiry);
+	return error;
+}
+
+static void tls_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	tls_expiry_free(cp->expiry);
+	tls_watch_free(cp->shared.tls_watch);
+	tls_free(cp->shared.tls);
+}
+
 static int store_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
@@ -76,6 +148,7 @@ static int store_init(struct daemon *d)
 		return config_refuse(cp->config, "system", NULL, "data-directory", "%s/controlplane.db: %s",
 			cp->config->system.data_directory,
 			error == -EBUSY ? "another process has it" : strerror(-error));
+	store_alarms(cp->shared.store, cp->shared.alarms);
 	return 0;
 }
 
@@ -133,6 +206,7 @@ static int guard_init(struct daemon *d)
 	if (!cp->shared.guard || !cp->shared.digest || !cp->shared.admission)
 		return -ENOMEM;
 	bans_forgives(cp->bans, cp->shared.guard);
+	bans_alarms(cp->bans, cp->shared.alarms);
 	return 0;
 }
 
@@ -233,6 +307,8 @@ int main(int argc, char **argv)
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
+		{ "alarms", alarms_init, alarms_fini },
+		{ "tls", tls_init, tls_fini },
 		{ "store", store_init, store_fini },
 		{ "location", location_init, location_fini },
 		{ "bans", bans_init, bans_fini },

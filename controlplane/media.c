@@ -2,27 +2,30 @@
 /* Offer and answer (RFC 3264) of one call. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/media_state.h"
+#include "controlplane/secret.h"
 #include "platforms/base/random.h"
+
+/* a=crypto of a description: each stream with each suite. */
+enum { KEY_LINES_MAX = DP_STREAMS_MAX * DP_SRTP_SUITE_COUNT * 128 };
 
 /* --- what a description says --------------------------------------------------------------------------------------- */
 
-/* Keys of SRTP are not relayed between sides that must not know each other, and there is no SRTP of our own yet: such streams are
- * refused (docs/decisions/0021-media-of-a-call.md). */
 static enum dp_media_kind kind_of(const struct sdp_media *m)
 {
 	static const struct {
 		struct span protocol;
 		enum dp_media_kind kind;
 	} relayed[] = {
-		{ { "RTP/AVP", 7 }, DP_MEDIA_RTP },
-		{ { "RTP/AVPF", 8 }, DP_MEDIA_RTP },
 		{ { "udptl", 5 }, DP_MEDIA_OTHER },
 		{ { "udp", 3 }, DP_MEDIA_OTHER },
 		{ { "UDP/BFCP", 8 }, DP_MEDIA_OTHER },
 	};
 
+	if (m->port && media_is_rtp(m->protocol))
+		return DP_MEDIA_RTP;
 	for (size_t i = 0; m->port != 0 && i < sizeof(relayed) / sizeof(relayed[0]); i++)
 		if (span_equal_case(m->protocol, relayed[i].protocol))
 			return relayed[i].kind;
@@ -117,14 +120,37 @@ static void keep_ports(struct media_stream *stream, const struct media_stream *n
 		stream->side[s].local = now->side[s].local;
 }
 
-/* Stream `i` of an offer: what is committed there with the offerer's new description, or a new one. */
-static void propose(struct media *media, unsigned side, unsigned i, const struct sdp_media *m)
+/* Keys as they are asked of both sides. A stream without is refused alone, unless it had them before. */
+static int propose_keys(
+	struct media *media, unsigned side, unsigned i, const struct sdp *sdp, bool was_committed)
 {
 	struct media_stream *stream = &media->next->stream[i];
+	int error;
 
-	if (media->committed && i < media->committed->count &&
-		media->committed->stream[i].kind == kind_of(m)) {
-		*stream = media->committed->stream[i];
+	if (stream->kind != DP_MEDIA_RTP)
+		return 0;
+	error = media_crypto_offered(media, stream, i, side, sdp, &sdp->media[i]);
+	if (error == 0)
+		error = media_crypto_prepare(media, stream, 1 - side);
+	if (error != -EKEYREJECTED || was_committed)
+		return error;
+	media_stream_clear(stream);
+	return 0;
+}
+
+/* Stream `i` of an offer: what is committed there with the offerer's new description, or a new one. */
+static int propose(struct media *media, unsigned side, unsigned i, const struct sdp *sdp)
+{
+	struct media_stream *stream = &media->next->stream[i];
+	const struct sdp_media *m = &sdp->media[i];
+	bool goes_on = media->committed && i < media->committed->count &&
+		       media->committed->stream[i].kind == kind_of(m);
+	int error;
+
+	if (goes_on) {
+		error = media_stream_copy(stream, &media->committed->stream[i]);
+		if (error)
+			return error;
 		stream->side[0].off = stream->side[1].off = false;
 	} else {
 		*stream = (struct media_stream){ .kind = kind_of(m) };
@@ -132,12 +158,37 @@ static void propose(struct media *media, unsigned side, unsigned i, const struct
 			stream->side[s].family = own_family(media, s);
 	}
 	stream->offerer = side;
-	if (stream->kind == DP_MEDIA_NONE)
-		return;
+	error = propose_keys(media, side, i, sdp, goes_on);
+	if (error || stream->kind == DP_MEDIA_NONE)
+		return error;
 	describe(media, side, m, true, &stream->side[side]);
 	if (media->committed && i < media->committed->count &&
 		media->committed->stream[i].kind != DP_MEDIA_NONE)
 		keep_ports(stream, &media->committed->stream[i]);
+	return 0;
+}
+
+/* -EKEYREJECTED: no stream is left for want of keys; `wanted`: those that could have been relayed. */
+static int propose_all(struct media *media, unsigned side, const struct sdp *sdp, bool wanted)
+{
+	bool any = !wanted;
+	int error = 0;
+
+	for (unsigned i = 0; error == 0 && i < media->next->count; i++) {
+		error = propose(media, side, i, sdp);
+		any = any || media->next->stream[i].kind != DP_MEDIA_NONE;
+	}
+	return error || any ? error : -EKEYREJECTED;
+}
+
+/* Streams that are refused alone are told of, too. */
+void media_tell_insecure(struct media *media, unsigned side)
+{
+	const char *why = media->insecure;
+
+	media->insecure = NULL;
+	if (why && media->events->insecure)
+		media->events->insecure(media->arg, side, why);
 }
 
 static bool needs_ports(const struct media *media)
@@ -171,18 +222,32 @@ int media_offer(struct media *media, unsigned side, struct span body)
 	media->next = state_new(sdp.media_count < DP_STREAMS_MAX ? sdp.media_count : DP_STREAMS_MAX);
 	if (!media->next)
 		return -ENOMEM;
-	for (unsigned i = 0; i < media->next->count; i++)
-		propose(media, side, i, &sdp.media[i]);
-	note_heard(media, side, body);
-	result = needs_ports(media) ? media_allocate(media) : 0;
+	result = propose_all(media, side, &sdp, any);
+	media_tell_insecure(media, side);
+	if (result == 0) {
+		note_heard(media, side, body);
+		result = needs_ports(media) ? media_allocate(media) : 0;
+	}
 	if (result < 0)
 		media_drop_next(media);
 	return result;
 }
 
+static void note_security(struct media *media, const struct media_stream *stream)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		const struct media_side *own = &stream->side[side];
+
+		if (!own->crypto || own->crypto->suite == DP_SRTP_NONE)
+			continue;
+		media->secured[side] = true;
+		media->savp[side] = own->security == MEDIA_SECURE;
+	}
+}
+
 static void commit(struct media *media)
 {
-	free(media->committed);
+	media_state_free(media->committed);
 	media->committed = media->next;
 	media->next = NULL;
 	media_drop_next(media);
@@ -190,14 +255,16 @@ static void commit(struct media *media)
 		struct media_stream *stream = &media->committed->stream[i];
 
 		if (stream->side[0].off || stream->side[1].off)
-			*stream = (struct media_stream){ .kind = DP_MEDIA_NONE };
+			media_stream_clear(stream);
+		else
+			note_security(media, stream);
 	}
 	media->silent[0] = media->silent[1] = 0;
 	for (unsigned side = 0; side < 2; side++) {
 		if (media->hearing[side])
 			media->heard[side] = media->hearing[side];
 		media->hearing[side] = 0;
-		free(media->before[side]);
+		secret_free(media->before[side]);
 		media->before[side] = NULL;
 	}
 }
@@ -223,7 +290,15 @@ int media_answer(struct media *media, unsigned side, struct span body, bool fina
 
 		if (stream->kind == DP_MEDIA_NONE)
 			continue;
-		describe(media, side, kind_of(m) == stream->kind ? m : &refused, false, &stream->side[side]);
+		if (kind_of(m) != stream->kind)
+			m = &refused;
+		if (stream->kind == DP_MEDIA_RTP && m->port)
+			error = media_crypto_answered(media, stream, i, side, &sdp, m);
+		if (error) {
+			media_tell_insecure(media, side);
+			return error;
+		}
+		describe(media, side, m, false, &stream->side[side]);
 	}
 	note_heard(media, side, body);
 	if (final)
@@ -245,7 +320,7 @@ void media_reject(struct media *media)
 		media->hearing[side] = 0;
 		if (!media->before[side])
 			continue;
-		free(media->written[side]);
+		secret_free(media->written[side]);
 		media->written[side] = media->before[side];
 		media->written_length[side] = media->before_length[side];
 		media->before[side] = NULL;
@@ -257,9 +332,10 @@ void media_reject(struct media *media)
 /* Nobody can tell from it that somebody else was asked before. */
 static void forget_written(struct media *media, unsigned side)
 {
-	free(media->written[side]);
+	secret_free(media->written[side]);
 	media->written[side] = NULL;
 	media->written_length[side] = 0;
+	media->secured[side] = media->savp[side] = false;
 	media->origin[side] = (struct sdp_origin){ .session_id = random_u64() >> 2, .version = 1 };
 	media->hearing[side] = 0;
 }
@@ -267,6 +343,7 @@ static void forget_written(struct media *media, unsigned side)
 int media_retarget(struct media *media, unsigned side, const struct media_party *party)
 {
 	bool moves = media->party[side].realm != party->realm;
+	int error;
 
 	if (!media->next || media->committed || media->waiting)
 		return -EPROTO;
@@ -283,7 +360,12 @@ int media_retarget(struct media *media, unsigned side, const struct media_party 
 			now.local = (union address){ 0 };
 			moves = true;
 		}
+		secret_free(stream->side[side].crypto);
 		stream->side[side] = now;
+		error = media_crypto_prepare(media, stream, side);
+		media_tell_insecure(media, side);
+		if (error)
+			return error;
 	}
 	if (moves)
 		return media_allocate(media);
@@ -296,6 +378,14 @@ void media_follow(struct media *media, unsigned side, struct media *from, unsign
 	/* Should it come to nothing, that version has been used all the same. */
 	from->origin[from_side].version++;
 	media->origin[side] = from->origin[from_side];
+	media->secured[side] = from->secured[from_side];
+	media->savp[side] = from->savp[from_side];
+}
+
+void media_other_dialog(struct media *media, unsigned side)
+{
+	media->secured[side] = false;
+	media->repeats = true;
 }
 
 bool media_offer_is_pending(const struct media *media)
@@ -308,7 +398,12 @@ static int write_version(struct media *media, unsigned to, const struct sdp *sdp
 	const struct media_state *state = media->next ? media->next : media->committed;
 	struct sdp_rewrite_media rewrite[SDP_MEDIA_MAX] = { 0 };
 	struct sdp_origin *origin = &media->origin[to];
+	char text[KEY_LINES_MAX];
+	struct writer lines;
 	bool first = true;
+	int error;
+
+	writer_init(&lines, text, sizeof(text));
 
 	for (unsigned i = 0; i < sdp->media_count; i++) {
 		const struct media_stream *stream = state && i < state->count ? &state->stream[i] : NULL;
@@ -320,16 +415,20 @@ static int write_version(struct media *media, unsigned to, const struct sdp *sdp
 		rewrite[i].local =
 			media_is_local(media, stream) ? stream->side[1 - to].remote : stream->side[to].local;
 		rewrite[i].rtcp_mux = media->party[to].profile->rtcp_mux;
+		media_crypto_write(stream, to, &sdp->media[i], &lines, &rewrite[i]);
 		if (first)
 			origin->address = stream->side[to].local;
 		first = false;
 	}
-	return sdp_rewrite(sdp, origin, rewrite, out);
+	error = lines.overflow ? -ENOSPC : sdp_rewrite(sdp, origin, rewrite, out);
+	if (lines.len)
+		explicit_bzero(text, lines.len);
+	return error;
 }
 
-static int keep_written(struct media *media, unsigned to, struct span text)
+int media_keep_written(struct media *media, unsigned to, struct span text)
 {
-	char *copy = span_dup(text);
+	char *copy = secret_dup(text);
 
 	if (!copy)
 		return -ENOMEM;
@@ -337,7 +436,7 @@ static int keep_written(struct media *media, unsigned to, struct span text)
 		media->before[to] = media->written[to];
 		media->before_length[to] = media->written_length[to];
 	} else {
-		free(media->written[to]);
+		secret_free(media->written[to]);
 	}
 	media->written[to] = copy;
 	media->written_length[to] = text.n;
@@ -364,7 +463,7 @@ int media_write(struct media *media, unsigned to, struct span body, struct write
 			return error;
 		text = (struct span){ out->buffer + start, out->len - start };
 	}
-	return keep_written(media, to, text);
+	return media_keep_written(media, to, text);
 }
 
 int media_refuse(const struct media *media, unsigned to, struct span offer, const union address *own,
@@ -402,7 +501,7 @@ int media_restate(struct media *media, unsigned to, struct writer *out)
 	writer_char(out, ' ');
 	writer_span(out, rest);
 	text = (struct span){ out->buffer + start, out->len - start };
-	return out->overflow ? -ENOSPC : keep_written(media, to, text);
+	return out->overflow ? -ENOSPC : media_keep_written(media, to, text);
 }
 
 /* RFC 3264 section 6: streams as many as offered, off where offered off, and none sends what the other does not receive. */
@@ -436,7 +535,8 @@ bool media_is_known(const struct media *media, unsigned side, struct span body)
 		media->heard[side] != (hash_bytes(&media->shard->table_key, body.p, body.n) | 1))
 		return false;
 	return sdp_parse(&offer, body, limits) == 0 &&
-	       sdp_parse(&answer, media_written(media, side), limits) == 0 && can_answer(&offer, &answer);
+	       sdp_parse(&answer, media_written(media, side), limits) == 0 && can_answer(&offer, &answer) &&
+	       media_crypto_is_answer(media, side, &answer);
 }
 
 struct span media_written(const struct media *media, unsigned to)

@@ -19,6 +19,7 @@ struct media_party { /* one side */
 	const struct config_realm *realm;
 	const struct config_ip_profile *profile;
 	union address signalling; /* source of its signalling */
+	bool secure; /* nobody else reads its signalling (TLS): keys may be said there */
 };
 
 struct media_events {
@@ -26,6 +27,8 @@ struct media_events {
 	void (*ready)(void *arg, int status);
 	/* The dataplane has no such session any more. */
 	void (*lost)(void *arg);
+	/* A description of `side` was refused for want of good keys. `why`: static text. NULL: nobody is told. */
+	void (*insecure)(void *arg, unsigned side, const char *why);
 };
 
 /* The final counters, or NULL when there are none to be had. After it the media is gone. */
@@ -45,10 +48,12 @@ void media_close(struct media *media, media_closed closed, void *arg);
 void media_abandon(struct media *media);
 
 /* An offer from `side`. 0: media_write may be called; 1: `ready` will be; -EINVAL (not SDP), -EMSGSIZE (over the limits),
- * -EPROTONOSUPPORT (no media line that can be relayed), -EBUSY (an offer is pending), -ENOTCONN, -ENOMEM ... */
+ * -EPROTONOSUPPORT (no media line that can be relayed), -EKEYREJECTED (nor would be, for want of keys that are good and allowed; or what was
+ * SRTP would not be any more), -EBUSY (an offer is pending), -ENOTCONN, -ENOMEM ... */
 int media_offer(struct media *media, unsigned side, struct span body);
 /* The answer from `side`. `final`: of a 2xx or ACK, which commits it; else of an unreliable provisional response: media flows,
- * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer), -EBUSY (its ports are not there yet). Never waits. */
+ * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer), -EBUSY (its ports are not there yet), -EKEYREJECTED (its a=crypto is
+ * not an answer to ours: nothing is relayed in clear in its place). Never waits. */
 int media_answer(struct media *media, unsigned side, struct span body, bool final);
 /* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);
@@ -80,6 +85,13 @@ void media_resync(struct media *media);
 /* The dataplane heard nothing on that stream from that side. True when that side is silent on all streams on which it
  * should send: its peer has vanished. */
 bool media_silent(struct media *media, unsigned stream, unsigned side);
+/* The other answers of a forked INVITE are of other peers: what the last one secured says nothing of the next. */
+void media_other_dialog(struct media *media, unsigned side);
+/* Our key for a side is used up: writes what was last written for it with a key of its stream anew, as a version of its own. 0; -EPROTO: that
+ * stream has no SRTP there; -errno. In force when media_rekeyed has its answer. */
+int media_rekey(struct media *media, unsigned side, unsigned stream, struct writer *out);
+/* 0, -EKEYREJECTED (the answer has no good key for each stream), -EINVAL, ... */
+int media_rekeyed(struct media *media, unsigned side, struct span body);
 uint64_t media_session(const struct media *media); /* 0 = none (yet) */
 /* Bit per side: it has put the call on hold. */
 unsigned media_held(const struct media *media);

@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "controlplane/media_state.h"
+#include "controlplane/secret.h"
 #include "platforms/base/random.h"
 
 static void release(struct media *media)
 {
-	free(media->committed);
-	free(media->next);
+	media_state_free(media->committed);
+	media_state_free(media->next);
 	for (unsigned side = 0; side < 2; side++) {
-		free(media->written[side]);
-		free(media->before[side]);
+		secret_free(media->written[side]);
+		secret_free(media->before[side]);
 	}
 	free(media);
 }
@@ -69,10 +70,11 @@ static void take_locals(struct media *media, const struct dp_session_reply *repl
 
 void media_drop_next(struct media *media)
 {
-	free(media->next);
+	media_state_free(media->next);
 	media->next = NULL;
 	media->waiting = false;
 	media->touched = false;
+	media->repeats = false;
 }
 
 static void on_allocated(void *arg, int status, const void *body, size_t length)
@@ -80,6 +82,7 @@ static void on_allocated(void *arg, int status, const void *body, size_t length)
 	struct media *media = arg;
 	const struct dp_session_reply *reply = body;
 	bool last = --media->allocations == 0;
+	bool has_keys;
 
 	(void)length;
 	if (status == 0 && media->session == 0) {
@@ -101,7 +104,10 @@ static void on_allocated(void *arg, int status, const void *body, size_t length)
 		take_locals(media, reply);
 	else
 		media_drop_next(media);
+	has_keys = media_has_keys(media);
 	media->events->ready(media->arg, status);
+	if (has_keys)
+		secret_wipe_stack();
 }
 
 static void on_updated(void *arg, int status, const void *body, size_t length)

@@ -38,7 +38,8 @@ bool media_sends_nothing(const struct media_stream *stream, unsigned side)
 }
 
 /* Decided by the offer, before the other phone has said anything: its sender is in the network behind the NAT, and says so. Who has been told of
- * him answers with an address of that network, or with the NAT's own, found by STUN: either way the two halves go the same way. */
+ * him answers with an address of that network, or with the NAT's own, found by STUN: either way the two halves go the same way. Keys are ours on each side, and
+ * so is what they protect: such media goes through here. */
 bool media_is_local(const struct media *media, const struct media_stream *stream)
 {
 	const struct media_side *offerer = &stream->side[stream->offerer],
@@ -46,7 +47,7 @@ bool media_is_local(const struct media *media, const struct media_stream *stream
 	const union address *public = &media->party[0].signalling;
 
 	for (unsigned side = 0; side < 2; side++)
-		if (!media->party[side].profile->local_media ||
+		if (!media->party[side].profile->local_media || !media_side_is_plain(&stream->side[side]) ||
 			!address_is_set(&media->party[side].signalling))
 			return false;
 	if (!address_equal_host(public, &media->party[1].signalling) || nat_is_private(public))
@@ -96,6 +97,7 @@ static void build_side(const struct media *media, const struct media_stream *str
 	dp_address_from(&out->rtcp, &own->rtcp);
 	if (may_be_behind_nat(party, own))
 		dp_address_from(&out->signalling, &party->signalling);
+	media_crypto_request(own, &out->from, &out->to);
 }
 
 const struct media_stream *media_allocation_stream(const struct media *media, unsigned i)

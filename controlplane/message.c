@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "controlplane/message_check.h"
+#include "controlplane/secret.h"
 #include "controlplane/transaction.h"
 
 struct message {
@@ -64,7 +65,7 @@ static struct message *message_new(const struct scan *scan, struct span text, co
 {
 	size_t size = offsetof(struct message, scan) + offsetof(struct scan, header) +
 		      scan->headers * sizeof(struct scan_header);
-	struct message *message = malloc(size + text.n);
+	struct message *message = secret_alloc_for(text, size + text.n);
 	char *bytes;
 
 	if (!message)
@@ -148,7 +149,7 @@ void message_free(struct message *message)
 		return;
 	if (message->sip)
 		osip_message_free(message->sip);
-	free(message);
+	secret_free(message);
 }
 
 const struct scan *message_scan(const struct message *message)

@@ -8,6 +8,7 @@
 
 #include "controlplane/keep_alive.h"
 #include "controlplane/registrar.h"
+#include "controlplane/sips.h"
 
 enum { DEFAULT_PORT = 5060, LINES_MAX = 16 };
 
@@ -82,7 +83,8 @@ bool nat_detect(
 
 	if (profile->nat != CONFIG_NAT_AUTO)
 		return profile->nat == CONFIG_NAT_ALWAYS;
-	if (disagrees(host_of_sent_by(scan->sent_by), transport_sent_by_port(scan->sent_by), &flow->remote,
+	if (disagrees(host_of_sent_by(scan->sent_by),
+		    transport_sent_by_port(listener_transport(flow->listener), scan->sent_by), &flow->remote,
 		    same_port))
 		return true;
 	/* A private address is no sign by itself: who is seen with it is on our own network. */
@@ -163,6 +165,10 @@ int nat_leg_is(struct leg *leg, const struct binding *binding)
 	target = span_dup(binding->contact);
 	if (!target)
 		return -ENOMEM;
+	if (sips_aim(leg, target)) {
+		free(target);
+		return -EPROTO;
+	}
 	free(leg->target);
 	leg->target = target;
 	note_phone(leg, binding);

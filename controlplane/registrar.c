@@ -11,6 +11,7 @@
 #include "controlplane/hide.h"
 #include "controlplane/keep_alive.h"
 #include "controlplane/registrar_internal.h"
+#include "controlplane/sips.h"
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/random.h"
@@ -490,8 +491,11 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 	struct registrar *registrar = shard->registrar;
 	const struct config_session_agent *agent = NULL;
 	struct register_request request;
+	char text[256];
+	struct writer warning;
 	unsigned status;
 
+	writer_init(&warning, text, sizeof(text));
 	if (!shard->shared.location) {
 		core_reply(transaction, 503, nothing);
 		return;
@@ -510,6 +514,10 @@ void registrar_received(struct shard *shard, struct transaction *transaction, co
 	else if (status)
 		registrar_refuse(shard, transaction, NULL, status,
 			status == 503 ? SPAN("Retry-After: 10\r\n") : nothing);
+	else if (!sips_may_register(message, agent)) {
+		sips_warning_not_allowed(message_flow(message), &warning);
+		core_reply(transaction, 480, writer_result(&warning));
+	}
 	/* Whence it came it must not go. */
 	else if (agent == source)
 		core_reply(transaction, 403, nothing);

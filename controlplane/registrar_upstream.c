@@ -65,7 +65,8 @@ static bool find_upstream(struct registration *registration)
 	struct sip_flow *flow = &registration->upstream;
 
 	for (; registration->address_at < registration->address_count; registration->address_at++) {
-		*flow = (struct sip_flow){ .remote = registration->address[registration->address_at] };
+		*flow = (struct sip_flow){ .remote = registration->address[registration->address_at],
+			.agent = agent };
 		flow->listener = transport_find(registration->registrar->shard, agent->realm,
 			agent->address.transport, &flow->remote);
 		if (flow->listener)
@@ -102,7 +103,8 @@ static void write_head(const struct registration *registration, struct writer *o
 	address_print_uri(&registration->upstream.remote, theirs);
 	writer_text(out, "REGISTER sip:");
 	writer_text(out, theirs);
-	if (address_port(&registration->upstream.remote) != 5060)
+	if (address_port(&registration->upstream.remote) !=
+		(listener_is_secure(registration->upstream.listener) ? 5061 : 5060))
 		writer_format(out, ":%u", address_port(&registration->upstream.remote));
 	writer_text(out, transport_uri_parameter(transport));
 	writer_text(out, " SIP/2.0\r\nVia: SIP/2.0/");

@@ -12,6 +12,7 @@
 #include "controlplane/registrar_phone.h"
 #include "controlplane/request_relay_internal.h"
 #include "controlplane/route.h"
+#include "controlplane/sips.h"
 #include "controlplane/subscription.h"
 #include "controlplane/trace.h"
 
@@ -130,6 +131,11 @@ static unsigned next_hop(const struct shard *shard, const struct config_local_po
 	return 404;
 }
 
+static unsigned leg_status(int error)
+{
+	return error == 0 ? 0 : error == -EPROTO ? 480 : 500;
+}
+
 /* Of several contacts the best: a single request is not worth a second one. */
 static unsigned to_phone(struct shard *shard, const struct message *request, struct span called,
 	const struct name_addr *from, const struct name_addr *to, struct leg *leg)
@@ -137,15 +143,16 @@ static unsigned to_phone(struct shard *shard, const struct message *request, str
 	struct binding *phone;
 	struct sip_flow flow;
 	unsigned status;
+	int error;
 
 	if (!registrar_targets(shard, request, &phone, 1, &status))
 		return status;
 	flow = registrar_flow(shard, phone);
-	status = 0;
-	if (leg_init_client(leg, shard, &flow, called, from, to) || nat_leg_is(leg, phone))
-		status = 500;
+	error = leg_init_client(leg, shard, &flow, called, from, to);
+	if (error == 0)
+		error = nat_leg_is(leg, phone);
 	binding_put(phone);
-	return status;
+	return leg_status(error);
 }
 
 unsigned request_route_leg(
@@ -158,12 +165,12 @@ unsigned request_route_leg(
 	union address list[RESOLVER_ADDRESSES_MAX];
 	struct span called, user;
 	unsigned status;
+	int error;
 
 	if (message_request_uri(request, &uri) || message_from(request, &caller) ||
 		message_to(request, &callee))
 		return 400;
-	if (!span_equal_case(uri.scheme, SPAN("sip")) && !span_equal_case(uri.scheme, SPAN("tel")))
-		return 416;
+	to->sips = sips_requested(request);
 	called = hide_user(&uri);
 	user = sip_uri_parse(caller.uri, &from_uri) == 0 ? hide_user(&from_uri) : nothing;
 	if (route_find(shard->config, from->realm, user, called, &policy))
@@ -176,12 +183,14 @@ unsigned request_route_leg(
 	if (agent_addresses(shard, to->agent, list) == 0)
 		return 503;
 	flow.remote = list[0];
+	flow.agent = to->agent;
 	flow.listener = transport_find(shard, to->agent->realm, to->agent->address.transport, &flow.remote);
 	if (!flow.listener)
 		return 503;
-	return leg_init_client(to, shard, &flow, called, &caller, &callee) || registrar_phone_route(to, from)
-		       ? 500
-		       : 0;
+	error = leg_init_client(to, shard, &flow, called, &caller, &callee);
+	if (error == 0)
+		error = registrar_phone_route(to, from);
+	return leg_status(error);
 }
 
 /* --- outside of dialogs ------------------------------------------------------------------------------------------------------- */

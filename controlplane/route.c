@@ -7,6 +7,8 @@
 
 #include "controlplane/agent.h"
 #include "controlplane/shard.h"
+#include "controlplane/tls_identity.h"
+#include "controlplane/transport.h"
 
 /* regexec(3) wants a C string. */
 struct user_text {
@@ -92,15 +94,16 @@ int route_find_to(const struct config *config, const struct config_realm *from, 
 	return find(config, from, from_user, to_user, agent, false, policy);
 }
 
-static uint16_t port_or_default(uint16_t port)
+/* Of an agent, or of a URI that means it: RFC 3261 section 19.1.2. */
+static uint16_t port_or_default(const struct config_session_agent *agent, uint16_t port)
 {
-	return port ? port : 5060;
+	return port ? port : agent->address.transport == CONFIG_TRANSPORT_TLS ? 5061 : 5060;
 }
 
 static bool has_name(const struct config_session_agent *agent, struct span host, uint16_t port)
 {
 	return agent->address.host && span_equal_case(span_from(agent->address.host), host) &&
-	       port_or_default(agent->address.port) == port_or_default(port);
+	       port_or_default(agent, agent->address.port) == port_or_default(agent, port);
 }
 
 const struct config_session_agent *route_agent_by_uri(
@@ -111,26 +114,45 @@ const struct config_session_agent *route_agent_by_uri(
 	union address stated;
 	bool is_name = address_parse_host(host, &stated) != 0;
 
-	if (!is_name)
-		address_set_port(&stated, port_or_default(port));
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 		const union address *address = &agent->address.address;
 
+		if (!is_name)
+			address_set_port(&stated, port_or_default(agent, port));
 		if (!address_is_set(address)) {
 			if (!found && (is_name ? has_name(agent, host, port)
 					       : agent_is_at(shard, agent, &stated, true)))
 				found = agent;
 		} else if (!is_name && address_equal_host(address, &stated) &&
-			   port_or_default(address_port(address)) == address_port(&stated)) {
+			   port_or_default(agent, address_port(address)) == address_port(&stated)) {
 			return agent;
 		}
 	}
 	return found;
 }
 
+/* Which agents an address can stand for. */
+typedef bool (*may_be)(const struct config_session_agent *agent);
+
+static bool anybody(const struct config_session_agent *agent)
+{
+	(void)agent;
+	return true;
+}
+
+static bool without_subject(const struct config_session_agent *agent)
+{
+	return agent->tls_subject.count == 0;
+}
+
+static bool without_certificate(const struct config_session_agent *agent)
+{
+	return !tls_identity_concerns(agent);
+}
+
 static const struct config_session_agent *by_name(
-	const struct shard *shard, const struct config_realm *realm, const union address *source)
+	const struct shard *shard, const struct config_realm *realm, const union address *source, may_be may)
 {
 	const struct config *config = shard->config;
 	const struct config_session_agent *found = NULL;
@@ -138,7 +160,7 @@ static const struct config_session_agent *by_name(
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 
-		if (agent->realm != realm || !agent_is_at(shard, agent, source, false))
+		if (agent->realm != realm || !agent_is_at(shard, agent, source, false) || !may(agent))
 			continue;
 		if (agent_is_at(shard, agent, source, true))
 			return agent;
@@ -148,8 +170,8 @@ static const struct config_session_agent *by_name(
 	return found;
 }
 
-const struct config_session_agent *route_agent_by_source(
-	const struct shard *shard, const struct config_realm *realm, const union address *source)
+static const struct config_session_agent *by_address(
+	const struct shard *shard, const struct config_realm *realm, const union address *source, may_be may)
 {
 	const struct config *config = shard->config;
 	const struct config_session_agent *found = NULL;
@@ -159,7 +181,8 @@ const struct config_session_agent *route_agent_by_source(
 	for (size_t i = 0; i < config->session_agents_count; i++) {
 		const struct config_session_agent *agent = &config->session_agents[i];
 
-		if (agent->realm != realm || !address_equal_host(&agent->address.address, source))
+		if (agent->realm != realm || !address_equal_host(&agent->address.address, source) ||
+			!may(agent))
 			continue;
 		if (address_port(&agent->address.address) == address_port(source))
 			return agent;
@@ -167,5 +190,27 @@ const struct config_session_agent *route_agent_by_source(
 			found = agent;
 	}
 	/* What is configured is not DNS's to change. */
-	return found ? found : agent_has_names(shard) ? by_name(shard, realm, source) : NULL;
+	return found ? found : agent_has_names(shard) ? by_name(shard, realm, source, may) : NULL;
+}
+
+const struct config_session_agent *route_agent_by_source(
+	const struct shard *shard, const struct config_realm *realm, const union address *source)
+{
+	return by_address(shard, realm, source, anybody);
+}
+
+const struct config_session_agent *route_agent_by_flow(const struct shard *shard, const struct sip_flow *flow)
+{
+	const struct config_sip_interface *interface = listener_interface(flow->listener);
+	const struct config_tls_profile *profile = interface->tls_profile;
+	bool checked = profile && ((profile->ca && profile->ca[0]) || profile->pins.count);
+
+	if (flow->agent)
+		return flow->agent->realm == interface->realm ? flow->agent : NULL;
+	if (!listener_is_secure(flow->listener))
+		return by_address(shard, interface->realm, &flow->remote, without_certificate);
+	if (profile && profile->verify_peer)
+		return NULL;
+	return by_address(
+		shard, interface->realm, &flow->remote, checked ? without_certificate : without_subject);
 }

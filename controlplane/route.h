@@ -35,9 +35,17 @@ int route_find_registrar(const struct config *config, const struct config_realm 
 const struct config_session_agent *route_agent_by_uri(
 	const struct shard *shard, struct span host, uint16_t port);
 
+struct sip_flow;
+
+/* Whose request it is that came by this flow. By TLS: the one whose certificate has been shown, wherever it comes from. By its address, as
+ * route_agent_by_source, an agent is known only where nothing better can be asked for: not one with a tls-subject, not one that
+ * speaks TLS without TLS, and by TLS nobody whose certificate the profile would have checked. NULL: a stranger. */
+const struct config_session_agent *route_agent_by_flow(
+	const struct shard *shard, const struct sip_flow *flow);
+
 /* The session-agent of `realm` whose configured address is that of `source` (the host: requests need not come from the port
  * they are sent to), the one with the same port if there are several; if there is none, the one whose name leads there.
- * NULL: a stranger. */
+ * NULL: a stranger. It says what to expect of a source, not who it is: route_agent_by_flow. */
 const struct config_session_agent *route_agent_by_source(
 	const struct shard *shard, const struct config_realm *realm, const union address *source);
 

@@ -182,6 +182,8 @@ static int media_read(const struct sdp *sdp, struct sdp_media *media)
 			media->rtcp_mux = true;
 		else if (span_starts_case(value, SPAN("rtcp:")))
 			rtcp_parse((struct span){ value.p + 5, value.n - 5 }, media);
+		else if (span_starts_case(value, SPAN("crypto:")))
+			media->has_crypto = true;
 		else if (media->telephone_event == 0 && span_starts_case(value, SPAN("rtpmap:")))
 			media->telephone_event =
 				telephone_event_parse((struct span){ value.p + 7, value.n - 7 });

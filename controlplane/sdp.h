@@ -36,6 +36,7 @@ struct sdp_media {
 	enum sdp_direction
 		direction; /* own a= line, else the session's; c=0.0.0.0 (RFC 2543 hold) counts as sendonly */
 	bool rtcp_mux;
+	bool has_crypto; /* there is an a=crypto, good or bad (RFC 4568) */
 	uint8_t telephone_event; /* payload type of RFC 4733 events it wants to get; 0 = none */
 	struct sdp_bandwidth bandwidth; /* own values, else the session's */
 	unsigned first_line, line_count; /* m= line and those that follow it */
@@ -73,6 +74,10 @@ struct sdp_rewrite_media {
 		local; /* our address and RTP port on that side; ignored when the media is off (port 0) */
 	bool reject; /* write port 0 (nobody relays it) */
 	bool rtcp_mux; /* both sides may put RTCP on the RTP port: a=rtcp-mux passes; else it is left out */
+	bool no_feedback; /* a=rtcp-fb is left out: RFC 4585 is not spoken there */
+	struct span protocol; /* in place of the far side's ("RTP/SAVP"); empty: that */
+	struct span
+		crypto; /* our a=crypto lines for that side, complete; nothing of the far side's crosses */
 };
 
 /* Our identity in o= on one leg: constant through a dialog but for the version (RFC 3264 section 8). */

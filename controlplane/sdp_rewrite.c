@@ -315,12 +315,17 @@ static void write_bandwidth(const struct sdp *sdp, unsigned first, unsigned end,
 			write_line(out, 'b', sdp->line[i].value);
 }
 
-static void write_attributes(
-	const struct sdp *sdp, unsigned first, unsigned end, struct far_names *names, struct writer *out)
+static void write_attributes(const struct sdp *sdp, unsigned first, unsigned end, bool no_feedback,
+	struct far_names *names, struct writer *out)
 {
-	for (unsigned i = first; i < end; i++)
-		if (sdp->line[i].type == 'a' && attribute_passes(sdp->line[i].value, names))
-			write_line(out, 'a', sdp->line[i].value);
+	for (unsigned i = first; i < end; i++) {
+		struct span value = sdp->line[i].value;
+
+		if (sdp->line[i].type != 'a' || (no_feedback && span_starts_case(value, SPAN("rtcp-fb:"))))
+			continue;
+		if (attribute_passes(value, names))
+			write_line(out, 'a', value);
+	}
 }
 
 static void write_timing(const struct sdp *sdp, struct writer *out)
@@ -365,7 +370,10 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 	writer_char(out, ' ');
 	writer_uint(out, relayed ? address_port(&ours->local) : 0);
 	writer_char(out, ' ');
-	writer_span(out, named ? SPAN("udp") : media->protocol);
+	if (named)
+		writer_text(out, "udp");
+	else
+		writer_span(out, ours->protocol.n ? ours->protocol : media->protocol);
 	writer_char(out, ' ');
 	writer_span(out, known ? media->formats : SPAN("0"));
 	writer_text(out, "\r\n");
@@ -375,11 +383,12 @@ static void write_media(const struct sdp *sdp, const struct sdp_media *media,
 	if (!address_equal_host(&ours->local, session))
 		write_connection(out, &ours->local);
 	write_bandwidth(sdp, first, end, out);
-	write_attributes(sdp, first, end, names, out);
+	write_attributes(sdp, first, end, ours->no_feedback, names, out);
 	if (protocol_is_rtp(media->protocol) || media->direction != SDP_SENDRECV)
 		write_line(out, 'a', span_from(direction_names[media->direction]));
 	if (media->rtcp_mux && ours->rtcp_mux)
 		write_line(out, 'a', SPAN("rtcp-mux"));
+	writer_span(out, ours->crypto);
 }
 
 /* c= of the session: where its first stream goes. */
@@ -415,7 +424,7 @@ int sdp_rewrite(const struct sdp *sdp, const struct sdp_origin *origin, const st
 	write_connection(out, session);
 	write_bandwidth(sdp, 0, session_end, out);
 	write_timing(sdp, out);
-	write_attributes(sdp, 0, session_end, &names, out);
+	write_attributes(sdp, 0, session_end, false, &names, out);
 	for (unsigned i = 0; i < sdp->media_count; i++)
 		write_media(sdp, &sdp->media[i], &media[i], known[i], session, &names, out);
 	return out->overflow ? -ENOSPC : 0;

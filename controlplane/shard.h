@@ -28,6 +28,9 @@ struct keep_alive;
 struct register_limits;
 struct digest_server;
 struct admission;
+struct alarms;
+struct tls;
+struct tls_watch;
 
 /* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
 struct shard_shared {
@@ -37,6 +40,9 @@ struct shard_shared {
 	struct register_limits *register_limits;
 	struct digest_server *digest;
 	struct admission *admission;
+	struct alarms *alarms;
+	struct tls *tls; /* NULL: no connection by TLS, either way */
+	struct tls_watch *tls_watch; /* likewise; of the main thread alone */
 };
 
 struct shard {

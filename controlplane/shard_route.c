@@ -213,6 +213,7 @@ struct parcel {
 	size_t listener;
 	union address remote;
 	uint64_t connection;
+	const struct config_session_agent *agent; /* of the configuration, which all shards share */
 	unsigned from; /* the shard that sent it */
 	uint16_t port; /* of shard_admitted */
 	bool alias;
@@ -229,6 +230,7 @@ static struct parcel *parcel_new(const struct shard *shard, const struct sip_flo
 	parcel->listener = listener_index(flow->listener);
 	parcel->remote = flow->remote;
 	parcel->connection = flow->connection;
+	parcel->agent = flow->agent;
 	parcel->from = shard->index;
 	parcel->length = bytes.n;
 	if (bytes.n)
@@ -240,7 +242,8 @@ static struct sip_flow parcel_flow(struct shard *shard, const struct parcel *par
 {
 	return (struct sip_flow){ .listener = transport_listener(shard, parcel->listener),
 		.remote = parcel->remote,
-		.connection = parcel->connection };
+		.connection = parcel->connection,
+		.agent = parcel->agent };
 }
 
 static void parcel_arrived(struct shard *shard, void *arg)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controlplane/alarm.h"
 #include "controlplane/store_internal.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -143,6 +144,18 @@ static void tell_failure(struct store *store, int error)
 	else if (!error && store->failing)
 		log_notice("store", "changes are written again");
 	store->failing = error != 0;
+	if (error)
+		alarm_raise(store->alarms, CP_ALARM_STORE, CP_SEVERITY_CRITICAL, "store",
+			"changes cannot be written and are lost");
+	else
+		alarm_clear(store->alarms, CP_ALARM_STORE, "store");
+}
+
+void store_alarms(struct store *store, struct alarms *alarms)
+{
+	pthread_mutex_lock(&store->lock);
+	store->alarms = alarms;
+	pthread_mutex_unlock(&store->lock);
 }
 
 static void *run(void *arg)

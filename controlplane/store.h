@@ -19,6 +19,9 @@ struct store;
 int store_open(const struct config *config, struct store **out);
 /* Writes what is queued and ends. NULL is fine. */
 void store_close(struct store *store);
+/* Who is told of a disk that fails; once, before anything is written. They outlive the store. */
+struct alarms;
+void store_alarms(struct store *store, struct alarms *alarms);
 /* How many changes wait, and how many were lost because the queue was full (bounded) or the disk refused them: for status and alarms.
  * Any thread. NULL is fine. */
 void store_counts(struct store *store, uint64_t *waiting, uint64_t *lost);

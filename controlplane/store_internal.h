@@ -53,6 +53,7 @@ struct store {
 	uint64_t queued, writing, lost; /* lock: how many wait, are with the thread, have been given up */
 	bool stopping; /* lock */
 	bool failing; /* owner: the thread */
+	struct alarms *alarms; /* set before the first change */
 };
 
 /* store_write.c */

@@ -10,6 +10,8 @@
 
 #include "controlplane/registrar.h"
 #include "controlplane/route.h"
+#include "controlplane/tls.h"
+#include "controlplane/tls_identity.h"
 #include "controlplane/transaction.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -133,13 +135,21 @@ void connection_reached_at(struct connection *connection, const union address *r
 	*head = connection;
 }
 
-struct connection *connection_find_reached(
-	struct streams *streams, const struct listener *listener, const union address *remote)
+/* At one address there may be several agents by name: what is meant for one goes to no other (RFC 5923 section 9). */
+static bool is_reached(const struct connection *connection, const struct listener *listener,
+	const union address *remote, const struct config_session_agent *agent)
+{
+	return connection->state <= CONNECTION_OPEN && connection->listener == listener &&
+	       address_equal(&connection->reached_at, remote) &&
+	       (!connection_is_tls(connection) || !agent || connection->agent == agent);
+}
+
+struct connection *connection_find_reached(struct streams *streams, const struct listener *listener,
+	const union address *remote, const struct config_session_agent *agent)
 {
 	struct connection *connection = streams->bucket[bucket_of(streams, remote)];
 
-	while (connection && (connection->state > CONNECTION_OPEN || connection->listener != listener ||
-				     !address_equal(&connection->reached_at, remote)))
+	while (connection && !is_reached(connection, listener, remote, agent))
 		connection = connection->next_reached;
 	return connection;
 }
@@ -174,6 +184,15 @@ static void rank_insert(struct connection *connection)
 void connection_touch(struct connection *connection)
 {
 	rank_remove(connection);
+	rank_insert(connection);
+}
+
+void connection_promote(struct connection *connection, enum connection_rank rank)
+{
+	if (connection->rank >= rank)
+		return;
+	rank_remove(connection);
+	connection->rank = rank;
 	rank_insert(connection);
 }
 
@@ -227,13 +246,10 @@ void stream_admitted(struct streams *streams, const struct sip_flow *flow, uint1
 		shard_admitted(streams->shard, flow, port, alias);
 		return;
 	}
-	if (connection->rank == RANK_STRANGER) {
-		rank_remove(connection);
-		connection->rank = RANK_ADMITTED;
-		rank_insert(connection);
-	}
-	/* Its own host, whatever it says. */
-	if (!alias || connection->rank != RANK_AGENT || !connection->accepted)
+	connection_promote(connection, RANK_ADMITTED);
+	/* Its own host, whatever it says; by TLS only an agent that has shown its certificate (RFC 5923 section 9). */
+	if (!alias || connection->rank != RANK_AGENT || !connection->accepted ||
+		(connection_is_tls(connection) && !connection->agent))
 		return;
 	reached_at = connection->remote;
 	address_set_port(&reached_at, port);
@@ -255,6 +271,10 @@ static uint64_t due(const struct connection *connection, enum cp_counter *why)
 	*why = CP_COUNTER_STREAM_TIMED_OUT;
 	if (connection->state == CONNECTION_CONNECTING)
 		return connection->since_ms + sip->stream_connect_timeout_ms;
+	if (connection->state == CONNECTION_HANDSHAKING) {
+		*why = CP_COUNTER_TLS_TIMED_OUT;
+		return connection->since_ms + sip->tls_handshake_timeout_ms;
+	}
 	if (connection->out.length)
 		return connection->out_since_ms + message_ms;
 	if (connection->state != CONNECTION_OPEN || connection->in.length)
@@ -300,8 +320,10 @@ void connection_watch(struct connection *connection)
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
 struct connection *connection_new(struct streams *streams, struct listener *listener, int fd,
-	const union address *remote, bool accepted)
+	const union address *remote, bool accepted, const struct config_session_agent *agent)
 {
+	enum connection_state taken =
+		listener->transport == CONFIG_TRANSPORT_TLS ? CONNECTION_HANDSHAKING : CONNECTION_OPEN;
 	struct connection *connection = calloc(1, sizeof(*connection));
 	bool known = route_agent_by_source(streams->shard, listener->interface->realm, remote) != NULL;
 
@@ -314,7 +336,8 @@ struct connection *connection_new(struct streams *streams, struct listener *list
 	connection->listener = listener;
 	connection->remote = *remote;
 	connection->accepted = accepted;
-	connection->state = accepted ? CONNECTION_OPEN : CONNECTION_CONNECTING;
+	connection->agent = agent;
+	connection->state = accepted ? taken : CONNECTION_CONNECTING;
 	connection->rank = rank_of(listener, known);
 	connection->since_ms = connection->heard_ms = clock_now_ms();
 	if (id_take(streams, connection) < 0) {
@@ -366,6 +389,8 @@ void connection_closed(uv_handle_t *handle)
 	struct streams *streams = connection->streams;
 
 	close(connection->fd);
+	tls_session_free(connection->tls);
+	tls_identity_free(connection->identity);
 	stream_buffer_free(streams, &connection->in);
 	stream_buffer_free(streams, &connection->out);
 	if (streams) {
@@ -389,9 +414,13 @@ void connection_close(struct connection *connection, enum cp_counter why)
 		return;
 	log_debug("transport", "connection closed", LOG_ADDRESS("remote", &connection->remote),
 		LOG_UINT("shard", shard->index), LOG_UINT("state", connection->state));
+	if (connection->tls && connection->state == CONNECTION_OPEN)
+		tls_close_notify(connection->tls);
+	handshake_forget(connection);
 	connection->state = CONNECTION_CLOSED;
-	registrar_connection_lost(
-		shard, &(struct sip_flow){ connection->listener, connection->remote, connection->id });
+	registrar_connection_lost(shard, &(struct sip_flow){ .listener = connection->listener,
+						 .remote = connection->remote,
+						 .connection = connection->id });
 	if (why != CP_COUNTER_COUNT)
 		shard_count_id(shard, why);
 	shard_count(shard, STREAM_CLOSED);
@@ -449,8 +478,13 @@ int streams_open(struct shard *shard, struct streams **out)
 	streams->first_free = SLOT_NONE;
 	for (unsigned i = 0; i < RANK_COUNT; i++)
 		streams->rank[i].newest = &streams->rank[i].oldest;
+	if (handshakes_open(streams) < 0) {
+		free(streams);
+		return -ENOMEM;
+	}
 	streams->census = census_of(shard);
 	if (!streams->census) {
+		handshakes_close(streams);
 		free(streams);
 		return -ENOMEM;
 	}
@@ -467,6 +501,7 @@ void streams_close(struct streams *streams)
 			connection_close(streams->slot[i].connection, CP_COUNTER_COUNT);
 	for (struct connection *c = streams->closing; c; c = c->next_closing)
 		c->streams = NULL;
+	handshakes_close(streams);
 	census_put(streams->census);
 	free(streams->slot);
 	free(streams);

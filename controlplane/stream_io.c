@@ -7,6 +7,7 @@
 
 #include "controlplane/keep_alive.h"
 #include "controlplane/stream_internal.h"
+#include "controlplane/tls.h"
 #include "controlplane/transaction.h"
 #include "platforms/base/clock.h"
 
@@ -84,16 +85,26 @@ void connection_poll(struct connection *connection)
 
 	if (connection->state == CONNECTION_CONNECTING)
 		events = UV_WRITABLE;
-	else if (connection->out.length)
+	else if (connection->state == CONNECTION_HANDSHAKING)
+		events = connection->tls && tls_wants_write(connection->tls) ? UV_WRITABLE : UV_READABLE;
+	else if (connection->out.length || (connection->tls && tls_wants_write(connection->tls)))
 		events |= UV_WRITABLE;
+	/* One that waits for its turn is not asked. */
+	if (connection->link_ready)
+		return;
 	uv_poll_start(&connection->poll, events, connection_event);
 }
 
 /* What the kernel takes at once; -errno when the connection is no good any more. */
 static ssize_t write_some(struct connection *connection, struct span bytes)
 {
-	ssize_t n = send(connection->fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n;
 
+	if (connection->tls) {
+		n = tls_write(connection->tls, bytes);
+		return n < 0 ? -ENOTCONN : n;
+	}
+	n = send(connection->fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n >= 0)
 		return n;
 	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -128,6 +139,8 @@ int connection_send(struct connection *connection, struct span bytes)
 /* Our half ends: what was sent before arrives, which it might not if the socket were closed over unread octets. */
 static void drain(struct connection *connection)
 {
+	if (connection->tls)
+		tls_close_notify(connection->tls);
 	connection->state = CONNECTION_DRAINING;
 	shutdown(connection->fd, SHUT_WR);
 	connection_poll(connection);
@@ -175,6 +188,14 @@ void connection_ping(struct connection *connection)
 
 /* --- in ------------------------------------------------------------------------------------------------------------ */
 
+static struct sip_flow flow_of(const struct connection *connection)
+{
+	return (struct sip_flow){ .listener = connection->listener,
+		.remote = connection->remote,
+		.connection = connection->id,
+		.agent = connection->agent };
+}
+
 /* RFC 5626 section 4.4.1: two line ends are a ping, the answer is one. A single one answers a ping of ours. */
 static void line_ends(struct connection *connection, size_t octets)
 {
@@ -193,18 +214,14 @@ static void line_ends(struct connection *connection, size_t octets)
 	if (count == 0)
 		return;
 	shard_count_many(connection->streams->shard, RX_KEEP_ALIVE, count);
-	flow = (struct sip_flow){
-		.listener = connection->listener, .remote = connection->remote, .connection = connection->id
-	};
+	flow = flow_of(connection);
 	keep_alive_heard(connection->streams->shard, &flow);
 	connection_send(connection, (struct span){ pongs, 2 * (count < PONGS_MAX ? count : PONGS_MAX) });
 }
 
 static void deliver(struct connection *connection, struct span message)
 {
-	struct sip_flow flow = {
-		.listener = connection->listener, .remote = connection->remote, .connection = connection->id
-	};
+	struct sip_flow flow = flow_of(connection);
 
 	connection->line_ends = 0;
 	connection_touch(connection);
@@ -271,11 +288,37 @@ static void received(struct connection *connection, struct span bytes)
 	connection_watch(connection);
 }
 
+static void heard(struct connection *connection, ssize_t n)
+{
+	connection->heard = true;
+	connection->heard_ms = clock_now_ms();
+	received(connection, (struct span){ connection->streams->inbox, (size_t)n });
+}
+
+static void readable_tls(struct connection *connection)
+{
+	ssize_t n = 0;
+
+	tls_read_begin(connection->tls, connection->streams->sealed, STREAM_SEALED);
+	while (connection->state == CONNECTION_OPEN &&
+		(n = tls_read(connection->tls, connection->streams->inbox, STREAM_INBOX)) > 0)
+		heard(connection, n);
+	if (n < 0)
+		connection_close(connection, connection_tls_failed(connection));
+	else if (connection->state == CONNECTION_OPEN)
+		connection_poll(connection);
+}
+
 static void readable(struct connection *connection)
 {
 	char *inbox = connection->streams->inbox;
-	ssize_t n = recv(connection->fd, inbox, STREAM_INBOX, MSG_DONTWAIT);
+	ssize_t n;
 
+	if (connection->tls && connection->state <= CONNECTION_OPEN) {
+		readable_tls(connection);
+		return;
+	}
+	n = recv(connection->fd, inbox, STREAM_INBOX, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -288,9 +331,7 @@ static void readable(struct connection *connection)
 			connection_close(connection, CP_COUNTER_COUNT);
 		return;
 	}
-	connection->heard = true;
-	connection->heard_ms = clock_now_ms();
-	received(connection, (struct span){ inbox, (size_t)n });
+	heard(connection, n);
 }
 
 static void connected(struct connection *connection)
@@ -302,10 +343,30 @@ static void connected(struct connection *connection)
 		connection_close(connection, CP_COUNTER_STREAM_UNREACHED);
 		return;
 	}
-	connection->state = CONNECTION_OPEN;
 	connection->heard_ms = connection->out_since_ms = clock_now_ms();
+	if (connection_is_tls(connection)) {
+		connection->state = CONNECTION_HANDSHAKING;
+		connection->since_ms = connection->heard_ms;
+		handshake_ready(connection);
+		connection_watch(connection);
+		return;
+	}
+	connection->state = CONNECTION_OPEN;
 	connection_poll(connection);
 	connection_watch(connection);
+}
+
+void connection_opened(struct connection *connection)
+{
+	connection->state = CONNECTION_OPEN;
+	connection->since_ms = connection->heard_ms = connection->out_since_ms = clock_now_ms();
+	if (connection->out.length)
+		writable(connection);
+	/* More may have come behind the last flight of the handshake. */
+	if (connection->state == CONNECTION_OPEN)
+		readable(connection);
+	if (connection->state == CONNECTION_OPEN)
+		connection_watch(connection);
 }
 
 void connection_event(uv_poll_t *poll, int status, int events)
@@ -320,8 +381,14 @@ void connection_event(uv_poll_t *poll, int status, int events)
 		connection_close(connection, CP_COUNTER_COUNT);
 		return;
 	}
+	if (connection->state == CONNECTION_HANDSHAKING) {
+		handshake_ready(connection);
+		return;
+	}
 	if ((events & UV_WRITABLE) && connection->out.length)
 		writable(connection);
-	if ((events & UV_READABLE) && connection->state != CONNECTION_CLOSED)
+	/* What TLS itself has to say goes out by reading on. */
+	if (((events & UV_READABLE) || (connection->tls && tls_wants_write(connection->tls))) &&
+		connection->state != CONNECTION_CLOSED)
 		readable(connection);
 }

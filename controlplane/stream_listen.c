@@ -46,14 +46,19 @@ static bool is_known(const struct listener *listener, const union address *remot
 static void take(struct listener *listener, int fd, const union address *remote)
 {
 	struct streams *streams = listener->shard->transport->streams;
+	bool known = is_known(listener, remote);
 
-	if (streams_make_room(streams, remote, is_known(listener, remote)) < 0) {
+	if (listener->transport == CONFIG_TRANSPORT_TLS && !handshake_may_begin(listener, remote, known)) {
+		close(fd);
+		return;
+	}
+	if (streams_make_room(streams, remote, known) < 0) {
 		shard_count(listener->shard, STREAM_REFUSED);
 		close(fd);
 		return;
 	}
 	options_set(fd, listener->shard);
-	if (!connection_new(streams, listener, fd, remote, true))
+	if (!connection_new(streams, listener, fd, remote, true, NULL))
 		census_leave(streams->census, remote);
 }
 
@@ -177,8 +182,8 @@ void stream_listen_watch(struct listener *listener)
 
 /* --- made ---------------------------------------------------------------------------------------------------------- */
 
-struct connection *stream_dial(
-	struct streams *streams, struct listener *listener, const union address *remote, int *error)
+struct connection *stream_dial(struct streams *streams, struct listener *listener,
+	const union address *remote, const struct config_session_agent *agent, int *error)
 {
 	struct connection *connection;
 	unsigned device;
@@ -200,7 +205,7 @@ struct connection *stream_dial(
 		shard_count(streams->shard, STREAM_UNREACHED);
 		return NULL;
 	}
-	connection = connection_new(streams, listener, fd, remote, false);
+	connection = connection_new(streams, listener, fd, remote, false, agent);
 	if (connection)
 		return connection;
 	census_leave(streams->census, remote);
@@ -218,8 +223,9 @@ static struct connection *choose(struct streams *streams, const struct sip_flow 
 	*error = -ENOTCONN;
 	if (address_port(&flow->remote) == 0)
 		return NULL;
-	connection = connection_find_reached(streams, flow->listener, &flow->remote);
-	return connection ? connection : stream_dial(streams, flow->listener, &flow->remote, error);
+	connection = connection_find_reached(streams, flow->listener, &flow->remote, flow->agent);
+	return connection ? connection
+			  : stream_dial(streams, flow->listener, &flow->remote, flow->agent, error);
 }
 
 int stream_connect(struct streams *streams, struct sip_flow *flow)

@@ -167,7 +167,7 @@ static bool may_know(const struct shard *shard, const struct sip_flow *flow)
 	struct binding *binding;
 
 	if (!shard->config->guard.silent || realm->trust == CONFIG_TRUST_TRUSTED ||
-		route_agent_by_source(shard, realm, &flow->remote))
+		route_agent_by_flow(shard, flow))
 		return true;
 	binding = shard->shared.location ? location_by_flow(shard->shared.location, flow) : NULL;
 	binding_put(binding);

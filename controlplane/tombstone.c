@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "controlplane/transaction_internal.h"
+#include "controlplane/secret.h"
 
 static void count_set(struct transaction_layer *layer, uint32_t count)
 {
@@ -24,7 +25,7 @@ void tombstone_free(struct tombstone *stone)
 	else
 		layer->newest = stone->link;
 	count_set(layer, layer->tombstone_count - 1);
-	free(stone);
+	secret_free(stone);
 }
 
 static void deadline_passed(struct timer *timer, void *arg)
@@ -37,7 +38,7 @@ static struct tombstone *tombstone_new(
 	struct transaction_layer *layer, const struct sip_flow *flow, struct span bytes, unsigned linger_ms)
 {
 	uint64_t limit = (uint64_t)layer->shard->config->sip.max_transactions * LINGERING_PER_TRANSACTION;
-	struct tombstone *stone = malloc(sizeof(*stone) + bytes.n);
+	struct tombstone *stone = secret_alloc_for(bytes, sizeof(*stone) + bytes.n);
 
 	/* Without memory a late repetition meets no one: it is a stray then, which is safe. */
 	if (!stone)

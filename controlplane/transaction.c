@@ -8,6 +8,7 @@
 
 #include "controlplane/keep_alive.h"
 #include "controlplane/reply.h"
+#include "controlplane/secret.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction_internal.h"
 #include "platforms/base/clock.h"
@@ -17,7 +18,7 @@
 
 struct sent *sent_new(struct span text)
 {
-	struct sent *sent = malloc(sizeof(*sent) + text.n);
+	struct sent *sent = secret_alloc_for(text, sizeof(*sent) + text.n);
 
 	if (!sent)
 		return NULL;
@@ -38,7 +39,7 @@ int transaction_store(struct transaction *tr, struct span text)
 
 	if (!sent)
 		return -ENOMEM;
-	free(tr->sent);
+	secret_free(tr->sent);
 	tr->sent = sent;
 	return 0;
 }
@@ -209,7 +210,7 @@ void transaction_free(struct transaction *tr)
 	client_dialogs_free(tr);
 	message_free(tr->request);
 	free(tr->reason);
-	free(tr->sent);
+	secret_free(tr->sent);
 	free(tr);
 }
 

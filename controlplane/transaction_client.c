@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/keep_alive.h"
+#include "controlplane/secret.h"
 #include "controlplane/transaction_internal.h"
 
 static const struct span none = { NULL, 0 };
@@ -137,7 +138,7 @@ void client_dialogs_free(struct transaction *tr)
 {
 	for (unsigned i = 0; i < tr->dialogs; i++) {
 		free(tr->accepted[i].to_tag);
-		free(tr->accepted[i].ack);
+		secret_free(tr->accepted[i].ack);
 	}
 	free(tr->accepted);
 	tr->accepted = NULL;
@@ -158,7 +159,7 @@ int transaction_ack(
 	ack = sent_new(text);
 	if (!ack)
 		return -ENOMEM;
-	free(dialog->ack);
+	secret_free(dialog->ack);
 	dialog->ack = ack;
 	dialog->flow = *to;
 	return transport_send(to, text);
@@ -209,7 +210,7 @@ static void success(struct transaction *tr, const struct message *response)
 		stream_wait_no_more(tr);
 		tr->lingers = true;
 		tr->shard->transactions->lingering_count++;
-		free(tr->sent);
+		secret_free(tr->sent);
 		tr->sent = NULL;
 		timer_cancel(&tr->retransmit);
 		/* RFC 6026 Timer M. */

@@ -154,7 +154,9 @@ static bool move_back(struct transaction *tr)
 static bool reconnect(struct transaction *tr)
 {
 	enum { RECONNECTS_MAX = 3 };
-	struct sip_flow flow = { .listener = tr->flow.listener, .remote = tr->flow.remote };
+	struct sip_flow flow = {
+		.listener = tr->flow.listener, .remote = tr->flow.remote, .agent = tr->flow.agent
+	};
 	bool ends_call = tr->method == SIP_METHOD_BYE || tr->method == SIP_METHOD_CANCEL;
 
 	if (tr->kind == MACHINE_NICT ? !ends_call
@@ -193,7 +195,8 @@ struct sip_flow stream_response_flow(const struct sip_flow *flow, const struct s
 	struct sip_flow back = *flow;
 
 	if (listener_is_reliable(flow->listener))
-		address_set_port(&back.remote, transport_sent_by_port(request->sent_by));
+		address_set_port(&back.remote,
+			transport_sent_by_port(listener_transport(flow->listener), request->sent_by));
 	return back;
 }
 
@@ -214,5 +217,7 @@ static bool has_alias(const struct scan *request)
 void stream_let_in(const struct sip_flow *flow, const struct scan *request)
 {
 	if (flow->connection)
-		transport_admitted(flow, transport_sent_by_port(request->sent_by), has_alias(request));
+		transport_admitted(flow,
+			transport_sent_by_port(listener_transport(flow->listener), request->sent_by),
+			has_alias(request));
 }

@@ -11,11 +11,16 @@
 #include "controlplane/transport_internal.h"
 
 /* A mirror comes and goes with the dataplane process: these bound how long its return goes unnoticed. */
-enum { WATCH_DOWN_MS = 200, WATCH_UP_MS = 1000, DEFAULT_PORT = 5060 };
+enum { WATCH_DOWN_MS = 200, WATCH_UP_MS = 1000, DEFAULT_PORT = 5060, DEFAULT_TLS_PORT = 5061 };
 
 static void watch_expired(struct timer *timer, void *arg);
 
 /* What each transport does for its listeners. */
+bool listener_is_secure(const struct listener *listener)
+{
+	return listener->transport == CONFIG_TRANSPORT_TLS || listener->transport == CONFIG_TRANSPORT_WSS;
+}
+
 static const struct {
 	int (*init)(struct listener *listener);
 	void (*fini)(struct listener *listener);
@@ -24,6 +29,7 @@ static const struct {
 } kinds[CONFIG_TRANSPORT_WSS + 1] = {
 	[CONFIG_TRANSPORT_UDP] = { udp_init, udp_fini, udp_is_open, udp_watch },
 	[CONFIG_TRANSPORT_TCP] = { NULL, stream_listen_fini, stream_listen_is_open, stream_listen_watch },
+	[CONFIG_TRANSPORT_TLS] = { NULL, stream_listen_fini, stream_listen_is_open, stream_listen_watch },
 };
 
 static void watch_arm(struct transport *transport)
@@ -232,7 +238,7 @@ void transport_admitted(const struct sip_flow *flow, uint16_t port, bool alias)
 		stream_admitted(shard->transport->streams, flow, port, alias);
 }
 
-uint16_t transport_sent_by_port(struct span sent_by)
+uint16_t transport_sent_by_port(enum config_transport transport, struct span sent_by)
 {
 	const char *colon = sent_by.n ? memrchr(sent_by.p, ':', sent_by.n) : NULL;
 	struct span digits = { NULL, 0 };
@@ -241,7 +247,9 @@ uint16_t transport_sent_by_port(struct span sent_by)
 	if (colon)
 		digits = span_trim((struct span){ colon + 1, (size_t)(sent_by.p + sent_by.n - colon - 1) });
 	/* Of an IPv6 address without a port the bracket is behind it. */
-	return span_to_uint(digits, UINT16_MAX, &port) == 0 && port ? (uint16_t)port : DEFAULT_PORT;
+	return span_to_uint(digits, UINT16_MAX, &port) == 0 && port ? (uint16_t)port
+	       : transport == CONFIG_TRANSPORT_TLS                  ? DEFAULT_TLS_PORT
+								    : DEFAULT_PORT;
 }
 
 size_t listener_index(const struct listener *listener)

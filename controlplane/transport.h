@@ -21,6 +21,8 @@ struct sip_flow {
 	struct listener *listener;
 	union address remote;
 	uint64_t connection; /* 0: none, or a datagram. With port 0 in `remote`: it or nothing */
+	/* TLS. Of what came in: whose certificate the peer has shown (NULL: nobody's). Of what goes out: who must be at the other end. */
+	const struct config_session_agent *agent;
 };
 
 /* Opens all UDP listeners of the configuration for this shard: SO_REUSEPORT where there are several shards,
@@ -42,8 +44,8 @@ int transport_connect(struct sip_flow *flow);
 /* Streams: a request that came by this flow has been let in: its connection gives way later than a stranger's. `port` is that of its
  * top Via's sent-by; with `alias` (RFC 5923 section 8) a session-agent's connection serves for requests to that port as well. */
 void transport_admitted(const struct sip_flow *flow, uint16_t port, bool alias);
-/* The port of a Via's sent-by; 5060 if it says none. */
-uint16_t transport_sent_by_port(struct span sent_by);
+/* The port of a Via's sent-by; 5060, for TLS 5061, if it says none (RFC 3261 section 18.1.1). */
+uint16_t transport_sent_by_port(enum config_transport transport, struct span sent_by);
 
 /* Looks at all listeners now instead of at the next tick of the watch: opens what can be opened, closes what hangs on a mirror
  * that has gone. For whoever has news of the mirrors. */
@@ -58,6 +60,8 @@ const union address *listener_address(const struct listener *listener); /* ours,
 enum config_transport listener_transport(const struct listener *listener);
 /* RFC 3261 section 17: what is sent arrives, or one is told; nothing is repeated. */
 bool listener_is_reliable(const struct listener *listener);
+/* TLS, or WebSocket over it: nobody else reads it. */
+bool listener_is_secure(const struct listener *listener);
 /* "UDP", "TCP": the transport of a Via (RFC 3261 section 18.1.1). */
 const char *transport_via_name(enum config_transport transport);
 /* ";transport=tcp" for a SIP URI of ours; "" for UDP, which is what a URI without it means (RFC 3263 section 4.1). */

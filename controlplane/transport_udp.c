@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "controlplane/keep_alive.h"
+#include "controlplane/secret.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
 #include "controlplane/transport_internal.h"
@@ -115,6 +116,7 @@ static unsigned receive_batch(struct listener *listener)
 		datagram = (struct span){ inbox->piece[i].iov_base, inbox->header[i].msg_len };
 		if (!stun_receive(&flow, datagram))
 			transaction_receive(listener->shard, &flow, datagram);
+		secret_wipe(inbox->piece[i].iov_base, datagram.n);
 	}
 	return (unsigned)count;
 }
@@ -268,6 +270,7 @@ void udp_flush(struct listener *listener)
 		 * of an earlier one: SIP repeats what matters. */
 		sent++;
 	}
+	secret_wipe(batch->bytes, batch->used);
 	batch->count = 0;
 	batch->used = 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What both ends of the dataplane's API say alike: addresses on the wire, names of counters. No DPDK in here. */
+/* What both ends of the dataplane's API say alike: addresses on the wire, names of counters and suites. No DPDK in here. */
 #include "dataplane/api.h"
 
 #include <string.h>
@@ -52,4 +52,18 @@ const char *dp_counter_name(enum dp_counter counter)
 const char *dp_counter_help(enum dp_counter counter)
 {
 	return (unsigned)counter < DP_COUNTER_COUNT ? counters[counter].help : "?";
+}
+
+const char *dp_srtp_suite_name(unsigned suite)
+{
+	static const char *const names[DP_SRTP_SUITE_COUNT] = {
+		[DP_SRTP_AES_CM_128_HMAC_SHA1_80] = "AES_CM_128_HMAC_SHA1_80",
+		[DP_SRTP_AES_CM_128_HMAC_SHA1_32] = "AES_CM_128_HMAC_SHA1_32",
+		[DP_SRTP_AES_256_CM_HMAC_SHA1_80] = "AES_256_CM_HMAC_SHA1_80",
+		[DP_SRTP_AES_256_CM_HMAC_SHA1_32] = "AES_256_CM_HMAC_SHA1_32",
+		[DP_SRTP_AEAD_AES_128_GCM] = "AEAD_AES_128_GCM",
+		[DP_SRTP_AEAD_AES_256_GCM] = "AEAD_AES_256_GCM",
+	};
+
+	return suite < DP_SRTP_SUITE_COUNT ? names[suite] : NULL;
 }

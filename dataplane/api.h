@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-	DP_API_VERSION = 2,
+	DP_API_VERSION = 3,
 	DP_STREAMS_MAX = 8, /* media streams ("m=" lines relayed) of a session */
 	DP_BLOB_MAX = 4096, /* bytes the control plane may store with a session */
 	DP_NAME_MAX = 64, /* a configuration name and NUL */
@@ -18,6 +18,8 @@ enum {
 	DP_SAMPLE_MAX = 512, /* octets of a dropped packet that a sample carries */
 	DP_BATCH_MAX = 256, /* bans or trusts in one message */
 	DP_TOP_MAX = 64, /* sources in one answer */
+	DP_SRTP_KEY_MAX = 48, /* master key and master salt: 46 octets at most, rounded up */
+	DP_SRTP_MKI_MAX = 16,
 };
 
 enum dp_message {
@@ -46,6 +48,10 @@ enum dp_message {
 		0x102, /* dp_event: packets from a wrong source began to arrive (at most one a second) */
 	DP_EVENT_DROP_SAMPLE =
 		0x103, /* dp_sample + octets: one of the packets dropped, to who asked for them */
+	DP_EVENT_SRTP_ALARM =
+		0x104, /* dp_event: packets of this side fail SRTP's authentication (at most one a second) */
+	DP_EVENT_REKEY_NEEDED =
+		0x105, /* dp_event: nine tenths of the lifetime of a key of this side are used (once per key) */
 };
 
 struct dp_subscribe {
@@ -90,6 +96,29 @@ enum dp_side_flag {
 	DP_SIDE_QUIET = 4, /* this side is not expected to send (on hold): no silence events for it */
 };
 
+enum dp_srtp_suite { /* RFC 4568 section 6.2, RFC 6188, RFC 7714 */
+	DP_SRTP_NONE = 0, /* plain RTP */
+	DP_SRTP_AES_CM_128_HMAC_SHA1_80 = 1, /* key 16, salt 14 octets */
+	DP_SRTP_AES_CM_128_HMAC_SHA1_32 = 2,
+	DP_SRTP_AES_256_CM_HMAC_SHA1_80 = 3, /* key 32, salt 14 */
+	DP_SRTP_AES_256_CM_HMAC_SHA1_32 = 4,
+	DP_SRTP_AEAD_AES_128_GCM = 5, /* key 16, salt 12 */
+	DP_SRTP_AEAD_AES_256_GCM = 6, /* key 32, salt 12 */
+	DP_SRTP_SUITE_COUNT
+};
+
+/* The master key of one direction (RFC 3711 section 8.2). An update that repeats it goes on where it was: rollover counter,
+ * replay window and packet count stay, whatever else has changed (addresses, hold, port). With another key they begin anew; what
+ * arrives is then tried with the new key first and, until a packet of the new one has been authenticated, with the old one. */
+struct dp_crypto {
+	uint8_t suite; /* enum dp_srtp_suite */
+	uint8_t mki_length; /* 0 = none, <= DP_SRTP_MKI_MAX */
+	uint8_t reserved[6];
+	uint64_t lifetime; /* SRTP packets it may protect; 0 = as many as RFC 3711 section 9.2 allows */
+	uint8_t key[DP_SRTP_KEY_MAX]; /* master key, right behind it the master salt; the rest 0 */
+	uint8_t mki[DP_SRTP_MKI_MAX];
+};
+
 /* One side of a stream: what the peer on that side signalled. */
 struct dp_side_request {
 	char realm[DP_NAME_MAX]; /* whose steering pool gives our address and ports */
@@ -104,6 +133,10 @@ struct dp_side_request {
 	struct dp_address
 		signalling; /* source of its signalling: accepted for latching too; port ignored; family 0 = none. If it is
 			       another host than `rtp`, this side receives nothing before it has latched */
+	/* DP_MEDIA_RTP only. Both or neither: plain RTP that arrives where `from` has a suite is never relayed, and nothing leaves in
+	 * clear where `to` has one. Neither is ever told to anybody again: replies name suites only. */
+	struct dp_crypto from; /* what this side protects with */
+	struct dp_crypto to; /* what we protect with for it */
 };
 
 struct dp_stream_request {
@@ -159,7 +192,8 @@ struct dp_counters {
 
 struct dp_stream_info {
 	uint8_t kind;
-	uint8_t reserved[7];
+	uint8_t suite_from[2], suite_to[2]; /* enum dp_srtp_suite by side */
+	uint8_t reserved[3];
 	struct dp_address local[2];
 	struct dp_address remote[2];
 	struct dp_counters from[2]; /* from side 0, from side 1 */
@@ -216,6 +250,12 @@ struct dp_event {
 	X(DROP_TOO_BIG, "drop-too-big", "longer than the MTU of the way out")                                \
 	X(DROP_HANDOVER_FULL, "drop-handover-full", "ring to the worker that owns the flow full")            \
 	X(DROP_POLICED, "drop-policed", "media over the bandwidth its session description gave")             \
+	X(DROP_SRTP_AUTH, "drop-srtp-auth",                                                                  \
+		"SRTP or SRTCP that fails its authentication, or plain RTP where SRTP was agreed")           \
+	X(DROP_SRTP_REPLAY, "drop-srtp-replay",                                                              \
+		"SRTP or SRTCP that has come before, or is older than the replay window")                    \
+	X(DROP_SRTP_KEY, "drop-srtp-key",                                                                    \
+		"SRTP whose key has reached the end of its lifetime, or of an MKI that is not known")        \
 	X(DROP_PORT_DOWN, "drop-port-down", "way out that is gone at the moment")                            \
 	X(DROP_BANNED, "drop-banned", "source banned")                                                       \
 	X(DROP_ACCESS_DENIED, "drop-access-denied", "source denied by an access-control")                    \
@@ -362,10 +402,12 @@ struct dp_flow {
 	struct dp_address local; /* ours */
 	struct dp_address source; /* where it comes from, or is to come from; family 0 = not known yet */
 	struct dp_address dest; /* where it goes to */
-	uint64_t packets, octets, lost, dropped; /* dropped: not relayed, wrong source, malformed, policed */
+	uint64_t packets, octets, lost, dropped; /* dropped: not relayed, wrong source, malformed, policed,
+						   SRTP refused */
 	uint64_t idle_us; /* since the last packet; UINT64_MAX = never one */
 	uint32_t jitter_us, ssrc;
-	uint8_t latched, reserved[7];
+	uint8_t latched, suite; /* enum dp_srtp_suite of what arrives */
+	uint8_t reserved[6];
 };
 
 struct dp_top_request {
@@ -399,5 +441,7 @@ void dp_address_from(struct dp_address *out, const union address *a);
 void dp_address_to(const struct dp_address *a, union address *out);
 const char *dp_counter_name(enum dp_counter counter);
 const char *dp_counter_help(enum dp_counter counter);
+/* As it stands in a=crypto (RFC 4568 section 6.2); NULL: none, or not one that is known. */
+const char *dp_srtp_suite_name(unsigned suite);
 
 #endif

@@ -171,11 +171,14 @@ int dp_client_session(struct dp_client *c, enum dp_message type, const struct dp
 	const void *blob, dp_reply reply, void *arg)
 {
 	uint8_t body[sizeof(*request) + DP_BLOB_MAX];
+	int status;
 
 	if (request->blob_length > DP_BLOB_MAX)
 		return -EMSGSIZE;
 	memcpy(body, request, sizeof(*request));
 	if (request->blob_length != 0)
 		memcpy(body + sizeof(*request), blob, request->blob_length);
-	return dp_client_request(c, type, body, sizeof(*request) + request->blob_length, reply, arg);
+	status = dp_client_request(c, type, body, sizeof(*request) + request->blob_length, reply, arg);
+	explicit_bzero(body, sizeof(*request)); /* keys may be in it */
+	return status;
 }

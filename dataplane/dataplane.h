@@ -72,6 +72,7 @@ struct dataplane {
 	struct next_hops next_hops;
 	struct pools pools;
 	struct rule_store rules;
+	struct srtp_store *srtp; /* NULL: this CPU cannot */
 	struct sessions sessions;
 
 	/* Sources that an access-control trusts in some realm: no ban may meet them unasked. owner: main thread */

@@ -24,7 +24,12 @@ enum flow_rule_flag {
 	RULE_MEASURED = 1, /* RTP and RTCP: validated; else any UDP */
 	RULE_MUTED = 2, /* nothing is passed on */
 	RULE_OUT_MUX = 4, /* RFC 5761 on the side where it goes */
+	RULE_SRTP_IN = 8, /* what arrives is protected: plain packets are refused */
+	RULE_SRTP_OUT = 16, /* what leaves is to be protected */
+	RULE_SRTP = RULE_SRTP_IN | RULE_SRTP_OUT,
 };
+
+struct flow_crypto;
 
 struct flow_endpoint {
 	union host ip;
@@ -40,8 +45,8 @@ struct flow_rule {
 	uint16_t out_port; /* ours there, RTP, network order */
 	uint16_t epoch_in; /* grows when the arriving side is to be learnt anew */
 	uint16_t epoch_out; /* grows when the other side says anew where it is */
-	uint64_t session; /* these three: for events */
-	uint8_t stream, side;
+	struct flow_crypto *crypto; /* RULE_SRTP: the keys; what is in it lives longer than the rule */
+	uint8_t stream, side; /* these two, and `session`: for events */
 	uint8_t flags; /* enum flow_rule_flag */
 	uint8_t latching; /* enum dp_latching of the arriving side */
 	uint8_t out_family;
@@ -56,6 +61,7 @@ struct flow_rule {
 	struct flow_endpoint accept[FLOW_COMPONENTS]; /* signalled addresses of the arriving side */
 	struct flow_endpoint signalling; /* its signalling source; port is 0 or 1 = set */
 	struct flow_endpoint dest[FLOW_COMPONENTS]; /* signalled addresses of the other side */
+	uint64_t session;
 } __attribute__((aligned(FLOW_ALIGN)));
 
 /* Where one component comes from and where it goes to, once learnt. owner: worker */

@@ -39,21 +39,33 @@ void latch_arm(struct flow *f, enum flow_component c, const struct flow_rule *r)
 	change_end(f);
 }
 
+/* The endpoint of the rule that the source is at; NULL: it cannot lock the latch. */
+static const struct flow_endpoint *learnable(const struct latch *l, enum flow_component c,
+	const struct flow_rule *r, const union host *source, uint16_t port)
+{
+	if (l->locked != 0 || r->latching == DP_LATCHING_FIXED || port == 0)
+		return NULL;
+	if (r->accept[c].port != 0 && host_equal(&r->accept[c].ip, source))
+		return &r->accept[c];
+	if (r->signalling.port != 0 && host_equal(&r->signalling.ip, source))
+		return &r->signalling;
+	return NULL;
+}
+
+bool latch_would_learn(const struct flow *f, enum flow_component c, const struct flow_rule *r,
+	const union host *source, uint16_t port)
+{
+	return learnable(c == FLOW_RTP ? &f->rtp : &f->rtcp, c, r, source, port) != NULL;
+}
+
 bool latch_learn(struct flow *f, enum flow_component c, const struct flow_rule *r, const union host *source,
 	uint16_t port)
 {
 	struct latch *l = flow_latch(f, c);
-	uint32_t next_hop;
+	const struct flow_endpoint *at = learnable(l, c, r, source, port);
 
-	if (l->locked != 0 || r->latching == DP_LATCHING_FIXED || port == 0)
+	if (at == NULL)
 		return false;
-	if (r->accept[c].port != 0 && host_equal(&r->accept[c].ip, source))
-		next_hop = r->accept[c].next_hop;
-	else if (r->signalling.port != 0 && host_equal(&r->signalling.ip, source))
-		next_hop = r->signalling.next_hop;
-	else
-		return false;
-
 	change_begin(f);
 	l->source = *source;
 	l->source_port = port;
@@ -65,7 +77,7 @@ bool latch_learn(struct flow *f, enum flow_component c, const struct flow_rule *
 	change_begin(r->peer);
 	back->dest = *source;
 	back->dest_port = port;
-	back->next_hop = next_hop;
+	back->next_hop = at->next_hop;
 	back->epoch_out = r->epoch_back;
 	change_end(r->peer);
 	return true;

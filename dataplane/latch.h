@@ -23,6 +23,10 @@ static inline bool latch_outdated(const struct latch *l, const struct flow_rule 
  * aims at the other side's signalled address. Only what the rule says anew. */
 void latch_arm(struct flow *f, enum flow_component c, const struct flow_rule *r);
 
+/* Would latch_learn take it? */
+bool latch_would_learn(const struct flow *f, enum flow_component c, const struct flow_rule *r,
+	const union host *source, uint16_t port);
+
 /* A valid packet from `source` that the latch does not match: may it lock? Yes when nothing is locked yet and the address
  * is the signalled one or that of the signalling. Then the other direction of this component goes there. */
 bool latch_learn(struct flow *f, enum flow_component c, const struct flow_rule *r, const union host *source,

@@ -11,7 +11,7 @@
 #include "dataplane/worker.h"
 
 /* So many packets are parsed until the line of a flow that names its rule has come (measured: decision 0049). */
-enum { FLOW_ON_ITS_WAY = 8, CACHE_LINE = 64, FRAME_PREFETCHED = 256 };
+enum { FLOW_ON_ITS_WAY = 8, FRAME_PREFETCHED = 256 };
 
 static void mirror_send(struct worker *w, struct item *it)
 {
@@ -114,11 +114,14 @@ static inline void rule_find(struct item *it)
 
 static void run_stages(struct worker *w, struct burst *b, struct item *items, unsigned n)
 {
-	struct item *strangers[BURST];
+	struct item *strangers[BURST], *secured[BURST];
 	unsigned count = 0;
 
+	b->secured = secured;
 	for (unsigned i = 0; i < n; i++)
 		count = dispatch(w, b, &items[i], strangers, count);
+	if (b->secured_count != 0)
+		relay_secured(w, b);
 	tally_rx(w, &b->rx);
 	tally_tx(w, &b->tx);
 	if (count == 0)

@@ -7,6 +7,8 @@
 #include "dataplane/rtp.h"
 #include "dataplane/worker.h"
 
+enum { CACHE_LINE = 64 };
+
 struct item {
 	struct rte_mbuf *m;
 	struct flow *flow;
@@ -26,6 +28,8 @@ struct tally {
 struct burst {
 	const struct flow_address *address; /* the last packet was for */
 	struct tally rx, tx;
+	struct item **secured; /* packets of streams with keys, kept until all others are on their way */
+	unsigned secured_count;
 };
 
 static inline void tally_rx(struct worker *w, const struct tally *t)
@@ -70,7 +74,33 @@ static inline void media_drop(struct worker *w, struct item *it, enum dp_counter
 }
 
 /* relay_media.c: a packet for a media port with a rule of this worker: source, validity, measurement, on to the other side.
- * Takes it over. */
+ * Takes it over; those of streams with keys wait in b->secured. */
 void relay_media(struct worker *w, struct burst *b, struct item *it);
+
+/* relay_srtp.c: what waits in b->secured: opened, protected, and sent on. */
+void relay_secured(struct worker *w, struct burst *b);
+
+/* Parts of relay_media for packets that are opened or protected between them. Those that return a bool have dropped the packet where
+ * it is false.
+ *
+ * To who looks after the session. `side`: whom it is about. */
+void media_event(struct worker *w, const struct item *it, enum dp_message type, unsigned side);
+/* Which of the flow's components it came by. */
+static inline enum flow_component media_component(const struct item *it)
+{
+	return (it->p.dest_port & htons(1)) != 0 ? FLOW_RTCP : FLOW_RTP;
+}
+/* Could its source be the one that may send here, provided the packet is what it seems to be? Nothing is learnt. */
+bool media_may_send(struct worker *w, struct item *it, enum flow_component c, bool valid);
+/* It is; what is to be learnt from it is learnt. */
+bool media_sends(struct worker *w, struct item *it, enum flow_component c, bool valid);
+/* Measures a packet in clear that is from the right source; RTCP is rewritten. `arrived`: octets of payload as it came. */
+bool media_count(struct worker *w, struct item *it, bool valid, bool rtcp, uint16_t arrived);
+/* Would it go out by that component if it were `growth` octets longer? 0, or the counter it is to be dropped by. */
+enum dp_counter media_stopped(struct worker *w, struct item *it, enum flow_component c, unsigned growth);
+/* It was accepted, and goes nowhere. */
+void media_stop(struct worker *w, struct item *it, bool rtcp, enum dp_counter drop);
+/* Rewrites and transmits. Takes it over. */
+void media_send(struct worker *w, struct burst *b, struct item *it, enum flow_component c, bool rtcp);
 
 #endif

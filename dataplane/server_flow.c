@@ -69,6 +69,13 @@ static bool is_wished(const struct wish *w, const struct dp_address *source)
 	return !w->filtered || (source_key_read(&key, &k) && source_key_overlaps(&w->within, &k));
 }
 
+static uint64_t srtp_refused(const struct session_side *side)
+{
+	const struct flow_crypto *c = side->crypto;
+
+	return c != NULL ? counter_read(&c->auth_failed) + counter_read(&c->replayed) : 0;
+}
+
 static void flow_write(const struct dataplane *dp, const struct session *s, unsigned i, unsigned k,
 	uint64_t now_us, struct dp_flow *out)
 {
@@ -96,13 +103,14 @@ static void flow_write(const struct dataplane *dp, const struct session *s, unsi
 		.octets = counter_read(&f->stats.octets),
 		.lost = counter_read(&f->stats.lost),
 		.dropped = counter_read(&f->not_relayed) + counter_read(&f->wrong_source) +
-			   counter_read(&f->malformed) + counter_read(&f->policed),
+			   counter_read(&f->malformed) + counter_read(&f->policed) + srtp_refused(side),
 		.idle_us = last_us == 0       ? UINT64_MAX
 			   : now_us > last_us ? now_us - last_us
 					      : 0,
 		.jitter_us = rtp_jitter_us(&f->stats, counter_read32(&f->stats.jitter)),
 		.ssrc = ntohl(counter_read32(&f->stats.ssrc)),
 		.latched = rtp.learnt,
+		.suite = side->suite_from,
 	};
 	snprintf(out->realm, sizeof(out->realm), "%s", dp->pools.realm[side->realm].name);
 }

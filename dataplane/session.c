@@ -19,12 +19,13 @@ enum { SLOT_BITS = 24, SLOT_NONE = 0xffffffff };
 struct plan {
 	struct session_stream stream[DP_STREAMS_MAX];
 	struct flow_rule *rule[DP_STREAMS_MAX][2];
+	struct crypto_plan crypto[DP_STREAMS_MAX][2];
 	bool taken[DP_STREAMS_MAX][2]; /* its port pair is new */
 	uint8_t streams;
 };
 
 int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops,
-	struct rule_store *rules, uint32_t max, uint16_t workers)
+	struct rule_store *rules, struct srtp_store *srtp, uint32_t max, uint16_t workers)
 {
 	*t = (struct sessions){ .pools = pools,
 		.next_hops = next_hops,
@@ -32,6 +33,7 @@ int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *nex
 		.worker_count = workers,
 		.max = max > SLOT_MASK ? SLOT_MASK : max,
 		.next_free = SLOT_NONE };
+	crypto_store_init(&t->crypto, rules->rcu, srtp);
 	t->slot = calloc(t->max + 1UL, sizeof(*t->slot));
 	t->realm = calloc(pools->realm_count + 1UL, sizeof(*t->realm));
 	if (t->slot == NULL || t->realm == NULL) {
@@ -46,6 +48,7 @@ void sessions_fini(struct sessions *t)
 	for (uint32_t i = 0; t->slot != NULL && i < t->high; i++)
 		if (t->slot[i].id != 0)
 			(void)session_delete(t, t->slot[i].id);
+	crypto_store_fini(&t->crypto);
 	free(t->slot);
 	free(t->realm);
 	*t = (struct sessions){ 0 };
@@ -165,6 +168,8 @@ static int side_plan(struct sessions *t, const struct dp_side_request *r, const 
 		.latching = r->latching,
 		.flags = r->flags,
 		.telephone_event = r->telephone_event,
+		.suite_from = r->from.suite,
+		.suite_to = r->to.suite,
 		.rate = r->rate_limit != 0 ? r->rate_limit : t->pools->realm[realm].media_rate,
 		.epoch = 1,
 		.arming = 1,
@@ -193,6 +198,7 @@ static void plan_undo(struct sessions *t, struct plan *p)
 			struct session_side *s = &p->stream[i].side[k];
 
 			rule_discard(t->rules, p->rule[i][k]);
+			crypto_plan_undo(&t->crypto, &p->crypto[i][k]);
 			side_unlink(t, s);
 			if (p->taken[i][k])
 				pool_give(t->pools, s->pool, s->flow);
@@ -216,6 +222,10 @@ static int plan_make(struct sessions *t, const struct session *s, const struct d
 		for (unsigned k = 0; status == 0 && k < 2; k++) {
 			status = side_plan(t, &r->side[k], old != NULL ? &old->side[k] : NULL, now_us,
 				&p->stream[i].side[k], &p->taken[i][k]);
+			if (status == 0)
+				status = crypto_plan(&t->crypto, old != NULL ? old->side[k].crypto : NULL,
+					&r->side[k].from, &r->side[1 - k].to, &p->crypto[i][k]);
+			p->stream[i].side[k].crypto = p->crypto[i][k].flow;
 			p->rule[i][k] = status == 0 ? rule_new(t->rules) : NULL;
 			if (status == 0 && p->rule[i][k] == NULL)
 				status = -ENOSPC;
@@ -272,6 +282,11 @@ static void rule_fill(const struct sessions *t, const struct session *s, const s
 		r->flags |= RULE_MUTED;
 	if ((out->flags & DP_SIDE_RTCP_MUX) != 0)
 		r->flags |= RULE_OUT_MUX;
+	r->crypto = in->crypto;
+	if (in->suite_from != DP_SRTP_NONE)
+		r->flags |= RULE_SRTP_IN;
+	if (out->suite_to != DP_SRTP_NONE)
+		r->flags |= RULE_SRTP_OUT;
 	r->accept[FLOW_RTP] = rule_endpoint(&in->rtp);
 	r->accept[FLOW_RTCP] = rule_endpoint(&in->rtcp);
 	r->signalling = rule_endpoint(&in->signalling);
@@ -312,10 +327,12 @@ static void side_release(struct sessions *t, struct session_side *s, const struc
 		rule_publish(t->rules, s->flow, NULL);
 		pool_give(t->pools, s->pool, s->flow);
 	}
+	if (successor == NULL)
+		crypto_retire(&t->crypto, s->crypto);
 	side_unlink(t, s);
 }
 
-static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
+static void plan_commit(struct sessions *t, struct session *s, struct plan *p, uint64_t now_us)
 {
 	struct session_stream old[DP_STREAMS_MAX];
 	uint8_t old_streams = s->streams;
@@ -326,6 +343,7 @@ static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
 	for (unsigned i = 0; i < p->streams; i++)
 		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++) {
 			t->realm[s->stream[i].side[k].realm].streams++;
+			crypto_plan_commit(&t->crypto, &p->crypto[i][k], now_us);
 			rule_fill(t, s, &s->stream[i], i, k, p->rule[i][k]);
 			if (!p->taken[i][k])
 				continue;
@@ -336,6 +354,9 @@ static void plan_commit(struct sessions *t, struct session *s, struct plan *p)
 	for (unsigned i = 0; i < p->streams; i++)
 		for (unsigned k = 0; k < 2 && p->stream[i].kind != DP_MEDIA_NONE; k++)
 			rule_publish(t->rules, s->stream[i].side[k].flow, p->rule[i][k]);
+	for (unsigned i = 0; i < p->streams; i++)
+		for (unsigned k = 0; k < 2; k++)
+			crypto_plan_finish(&t->crypto, &p->crypto[i][k]);
 	for (unsigned i = 0; i < old_streams; i++)
 		for (unsigned k = 0; k < 2 && old[i].kind != DP_MEDIA_NONE; k++)
 			side_release(t, &old[i].side[k],
@@ -350,8 +371,10 @@ static int session_apply(struct sessions *t, struct session *s, const struct dp_
 	struct session_stream *stream = NULL;
 	void *copy = NULL;
 	struct plan plan;
-	int status = plan_make(t, s, request, now_us, &plan);
+	int status;
 
+	crypto_store_reclaim(&t->crypto);
+	status = plan_make(t, s, request, now_us, &plan);
 	if (status != 0)
 		return status;
 	if (request->blob_length != 0) {
@@ -375,7 +398,7 @@ static int session_apply(struct sessions *t, struct session *s, const struct dp_
 		s->blob_length = request->blob_length;
 	}
 	s->owner = request->owner;
-	plan_commit(t, s, &plan);
+	plan_commit(t, s, &plan, now_us);
 	return 0;
 no_memory:
 	free(copy);
@@ -473,4 +496,9 @@ int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsign
 	rule_fill(t, s, st, stream, side, rule);
 	rule_publish(t->rules, st->side[side].flow, rule);
 	return 0;
+}
+
+void session_expire_keys(struct sessions *t, struct session_side *side, uint64_t now_us)
+{
+	crypto_expire(&t->crypto, side->crypto, now_us);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "dataplane/api.h"
+#include "dataplane/flow_crypto.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/pool.h"
 #include "dataplane/rule.h"
@@ -31,11 +32,13 @@ struct session_side {
 	uint16_t arming; /* how often it was to be learnt anew */
 	uint8_t family, latching, flags;
 	uint8_t telephone_event;
+	uint8_t suite_from, suite_to; /* enum dp_srtp_suite: of what it sends, of what it is sent */
 	bool silent; /* has been reported */
 	bool rearmed; /* in this silence */
 	uint32_t rate; /* kbit/s; 0 = no limit */
 	uint64_t waiting_us; /* since when media is expected */
 	struct session_endpoint rtp, rtcp, signalling;
+	struct flow_crypto *crypto; /* of what arrives from it; NULL: never was SRTP */
 	struct session_accounted accounted;
 };
 
@@ -67,6 +70,7 @@ struct sessions {
 	struct pools *pools;
 	struct next_hops *next_hops;
 	struct rule_store *rules;
+	struct crypto_store crypto;
 	uint16_t worker_count;
 	uint32_t max, used, next_free, high; /* `high`: slots ever used are below */
 	uint64_t total;
@@ -74,9 +78,9 @@ struct sessions {
 	struct realm_totals *realm; /* as many as pools->realm */
 };
 
-/* 0 or -ENOMEM. */
+/* `srtp`: NULL = requests with keys are refused. 0 or -ENOMEM. */
 int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops,
-	struct rule_store *rules, uint32_t max, uint16_t workers);
+	struct rule_store *rules, struct srtp_store *srtp, uint32_t max, uint16_t workers);
 void sessions_fini(struct sessions *t);
 
 /* As the API says (api.h): whole states, all or nothing. `blob` has request->blob_length bytes. Create: *id is set. */
@@ -95,6 +99,9 @@ struct session *session_next(const struct sessions *t, uint64_t after);
 
 void session_reply(const struct session *s, struct dp_session_reply *reply);
 void session_info(const struct session *s, uint64_t now_us, struct dp_session_info *info);
+
+/* Once a second: keys of a side that were replaced long ago are given back. */
+void session_expire_keys(struct sessions *t, struct session_side *side, uint64_t now_us);
 
 /* Learn this side anew: it has been silent (relatch). What is sent to it goes on as before until then. 0 or -ENOSPC. */
 int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side);

@@ -8,7 +8,8 @@
 _Static_assert(sizeof(struct dp_counters) % 8 == 0 && sizeof(struct dp_session_info) % 8 == 0 &&
 		       sizeof(struct dp_session_request) % 8 == 0 && sizeof(struct dp_stats) % 8 == 0 &&
 		       sizeof(struct dp_interface) % 8 == 0 && sizeof(struct dp_event) % 8 == 0 &&
-		       sizeof(struct dp_address) == 24 && sizeof(struct dp_side_request) == 144,
+		       sizeof(struct dp_address) == 24 && sizeof(struct dp_side_request) == 304 &&
+		       sizeof(struct dp_crypto) == 80,
 	"the API's layout has no padding of the compiler's");
 _Static_assert(sizeof(struct dp_session_info) + DP_BLOB_MAX < 32768, "a reply fits into a packet");
 
@@ -68,6 +69,8 @@ static void counters_fill(const struct session *s, const struct session_side *si
 		.policed = counter_read(&f->policed),
 		.no_next_hop = counter_read(&f->no_next_hop),
 		.rtcp_packets = counter_read(&f->rtcp_packets),
+		.srtp_auth_failed = side->crypto != NULL ? counter_read(&side->crypto->auth_failed) : 0,
+		.srtp_replayed = side->crypto != NULL ? counter_read(&side->crypto->replayed) : 0,
 		.first_us = since(counter_read(&st->first_us), s->created_us),
 		.last_us = since(counter_read(&st->last_us), s->created_us),
 		.jitter_us = rtp_jitter_us(st, counter_read32(&st->jitter)),
@@ -98,6 +101,8 @@ void session_info(const struct session *s, uint64_t now_us, struct dp_session_in
 		for (unsigned k = 0; k < 2 && st->kind != DP_MEDIA_NONE; k++) {
 			const struct session_side *side = &st->side[k];
 
+			out->suite_from[k] = side->suite_from;
+			out->suite_to[k] = side->suite_to;
 			address_fill(&out->local[k], side->family, &side->pool->ip, side->flow->port);
 			if (side->rtp.port != 0)
 				address_fill(&out->remote[k], side->family, &side->rtp.ip, side->rtp.port);

@@ -7,8 +7,11 @@
 #include <rte_malloc.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/srtp.h"
 #include "platforms/base/log.h"
 
+/* A direction has two keys if both sides have SRTP; and for a while, of few, the two before them. */
+enum { CONTEXTS_PER_FLOW = 2, CONTEXTS_SPARE = 1024 };
 enum { DSCP_SHIFT = 2, NEXT_HOPS_PER_SESSION = 2, NEXT_HOPS_SPARE = 1024, RULES_SPARE = 1024 };
 
 static uint8_t interface_index(const struct dataplane *dp, const struct config_network_interface *n)
@@ -138,6 +141,19 @@ static int rcu_build(struct dataplane *dp)
 	return rte_rcu_qsbr_init(rcu, WORKERS_MAX);
 }
 
+/* Calls without SRTP go on where there can be none. */
+static int srtp_build(struct dataplane *dp)
+{
+	uint32_t contexts = (uint32_t)dp->shared.flows.flow_count * CONTEXTS_PER_FLOW + CONTEXTS_SPARE;
+	int status = srtp_open(contexts, &dp->srtp);
+
+	dp->shared.srtp = status == 0;
+	if (status != -ENOTSUP)
+		return status;
+	log_warning("srtp", "this CPU has no instructions for AES: there is no SRTP");
+	return 0;
+}
+
 int tables_build(struct dataplane *dp)
 {
 	const struct config_media_manager *m = &dp->config->media_manager;
@@ -157,8 +173,10 @@ int tables_build(struct dataplane *dp)
 		status = rule_store_init(
 			&dp->rules, dp->shared.rcu, (uint32_t)dp->shared.flows.flow_count * 2 + RULES_SPARE);
 	if (status == 0)
-		status = sessions_init(&dp->sessions, &dp->pools, &dp->next_hops, &dp->rules, m->max_sessions,
-			(uint16_t)dp->shared.worker_count);
+		status = srtp_build(dp);
+	if (status == 0)
+		status = sessions_init(&dp->sessions, &dp->pools, &dp->next_hops, &dp->rules, dp->srtp,
+			m->max_sessions, (uint16_t)dp->shared.worker_count);
 	if (status != 0 && status != -EINVAL)
 		log_error("tables", "cannot make the tables; is there enough free memory for max-sessions?",
 			LOG_ERRNO("error", status));
@@ -168,6 +186,9 @@ int tables_build(struct dataplane *dp)
 void tables_free(struct dataplane *dp)
 {
 	sessions_fini(&dp->sessions);
+	if (dp->srtp != NULL)
+		srtp_close(dp->srtp);
+	dp->srtp = NULL;
 	rule_store_fini(&dp->rules);
 	pools_fini(&dp->pools);
 	flow_table_free(&dp->shared.flows);

@@ -101,6 +101,7 @@ unsigned watch_session(struct dataplane *dp, struct session *s, uint64_t now_us)
 	for (unsigned i = 0; i < s->streams; i++)
 		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++) {
 			session_account(&dp->sessions, &s->stream[i].side[k]);
+			session_expire_keys(&dp->sessions, &s->stream[i].side[k], now_us);
 			relatch(dp, s, i, k, now_us);
 			fallen += side_check(dp, s, i, k, now_us);
 		}
@@ -111,6 +112,8 @@ static void scan(struct watch *w)
 {
 	struct sessions *t = &w->dp->sessions;
 	uint64_t now_us = clock_now_us();
+
+	crypto_store_reclaim(&t->crypto);
 	uint32_t part = t->high / SCAN_PARTS + 1;
 
 	for (uint32_t i = 0; i < part && t->high != 0; i++) {

@@ -60,11 +60,13 @@ struct worker_shared {
 	struct worker *workers;
 	unsigned worker_count;
 	struct hash_key rtcp_key; /* of the names that replace CNAMEs; constant */
+	bool srtp; /* workers need engines for it */
 	bool busy_poll;
 	atomic_bool stop;
 };
 
 struct border;
+struct srtp_engine;
 
 struct worker_event {
 	uint64_t session;
@@ -93,6 +95,7 @@ struct worker {
 	struct rte_ring *events; /* to the main thread; elements are struct worker_event */
 	struct rte_ring *handover; /* packets of flows that are ours, from other workers */
 	struct sampler sampler;
+	struct srtp_engine *srtp; /* NULL: no SRTP here */
 
 	/* owner: worker; read by anybody */
 	uint64_t counter[DP_COUNTER_COUNT] __attribute__((aligned(64)));
@@ -107,7 +110,7 @@ struct worker {
 	struct transmit_buffer transmit[DEVICES_MAX];
 } __attribute__((aligned(64)));
 
-/* Rings and time base. 0 or -errno. */
+/* Rings, time base, engine of SRTP. 0 or -errno. */
 int worker_init(struct worker *w, struct worker_shared *shared, uint16_t index, unsigned cpu);
 void worker_fini(struct worker *w);
 /* The thread's main function (an lcore function); returns when shared->stop is set. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A worker before and after its loop: rings and time base. */
+/* A worker before and after its loop: rings, time base, engine of SRTP. */
 #include <errno.h>
 #include <stdio.h>
 
 #include <rte_cycles.h>
 
+#include "dataplane/srtp.h"
 #include "dataplane/worker.h"
 #include "platforms/base/clock.h"
 
@@ -27,7 +28,10 @@ int worker_init(struct worker *w, struct worker_shared *shared, uint16_t index, 
 	snprintf(name, sizeof(name), "samples%u", index);
 	w->sampler.ring = rte_ring_create_elem(
 		name, sizeof(struct drop_sample), SAMPLE_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (w->events == NULL || w->handover == NULL || w->sampler.ring == NULL) {
+	if (shared->srtp)
+		w->srtp = srtp_engine_new();
+	if ((shared->srtp && w->srtp == NULL) || w->events == NULL || w->handover == NULL ||
+		w->sampler.ring == NULL) {
 		worker_fini(w);
 		return -ENOMEM;
 	}
@@ -43,5 +47,7 @@ void worker_fini(struct worker *w)
 	rte_ring_free(w->events);
 	rte_ring_free(w->handover);
 	rte_ring_free(w->sampler.ring);
+	srtp_engine_free(w->srtp);
+	w->srtp = NULL;
 	w->events = w->handover = w->sampler.ring = NULL;
 }

@@ -55,6 +55,7 @@ static json_t *leg_row(const struct cp_call *call, unsigned side)
 	value_set(row, "our-address", VALUE_FIELD(leg->local));
 	value_set(row, "call-id", VALUE_FIELD(leg->call_id));
 	value_set(row, "holds", json_boolean((call->held & 1U << side) != 0));
+	value_set(row, "srtp-alarm", json_boolean((call->srtp_alarms & 1U << side) != 0));
 	return row;
 }
 
@@ -130,6 +131,8 @@ static json_t *direction_row(const struct dp_stream_info *stream, unsigned side)
 	value_set(row, "remote-address", value_address(&stream->remote[side]));
 	value_set(row, "source-address", value_address(&stream->from[side].source));
 	value_set(row, "source-latched", json_boolean(stream->from[side].latched != 0));
+	value_set(row, "suite", value_suite(stream->suite_from[side]));
+	value_set(row, "suite-toward", value_suite(stream->suite_to[side]));
 	add_measured(row, &stream->from[side]);
 	add_reported(row, &stream->from[side]);
 	return row;
@@ -176,6 +179,7 @@ static const struct column leg_columns[] = {
 	{ "our-address", "our address", COLUMN_TEXT, false },
 	{ "call-id", "Call-ID", COLUMN_TEXT, false },
 	{ "holds", "holds", COLUMN_FLAG, false },
+	{ "srtp-alarm", "SRTP alarm", COLUMN_FLAG, false },
 };
 
 static const struct column media_columns[] = {
@@ -184,6 +188,8 @@ static const struct column media_columns[] = {
 	{ "remote-address", "signalled address", COLUMN_TEXT, false },
 	{ "source-address", "media source", COLUMN_TEXT, false },
 	{ "source-latched", "source latched", COLUMN_FLAG, false },
+	{ "suite", "SRTP", COLUMN_TEXT, false },
+	{ "suite-toward", "SRTP toward it", COLUMN_TEXT, false },
 	{ "packets", "packets", COLUMN_NUMBER, false },
 	{ "octets", "octets", COLUMN_NUMBER, false },
 	{ "relayed", "relayed", COLUMN_NUMBER, false },

@@ -5,6 +5,7 @@
 #include "mgmt/config_command.h"
 #include "mgmt/edit.h"
 #include "mgmt/hangup.h"
+#include "mgmt/reload.h"
 #include "mgmt/show.h"
 #include "mgmt/subscriber.h"
 
@@ -55,6 +56,12 @@ const struct command command_table[] = {
 	{ .words = "show audit", .arguments = "", .options = "[COUNT]",
 	  .help = "who ordered what, newest first: bans, denials, subscribers",
 	  .start = show_audit },
+	{ .words = "show alarms", .arguments = "",
+	  .help = "what is wrong now: since when, how grave, whom it concerns",
+	  .start = show_alarms },
+	{ .words = "show certificates", .arguments = "",
+	  .help = "certificates of the tls-profiles: whose, by whom, until when",
+	  .start = show_certificates },
 	{ .words = "show block", .arguments = "SOURCE",
 	  .help = "why a source does not come through: bans, what the guard saw, what was dropped",
 	  .start = show_block },
@@ -130,6 +137,9 @@ const struct command command_table[] = {
 	{ .words = "save", .arguments = "NAME", .role = CONFIG_ROLE_ADMIN,
 	  .help = "keep the candidate under a name",
 	  .start = edit_save },
+	{ .words = "reload tls", .role = CONFIG_ROLE_ADMIN, .arguments = "",
+	  .help = "read certificates, keys and authorities of all tls-profiles again; connections go on",
+	  .start = reload_tls },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },

@@ -8,6 +8,7 @@
 
 #include "config/model.h"
 #include "config/reference.h"
+#include "mgmt/certificate_check.h"
 #include "mgmt/value.h"
 
 struct check {
@@ -56,6 +57,9 @@ int config_command_check(const struct command_match *match, bool json, FILE *out
 	}
 
 	bool valid = config_load(file, false, &reporter, &config) == 0;
+
+	if (valid)
+		valid = certificate_check(config, &reporter);
 
 	if (json)
 		print_json(&check, file, valid, out);

@@ -38,6 +38,8 @@ void show_top_sources(struct request *request);
 void show_block(struct request *request);
 void show_guard(struct request *request);
 void show_audit(struct request *request);
+void show_alarms(struct request *request);
+void show_certificates(struct request *request);
 void show_registrations(struct request *request);
 void show_registration(struct request *request);
 
@@ -48,7 +50,9 @@ struct dp_ban;
 struct dp_trust;
 struct dp_source;
 struct cp_block;
+struct cp_alarm;
 struct cp_audit;
+struct cp_certificate;
 struct cp_guard;
 struct cp_registration;
 json_t *show_realm_row(const struct dp_realm *realm);
@@ -60,6 +64,8 @@ json_t *show_block_row(const struct cp_block *block);
 json_t *show_reason_row(const struct cp_block *reason);
 json_t *show_guard_row(const struct cp_guard *guard);
 json_t *show_audit_row(const struct cp_audit *audit);
+json_t *show_alarm_row(const struct cp_alarm *alarm);
+json_t *show_certificate_row(const struct cp_certificate *certificate, uint64_t now_wall_ms);
 json_t *show_registration_row(const struct cp_registration *registration);
 
 /* Of a DP_BAN_LIST reply; for struct listing_kind. */

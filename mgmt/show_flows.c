@@ -16,6 +16,7 @@ static const struct column columns[] = {
 	{ "source-address", "SOURCE", COLUMN_TEXT, false },
 	{ "our-address", "OUR ADDRESS", COLUMN_TEXT, false },
 	{ "destination-address", "TO", COLUMN_TEXT, false },
+	{ "suite", "SRTP", COLUMN_TEXT, false },
 	{ "packets", "PACKETS", COLUMN_NUMBER, false },
 	{ "lost", "LOST", COLUMN_NUMBER, false },
 	{ "dropped", "DROPPED", COLUMN_NUMBER, false },
@@ -42,6 +43,7 @@ json_t *show_flow_row(const struct dp_flow *flow)
 	value_set(row, "from", NAME_OF(sides, flow->side));
 	value_set(row, "realm", VALUE_FIELD(flow->realm));
 	value_set(row, "kind", NAME_OF(kinds, flow->kind));
+	value_set(row, "suite", value_suite(flow->suite));
 	value_set(row, "source-address", value_address(&flow->source));
 	value_set(row, "our-address", value_address(&flow->local));
 	value_set(row, "destination-address", value_address(&flow->dest));

@@ -50,6 +50,13 @@ json_t *value_address(const struct dp_address *address)
 	return address_is_set(&a) ? json_string(address_print(&a, text)) : json_null();
 }
 
+json_t *value_suite(unsigned suite)
+{
+	const char *name = dp_srtp_suite_name(suite);
+
+	return name != NULL ? json_string(name) : json_null();
+}
+
 void value_set(json_t *object, const char *key, json_t *value)
 {
 	json_object_set_new(object, key, value != NULL ? value : json_null());

@@ -18,6 +18,8 @@ json_t *value_uint(uint64_t value);
 json_t *value_hex(uint64_t value, unsigned digits);
 /* "192.0.2.1:5004"; null if there is none. */
 json_t *value_address(const struct dp_address *address);
+/* "AES_CM_128_HMAC_SHA1_80"; null for plain RTP, and for what nobody knows. */
+json_t *value_suite(unsigned suite);
 /* Adds and takes `value` over; a missing value (no memory) becomes null. */
 void value_set(json_t *object, const char *key, json_t *value);
 void value_append(json_t *array, json_t *value);

@@ -161,6 +161,7 @@ void ipc_queue_pop(struct ipc_queue *queue)
 	if (!queue->first)
 		queue->last = NULL;
 	queue->bytes -= packet->length;
+	explicit_bzero(packet->data, packet->length); /* keys may have been in it */
 	free(queue->spare);
 	queue->spare = packet;
 }

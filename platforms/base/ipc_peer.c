@@ -252,7 +252,10 @@ static bool receive(struct ipc_peer *peer)
 		peer_drop(peer);
 		return false;
 	}
-	if (ipc_packet_walk(peer->packet, (size_t)n, on_frame, &receipt) < 0)
+	int status = ipc_packet_walk(peer->packet, (size_t)n, on_frame, &receipt);
+	/* Keys may have been in it. The buffer outlives its peer: memory goes in close callbacks. */
+	explicit_bzero(peer->packet, n < IPC_PACKET_MAX ? (size_t)n : IPC_PACKET_MAX);
+	if (status < 0)
 		drop_for(peer, "malformed message, connection closed", EBADMSG);
 	return peer->link == receipt.link;
 }

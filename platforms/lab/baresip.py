@@ -41,9 +41,9 @@ snd_path {directory}
 
 class Baresip:
     """source: "aufile,/path.wav" or "ausine,440". registrar: host to register at, each 30 s; else it is a phone of its own. Two in one
-    namespace need two `control` ports. The object may be dropped while the program runs on (`detach`)."""
+    namespace need two `control` ports. more: lines of its configuration. The object may be dropped while the program runs on (`detach`)."""
 
-    def __init__(self, namespace, directory, user, address, source, answer="manual", options="", registrar=None, control=CONTROL_PORT):
+    def __init__(self, namespace, directory, user, address, source, answer="manual", options="", registrar=None, control=CONTROL_PORT, more=""):
         self.namespace = namespace
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class Baresip:
                 listen=f"{host}:5060", source=source, control=control, directory=self.directory,
                 rate=48000 if source.startswith("ausine") else 8000,  # ausine has no other
                 channels=2 if source.startswith("ausine") else 1,
-            )
+            ) + more
         )
         account = f"<sip:{user}@{registrar}>;regint=30" if registrar else f"<sip:{user}@{host}>;regint=0"
         (self.directory / "accounts").write_text(f"{account};answermode={answer}{options}\n")

@@ -44,11 +44,19 @@ def ask(sock, number, **message):
     return answer[answer.index("v=0"):]
 
 
-def describe(address, port):
-    return f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+def describe(address, port, profile="RTP/AVP", more=""):
+    return (f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} {profile} 8\r\n"
+            f"a=rtpmap:8 PCMA/8000\r\n{more}")
 
 
-def start_rtpengine(s, calls):
+def plain_call(sock, number, near, far, call):
+    """Offer and answer; returns the ports toward near and far."""
+    offer = ask(sock, 2 * number, command="offer", sdp=near, direction=["outside", "inside"], **call)
+    answer = ask(sock, 2 * number + 1, command="answer", to_tag="b", sdp=far, direction=["inside", "outside"], **call)
+    return [sdp.split("m=audio ")[1].split()[0] for sdp in (answer, offer)]
+
+
+def start_rtpengine(s, calls, make=plain_call, sides=(0, 1)):
     """Runs rtpengine with a call for each flow; returns the file of their flows."""
     s.address("sbc", "eth1", f"{OUTSIDE}/24")
     s.address("sbc", "eth2", f"{INSIDE}/24")
@@ -72,11 +80,9 @@ def start_rtpengine(s, calls):
     for i in range(calls):
         port = PORT_FIRST + 2 * i
         call = {"call_id": str(i), "from_tag": "a", "ICE": "remove", "replace": ["origin", "session-connection"]}
-        offer = ask(sock, 2 * i, command="offer", sdp=describe(NEAR, port), direction=["outside", "inside"], **call)
-        answer = ask(sock, 2 * i + 1, command="answer", to_tag="b", sdp=describe(FAR, port), direction=["inside", "outside"], **call)
-        ports.append([sdp.split("m=audio ")[1].split()[0] for sdp in (answer, offer)])
+        ports.append(make(sock, i, describe(NEAR, port), describe(FAR, port), call))
     sock.close()
-    return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "eth1"), traffic.mac(s, "sbc", "eth2")))
+    return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "eth1"), traffic.mac(s, "sbc", "eth2")), sides)
 
 
 class Relay:
@@ -99,13 +105,16 @@ class Relay:
             self.stage.__exit__()
             self.stage = None
 
+    def run(self, seconds, rate, **more):
+        return traffic.run(self.stage, seconds, self.flows, rate=rate, deliver=self.sockets, **more)
+
     def offer(self, seconds, rate, **more):
         if self.stage is None:
             self.stage = stage.Stage(self.name).__enter__()
             traffic.build(self.stage)
             self.flows = self.start(self.stage, self.calls)
-            traffic.run(self.stage, 1, self.flows, rate=self.calls * 10, deliver=self.sockets)  # everybody learns who is where
-        report = traffic.run(self.stage, seconds, self.flows, rate=rate, deliver=self.sockets, **more)
+            self.run(1, self.calls * 10)  # everybody learns who is where
+        report = self.run(seconds, rate, **more)
         self.most = max(self.most, report["carried"])
         if report["arrived"] < 0.999 * report["offered"]:
             self.end()
@@ -165,9 +174,8 @@ def compare(case, seconds, relays, rates):
                      at_peer=round(rates[1]))
 
 
-def measure_case(case, kind, calls, seconds):
-    """Returns both relays and the rates that they lose nothing of."""
-    relays = Relay("ours", calls, lambda s, n: start_dataplane(s, kind, n)), Relay("peer", calls, start_rtpengine)
+def measure_case(bench, case, relays, seconds):
+    """Returns the rates that the relays, ours and the peer, lose nothing of."""
     rates = []
     for relay in relays:
         with relay:
@@ -175,9 +183,9 @@ def measure_case(case, kind, calls, seconds):
     for relay in relays:
         with relay:
             rates.append(relay.whole(seconds))
-    stage.result("relay-rtpengine", f"{case}-carried", *(round(relay.most) for relay in relays), "packets/s")
-    stage.result("relay-rtpengine", f"{case}-whole", *map(round, rates), "packets/s")
-    return relays, rates
+    stage.result(bench, f"{case}-carried", *(round(relay.most) for relay in relays), "packets/s")
+    stage.result(bench, f"{case}-whole", *map(round, rates), "packets/s")
+    return rates
 
 
 def measure():
@@ -185,6 +193,7 @@ def measure():
     kind = os.environ.get("BENCH_RTPENGINE_KIND", "xdp")
     for number, calls in enumerate(stage.settings("BENCH_RTPENGINE_CALLS", (1000, 4900))):
         case = f"{kind}-{calls}-calls"
-        relays, rates = measure_case(case, kind, calls, seconds)
+        relays = Relay("ours", calls, lambda s, n: start_dataplane(s, kind, n)), Relay("peer", calls, start_rtpengine)
+        rates = measure_case("relay-rtpengine", case, relays, seconds)
         if number == 0:
             compare(f"{case}-half-load", seconds, relays, [max(rate, calls) / 2 for rate in rates])

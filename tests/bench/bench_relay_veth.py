@@ -61,11 +61,11 @@ def sessions(s, path, count, *more):
     return made.stdout
 
 
-def start_dataplane(s, kind, calls):
-    """Runs the dataplane with so many calls; returns the file of their flows."""
+def start_dataplane(s, kind, calls, *more, sides=(0, 1)):
+    """Runs the dataplane with so many calls, `more` for sessions.c; returns the file of their flows."""
     _, path = launch(s, kind)
-    ports = [line.split() for line in sessions(s, path, calls).splitlines()]
-    return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "sp-outside"), traffic.mac(s, "sbc", "sp-inside")))
+    ports = [line.split() for line in sessions(s, path, calls, *more).splitlines()]
+    return traffic.write_flows(s, ports, (traffic.mac(s, "sbc", "sp-outside"), traffic.mac(s, "sbc", "sp-inside")), sides)
 
 
 def start_testpmd(s, kind, calls):

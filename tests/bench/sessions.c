@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Makes media sessions through the dataplane's own API, and measures how fast that goes.
  *
- * usage: sessions -s DATAPLANE-SOCKET -A REALM -B REALM -a ADDRESS-IN-A -b ADDRESS-IN-B -n SESSIONS [-x OCTETS] [-c PAIRS]
+ * usage: sessions -s DATAPLANE-SOCKET -A REALM -B REALM -a ADDRESS-IN-A -b ADDRESS-IN-B -n SESSIONS [-x OCTETS] [-k SUITE] [-c PAIRS]
  *
- * Each has one stream of RTP; both peers' ports are PORT_FIRST and every second one after it; -x: octets of blob with each. Prints
+ * Each has one stream of RTP; both peers' ports are PORT_FIRST and every second one after it; -x: octets of blob with each; -k: side B
+ * has keys of that enum dp_srtp_suite. Prints
  * the dataplane's ports of each session, toward A and toward B, and leaves the sessions there. With -c no ports: PAIRS sessions
  * are made and ended besides, AT_ONCE of them under way at any time; prints {"pairs": N, "seconds": T}. */
 #include <errno.h>
@@ -22,7 +23,7 @@ enum { PORT_FIRST = 1024, SESSIONS_MAX = 32000, PAIRS_MAX = 100000000, AT_ONCE =
 static struct {
 	const char *socket, *realm[2];
 	union address peer[2];
-	unsigned sessions, pairs, blob;
+	unsigned sessions, pairs, blob, suite;
 } options;
 
 struct asking {
@@ -46,6 +47,18 @@ static void die(const char *what, int err)
 	exit(1);
 }
 
+/* Another one for each session and direction; nobody is to open what is protected with it. */
+static struct dp_crypto key_of(unsigned number, uint8_t direction)
+{
+	static const size_t lengths[DP_SRTP_SUITE_COUNT] = { 0, 30, 30, 46, 46, 28, 44 };
+	struct dp_crypto key = { .suite = (uint8_t)options.suite };
+
+	memset(key.key, 0x5a ^ direction, lengths[options.suite]);
+	if (options.suite != DP_SRTP_NONE)
+		memcpy(key.key, &number, sizeof(number));
+	return key;
+}
+
 static void ask(struct asking *asking, dp_reply reply)
 {
 	static uint8_t blob[DP_BLOB_MAX];
@@ -65,6 +78,8 @@ static void ask(struct asking *asking, dp_reply reply)
 		address_set_port(&peer, (uint16_t)(PORT_FIRST + 2 * asking->number));
 		dp_address_from(&stream->side[side].rtp, &peer);
 	}
+	stream->side[1].from = key_of(asking->number, 1);
+	stream->side[1].to = key_of(asking->number, 2);
 	int err = dp_client_session(asking->all->client, DP_SESSION_CREATE, &request,
 		options.blob != 0 ? blob : NULL, reply, asking);
 
@@ -181,7 +196,7 @@ static void parse_options(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "s:A:B:a:b:n:x:c:")) != -1) {
+	while ((option = getopt(argc, argv, "s:A:B:a:b:n:x:c:k:")) != -1) {
 		switch (option) {
 		case 's':
 			options.socket = optarg;
@@ -202,6 +217,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'c':
 			options.pairs = parse_count(optarg, PAIRS_MAX);
+			break;
+		case 'k':
+			options.suite = parse_count(optarg, DP_SRTP_SUITE_COUNT - 1);
 			break;
 		default:
 			exit(2);

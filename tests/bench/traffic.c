@@ -3,10 +3,10 @@
  * kernel, this sets it up and says what came of it.
  *
  * usage: traffic -o BPF-OBJECT -A NAMESPACE,INTERFACE -B NAMESPACE,INTERFACE -t SECONDS
- *                [-l FLOWS-FILE [-r PACKETS-PER-SECOND]] [-f PACKETS-PER-SECOND -d ADDRESS -m MAC [-S SOURCES]] [-b BATCH] [-L] [-R]
+ *                [-l FLOWS-FILE [-r PACKETS-PER-SECOND]] [-f PACKETS-PER-SECOND -d ADDRESS -m MAC [-S SOURCES]] [-b BATCH] [-q SEQUENCE] [-L] [-R]
  * Flows-file, a line each: SIDE (0 or 1) SOURCE PORT DESTINATION PORT DESTINATION-MAC. -r: of all flows together; without it as
  * much as the kernel takes. The flood enters by A, for the signalling port of ADDRESS: OPTIONS and garbage from anywhere; with -S REGISTERs
- * as phones send them, from so many sources, each for a user of its own. -L: latencies are measured.
+ * as phones send them, from so many sources, each for a user of its own. -q: the first sequence number of each flow. -L: latencies are measured.
  * -R: what arrives is counted and goes on to a UDP socket, one at the source of each flow; else it ends where it is counted.
  * IPv4; RTP of 20 ms G.711 with right checksums and running sequence numbers. Prints one JSON object. */
 #include <arpa/inet.h>
@@ -46,7 +46,7 @@ enum {
 static struct {
 	const char *object, *flows, *flood_to;
 	char *side[TRAFFIC_SIDES];
-	unsigned seconds, rate, flood, sources, batch;
+	unsigned seconds, rate, flood, sources, batch, sequence;
 	uint8_t mac[6];
 	bool latencies, receivers;
 } options = { .batch = BATCH };
@@ -125,6 +125,7 @@ static void read_flows(void)
 		write_flow(f, state->flows, to_mac.ether_addr_octet, from_ip, (uint16_t)from_port, to_ip,
 			(uint16_t)to_port);
 		f->side = (uint16_t)side;
+		f->sequence = (uint16_t)options.sequence;
 		state->flows++;
 	}
 	fclose(file);
@@ -350,7 +351,7 @@ static void parse_options(int argc, char **argv)
 	struct ether_addr mac;
 	int option;
 
-	while ((option = getopt(argc, argv, "o:A:B:t:l:r:f:d:m:S:b:LR")) != -1) {
+	while ((option = getopt(argc, argv, "o:A:B:t:l:r:f:d:m:S:b:q:LR")) != -1) {
 		switch (option) {
 		case 'o':
 			options.object = optarg;
@@ -384,6 +385,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'b':
 			options.batch = parse_count(optarg, 256);
+			break;
+		case 'q':
+			options.sequence = parse_count(optarg, UINT16_MAX);
 			break;
 		case 'L':
 			options.latencies = true;

@@ -27,26 +27,29 @@ def build(s):
     s.address("far", "eth0", f"{FAR}/24")
 
 
-def write_flows(s, ports, macs):
-    """ports: of each call, (the server's toward near, toward far); macs: the same two. Both directions of each call."""
+def write_flows(s, ports, macs, sides=(0, 1)):
+    """ports: of each call, (the server's toward near, toward far); macs: the same two. Both directions of each call, or those that come from
+    these sides."""
     lines = []
     for i, (near, far) in enumerate(ports):
         lines.append(f"0 {NEAR} {PORT_FIRST + 2 * i} {OUTSIDE} {near} {macs[0]}")
         lines.append(f"1 {FAR} {PORT_FIRST + 2 * i} {INSIDE} {far} {macs[1]}")
     path = s.directory / "flows"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("".join(f"{line}\n" for line in lines if int(line[0]) in sides))
     return path
 
 
-def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, sources=0, latencies=False, deliver=False, near="near", far="far"):
+def run(s, seconds, flows=None, rate=0, flood=0, flood_mac=None, sources=0, latencies=False, deliver=False, sequence=0, near="near", far="far"):
     """One run: traffic.c's report, with rates a second beside. rate 0: as much as the kernel takes. sources: the flood is
-    REGISTERs of so many. deliver: RTP goes on to real UDP sockets where it is counted."""
+    REGISTERs of so many. deliver: RTP goes on to real UDP sockets where it is counted. sequence: number of each flow's first packet."""
     command = [stage.binary("bench/traffic"), "-o", stage.binary("bench/traffic.bpf.o"), "-t", max(1, round(seconds)),
                "-A", f"{s.prefix}-{near},eth0", "-B", f"{s.prefix}-{far},eth0"]
     if flows:
         command += ["-l", flows, *(["-r", round(rate)] if rate else [])]
     if flood:
         command += ["-f", round(flood), "-d", OUTSIDE, "-m", flood_mac, *(["-S", sources] if sources else [])]
+    if sequence:
+        command += ["-q", sequence]
     if latencies:
         command += ["-L", "-b", 8]  # short batches: a packet waits for the end of its own
     if deliver:

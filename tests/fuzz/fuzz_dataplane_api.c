@@ -7,6 +7,7 @@
 #include <rte_log.h>
 
 #include "dataplane/server.h"
+#include "dataplane/srtp.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/ipc.h"
 #include "tests/unit/dataplane/border_bed.h"
@@ -25,7 +26,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	rte_log_set_global_level(RTE_LOG_EMERG);
-	dp = bed_new(2);
+	struct bed_size size = bed_small;
+	if (srtp_open(256, &size.srtp) != 0)
+		abort();
+	dp = bed_sized(2, &size);
 	border_bed_build(dp, "guard { max-bans = 1024 max-trusted = 1024 max-sources = 1024 }\n");
 	server = server_new(dp);
 	if (server == NULL)
@@ -162,6 +166,16 @@ static void clear_all(uint16_t list, uint16_t clear, size_t entry)
 		ask(clear, &keys[i], sizeof(keys[i]));
 }
 
+/* Keys out of few, so that updates keep, replace and take them back; 0: none. */
+static void secure(struct dp_side_request *side, uint8_t choice)
+{
+	static const size_t lengths[] = { 0, 30, 30, 46, 46, 28, 44 };
+
+	side->from.suite = side->to.suite = choice % DP_SRTP_SUITE_COUNT;
+	memset(side->from.key, 1 + choice / 64, lengths[choice % DP_SRTP_SUITE_COUNT]);
+	memset(side->to.key, 5 + choice / 64, lengths[choice % DP_SRTP_SUITE_COUNT]);
+}
+
 /* One operation from the front of the data; returns how much it used. */
 static size_t operation(const uint8_t *data, size_t size)
 {
@@ -180,6 +194,8 @@ static size_t operation(const uint8_t *data, size_t size)
 		ask(type, &r, length);
 		return used;
 	}
+	secure(&body.q.stream[0].side[0], data[1]);
+	secure(&body.q.stream[0].side[1], data[2]);
 	const struct session *s = session_next(&dp->sessions, 0);
 	body.q.session = type == DP_SESSION_CREATE || s == NULL ? 0 : s->id;
 	body.q.streams = (uint8_t)(data[1] >> 4);

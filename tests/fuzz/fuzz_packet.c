@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "dataplane/border.h"
+#include "dataplane/srtp.h"
 #include "tests/unit/dataplane/wire.h"
 
 enum {
@@ -18,14 +19,18 @@ enum {
 	FAMILY6 = 8,
 	ODD = 16,
 	STRANGER = 32,
-	LATER = 64
+	LATER = 64,
+	SECURED = 128
 };
 
 /* The first octets of a stranger's frame say who it is and what it sends. */
 enum { STRANGERS = 8 };
 
 static struct dataplane *dp;
-static uint64_t session[2];
+static uint64_t session[4]; /* the last two have keys: one on its first side, one on its second */
+static struct srtp_store *store;
+static struct srtp_engine *engine;
+static struct srtp_context *sends[2], *gets[2]; /* of the peers of these sides */
 static const char *const stranger4[STRANGERS] = { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
 	"192.0.2.5", "198.51.100.1", "203.0.113.1", "10.0.1.5" };
 static const char *const stranger6[STRANGERS] = { "2001:db8:9::1", "2001:db8:9::2", "2001:db8:9::3",
@@ -33,6 +38,18 @@ static const char *const stranger6[STRANGERS] = { "2001:db8:9::1", "2001:db8:9::
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void secure(struct dp_side_request *side, enum dp_srtp_suite suite, unsigned i)
+{
+	static const size_t lengths[] = { 0, 30, 30, 46, 46, 28, 44 };
+
+	side->from.suite = side->to.suite = (uint8_t)suite;
+	memset(side->from.key, 0x11, lengths[suite]);
+	memset(side->to.key, 0x22, lengths[suite]);
+	if (srtp_context_new(store, &side->from, SRTP_OUT, &sends[i]) != 0 ||
+		srtp_context_new(store, &side->to, SRTP_IN, &gets[i]) != 0)
+		abort();
+}
 
 static void open_sessions(void)
 {
@@ -46,8 +63,17 @@ static void open_sessions(void)
 	q.stream[0].side[0].latching = DP_LATCHING_RELATCH;
 	q.stream[0].side[1].rate_limit = 64;
 	session[1] = bed_create(dp, &q);
-	if (session[0] == 0 || session[1] == 0)
-		abort();
+	q = bed_request("10.0.1.5", 4000, "10.0.2.5", 5000);
+	q.stream[0].side[0].latching = DP_LATCHING_LATCH;
+	secure(&q.stream[0].side[0], DP_SRTP_AES_CM_128_HMAC_SHA1_80, 0);
+	session[2] = bed_create(dp, &q);
+	q = bed_request("2001:db8:1::5", 4000, "2001:db8:2::5", 5000);
+	q.stream[0].side[0].flags = q.stream[0].side[1].flags = DP_SIDE_RTCP_MUX;
+	secure(&q.stream[0].side[1], DP_SRTP_AEAD_AES_256_GCM, 1);
+	session[3] = bed_create(dp, &q);
+	for (unsigned i = 0; i < sizeof(session) / sizeof(session[0]); i++)
+		if (session[i] == 0)
+			abort();
 }
 
 static void entry(struct prefix_table *t, const char *ip, uint16_t port, struct prefix_entry e)
@@ -94,10 +120,39 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	wire_open();
-	dp = wire_bed_new(1);
+	if (srtp_open(64, &store) != 0 || (engine = srtp_engine_new()) == NULL)
+		abort();
+	struct bed_size bed = bed_small;
+	bed.srtp = store;
+	dp = wire_bed_sized(1, &bed);
 	open_sessions();
 	open_border();
 	return 0;
+}
+
+/* What leaves for a side with keys is protected, whatever came in. */
+static void check_sealed(const struct packet *p, const uint8_t *payload)
+{
+	uint8_t copy[2048];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct session_side *side =
+			&session_find(&dp->sessions, session[2 + i])->stream[0].side[i];
+		struct srtp_job j = {
+			.context = gets[i], .packet = copy, .length = p->payload, .room = sizeof(copy)
+		};
+
+		if (!host_equal(&side->pool->ip, &p->source) ||
+			side->flow->port != (ntohs(p->source_port) & ~1))
+			continue;
+		memcpy(copy, payload, p->payload);
+		if (rtp_is_rtcp(payload, p->payload))
+			(void)srtp_rtcp_unprotect(engine, &j);
+		else
+			srtp_unprotect_burst(engine, &j, 1);
+		if (j.result != SRTP_OK)
+			abort();
+	}
 }
 
 /* Our side of what went out must be right, whatever came in. */
@@ -115,6 +170,7 @@ static void check_sent(unsigned device)
 			abort();
 		if (p.family == 6 && load_u16(rte_pktmbuf_mtod(m, const uint8_t *) + p.udp + 6) == 0)
 			abort();
+		check_sealed(&p, rte_pktmbuf_mtod(m, const uint8_t *) + p.udp + UDP_HEADER);
 	}
 }
 
@@ -125,17 +181,32 @@ static size_t build(uint8_t *f, uint8_t flags, const uint8_t *payload, size_t n)
 	static const char *const own[2][2] = { { "10.0.1.1", "2001:db8:1::1" },
 		{ "10.0.2.1", "2001:db8:2::1" } };
 	unsigned port = (flags & OTHER_PORT) != 0, six = (flags & FAMILY6) != 0;
-	const struct session *s = session_find(&dp->sessions, session[port == 0 ? six : 1 - six]);
+	bool secured = (flags & SECURED) != 0;
+	const struct session *s = session_find(&dp->sessions, session[secured     ? 2 + six
+								      : port == 0 ? six
+										  : 1 - six]);
 	uint16_t local = s->stream[0].side[port].flow->port, remote = port == 0 ? 4000 : 5000;
 	uint8_t body[256] = { 0x80, (flags & RTCP) != 0 ? 200 : 0 };
 
-	if (n > sizeof(body) - 12)
-		n = sizeof(body) - 12;
+	if (n > 200)
+		n = 200;
 	if (n != 0)
 		memcpy(body + 2, payload, n);
 	unsigned odd = (flags & ODD) != 0;
+	n += 12;
+	if (secured && port == six) { /* that side has the keys; what cannot be protected is sent in clear */
+		struct srtp_job j = {
+			.context = sends[six], .packet = body, .length = (uint16_t)n, .room = sizeof(body)
+		};
+
+		if ((flags & RTCP) != 0)
+			(void)srtp_rtcp_protect(engine, &j);
+		else
+			srtp_protect_burst(engine, &j, 1);
+		n = j.length;
+	}
 	return wire_udp(f, peer[port][six], (uint16_t)(remote + odd), own[port][six], (uint16_t)(local + odd),
-		body, n + 12);
+		body, n);
 }
 
 /* To no media port; IP protocol and the octets behind the IP header are the input's. */

@@ -319,14 +319,18 @@ def array(struct, body):
     return [struct.from_buffer_copy(body, at) for at in range(0, len(body), size)]
 
 
-def side(realm, rtp=None, rtcp=None, signalling=None, family=4, latching="LATCH", flags=(), telephone_event=0, rate_limit=0):
-    """struct dp_side_request. rtp, rtcp: (host, port); signalling: host; flags: "MUTED", "QUIET", "RTCP_MUX"."""
+def side(realm, rtp=None, rtcp=None, signalling=None, family=4, latching="LATCH", flags=(), telephone_event=0, rate_limit=0,
+         crypto_from=None, crypto_to=None):
+    """struct dp_side_request. rtp, rtcp: (host, port); signalling: host; flags: "MUTED", "QUIET", "RTCP_MUX"; crypto: struct dp_crypto."""
     out = S["dp_side_request"](realm=realm.encode(), family=family, latching=C[f"DP_LATCHING_{latching}"],
                                telephone_event=telephone_event, rate_limit=rate_limit)
     out.flags = sum(C[f"DP_SIDE_{flag}"] for flag in flags)
     for name, value in (("rtp", rtp), ("rtcp", rtcp), ("signalling", signalling and (signalling, 0))):
         if value:
             setattr(out, name, address(*value))
+    for name, value in (("from", crypto_from), ("to", crypto_to)):
+        if value:
+            setattr(out, name, value)
     return out
 
 

@@ -17,7 +17,7 @@ FLOODS = True
 KEYS = {
     ("realms",): ("realms", "name interface trusted pools ports-used ports-total streams packets octets relayed lost wrong-source malformed policed events"),
     ("flows",): ("flows", "session stream from realm kind source-address our-address destination-address latching latched muted quiet packets octets"
-                 " lost dropped jitter-us idle-ms payload-type ssrc worker"),
+                 " lost dropped jitter-us idle-ms payload-type ssrc worker suite"),
     ("bans",): ("bans", "source reason packets age-seconds expires-seconds"),
     ("trusted",): ("trusted", "source configured rate burst packets expires-seconds"),
     ("drops",): ("drops", "reason total per-second help"),

@@ -59,12 +59,12 @@ class Program:
 class Linphone:
     """linphonec with files for microphone and loudspeaker, told what to do as one types it."""
 
-    def __init__(self, namespace, directory, user, melody_path):
+    def __init__(self, namespace, directory, user, melody_path, sip="sip_port=5072\n"):
         self.user, self.directory = user, pathlib.Path(directory)
         (self.directory / ".local/share/linphone").mkdir(parents=True)
         self.heard = self.directory / "heard.wav"
         rc = self.directory / "linphonerc"
-        rc.write_text("[sip]\nsip_port=5072\n[rtp]\naudio_rtp_port=7078\n")
+        rc.write_text(f"[sip]\n{sip}[rtp]\naudio_rtp_port=7078\n")
         self.log = open(self.directory / "linphone.log", "wb")
         self.process = netns.popen(
             namespace, ["env", f"HOME={self.directory}", "linphonec", "-c", str(rc), "-d", "0"],

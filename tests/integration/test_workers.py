@@ -2,6 +2,7 @@
 """Two packet workers: the kernel spreads flows over their queues, sessions belong to one of them, and what arrives at the wrong one
 is handed over. Every packet arrives."""
 
+import itertools
 import os
 
 import pytest
@@ -10,6 +11,8 @@ import netns
 from bed import CARRIER, CARRIER6, OTHER_PBX, PBX, PBX6, Bed
 from cable import PEER, link_up, plug, resumes
 from media import check_exactly_once, exchange, open_path
+from test_relay_srtp import opened
+from test_relay_srtp import peer as secure_peer
 
 CPUS = sorted(os.sched_getaffinity(0))[:2]
 BED = {"worker": ", ".join(map(str, CPUS))}
@@ -59,6 +62,21 @@ def test_flows_of_both_workers_are_relayed_wherever_they_arrive(bed):
         relayed[flow.worker] += flow.packets - before[flow.session, flow.side]
     assert sum(relayed.values()) == 2 * CALLS * 50
     assert min(relayed.values()) >= 2 * CALLS * 50 // 4
+    assert not {name: n for name, n in bed.drops().items() if name != "drop-no-next-hop"}
+
+
+def test_streams_with_keys_are_opened_by_the_worker_that_has_the_keys(bed):
+    suites = itertools.cycle([("AES_CM_128_HMAC_SHA1_80", None), (None, "AEAD_AES_128_GCM"), ("AEAD_AES_256_GCM", "AES_256_CM_HMAC_SHA1_32")])
+    streams = []
+    for (near_suite, far_suite), (near_host, far_host) in zip(suites, [(CARRIER, PBX), (CARRIER6, PBX6), (CARRIER, PBX6)] * (CALLS // 3)):
+        near, far = secure_peer(bed, near_host, near_suite), secure_peer(bed, far_host, far_suite)
+        near.sequence = far.sequence = 0xFFF0  # over the wrap
+        streams.append(opened(bed, near, far))
+    exchange([(s.near, s.far) for s in streams], 50)
+    for stream in streams:
+        check_exactly_once(stream.near, stream.far)
+        check_exactly_once(stream.far, stream.near)
+    assert {flow.worker for flow in bed.api.flows()} == {0, 1}
     assert not {name: n for name, n in bed.drops().items() if name != "drop-no-next-hop"}
 
 

@@ -207,6 +207,22 @@ static void the_queue_is_bounded_and_empties(void **state)
 	ipc_queue_fini(&queue);
 }
 
+static void what_was_sent_is_cleared(void **state)
+{
+	static const uint8_t clear[1000];
+	uint8_t body[1000];
+	struct ipc_frame frame = { .type = 1, .length = sizeof(body) };
+	struct ipc_queue queue = { 0 };
+
+	(void)state;
+	memset(body, 0x5a, sizeof(body));
+	assert_int_equal(ipc_queue_push(&queue, &frame, body), 0);
+	assert_memory_equal(queue.first->data + sizeof(frame), body, sizeof(body));
+	ipc_queue_pop(&queue);
+	assert_memory_equal(queue.spare->data + sizeof(frame), clear, sizeof(clear));
+	ipc_queue_fini(&queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +235,7 @@ int main(void)
 		cmocka_unit_test(a_long_process_name_is_cut_and_terminated),
 		cmocka_unit_test(the_queue_joins_frames_and_splits_at_the_packet_size),
 		cmocka_unit_test(the_queue_is_bounded_and_empties),
+		cmocka_unit_test(what_was_sent_is_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

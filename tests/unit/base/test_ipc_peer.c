@@ -59,6 +59,26 @@ static void a_send_buffer_too_small_for_a_packet_is_raised(void **state)
 	free(pair);
 }
 
+static void what_was_received_is_cleared_when_it_has_been_handled(void **state)
+{
+	struct {
+		struct ipc_frame frame;
+		uint8_t body[64];
+	} packet = { .frame = { .type = 1, .length = sizeof(packet.body) } };
+	struct fixture *f = *state;
+	struct pair *pair = pair_new(f, 0);
+
+	memset(packet.body, 0x5a, sizeof(packet.body));
+	raw_send(pair->raw, &packet, sizeof(packet));
+	RUN_UNTIL(f, f->server_side.frames == 1);
+	assert_memory_equal(f->server_side.body, packet.body, sizeof(packet.body));
+	for (size_t i = 0; i < sizeof(packet); i++)
+		assert_int_equal(pair->packet[i], 0);
+	close(pair->raw);
+	RUN_UNTIL(f, f->server_side.downs == 1);
+	free(pair);
+}
+
 /* Only the last 64 generations are remembered: a peer older than that is treated as one who lost its state. */
 static void the_memory_of_generations_is_bounded(void **state)
 {
@@ -131,6 +151,7 @@ static void the_loop_sleeps_while_a_peer_is_stuck(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_FIXTURE(what_was_received_is_cleared_when_it_has_been_handled),
 		WITH_FIXTURE(a_send_buffer_too_small_for_a_packet_is_raised),
 		WITH_FIXTURE(the_memory_of_generations_is_bounded),
 		WITH_FIXTURE(the_loop_sleeps_while_a_peer_is_stuck),

@@ -333,6 +333,13 @@ static const struct mistake mistakes[] = {
 		"ip-profile p { media-security = prefer\n"
 		" crypto-suites = {} }\n",
 		"E: f:2: ip-profile p.crypto-suites: is empty, but media-security asks for SRTP; at least one value is needed\n" },
+	{ "SRTP that is required where its keys are not said",
+		BASE "ip-profile p { media-security = require }\n"
+		     "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"}\n"
+		     " ip-profile = p }\n"
+		     "session-agent a { realm = r  address = \"udp:192.0.2.9\"  ip-profile = p }\n",
+		"E: f:5: sip-interface s.ip-profile: ip-profile p requires SRTP, whose keys are not said by UDP or TCP: calls by these are refused; allowed: tls, wss, or srtp-without-tls = yes there\n"
+		"E: f:6: session-agent a.ip-profile: ip-profile p requires SRTP, whose keys are not said by UDP or TCP; allowed: a tls address, or srtp-without-tls = yes there\n" },
 	{ "headers that are not the operator's to make",
 		"ip-profile p { source-header = \"X Source\"  agent-header = \"Via\" }\nip-profile q { source-header = "
 		"\"P-Asserted-Identity\" }\n",
@@ -489,6 +496,14 @@ static const struct mistake mistakes[] = {
 		"tls-profile t { certificate = \"cert.pem\" key = \"/dev/null\" }\n",
 		"E: f:1: tls-profile t.certificate: \"cert.pem\" is no file name; allowed: absolute path\n"
 		"W: f:1: tls-profile t.key: file /dev/null: is no plain file\n" },
+	{ "a second certificate without its key, a pin that is none, a name that is none",
+		"tls-profile t { certificate = \"/proc/self/status\" key = \"/proc/self/status\"\n"
+		" second-certificate = \"/proc/self/status\"\n"
+		" pins = {\"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}\n"
+		" server-names = {\"sbc.example\", \"*.example\", \"a.*\"} }\n",
+		"E: f:2: tls-profile t.second-certificate: stands alone; allowed: with second-key beside it\n"
+		"E: f:3: tls-profile t.pins: \"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\" is no digest; allowed: 64 hexadecimal digits\n"
+		"E: f:4: tls-profile t.server-names: \"a.*\" is no name of a server; allowed: a host name, *.NAME\n" },
 };
 /* clang-format on */
 

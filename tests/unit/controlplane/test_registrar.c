@@ -277,7 +277,7 @@ static void test_a_query_is_answered_by_who_may_know(void **state)
 	registers(w, 3, "");
 	assert_contains(take(w, &w->f->peer, "SIP/2.0 200 "), "Contact: " PHONE_CONTACT);
 	assert_false(was_sent(w, &w->f->other, "REGISTER "));
-	registers_from(w, &(struct sip_flow){ w->f->peer.listener, w->f->other.remote, 0 },
+	registers_from(w, &(struct sip_flow){ .listener = w->f->peer.listener, .remote = w->f->other.remote },
 		"<sip:1000@sbc.example>", "reg3@phone", 1, "");
 	/* From the PBX itself: whence it came it does not go. */
 	take(w, &w->f->other, "SIP/2.0 403 ");

@@ -495,7 +495,7 @@ static void test_alias_of_a_session_agent_is_used_and_a_strangers_is_not(void **
 	fd = dial(w, 0);
 	say(fd, options(text, sizeof(text), 1, ";alias"));
 	hear_answers(w, fd, 1);
-	assert_null(connection_find_reached(streams_of(w), flow.listener, &flow.remote));
+	assert_null(connection_find_reached(streams_of(w), flow.listener, &flow.remote, NULL));
 	close(fd);
 	w->config.session_agents_count = 1;
 	w->agent.address.address = flow.remote;

@@ -39,6 +39,7 @@ static inline struct dp_address bed_address(const char *text, uint16_t port)
 struct bed_size {
 	uint32_t sessions, rules;
 	uint16_t addresses, last; /* IPv4 ones of each realm, from .1 on; their highest port */
+	struct srtp_store *srtp; /* NULL: without */
 };
 
 static const struct bed_size bed_small = {
@@ -74,6 +75,7 @@ static inline struct dataplane *bed_sized(uint16_t workers, const struct bed_siz
 	s->ports = calloc(2, sizeof(*s->ports));
 	s->port_count = s->interface_count = 2;
 	s->worker_count = workers;
+	s->srtp = size->srtp != NULL;
 	bad |= next_hops_init(&dp->next_hops, 64);
 	s->next_hops = dp->next_hops.links;
 	bad |= pools_init(&dp->pools, s->rcu, 2, (uint16_t)(2 * size->addresses + 2));
@@ -118,7 +120,8 @@ static inline struct dataplane *bed_sized(uint16_t workers, const struct bed_siz
 		bad |= pools_add(&dp->pools, &s->flows, i, &h6, 6, BED_FIRST, BED_LAST);
 	}
 	bad |= rule_store_init(&dp->rules, s->rcu, size->rules);
-	bad |= sessions_init(&dp->sessions, &dp->pools, &dp->next_hops, &dp->rules, size->sessions, workers);
+	bad |= sessions_init(
+		&dp->sessions, &dp->pools, &dp->next_hops, &dp->rules, size->srtp, size->sessions, workers);
 	if (bad != 0)
 		abort();
 	return dp;

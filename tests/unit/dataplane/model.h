@@ -23,11 +23,18 @@ struct model_side {
 		[MODEL_COMPONENTS]; /* where what goes there is sent to, if not to where it was signalled */
 };
 
+/* The keys of a side, by number: what it protects with and what is protected for it change together. 0: plain. */
+struct model_keys {
+	unsigned now, before;
+	bool confirmed; /* a packet of `now` has come: none of `before` is taken any more */
+};
+
 struct model_session {
 	uint64_t id; /* 0: none */
 	struct dp_session_request request;
 	struct dp_session_reply reply;
 	struct model_side side[DP_STREAMS_MAX][2];
+	struct model_keys keys[DP_STREAMS_MAX][2];
 };
 
 struct model {
@@ -99,6 +106,19 @@ static inline struct model_place model_destination(
 		!model_same_host(&s->signalling, &p.at))
 		p.known = false; /* it has to send first */
 	return p;
+}
+
+/* Is what a side has protected with key `number` (0: sent in clear) what we can open? */
+static inline bool model_opens(const struct model_keys *k, unsigned number)
+{
+	return number == k->now || (k->now != 0 && number != 0 && number == k->before && !k->confirmed);
+}
+
+/* A key that is repeated stays what it is, and so does the last one when it comes back. */
+static inline void model_rekey(struct model_keys *k, unsigned number)
+{
+	if (number != k->now)
+		*k = (struct model_keys){ .now = number, .before = k->now };
 }
 
 static inline bool model_same_side(const struct dp_side_request *a, const struct dp_side_request *b)

@@ -18,7 +18,7 @@
 #include "platforms/base/clock.h"
 #include "tests/unit/dataplane/border_bed.h"
 #include "tests/unit/dataplane/model.h"
-#include "tests/unit/dataplane/wire.h"
+#include "tests/unit/dataplane/secure.h"
 
 enum {
 	STEPS = 100000,
@@ -41,11 +41,22 @@ static const char *const hosts[2][2][HOSTS] = {
 	{ { "10.0.2.5", "10.0.2.6", "10.0.2.7" }, { "2001:db8:2::5", "2001:db8:2::6", "2001:db8:2::7" } }
 };
 static const char *const ours[2][2] = { { "10.0.1.1", "2001:db8:1::1" }, { "10.0.2.1", "2001:db8:2::1" } };
-static const uint8_t rtp[] = { 0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 'v', 'o', 'i', 'c', 'e' };
-static const uint8_t rtcp[] = { 0x80, 201, 0, 1, 1, 2, 3, 4 };
 static const uint8_t neither[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
 
+/* The far ends of a side's keys: of now and before. */
+struct ends {
+	unsigned number;
+	struct srtp_context *sends, *gets;
+};
+
+struct talker {
+	struct ends now, before;
+	uint16_t sequence;
+};
+
 struct property {
+	struct talker talker[MODEL_SESSIONS][STREAMS][2];
+	unsigned keys; /* numbers given */
 	struct dataplane *dp;
 	struct server *server;
 	struct model model;
@@ -112,6 +123,50 @@ static struct dp_side_request some_side(struct property *p)
 	return s;
 }
 
+/* A number and a suite that follows from it; each key is another one. */
+static struct dp_crypto crypto_of(unsigned number, bool from)
+{
+	struct dp_crypto c = secure_key((enum dp_srtp_suite)(1 + number % (DP_SRTP_SUITE_COUNT - 1)), from);
+
+	if (number == 0)
+		return (struct dp_crypto){ 0 };
+	store_u32(c.key, number);
+	if (number % 5 == 0) {
+		c.mki_length = 4;
+		store_u32(c.mki, number);
+	}
+	return c;
+}
+
+static void side_key(struct dp_side_request *s, unsigned number)
+{
+	s->from = crypto_of(number, true);
+	s->to = crypto_of(number, false);
+}
+
+static unsigned number_of_key(const struct dp_side_request *s)
+{
+	return load_u32(s->from.key);
+}
+
+/* Other keys for some sides. `m`: of what is there by now, NULL = nothing is. */
+static void some_keys(struct property *p, const struct model_session *m, struct dp_session_request *q)
+{
+	for (unsigned i = 0; i < q->streams; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			struct dp_side_request *s = &q->stream[i].side[k];
+			bool is = m != NULL && i < m->request.streams &&
+				  m->request.stream[i].kind == DP_MEDIA_RTP;
+
+			if (q->stream[i].kind != DP_MEDIA_RTP)
+				side_key(s, 0);
+			else if (!is || pick(p, 6) == 0)
+				side_key(s, is && pick(p, 2) == 0 ? m->keys[i][k].before
+					    : pick(p, 2) == 0     ? 0
+								  : ++p->keys);
+		}
+}
+
 static void some_request(struct property *p, struct dp_session_request *q)
 {
 	*q = (struct dp_session_request){ .owner = pick(p, DP_OWNERS_MAX),
@@ -121,6 +176,7 @@ static void some_request(struct property *p, struct dp_session_request *q)
 		for (unsigned k = 0; k < 2; k++)
 			q->stream[i].side[k] = some_side(p);
 	}
+	some_keys(p, NULL, q);
 }
 
 /* Another state of a call: mostly the old one with a side changed. */
@@ -160,6 +216,53 @@ static void check_reply(const struct model_session *m)
 		}
 }
 
+static void ends_free(struct ends *e)
+{
+	srtp_context_free(secure_store, e->sends);
+	srtp_context_free(secure_store, e->gets);
+	*e = (struct ends){ 0 };
+}
+
+/* The peer changes over with the session. */
+static void talker_follow(struct talker *t, const struct model_keys *k)
+{
+	struct ends last = t->before;
+
+	if (t->now.number == k->now)
+		return;
+	t->before = t->now;
+	if (last.number == k->now) {
+		t->now = last;
+		return;
+	}
+	ends_free(&last);
+	t->now = (struct ends){ .number = k->now };
+	if (k->now == 0)
+		return;
+	struct dp_crypto from = crypto_of(k->now, true), to = crypto_of(k->now, false);
+	t->now.sends = secure_end(&from, SRTP_OUT);
+	t->now.gets = secure_end(&to, SRTP_IN);
+}
+
+/* `was`: there were such streams before. */
+static void keys_follow(struct property *p, struct model_session *m, const struct dp_session_request *old)
+{
+	for (unsigned i = 0; i < STREAMS; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			struct talker *t = &p->talker[m - p->model.session][i][k];
+			bool is = is_stream(&m->request, i);
+
+			if (!is || old == NULL || !is_stream(old, i)) {
+				ends_free(&t->now);
+				ends_free(&t->before);
+				m->keys[i][k] = (struct model_keys){ 0 };
+			}
+			if (is)
+				model_rekey(&m->keys[i][k], number_of_key(&m->request.stream[i].side[k]));
+			talker_follow(t, &m->keys[i][k]);
+		}
+}
+
 static void create(struct property *p, struct model_session *m)
 {
 	const void *reply;
@@ -175,6 +278,7 @@ static void create(struct property *p, struct model_session *m)
 	m->id = m->reply.session;
 	assert_int_not_equal(m->id, 0);
 	check_reply(m);
+	keys_follow(p, m, NULL);
 }
 
 static void update(struct property *p, struct model_session *m)
@@ -184,6 +288,7 @@ static void update(struct property *p, struct model_session *m)
 	struct dp_session_reply before = m->reply;
 
 	some_change(p, &old, &q);
+	some_keys(p, m, &q);
 	q.session = m->id;
 	int n = ask(p, DP_SESSION_UPDATE, &q, sizeof(q), &reply);
 	if (n == -ENOSPC)
@@ -192,6 +297,7 @@ static void update(struct property *p, struct model_session *m)
 	memcpy(&m->reply, reply, sizeof(m->reply));
 	model_update(m, &q);
 	check_reply(m);
+	keys_follow(p, m, &old);
 	for (unsigned i = 0; i < DP_STREAMS_MAX; i++)
 		for (unsigned k = 0; k < 2; k++)
 			if (is_stream(&old, i) && is_stream(&q, i) &&
@@ -207,6 +313,11 @@ static void delete_session(struct property *p, struct model_session *m)
 	assert_int_equal(ask(p, DP_SESSION_DELETE, &id, sizeof(id), &reply), sizeof(struct dp_session_info));
 	assert_int_equal(ask(p, DP_SESSION_GET, &id, sizeof(id), &reply), -ENOENT);
 	m->id = 0;
+	for (unsigned i = 0; i < STREAMS; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			ends_free(&p->talker[m - p->model.session][i][k].now);
+			ends_free(&p->talker[m - p->model.session][i][k].before);
+		}
 }
 
 static void step_session(struct property *p)
@@ -274,8 +385,10 @@ static const char *text_of(const struct dp_address *a, char out[INET6_ADDRSTRLEN
 }
 
 static void check_crossed(const struct dp_session_reply *r, unsigned stream, unsigned k, unsigned component,
-	const struct dp_address *to, unsigned realm, const uint8_t *payload, size_t n)
+	const struct dp_address *to, unsigned realm, struct srtp_context *opens, bool is_rtcp,
+	const uint8_t *payload, size_t n)
 {
+	uint8_t got[256];
 	struct packet out;
 
 	assert_int_equal(wires[realm].count, 1);
@@ -287,8 +400,10 @@ static void check_crossed(const struct dp_session_reply *r, unsigned stream, uns
 	assert_int_equal(ntohs(out.dest_port), to->port);
 	assert_memory_equal(&out.source, r->local[stream][k].ip, to->family == 4 ? 4 : 16);
 	assert_int_equal(ntohs(out.source_port), r->local[stream][k].port + component);
-	assert_int_equal(out.payload, n);
-	assert_memory_equal(f + out.udp + UDP_HEADER, payload, n);
+	assert_in_range(out.payload, n, sizeof(got));
+	memcpy(got, f + out.udp + UDP_HEADER, out.payload);
+	assert_int_equal(opens != NULL ? secure_unprotect(opens, got, out.payload, is_rtcp) : out.payload, n);
+	assert_memory_equal(got, payload, n);
 }
 
 static struct dp_address some_source(struct property *p, const struct model_session *m, unsigned stream,
@@ -306,6 +421,18 @@ static struct dp_address some_source(struct property *p, const struct model_sess
 	return a;
 }
 
+/* As the peer sends it: with the key of now, with the one before, or in clear. Returns the key's number; *length follows. */
+static unsigned some_seal(struct property *p, struct talker *t, bool is_rtcp, uint8_t *packet, size_t *length)
+{
+	unsigned which = pick(p, 6);
+	const struct ends *e = which == 0 ? &t->before : &t->now;
+
+	if (which == 1 || t->now.number == 0 || e->number == 0)
+		return 0;
+	*length = secure_protect(e->sends, packet, *length, 256, is_rtcp);
+	return e->number;
+}
+
 static void step_media(struct property *p)
 {
 	static const struct {
@@ -313,32 +440,48 @@ static void step_media(struct property *p)
 		size_t length;
 	} kinds[] = { { rtp, sizeof(rtp) }, { rtp, sizeof(rtp) }, { rtcp, sizeof(rtcp) },
 		{ neither, sizeof(neither) } };
-	struct model_session *m = &p->model.session[pick(p, MODEL_SESSIONS)];
+	unsigned which = pick(p, MODEL_SESSIONS);
+	struct model_session *m = &p->model.session[which];
 	unsigned i = pick(p, STREAMS), k = pick(p, 2), c = pick(p, 3) == 0, kind = pick(p, 4);
-	uint8_t frame[256];
+	uint8_t frame[512], clear[64], packet[256];
 	char text[INET6_ADDRSTRLEN];
 
 	if (m->id == 0 || m->id == p->victim || !is_stream(&m->request, i))
 		return;
 	const struct dp_stream_request *s = &m->request.stream[i];
+	struct talker *talker = &p->talker[which][i][k];
 	unsigned in = strcmp(s->side[k].realm, "core") == 0, out = strcmp(s->side[1 - k].realm, "core") == 0;
 	bool other = s->kind == DP_MEDIA_OTHER;
 	bool is_rtcp = !other && (c == 1 || kinds[kind].octets == rtcp);
 	bool valid =
 		other || (kinds[kind].octets == rtcp && is_rtcp) || (kinds[kind].octets == rtp && !is_rtcp);
 	struct dp_address source = some_source(p, m, i, k, c, in);
-	size_t n = wire_udp(frame, text_of(&source, text), source.port, ours[in][s->side[k].family == 6],
-		(uint16_t)(m->reply.local[i][k].port + c), kinds[kind].octets, kinds[kind].length);
+	size_t n = kinds[kind].length, sealed = n;
 
+	memcpy(clear, kinds[kind].octets, n);
+	if (kinds[kind].octets == rtp)
+		store_u16(clear + 2, htons(++talker->sequence));
+	memcpy(packet, clear, n);
+	unsigned number = valid && !other ? some_seal(p, talker, is_rtcp, packet, &sealed) : 0;
+	size_t length = wire_udp(frame, text_of(&source, text), source.port, ours[in][s->side[k].family == 6],
+		(uint16_t)(m->reply.local[i][k].port + c), packet, sealed);
+
+	valid = valid && model_opens(&m->keys[i][k], number);
 	bool crosses = !(other && c == 1) && model_accept(m, i, k, c, &source, valid) && valid;
+	if (crosses && number == m->keys[i][k].now)
+		m->keys[i][k].confirmed = true;
 	unsigned leaves = is_rtcp && (s->side[1 - k].flags & DP_SIDE_RTCP_MUX) == 0;
 	struct model_place to = model_destination(m, i, 1 - k, leaves);
-	through(p, in, frame, n);
+	through(p, in, frame, length);
 	if (crosses && to.known)
-		check_crossed(
-			&m->reply, i, 1 - k, leaves, &to.at, out, kinds[kind].octets, kinds[kind].length);
+		check_crossed(&m->reply, i, 1 - k, leaves, &to.at, out, p->talker[which][i][1 - k].now.gets,
+			is_rtcp, clear, n);
 	else
 		assert_int_equal(wires[0].count + wires[1].count + wires[2].count + wires[3].count, 0);
+	if (crosses && number != 0) { /* what was taken once is never taken again */
+		through(p, in, frame, length);
+		assert_int_equal(wires[0].count + wires[1].count + wires[2].count + wires[3].count, 0);
+	}
 }
 
 /* --- the border --- */
@@ -623,7 +766,10 @@ static void check_totals(struct property *p)
 
 static void property_open(struct property *p, uint64_t seed)
 {
-	*p = (struct property){ .dp = wire_bed_new(WORKERS), .random = seed };
+	struct bed_size size = bed_small;
+
+	size.srtp = secure_store;
+	*p = (struct property){ .dp = wire_bed_sized(WORKERS, &size), .random = seed };
 	border_bed_build(p->dp, rates);
 	p->server = server_new(p->dp);
 	assert_non_null(p->server);
@@ -682,7 +828,9 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(
 		whatever_is_asked_and_sent_the_outcome_is_the_models) };
 
-	wire_open();
+	secure_open();
 	rte_log_set_global_level(RTE_LOG_EMERG);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int status = cmocka_run_group_tests(tests, NULL, NULL);
+	secure_close();
+	return status;
 }

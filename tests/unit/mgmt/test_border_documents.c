@@ -115,11 +115,13 @@ static void a_flow_has_its_names_and_values(void **state)
 		.idle_us = 20999,
 		.jitter_us = 150,
 		.ssrc = 0xbeef,
-		.latched = 1 };
+		.latched = 1,
+		.suite = DP_SRTP_AES_256_CM_HMAC_SHA1_32 };
 
 	(void)state;
 	assert_row(show_flow_row(&flow),
 		"{\"session\":4711,\"stream\":1,\"from\":\"callee\",\"realm\":\"core\",\"kind\":\"rtp\","
+		"\"suite\":\"AES_256_CM_HMAC_SHA1_32\","
 		"\"source-address\":\"10.0.0.5:6000\",\"our-address\":\"10.0.0.1:20000\","
 		"\"destination-address\":null,\"latching\":\"relatch\",\"latched\":true,\"muted\":false,"
 		"\"quiet\":true,\"packets\":50,\"octets\":8600,\"lost\":2,\"dropped\":3,\"jitter-us\":150,"
@@ -128,13 +130,16 @@ static void a_flow_has_its_names_and_values(void **state)
 
 static void numbers_nobody_knows_are_null_not_a_crash(void **state)
 {
-	struct dp_flow flow = { .side = 255, .kind = 255, .latching = 255, .idle_us = UINT64_MAX };
+	struct dp_flow flow = {
+		.side = 255, .kind = 255, .latching = 255, .idle_us = UINT64_MAX, .suite = 255
+	};
 	struct cp_block block = { .counter = UINT32_MAX, .protocol = 255 };
 	json_t *row = show_flow_row(&flow);
 
 	(void)state;
 	assert_true(json_is_null(json_object_get(row, "from")));
 	assert_true(json_is_null(json_object_get(row, "kind")));
+	assert_true(json_is_null(json_object_get(row, "suite")));
 	assert_true(json_is_null(json_object_get(row, "latching")));
 	assert_true(json_is_null(json_object_get(row, "idle-ms")));
 	json_decref(row);

@@ -90,7 +90,7 @@ static void a_whole_word_shadows_longer_ones(void **state)
 static void ambiguous_beginnings_name_what_they_may_be(void **state)
 {
 	(void)state;
-	expect_error("show c", "\"c\" may be: calls call counters configuration candidate");
+	expect_error("show c", "\"c\" may be: calls call certificates counters configuration candidate");
 	expect_error("show cal 0-1", "\"cal\" may be: calls call");
 }
 
@@ -189,14 +189,15 @@ static void completion_names_each_next_word_once(void **state)
 	assert_memory_equal(text,
 		"show ban unban subscriber hangup set delete edit up top compare validate commit confirm "
 		"rollback "
-		"discard load save config ",
+		"discard load save reload config ",
 		w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 1, collect, &w);
 	text[w.len] = '\0';
-	assert_string_equal(text, "version status interfaces calls call realms flows bans trusted drops top "
-				  "guard registrations "
-				  "registration audit block counters configuration candidate revisions ");
+	assert_string_equal(text,
+		"version status interfaces calls call realms flows bans trusted drops top "
+		"guard registrations "
+		"registration audit alarms certificates block counters configuration candidate revisions ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);

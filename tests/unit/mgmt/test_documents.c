@@ -149,9 +149,12 @@ static void a_state_nobody_knows_is_null_not_a_crash(void **state)
 static void media_are_shown_by_stream_and_direction(void **state)
 {
 	struct dp_session_info info = example_session();
-	json_t *media = show_media(&info), *stream, *from;
+	json_t *media, *stream, *from;
 
 	(void)state;
+	info.stream[1].suite_from[0] = DP_SRTP_AEAD_AES_128_GCM;
+	info.stream[1].suite_to[0] = DP_SRTP_AES_CM_128_HMAC_SHA1_80;
+	media = show_media(&info);
 	assert_int_equal(json_array_size(media), 1);
 	stream = json_array_get(media, 0);
 	assert_int_equal(json_integer_value(json_object_get(stream, "stream")), 1);
@@ -162,6 +165,9 @@ static void media_are_shown_by_stream_and_direction(void **state)
 	assert_string_equal(json_string_value(json_object_get(from, "remote-address")), "192.168.0.2:4000");
 	assert_string_equal(json_string_value(json_object_get(from, "source-address")), "198.51.100.7:41000");
 	assert_true(json_is_true(json_object_get(from, "source-latched")));
+	assert_string_equal(json_string_value(json_object_get(from, "suite")), "AEAD_AES_128_GCM");
+	assert_string_equal(
+		json_string_value(json_object_get(from, "suite-toward")), "AES_CM_128_HMAC_SHA1_80");
 	assert_int_equal(json_integer_value(json_object_get(from, "packets")), 250);
 	assert_int_equal(json_integer_value(json_object_get(from, "lost")), 3);
 	assert_int_equal(json_integer_value(json_object_get(from, "duplicate")), 2);
@@ -180,6 +186,7 @@ static void media_are_shown_by_stream_and_direction(void **state)
 	assert_int_equal(json_integer_value(json_object_get(from, "round-trip-max-us")), 48000);
 	from = json_array_get(json_object_get(stream, "directions"), 1);
 	assert_true(json_is_null(json_object_get(from, "remote-address")));
+	assert_true(json_is_null(json_object_get(from, "suite")));
 	assert_true(json_is_null(json_object_get(from, "round-trip-us")));
 	assert_true(json_is_null(json_object_get(from, "far-lost")));
 	assert_true(json_is_null(json_object_get(from, "first-packet-ms")));

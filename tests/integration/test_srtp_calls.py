@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Calls whose media is SRTP on one side or on both, keyed by SDES (RFC 4568): what each side is told, what is heard, what is refused, and that
+keys are nowhere but where they belong."""
+
+import base64
+import re
+
+import pytest
+
+import netns
+from change import no_calls_left
+from conftest import SBC_OUT4
+from media import check_exactly_once, exchange, open_path
+from sip import sdp
+from srtp import SUITES, Key, SecureMedia
+
+# The access side prefers SRTP, the PBX has none, the carrier (9...) must have it.
+GUARD = """
+guard { untrusted-rate = 1000  untrusted-burst = 1000 }
+ip-profile secret { nat = never  latching = fixed  media-security = require  srtp-without-tls = yes
+                    crypto-suites = {"AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AES_256_CM_HMAC_SHA1_80"} }
+session-agent vault { realm = core  address = "udp:10.0.0.100:5060"  ip-profile = secret }
+local-policy to-vault { from-realm = access  to = "^7[0-9]+$"  next-hop = "agent:vault"  priority = 9 }
+"""
+CM80, CM32, GCM = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_256_GCM"
+PLAIN, VAULT = "1000", "7000"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def phones_prefer_srtp(module_stack):
+    def change(text):
+        phone = "media-security = prefer  srtp-without-tls = yes\n  crypto-suites = {" + ", ".join(f'"{s}"' for s in SUITES) + "}"
+        return text.replace("ip-profile phone  {", f"ip-profile phone  {{ {phone} ")
+
+    module_stack.change = change
+    module_stack.start(module_stack.kind)
+
+
+def crypto(key, tag=1, more=""):
+    return f"a=crypto:{tag} {key.suite} inline:{base64.b64encode(key.master).decode()}{more}"
+
+
+def secret(media, keys, protocol="RTP/SAVP", version=1, session=4711, direction="", more=""):
+    """A description with a=crypto of these keys."""
+    lines = [crypto(key, tag, more) for tag, key in enumerate(keys, 1)]
+    return sdp(media.host, media.port, direction, session, version, extra=lines).replace(b"RTP/AVP", protocol.encode())
+
+
+def told(message):
+    """[(tag, Key)] of the a=crypto lines."""
+    found = re.findall(rb"^a=crypto:(\d+) (\S+) inline:(\S+)\r?$", message.body, re.M)
+    return [(int(tag), Key(suite.decode(), master=base64.b64decode(text))) for tag, suite, text in found]
+
+
+def protocol(message):
+    return re.search(rb"^m=audio \d+ (\S+)", message.body, re.M).group(1).decode()
+
+
+class SecretCall:
+    """Caller at the phone; callee the PBX (plain) or the vault (SRTP). suite: of the caller, None: plain."""
+
+    def __init__(self, stack, suite, number, profile="RTP/SAVP", callee_suite=None, more=""):
+        vault = number == VAULT
+        phone = stack.phone()
+        callee = stack.endpoint("inside", "10.0.0.100") if vault else stack.pbx()
+        self.near = SecureMedia(stack.lab.namespace("phone"), phone.host)
+        self.far = SecureMedia(stack.lab.namespace("inside" if vault else "pbx"), callee.host)
+        stack.closing += [self.near, self.far]
+        self.mine = Key(suite) if suite else None
+        offer = secret(self.near, [self.mine], profile, more=more) if suite else sdp(self.near.host, self.near.port, session=4711)
+        self.a = phone.call((SBC_OUT4, 5060), number, offer)
+        self.b = callee.answerer()
+        self.offered = told(self.b.invite)
+        self.theirs = None
+        answer = sdp(self.far.host, self.far.port, session=4712)
+        if vault:
+            tag, key = next((tag, key) for tag, key in self.offered if key.suite == callee_suite)
+            self.theirs = Key(callee_suite)
+            answer = secret(self.far, [self.theirs], session=4712).replace(b"crypto:1", f"crypto:{tag}".encode())
+            self.far.use(self.theirs, key)
+        self.b.reply(self.b.invite, 200, "OK", answer)
+        self.answer = answer
+        self.ok = self.a.expect(200)
+        self.a.ack(self.ok)
+        self.b.expect("ACK")
+        if suite:
+            (_, key), = told(self.ok)
+            self.near.use(self.mine, key)
+        self.near.destination, self.far.destination = self.ok.media()[:2], self.b.invite.media()[:2]
+        phone.ask((SBC_OUT4, 5060))
+
+    def talk(self, count=20):
+        open_path(self.near, self.far)
+        open_path(self.far, self.near)
+        exchange([(self.near, self.far)], count)
+        check_exactly_once(self.near, self.far)
+        check_exactly_once(self.far, self.near)
+        assert not self.near.refused and not self.far.refused
+
+    def hang_up(self, stack):
+        self.a.request("BYE")
+        self.b.take_bye()
+        self.a.expect(lambda m: m.status == 200 and m.method == "BYE")
+        no_calls_left(stack)
+
+    def keys(self):
+        return [key.master for key in (self.mine, self.theirs) if key] + [
+            key.master for media in (self.near, self.far) if media.keys for key in media.keys]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_srtp_of_each_suite_ends_here_and_the_pbx_has_plain_rtp(stack, suite):
+    call = SecretCall(stack, suite, PLAIN)
+    assert protocol(call.b.invite) == "RTP/AVP" and not call.offered
+    assert protocol(call.ok) == "RTP/SAVP" and told(call.ok)[0][1].suite == suite
+    call.talk()
+    near, far = stack.sbc.directions()
+    assert (near["suite"], near["suite-toward"], far["suite"], far["suite-toward"]) == (suite, suite, None, None)
+    call.hang_up(stack)
+
+
+def test_a_phone_of_best_effort_gets_srtp_within_rtp_avp(stack):
+    call = SecretCall(stack, CM80, PLAIN, "RTP/AVP")
+    assert protocol(call.ok) == "RTP/AVP" and len(told(call.ok)) == 1
+    call.talk()
+    call.hang_up(stack)
+
+
+def test_a_phone_without_srtp_is_told_of_none(stack):
+    call = SecretCall(stack, None, PLAIN)
+    assert not told(call.ok)
+    call.talk()
+    call.hang_up(stack)
+
+
+@pytest.mark.parametrize("mine, theirs", [(None, GCM), (CM32, CM80), (GCM, GCM)])
+def test_each_side_has_keys_of_its_own(stack, mine, theirs):
+    call = SecretCall(stack, mine, VAULT, callee_suite=theirs)
+    assert protocol(call.b.invite) == "RTP/SAVP"
+    assert [key.suite for _, key in call.offered] == [GCM, CM80, CM32, "AES_256_CM_HMAC_SHA1_80"]
+    masters = [key.master for _, key in call.offered]
+    assert len(set(masters)) == len(masters)
+    call.talk()
+    if mine:
+        assert base64.b64encode(call.mine.master) not in call.b.invite.raw
+    assert base64.b64encode(call.theirs.master) not in call.ok.raw
+    call.hang_up(stack)
+
+
+def test_hold_resume_and_another_key_within_the_call(stack):
+    call = SecretCall(stack, CM80, VAULT, callee_suite=CM80)
+    call.talk()
+    for version, direction, answered in ((2, "sendonly", "recvonly"), (3, "", "")):
+        call.a.request("INVITE", secret(call.near, [call.mine], version=version, direction=direction))
+        seen = call.b.expect("INVITE")
+        tag = next(tag for tag, key in told(seen) if key.master == call.far.keys[1].master)
+        answer = secret(call.far, [call.theirs], session=4712, version=version, direction=answered)
+        call.b.reply(seen, 200, "OK", answer.replace(b"crypto:1", f"crypto:{tag}".encode()))
+        ok = call.a.expect(200)
+        assert told(ok)[0][1].master == call.near.keys[1].master
+        call.a.ack(ok)
+        call.b.expect("ACK")
+    call.talk()  # the rollover counters and the replay window have stayed
+    fresh = Key(CM80)
+    call.a.request("INVITE", secret(call.near, [fresh], version=4))
+    seen = call.b.expect("INVITE")
+    tag = next(tag for tag, key in told(seen) if key.master == call.far.keys[1].master)
+    call.b.reply(seen, 200, "OK", secret(call.far, [call.theirs], session=4712, version=4).replace(b"crypto:1", f"crypto:{tag}".encode()))
+    ok = call.a.expect(200)
+    call.a.ack(ok)
+    call.b.expect("ACK")
+    call.near.use(fresh, call.near.keys[1])
+    call.near.receiver.key = told(ok)[0][1]
+    call.talk()
+    call.hang_up(stack)
+
+
+@pytest.mark.parametrize("body", [
+    lambda m, k: secret(m, [k]).replace(b"inline:", b"inline:!"),
+    lambda m, k: secret(m, [k]).replace(b"inline:", b"inline:AAAA"),
+    lambda m, k: secret(m, [k]).replace(k.suite.encode(), b"F8_128_HMAC_SHA1_80"),
+    lambda m, k: secret(m, [k], more=" UNENCRYPTED_SRTP"),
+    lambda m, k: secret(m, []),
+    lambda m, k: secret(m, [k], "RTP/AVP").replace(b"inline:", b"inline:=="),
+], ids=["not base64", "too long", "unknown suite", "unencrypted", "none", "best effort, not base64"])
+def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
+    phone, pbx = stack.phone(), stack.pbx()
+    media = stack.media("phone", phone.host)
+    refused = stack.sbc.counters()["controlplane"]["srtp-refused"]
+    call = phone.call((SBC_OUT4, 5060), PLAIN, body(media, Key(CM80)))
+    call.ack(call.expect(488))
+    assert not pbx.pending(lambda m: m.method == "INVITE")
+    assert stack.sbc.counters()["controlplane"]["srtp-refused"] == refused + 1
+
+
+@pytest.mark.parametrize("strip", [
+    lambda body: sdp("10.0.0.100", 4000),
+    lambda body: re.sub(rb"a=crypto[^\r]*\r\n", b"", body),
+    lambda body: body.replace(b"crypto:2 ", b"crypto:1 "),
+    lambda body: body.replace(CM80.encode(), CM32.encode()),
+], ids=["plain", "stripped", "another tag", "another suite"])
+def test_an_answer_that_takes_keys_away_is_hung_up_and_nothing_is_relayed(stack, strip):
+    phone, vault = stack.phone(), stack.endpoint("inside", "10.0.0.100")
+    near = stack.media("phone", phone.host)
+    call = phone.call((SBC_OUT4, 5060), VAULT, sdp(near.host, near.port))
+    leg = vault.answerer()
+    answer = secret(near, [Key(CM80)]).replace(b"crypto:1", b"crypto:2").replace(near.host.encode(), b"10.0.0.100")
+    leg.reply(leg.invite, 200, "OK", strip(answer))
+    leg.expect("ACK")
+    assert "SIP;cause=488" in leg.take_bye()["reason"]
+    call.ack(call.expect(488))
+    assert "a=crypto" not in call.invited.raw.decode()
+    no_calls_left(stack)
+    assert stack.sbc.counters()["dataplane"]["media-relayed"] >= 0
+
+
+def test_packets_that_are_tampered_with_or_plain_are_dropped_and_said(stack):
+    call = SecretCall(stack, CM80, PLAIN)
+    call.talk()
+    dropped = stack.sbc.counters()["dataplane"]["drop-srtp-auth"]
+    call.far.forget()
+    packet = call.near.seal(call.near.packet())
+    for position in (1, 20, len(packet) - 1):
+        call.near.raw(packet[:position] + bytes([packet[position] ^ 1]) + packet[position + 1:])
+    call.near.raw(call.near.packet())
+    netns.wait_for("them counted", lambda: stack.sbc.counters()["dataplane"]["drop-srtp-auth"] >= dropped + 4, 5)
+    call.far.drain()
+    assert not call.far.arrived
+    netns.wait_for("the alarm", lambda: stack.sbc.the_call()["legs"][0]["srtp-alarm"], 5)
+    assert not stack.sbc.the_call()["legs"][1]["srtp-alarm"]
+    call.talk()
+    call.hang_up(stack)
+
+
+def test_a_key_that_is_used_up_is_renewed_and_the_call_goes_on(stack):
+    call = SecretCall(stack, CM80, PLAIN, more="|1000")
+    open_path(call.near, call.far)
+    for _ in range(950):
+        call.near.send()
+        call.far.drain()
+    offer = call.a.expect(lambda m: m.is_request and m.method in ("INVITE", "UPDATE"))
+    (tag, ours), = told(offer)
+    fresh = Key(CM80)
+    call.a.reply(offer, 200, "OK", secret(call.near, [fresh], version=2, more="|1000"))
+    call.a.expect("ACK")
+    call.near.use(fresh, ours)
+    # What the answer says is another description: the other side is told what it knows.
+    again = call.b.expect("INVITE")
+    call.b.reply(again, 200, "OK", call.answer)
+    call.b.expect("ACK")
+    call.near.forget(), call.far.forget()
+    call.talk(50)
+    assert stack.sbc.counters()["controlplane"]["srtp-rekeys"] == 1
+    call.hang_up(stack)
+
+
+def dumpable(pid):
+    """What a core dump would have: every mapping that can be read and is not left out of it."""
+    with open(f"/proc/{pid}/smaps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        pieces = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) (r.*)\n(?:\S+: .*\n)*?VmFlags: (.*)$", maps.read(), re.M)
+        for first, end, name, flags in pieces:
+            if "dd" in flags.split() or "io" in flags.split():
+                continue
+            try:
+                memory.seek(int(first, 16))
+                yield name, memory.read(int(end, 16) - int(first, 16))
+            except (OSError, ValueError, OverflowError):
+                continue
+
+
+def test_keys_are_in_no_log_no_show_and_no_core_dump(stack):
+    call = SecretCall(stack, CM80, VAULT, callee_suite=CM80)
+    call.talk()
+    secrets = {form for key in call.keys() for form in (key[:16], base64.b64encode(key))}
+    shown = "".join(stack.sbc.command(*words.split()).stdout for words in (
+        "show calls", "show status", "show counters", "show call " + stack.sbc.the_call()["id"], "show flows", "show log"))
+    logs = b"".join(path.read_bytes() for path in (stack.lab.directory / "log").iterdir())
+    for form in secrets:
+        assert form not in logs and form.decode("latin-1") not in shown
+    pid = stack.sbc.processes["controlplane"].pid
+    found = re.compile(b"|".join(re.escape(form) for form in secrets))
+    for name, piece in dumpable(pid):
+        at = found.search(piece)
+        assert not at, f"a key is in {name}: {re.sub(b'[^ -~]+', b'~', piece[max(0, at.start() - 500) : at.end()])}"
+    call.hang_up(stack)
