@@ -18,6 +18,7 @@ enum {
 	MGMT_INPUT_PIECE = 49152, /* octets of one frame of it */
 	MGMT_USER_MAX = 64,
 	MGMT_TEXT_MAX = 16384, /* octets of one text frame */
+	MGMT_EDIT_MAX = 512, /* octets of where a session edits */
 	MGMT_WINDOW = 131072, /* octets of text under way after which a list pauses for an MGMT_ACK */
 };
 
@@ -28,6 +29,10 @@ enum mgmt_message {
 		3, /* octets that the command under way reads (MGMT_HAS_INPUT); none: that was all. No reply */
 	MGMT_LOGIN =
 		4, /* mgmt_login; no reply. Who gives this connection's commands; once, before the first */
+	MGMT_COMPLETE =
+		5, /* as MGMT_COMMAND, perhaps without words -> mgmt_word + word + help, each ended by a NUL, repeated */
+	MGMT_WHERE = 6, /* empty -> mgmt_where */
+	MGMT_STOP = 7, /* empty: the command under way is given up, and its MGMT_DONE comes. No reply */
 	MGMT_TEXT = 0x100, /* octets for the standard output */
 	MGMT_ERROR = 0x101, /* one message for people, without a line end */
 	MGMT_REPLY = 0x4000, /* added to the request's number */
@@ -58,6 +63,19 @@ struct mgmt_login {
 
 struct mgmt_ack {
 	uint64_t octets; /* of MGMT_TEXT bodies since the command began */
+};
+
+/* What may follow the words of an MGMT_COMPLETE. Behind it the word and its help, each ended by a NUL; no padding. */
+struct mgmt_word {
+	uint8_t argument; /* 1: no word, but what kind of value stands there */
+};
+
+/* For the prompt. */
+struct mgmt_where {
+	uint32_t role; /* enum config_role */
+	uint32_t candidate; /* 1: something is edited */
+	char name[MGMT_USER_MAX + 8]; /* of the system; and NUL */
+	char edit[MGMT_EDIT_MAX]; /* the section the session is in, words separated by spaces; and NUL */
 };
 
 /* As the command's exit status. */

@@ -138,7 +138,7 @@ void request_fail_neighbour(struct request *request, enum neighbour which, int s
 }
 
 /* Each word ends with a NUL; exactly `count` of them fill the text. */
-static int decode_words(char *text, size_t length, size_t count, struct span *words)
+int request_words(const char *text, size_t length, size_t count, struct span *words)
 {
 	size_t at = 0;
 
@@ -171,7 +171,7 @@ static int decode_command(
 	request->words_length = length - sizeof(header);
 	memcpy(request->words, (const char *)body + sizeof(header), request->words_length);
 	request->reading = (header.flags & MGMT_HAS_INPUT) != 0;
-	if (decode_words(request->words, length - sizeof(header), header.words, words) != 0)
+	if (request_words(request->words, length - sizeof(header), header.words, words) != 0)
 		return -EBADMSG;
 	if ((header.flags & MGMT_SECRET) != 0)
 		request->secret = words[--*count];
@@ -260,6 +260,12 @@ void request_ack(struct request *request, uint64_t octets)
 		request->resume = NULL;
 		resume(request);
 	}
+	request_settle(request);
+}
+
+void request_stop(struct request *request)
+{
+	request_finish(request, MGMT_EXIT_FAILED);
 	request_settle(request);
 }
 

@@ -64,6 +64,11 @@ void request_ack(struct request *request, uint64_t octets);
 /* The client went away: `sink` is not used any more. */
 void request_abandon(struct request *request);
 
+/* The words of a command's body: each ends with a NUL, exactly `count` of them fill the text. 0 or -EBADMSG. */
+int request_words(const char *text, size_t length, size_t count, struct span *words);
+/* The client gives the command up, and waits for its end. May finish before the return. */
+void request_stop(struct request *request);
+
 /* For the commands. */
 
 /* Asks a neighbour; `reply` is not called any more once the request is over. 0, or -errno and it will not be called. */

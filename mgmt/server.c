@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mgmt/api.h"
+#include "mgmt/complete.h"
 #include "mgmt/request.h"
 #include "platforms/base/ipc.h"
 #include "platforms/base/log.h"
@@ -117,6 +118,26 @@ static void client_login(struct client *client, const struct ipc_frame *frame, c
 	ipc_peer_free(client->peer);
 }
 
+/* What a shell asks between two commands. */
+static void client_ask(
+	const struct server *server, struct client *client, const struct ipc_frame *frame, const void *body)
+{
+	static char text[MGMT_COMMAND_MAX];
+	struct mgmt_where where;
+	struct writer words;
+
+	if (frame->type == MGMT_WHERE) {
+		complete_where(client->session, server->neighbours->name, &where);
+		ipc_send(client->peer, MGMT_WHERE + MGMT_REPLY, 0, frame->sequence, &where, sizeof(where));
+		return;
+	}
+	writer_init(&words, text, sizeof(text));
+
+	int err = complete_words(client->session, body, frame->length, &words);
+
+	ipc_send(client->peer, MGMT_COMPLETE + MGMT_REPLY, (int16_t)err, frame->sequence, text, words.len);
+}
+
 static void peer_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
 	struct client *client = ipc_peer_data(peer);
@@ -138,6 +159,14 @@ static void peer_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame 
 	case MGMT_INPUT:
 		if (client->request != NULL && frame->sequence == client->sequence)
 			request_input(client->request, body, frame->length);
+		break;
+	case MGMT_COMPLETE:
+	case MGMT_WHERE:
+		client_ask(arg, client, frame, body);
+		break;
+	case MGMT_STOP:
+		if (client->request != NULL && frame->sequence == client->sequence)
+			request_stop(client->request);
 		break;
 	case MGMT_LOGIN:
 		client_login(client, frame, body);

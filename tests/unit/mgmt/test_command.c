@@ -185,21 +185,21 @@ static void completion_names_each_next_word_once(void **state)
 
 	(void)state;
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 0, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 0, collect, &w);
 	assert_memory_equal(text,
 		"show ban unban subscriber hangup set delete edit up top compare validate commit confirm "
 		"rollback "
 		"discard load save reload config ",
 		w.len);
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 1, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 1, collect, &w);
 	text[w.len] = '\0';
 	assert_string_equal(text,
 		"version status interfaces calls call realms flows bans trusted drops top "
 		"guard registrations "
 		"registration audit alarms certificates block counters configuration candidate revisions ");
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 2, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
 	assert_memory_equal(text, "ID! ", 4);
 }
@@ -212,8 +212,8 @@ static void what_may_follow_the_arguments_is_told(void **state)
 
 	(void)state;
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 1, collect, &w);
-	command_next(command_table, words, 2, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 1, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 2, collect, &w);
 	text[w.len] = '\0';
 	assert_string_equal(text, "SOURCE! [for SECONDS] [reason TEXT] [force]! ");
 }
