@@ -24,9 +24,9 @@
 static const struct config_row system_rows[] = {
 	{ .name = "name", T(STRING), FIELD(config_system, name), .fallback = "sallyport", RANGE(1, 64), USED(ALL, ALL), RESTART,
 	  HELP("What this system is called in logs, alarms and records.") },
-	{ .name = "location", T(STRING), FIELD(config_system, location), RANGE(0, 255), USED(ALL, ALL),
+	{ .name = "location", T(STRING), FIELD(config_system, location), RANGE(0, 255), USED(MG, MG),
 	  HELP("Where it stands; for people and SNMP's sysLocation.") },
-	{ .name = "contact", T(STRING), FIELD(config_system, contact), RANGE(0, 255), USED(ALL, ALL),
+	{ .name = "contact", T(STRING), FIELD(config_system, contact), RANGE(0, 255), USED(MG, MG),
 	  HELP("Whom to call about it; for people and SNMP's sysContact.") },
 	{ .name = "data-directory", T(STRING), FIELD(config_system, data_directory), .fallback = "/var/lib/sallyport", RANGE(1, 255),
 	  USED(ALL, ALL), RESTART, HELP("Where databases live. An absolute path.") },

@@ -28,7 +28,7 @@ struct order {
 	struct config_document *document;
 	struct config *config;
 	struct revision revision;
-	unsigned confirm_minutes;
+	unsigned confirm_seconds;
 	commit_done done;
 	void *arg;
 	struct push *push[NEIGHBOUR_COUNT];
@@ -208,10 +208,10 @@ static int order_confirmation(struct order *order)
 {
 	struct commits *commits = order->commits;
 	uint64_t number = commits->confirm_number ? commits->confirm_number : commits->revision;
-	uint64_t deadline = clock_wall_ms() + (uint64_t)order->confirm_minutes * 60000;
+	uint64_t deadline = clock_wall_ms() + (uint64_t)order->confirm_seconds * 1000;
 	int error;
 
-	if (!order->confirm_minutes)
+	if (!order->confirm_seconds)
 		return 0;
 	error = mgmt_store_confirm_set(commits->store, number, deadline);
 	if (!error) {
@@ -239,7 +239,7 @@ static int order_write(struct order *order)
 		return error;
 	}
 	error = mgmt_store_revision_settle(commits->store, order->revision.number);
-	if (!error && !order->confirm_minutes)
+	if (!error && !order->confirm_seconds)
 		error = commits_confirm(commits) == -EIO ? -EIO : 0;
 	if (!error)
 		error = mgmt_store_revision_trim(commits->store, REVISIONS_KEPT);
@@ -364,7 +364,7 @@ static int begin(struct commits *commits, const struct commit_order *what, bool 
 	order->commits = commits;
 	commits->references++;
 	order->only_validate = only_validate;
-	order->confirm_minutes = what->confirm_minutes;
+	order->confirm_seconds = what->confirm_seconds;
 	order->done = done;
 	order->arg = arg;
 	writer_init(&order->said, order->said_text, TEXT_MAX);

@@ -43,7 +43,7 @@ struct commit_order {
 	const struct config_document *candidate; /* borrowed for the call */
 	const struct config_digest *base; /* what the candidate was made from; NULL: it does not matter */
 	const char *who, *comment; /* borrowed for the call */
-	unsigned confirm_minutes; /* 0: it stays */
+	unsigned confirm_seconds; /* 0: it stays */
 };
 
 /* `error`: 0; -ESTALE (another commit came between), -EINVAL (refused; `text` has lines of reason), -ENOTCONN (a daemon is not there),

@@ -11,7 +11,7 @@
 #include "mgmt/store.h"
 #include "mgmt/value.h"
 
-enum { WHY_MAX = 1024, CONFIRM_MINUTES_MAX = 1440, BACK_MAX = 10000 };
+enum { WHY_MAX = 1024, CONFIRM_SECONDS_MAX = 86400, BACK_MAX = 10000 };
 
 /* False: said already. */
 static bool has_world(struct request *request)
@@ -319,13 +319,22 @@ static void validated(void *arg, int error, const char *text, uint64_t revision)
 	request_release(request);
 }
 
+/* "5" and "5m" are minutes, "90s" seconds. 0: neither. */
+static unsigned read_period(struct span word)
+{
+	unsigned unit = 60;
+	uint64_t value;
+
+	if (word.n > 0 && (word.p[word.n - 1] == 's' || word.p[word.n - 1] == 'm'))
+		unit = word.p[--word.n] == 's' ? 1 : 60;
+	return span_to_uint(word, CONFIRM_SECONDS_MAX / unit, &value) == 0 ? (unsigned)value * unit : 0;
+}
+
 /* [comment TEXT] [confirmed MINUTES] [force], in any order, each once. */
 static int read_options(
 	struct request *request, struct commit_order *order, char comment[REVISION_COMMENT_MAX])
 {
 	const struct command_match *match = &request->match;
-	uint64_t minutes;
-
 	for (size_t i = 0; i < match->arguments; i++) {
 		struct span word = match->argument[i];
 
@@ -344,16 +353,14 @@ static int read_options(
 			comment[text.n] = '\0';
 			order->comment = comment;
 		} else if (i + 1 < match->arguments && span_equal(word, SPAN("confirmed")) &&
-			   order->confirm_minutes == 0 &&
-			   span_to_uint(match->argument[i + 1], CONFIRM_MINUTES_MAX, &minutes) == 0 &&
-			   minutes > 0) {
-			order->confirm_minutes = (unsigned)minutes;
+			   order->confirm_seconds == 0 && read_period(match->argument[i + 1]) > 0) {
+			order->confirm_seconds = read_period(match->argument[i + 1]);
 			i++;
 		} else {
 			request_fail(request, MGMT_EXIT_USAGE,
 				"after commit come, each at most once: comment TEXT, confirmed MINUTES "
-				"(1..%d), force",
-				CONFIRM_MINUTES_MAX);
+				"(1..%d; 90s: seconds), force",
+				CONFIRM_SECONDS_MAX / 60);
 			return -EINVAL;
 		}
 	}
