@@ -178,6 +178,14 @@ static int decode_command(
 	return *count > 0 ? 0 : -EBADMSG;
 }
 
+/* What the command holds it may release before it returns: the request outlives that. */
+static void run_start(struct request *request)
+{
+	request->pending++;
+	request->match.command->start(request);
+	request->pending--;
+}
+
 static void run_command(struct request *request, const struct span *words, size_t count)
 {
 	char text[REMARK_MAX / 2];
@@ -208,7 +216,7 @@ static void run_command(struct request *request, const struct span *words, size_
 		return;
 	}
 	if (!request->reading)
-		request->match.command->start(request);
+		run_start(request);
 }
 
 void request_input(struct request *request, const void *body, size_t length)
@@ -231,7 +239,7 @@ void request_input(struct request *request, const void *body, size_t length)
 		request_fail(request, MGMT_EXIT_FAILED, "the text is too long; allowed: %d octets",
 			MGMT_INPUT_MAX);
 	else
-		request->match.command->start(request);
+		run_start(request);
 	request_settle(request);
 }
 
