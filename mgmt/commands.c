@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command table: one row per command. */
+#include "mgmt/audit.h"
 #include "mgmt/ban.h"
 #include "mgmt/command.h"
 #include "mgmt/config_command.h"
 #include "mgmt/edit.h"
 #include "mgmt/hangup.h"
 #include "mgmt/reload.h"
+#include "mgmt/records.h"
 #include "mgmt/show.h"
+#include "mgmt/ssh.h"
 #include "mgmt/subscriber.h"
 
 /* clang-format off */
@@ -24,8 +27,14 @@ const struct command command_table[] = {
 	  .help = "the calls there are now",
 	  .start = show_calls },
 	{ .words = "show call", .arguments = "ID",
-	  .help = "one call: both legs, and its media stream by stream and direction",
+	  .help = "one call: both legs, and its media stream by stream and direction; of a call that is over its record",
 	  .start = show_call },
+	{ .words = "show records", .arguments = "", .options = "[since TIME] [until TIME] [number X] [limit N]",
+	  .help = "records of calls, newest first: those begun in a time, those of a number",
+	  .start = show_records },
+	{ .words = "records export", .role = CONFIG_ROLE_OPERATOR, .arguments = "FORMAT", .options = "[since TIME] [until TIME] [number X] [limit N]",
+	  .help = "all columns of records of calls, as csv or json",
+	  .start = records_export },
 	{ .words = "show realms", .arguments = "",
 	  .help = "realms: ports in use, streams, media since the start",
 	  .start = show_realms },
@@ -56,6 +65,9 @@ const struct command command_table[] = {
 	{ .words = "show audit", .arguments = "", .options = "[COUNT]",
 	  .help = "who ordered what, newest first: bans, denials, subscribers",
 	  .start = show_audit },
+	{ .words = "show commands", .role = CONFIG_ROLE_ADMIN, .arguments = "", .options = "[COUNT]",
+	  .help = "who gave which command, from where, and what came of it, newest first",
+	  .start = show_commands },
 	{ .words = "show alarms", .arguments = "",
 	  .help = "what is wrong now: since when, how grave, whom it concerns",
 	  .start = show_alarms },
@@ -137,12 +149,18 @@ const struct command command_table[] = {
 	{ .words = "save", .arguments = "NAME", .role = CONFIG_ROLE_ADMIN,
 	  .help = "keep the candidate under a name",
 	  .start = edit_save },
+	{ .words = "authorized-keys", .arguments = "USER", .role = CONFIG_ROLE_MONITOR,
+	  .help = "a user's public keys; the SSH server asks for them",
+	  .start = ssh_authorized_keys },
 	{ .words = "reload tls", .role = CONFIG_ROLE_ADMIN, .arguments = "",
 	  .help = "read certificates, keys and authorities of all tls-profiles again; connections go on",
 	  .start = reload_tls },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },
+	{ .words = "config ssh", .arguments = "FILE",
+	  .help = "what OpenSSH's server is to be told for a configuration; platforms/server/ssh asks for it",
+	  .local = ssh_command_config },
 	{ .words = "config reference", .arguments = "",
 	  .help = "the reference of the configuration language, in Markdown",
 	  .local = config_command_reference },

@@ -9,6 +9,7 @@
 #include "mgmt/neighbours.h"
 #include "mgmt/server.h"
 #include "mgmt/session.h"
+#include "mgmt/ssh.h"
 #include "mgmt/store.h"
 #include "platforms/base/daemon.h"
 #include "platforms/base/log.h"
@@ -80,6 +81,7 @@ static void applied(void *arg, struct config *config)
 
 	log_set_level(config->system.log_level);
 	take_config(mgmt, config);
+	(void)ssh_accounts_write(config);
 }
 
 static void neighbour_up(void *arg, enum neighbour which)
@@ -121,6 +123,17 @@ static int commits_init(struct daemon *d)
 	mgmt->world = (struct session_world){ .commits = mgmt->commits,
 		.store = mgmt->store,
 		.config = (const struct config *const *)&mgmt->config };
+	return 0;
+}
+
+static int accounts_init(struct daemon *d)
+{
+	const struct mgmt *mgmt = d->context;
+	int err = ssh_accounts_write(mgmt->config);
+
+	if (err != 0)
+		return config_refuse(mgmt->config, "system", NULL, "run-directory", "%s/ssh: %s",
+			mgmt->config->system.run_directory, strerror(-err));
 	return 0;
 }
 
@@ -187,6 +200,7 @@ int main(int argc, char **argv)
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
 		{ "store", store_init, store_fini },
+		{ "accounts", accounts_init, NULL },
 		{ "commits", commits_init, commits_fini },
 		{ "neighbours", neighbours_init, neighbours_fini },
 		{ "server", server_init, server_fini },

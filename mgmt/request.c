@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/audit.h"
+
 enum { REMARK_MAX = 2048 };
 
 struct fetch {
@@ -70,6 +72,14 @@ void request_release(struct request *request)
 	request_settle(request);
 }
 
+static void write_down(struct request *request, const char *outcome)
+{
+	if (request->session != NULL && request->written_length > 0)
+		audit_write(request->session, (struct span){ request->written, request->written_length },
+			outcome);
+	request->written_length = 0;
+}
+
 static void request_end(struct request *request, int16_t status, enum mgmt_exit exit)
 {
 	struct mgmt_done done = { .exit = exit };
@@ -78,6 +88,7 @@ static void request_end(struct request *request, int16_t status, enum mgmt_exit 
 		return;
 	output_flush(&request->output);
 	request->over = true;
+	write_down(request, exit == MGMT_EXIT_OK ? "done" : exit == MGMT_EXIT_USAGE ? "wrong" : "failed");
 	request->sink->send(request->sink_arg, MGMT_DONE, status, &done, sizeof(done));
 	request->sink->finished(request->sink_arg);
 }
@@ -248,10 +259,16 @@ void request_run(struct request *request, const void *body, size_t length)
 	struct span words[MGMT_WORDS_MAX];
 	size_t count;
 
-	if (decode_command(request, body, length, words, &count) != 0)
+	if (decode_command(request, body, length, words, &count) != 0) {
 		request_end(request, -EBADMSG, MGMT_EXIT_USAGE);
-	else
+	} else {
+		struct writer written;
+
+		writer_init(&written, request->written, sizeof(request->written));
+		audit_words(words, count, &written);
+		request->written_length = written.len;
 		run_command(request, words, count);
+	}
 	request_settle(request);
 }
 
@@ -279,6 +296,8 @@ void request_stop(struct request *request)
 
 void request_abandon(struct request *request)
 {
+	if (!request->over)
+		write_down(request, "given up");
 	request->over = true;
 	request_settle(request);
 }

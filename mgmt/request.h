@@ -43,6 +43,8 @@ struct request {
 	/* Set by a list that waits for its client; called when there is room again. */
 	void (*resume)(struct request *request);
 	unsigned pending; /* replies under way */
+	size_t written_length;
+	char written[1024]; /* the command, for the audit */
 	bool over;
 	size_t words_length;
 	char words[MGMT_COMMAND_MAX];
