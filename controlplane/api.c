@@ -6,6 +6,7 @@
 
 #include "config/transaction.h"
 #include "controlplane/api_alarm.h"
+#include "controlplane/api_record.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
@@ -365,7 +366,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		return;
 	default:
 		if (api_security_frame(server->security, peer, frame, body) == 0 ||
-			api_alarm_frame(server->shared, peer, frame, body) == 0)
+			api_alarm_frame(server->shared, peer, frame, body) == 0 ||
+			api_record_frame(server->shared, peer, frame, body) == 0)
 			return;
 		break;
 	}

@@ -50,6 +50,8 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_certificate_page);
 	case CP_TLS_RELOAD:
 		return sizeof(struct cp_tls_reloaded);
+	case CP_RECORD_LIST:
+		return sizeof(struct cp_record_page);
 	case CP_BAN_SET:
 	case CP_BAN_CLEAR:
 	case CP_SUBSCRIBER_SET:
