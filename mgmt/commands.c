@@ -7,6 +7,7 @@
 #include "mgmt/edit.h"
 #include "mgmt/hangup.h"
 #include "mgmt/reload.h"
+#include "mgmt/records.h"
 #include "mgmt/show.h"
 #include "mgmt/ssh.h"
 #include "mgmt/subscriber.h"
@@ -26,8 +27,14 @@ const struct command command_table[] = {
 	  .help = "the calls there are now",
 	  .start = show_calls },
 	{ .words = "show call", .arguments = "ID",
-	  .help = "one call: both legs, and its media stream by stream and direction",
+	  .help = "one call: both legs, and its media stream by stream and direction; of a call that is over its record",
 	  .start = show_call },
+	{ .words = "show records", .arguments = "", .options = "[since TIME] [until TIME] [number X] [limit N]",
+	  .help = "records of calls, newest first: those begun in a time, those of a number",
+	  .start = show_records },
+	{ .words = "records export", .role = CONFIG_ROLE_OPERATOR, .arguments = "FORMAT", .options = "[since TIME] [until TIME] [number X] [limit N]",
+	  .help = "all columns of records of calls, as csv or json",
+	  .start = records_export },
 	{ .words = "show realms", .arguments = "",
 	  .help = "realms: ports in use, streams, media since the start",
 	  .start = show_realms },

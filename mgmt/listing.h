@@ -25,6 +25,7 @@ union listing_ask {
 	struct cp_guard_list guard;
 	struct cp_registration_list registrations;
 	struct cp_audit_list audit;
+	struct cp_record_list records;
 };
 
 struct listing_kind {
