@@ -296,6 +296,7 @@ void client_close(struct client *client)
 
 int client_run(struct client *client, const struct client_command *command)
 {
+	struct sigaction before;
 	int err = command->count > 0 ? check_words(command->words, command->count) : -E2BIG;
 
 	if (err == 0 && client->lost)
@@ -304,6 +305,7 @@ int client_run(struct client *client, const struct client_command *command)
 		return err;
 	client->command = command;
 	begin(client);
+	sigaction(SIGINT, NULL, &before);
 	if (command->interruptible)
 		uv_signal_start(&client->interrupt, interrupted, SIGINT);
 	err = send_words(
@@ -314,6 +316,8 @@ int client_run(struct client *client, const struct client_command *command)
 		client_end(client, err);
 	err = wait_end(client);
 	uv_signal_stop(&client->interrupt);
+	/* libuv leaves the default behind, which would end the program. */
+	sigaction(SIGINT, &before, NULL);
 	client->command = NULL;
 	return err;
 }

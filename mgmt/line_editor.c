@@ -10,7 +10,7 @@
 
 #include "mgmt/filter.h"
 
-enum { HISTORY = 500, PROMPT_MAX = 640, WORDS_SHOWN = 400, WORD_MAX = 256, HELP_COLUMN = 24 };
+enum { HISTORY = 500, PROMPT_MAX = 128, WORDS_SHOWN = 400, WORD_MAX = 256, HELP_COLUMN = 24 };
 
 struct line_editor {
 	struct runner *runner;
@@ -51,12 +51,12 @@ static void make_prompt(struct line_editor *editor)
 	}
 	if (!known)
 		(void)snprintf(editor->prompt, sizeof(editor->prompt), "(not connected)> ");
-	else if (where.edit[0] != '\0')
-		(void)snprintf(editor->prompt, sizeof(editor->prompt), "[edit %s]\n%s%s ", where.edit,
-			where.name, where.candidate ? "#" : ">");
 	else
 		(void)snprintf(editor->prompt, sizeof(editor->prompt), "%s%s ", where.name,
 			where.candidate ? "#" : ">");
+	if (where.edit[0] != '\0')
+		printf("[edit %s]\n", where.edit);
+	fflush(stdout);
 }
 
 static void choice(void *arg, const char *word, bool argument, const char *help)

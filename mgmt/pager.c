@@ -3,6 +3,7 @@
 #include "mgmt/pager.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,12 +25,12 @@ void pager_init(struct pager *pager, bool wanted)
 	pager->columns = size.ws_col;
 }
 
-/* The key pressed; EOF when the terminal is gone or the user interrupts. */
-static int read_key(void)
+int pager_key(int timeout_ms)
 {
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 	struct termios cooked, raw;
-	char key;
-	ssize_t n;
+	int key = EOF, ready;
+	char c;
 
 	if (tcgetattr(STDIN_FILENO, &cooked) != 0)
 		return EOF;
@@ -38,9 +39,13 @@ static int read_key(void)
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-	n = read(STDIN_FILENO, &key, 1);
+	ready = poll(&input, 1, timeout_ms);
+	if (ready == 0)
+		key = 0;
+	else if (ready > 0 && read(STDIN_FILENO, &c, 1) == 1)
+		key = (unsigned char)c;
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
-	return n == 1 ? (unsigned char)key : EOF;
+	return key;
 }
 
 static int write_out(const char *text, size_t length)
@@ -58,8 +63,8 @@ static int pause_here(struct pager *pager)
 	if (err != 0 || fflush(stdout) != 0)
 		return -EPIPE;
 	do
-		key = read_key();
-	while (key != EOF && strchr(" \r\nqQ\003\004", key) == NULL);
+		key = pager_key(-1);
+	while (key != EOF && (key == 0 || strchr(" \r\nqQ\003\004", key) == NULL));
 	err = write_out(ERASE, strlen(ERASE));
 	if (key == EOF || key == 'q' || key == 'Q' || key == 3 || key == 4)
 		return -EPIPE;

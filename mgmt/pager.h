@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* A key of the terminal, within `timeout_ms` (-1: however long it takes). 0: time is up; EOF: the terminal is gone, or the user interrupts. */
+int pager_key(int timeout_ms);
+
 struct pager {
 	unsigned rows, columns; /* 0 rows: no paging */
 	unsigned used;

@@ -3,7 +3,6 @@
 #include "mgmt/shell.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "mgmt/line_editor.h"
+#include "mgmt/pager.h"
 
 enum { REASON_MAX = 512, WATCH_SECONDS = 2, WATCH_SECONDS_MAX = 3600 };
 
@@ -26,19 +26,6 @@ const struct shell_word shell_words[] = {
 static void noticed(int number)
 {
 	(void)number;
-}
-
-/* True: time is up; false: a key, or an interruption. */
-static bool wait_seconds(uint64_t seconds)
-{
-	struct pollfd key = { .fd = STDIN_FILENO, .events = POLLIN };
-	char eaten[256];
-
-	if (poll(&key, 1, (int)seconds * 1000) == 0)
-		return true;
-	if ((key.revents & POLLIN) != 0)
-		(void)!read(STDIN_FILENO, eaten, sizeof(eaten));
-	return false;
 }
 
 /* watch [SECONDS] COMMAND */
@@ -63,7 +50,7 @@ static int watch(struct runner *runner, struct line *line)
 		fputs(CLEAR_SCREEN, stdout);
 		fflush(stdout);
 		status = runner_run(runner, line);
-	} while (status == MGMT_EXIT_OK && wait_seconds(seconds));
+	} while (status == MGMT_EXIT_OK && pager_key((int)seconds * 1000) == 0);
 	return status;
 }
 

@@ -92,6 +92,8 @@ def ssh():
         yield served
     finally:
         served.stop()
+        (sbc_module.BUILD / "test-logs").mkdir(exist_ok=True)
+        shutil.copy(stack.lab.directory / "sshd.log", sbc_module.BUILD / "test-logs")
         stack.down()
 
 
@@ -275,13 +277,13 @@ def test_a_terminal_has_a_prompt_help_completion_and_a_history(ssh, terminal):
     t.type("show ?")
     assert "registrations" in t.expect(r"show $|lab> show ")
     t.type("conf\t")
-    t.expect("configuration ")
+    t.expect("iguration ")  # what is completed is drawn behind what was typed
     t.type("\n")
     t.expect("--more--")
     t.type("q")
     t.expect("lab> ")
     t.type("set sys\t")
-    t.expect("system ")
+    t.expect("tem ")
     t.type("loc\t'rack 9'\n")
     t.expect("lab# ")
     t.type("edit realm ac\t\n")
@@ -317,6 +319,12 @@ def test_watch_repeats_until_a_key_and_an_interruption_ends_a_command_alone(ssh,
     t.expect("lab> ")
     t.type("show version | count\n")
     t.expect(r"\n\d+\r?\n")
+
+
+def test_an_idle_session_is_closed(ssh, terminal):
+    t = terminal("moritz")
+    t.expect("lab> ")
+    t.expect("closed", 40)
 
 
 def test_hostile_words_do_not_reach_the_terminal_as_they_are(ssh):
