@@ -32,6 +32,7 @@ struct file {
 
 struct record_journal {
 	struct file *file;
+	char *path;
 	unsigned free_count;
 	uint16_t free[PLACES]; /* the last one first: few pages are ever touched */
 };
@@ -75,10 +76,12 @@ void record_journal_clear(struct record_journal *journal)
 int record_journal_open(const char *path, struct record_journal **out)
 {
 	struct record_journal *journal = calloc(1, sizeof(*journal));
-	int error = journal ? map(path, &journal->file) : -ENOMEM;
+	int error = journal && (journal->path = strdup(path)) ? map(path, &journal->file) : -ENOMEM;
 	struct file *file;
 
 	if (error) {
+		if (journal)
+			free(journal->path);
 		free(journal);
 		return error;
 	}
@@ -101,7 +104,13 @@ void record_journal_close(struct record_journal *journal)
 	if (!journal)
 		return;
 	munmap(journal->file, sizeof(*journal->file));
+	free(journal->path);
 	free(journal);
+}
+
+void record_journal_remove(struct record_journal *journal)
+{
+	unlink(journal->path);
 }
 
 void record_journal_each(const struct record_journal *journal,

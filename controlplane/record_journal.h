@@ -11,6 +11,7 @@ struct record_journal;
 /* Opens or makes it. One that another version has left is begun anew, with a warning in the log. 0 or -errno. */
 int record_journal_open(const char *path, struct record_journal **out);
 void record_journal_close(struct record_journal *journal); /* what is in it stays */
+void record_journal_remove(struct record_journal *journal); /* the file; nothing in it is wanted any more */
 /* What a process before us has left, in no order. */
 void record_journal_each(const struct record_journal *journal,
 	void (*each)(void *arg, const struct cp_record *record), void *arg);

@@ -342,5 +342,6 @@ void record_store_close(struct record_store *store)
 	pthread_cond_signal(&store->changed);
 	pthread_mutex_unlock(&store->lock);
 	pthread_join(store->thread, NULL);
+	record_journal_remove(store->journal);
 	release(store);
 }

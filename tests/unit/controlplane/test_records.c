@@ -428,9 +428,9 @@ static void a_journal_of_another_version_is_begun_anew(void **state)
 
 	bed_close(bed);
 	snprintf(path, sizeof(path), "%s/records.journal", bed->directory);
-	f = fopen(path, "r+");
+	f = fopen(path, "w");
 	assert_non_null(f);
-	assert_int_equal(fwrite("SPRECJ9\0\1\2\3", 1, 11, f), 11);
+	assert_int_equal(fwrite("SPRECJ1\0\1\2\3\0\0\0\0\0\1\0\0\0\0\0\0\0", 1, 24, f), 24);
 	fclose(f);
 	bed_open(bed);
 	put_now(bed, CP_RECORD_IS_ENDED);
