@@ -590,7 +590,7 @@ static const struct config_row snmp_rows[] = {
 };
 
 static const struct config_row metrics_rows[] = {
-	{ .name = "listen", T(LISTEN), USED(MG, NOT_YET),
+	{ .name = "listen", T(LISTEN), USED(MG, MG),
 	  HELP("Where Prometheus and browsers may look, ADDRESS:PORT; empty: nowhere.") },
 };
 

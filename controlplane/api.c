@@ -10,6 +10,7 @@
 #include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
+#include "controlplane/location.h"
 #include "controlplane/mailbox.h"
 #include "controlplane/subscription.h"
 #include "controlplane/tls_watch.h"
@@ -82,6 +83,8 @@ static void answer_status(struct api_server *server, struct ipc_peer *peer, cons
 			status.dataplane_up = 0;
 	}
 	status.connections = transport_connections(server->shards[0]);
+	if (server->shared && server->shared->location)
+		status.registrations = (uint32_t)location_count(server->shared->location);
 	ipc_send(peer, CP_STATUS + CP_REPLY, 0, frame->sequence, &status, sizeof(status));
 }
 

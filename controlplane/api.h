@@ -129,6 +129,7 @@ struct cp_status {
 	uint32_t listeners_down; /* sockets that could not be opened yet */
 	uint32_t subscriptions; /* relayed ones */
 	uint32_t connections; /* SIP over TCP */
+	uint32_t registrations, reserved; /* contacts that are registered */
 };
 
 /* How many tls-profiles have new files, have new ones that are no good, and are as they were. */

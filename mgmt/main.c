@@ -6,6 +6,7 @@
 
 #include "config/process.h"
 #include "mgmt/commit.h"
+#include "mgmt/metrics.h"
 #include "mgmt/neighbours.h"
 #include "mgmt/server.h"
 #include "mgmt/session.h"
@@ -22,6 +23,7 @@ struct mgmt {
 	struct commits *commits;
 	struct session_world world;
 	struct server *server;
+	struct metrics *metrics;
 };
 
 static int config_init(struct daemon *d)
@@ -82,6 +84,8 @@ static void applied(void *arg, struct config *config)
 	log_set_level(config->system.log_level);
 	take_config(mgmt, config);
 	(void)ssh_accounts_write(config);
+	if (mgmt->metrics != NULL)
+		metrics_apply(mgmt->metrics, config);
 }
 
 static void neighbour_up(void *arg, enum neighbour which)
@@ -186,6 +190,25 @@ static void server_fini(struct daemon *d)
 	server_free(((struct mgmt *)d->context)->server);
 }
 
+static int metrics_init(struct daemon *d)
+{
+	struct mgmt *mgmt = d->context;
+	int err = metrics_new(d->loop, &mgmt->neighbours, &mgmt->metrics);
+
+	if (err != 0)
+		return err;
+	metrics_apply(mgmt->metrics, mgmt->config);
+	return 0;
+}
+
+static void metrics_fini(struct daemon *d)
+{
+	struct mgmt *mgmt = d->context;
+
+	metrics_free(mgmt->metrics);
+	mgmt->metrics = NULL;
+}
+
 static int sandbox_init(struct daemon *d)
 {
 	(void)d;
@@ -194,7 +217,7 @@ static int sandbox_init(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	/* The server goes before the neighbours: their last replies find its commands abandoned. */
+	/* Server and metrics go before the neighbours: their last replies find its commands abandoned. */
 	static const struct daemon_stage stages[] = {
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
@@ -204,6 +227,7 @@ int main(int argc, char **argv)
 		{ "commits", commits_init, commits_fini },
 		{ "neighbours", neighbours_init, neighbours_fini },
 		{ "server", server_init, server_fini },
+		{ "metrics", metrics_init, metrics_fini },
 		{ "sandbox", sandbox_init, NULL },
 		{ 0 },
 	};
