@@ -37,7 +37,7 @@ struct config_system {
 	char *data_directory, *run_directory;
 	enum log_level log_level;
 	char *user;
-	unsigned commands_kept;
+	unsigned commands_kept, revisions_kept;
 };
 
 enum config_poll { CONFIG_POLL_ADAPTIVE, CONFIG_POLL_BUSY };

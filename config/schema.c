@@ -32,6 +32,8 @@ static const struct config_row system_rows[] = {
 	  USED(ALL, ALL), RESTART, HELP("Where databases live. An absolute path.") },
 	{ .name = "run-directory", T(STRING), FIELD(config_system, run_directory), .fallback = "/run/sallyport", RANGE(1, 80),
 	  USED(ALL, ALL), RESTART, HELP("Where the daemons' sockets live. An absolute path, short enough for a socket's name.") },
+	{ .name = "revisions-kept", T(UINT), FIELD(config_system, revisions_kept), .fallback = "200", RANGE(1, 10000), USED(MG, MG),
+	  HELP("How many of the last revisions of the configuration are kept.") },
 	{ .name = "commands-kept", T(UINT), FIELD(config_system, commands_kept), .fallback = "100000", RANGE(1000, 10000000), USED(MG, MG),
 	  HELP("How many of the last commands are kept, with who gave them; `show commands` lists them.") },
 	{ .name = "log-level", T(ENUM), FIELD(config_system, log_level), .fallback = "info", USED(ALL, ALL),

@@ -68,14 +68,14 @@ int line_parse(struct line *line, struct span text, struct writer *why)
 	struct scan s = { .line = line, .in = text };
 	bool ended = true; /* by a blank */
 
-	line->count = line->pipes = 0;
+	line->count = line->pipes = line->last = 0;
 	line->quoted = false;
 	if (check_octets(text, why) != 0)
 		return -EINVAL;
 	while (s.at < text.n) {
 		char c = text.p[s.at];
 
-		ended = is_blank(c) || c == '|';
+		ended = is_blank(c) || c == '|' || c == '#';
 		if (is_blank(c)) {
 			s.at++;
 		} else if (c == '#') {

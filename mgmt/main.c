@@ -136,8 +136,8 @@ static int accounts_init(struct daemon *d)
 	int err = ssh_accounts_write(mgmt->config);
 
 	if (err != 0)
-		return config_refuse(mgmt->config, "system", NULL, "run-directory", "%s/ssh: %s",
-			mgmt->config->system.run_directory, strerror(-err));
+		return config_refuse(mgmt->config, "system", NULL, "data-directory", "%s/ssh: %s",
+			mgmt->config->system.data_directory, strerror(-err));
 	return 0;
 }
 

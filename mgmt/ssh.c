@@ -15,7 +15,7 @@
 #include "platforms/base/address.h"
 #include "platforms/base/log.h"
 
-enum { ACCOUNT_MAX = 512, PATH_TEXT_MAX = 128 };
+enum { ACCOUNT_MAX = 512, PATH_TEXT_MAX = 288 };
 
 /* --- accounts --- */
 
@@ -73,16 +73,16 @@ int ssh_accounts_write(const struct config *config)
 	struct writer text;
 	int error = 0;
 
-	(void)snprintf(path, sizeof(path), "%s/ssh", config->system.run_directory);
+	(void)snprintf(path, sizeof(path), "%s/ssh", config->system.data_directory);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		error = -errno;
-	(void)snprintf(path, sizeof(path), "%s/ssh/passwd", config->system.run_directory);
+	(void)snprintf(path, sizeof(path), "%s/ssh/passwd", config->system.data_directory);
 	if (!error)
 		error = write_accounts(config, path);
 	writer_init(&text, banner, sizeof(banner));
 	if (config->ssh.banner[0] != '\0')
 		writer_format(&text, "%s\n", config->ssh.banner);
-	(void)snprintf(path, sizeof(path), "%s/ssh/banner", config->system.run_directory);
+	(void)snprintf(path, sizeof(path), "%s/ssh/banner", config->system.data_directory);
 	if (!error)
 		error = write_file(path, writer_result(&text));
 	if (error)
@@ -120,7 +120,7 @@ static void print_server(const struct config *config, const char *program, FILE 
 
 	fprintf(out, "ListenAddress %s\n", address_print(&config->ssh.listen.address, listen));
 	fprintf(out, "HostKey %s/ssh/host-ed25519\nHostKey %s/ssh/host-ecdsa\n", data, data);
-	fprintf(out, "PidFile %s/ssh/sshd.pid\nBanner %s/ssh/banner\n", run, run);
+	fprintf(out, "PidFile %s/ssh/sshd.pid\nBanner %s/ssh/banner\n", data, data);
 	fprintf(out, "AuthorizedKeysCommand %s -s %s/mgmt.sock authorized-keys %%u\n", program, run);
 	fprintf(out, "AuthorizedKeysCommandUser %s\nDenyUsers root %s\n", config->system.user,
 		config->system.user);

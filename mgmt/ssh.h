@@ -7,7 +7,7 @@
 #include "mgmt/command.h"
 #include "mgmt/request.h"
 
-/* RUN-DIRECTORY/ssh/passwd and banner, in place: the server has the very file in its own name space. 0 or -errno, logged. */
+/* DATA-DIRECTORY/ssh/passwd and banner, in place: the server has the very file in its own name space. 0 or -errno, logged. */
 int ssh_accounts_write(const struct config *config);
 /* config ssh FILE. Shape: struct command's `local`. */
 int ssh_command_config(const struct command_match *match, bool json, FILE *out, FILE *errors);

@@ -94,6 +94,8 @@ static void the_last_word_is_known_to_be_complete_or_not(void **state)
 	assert_int_equal(line.last, 8);
 	assert_int_equal(parse("show ca|"), 0);
 	assert_int_equal(line.last, 8);
+	assert_int_equal(parse("show ca #"), 0);
+	assert_int_equal(line.last, 9);
 }
 
 static void what_is_too_much_or_steers_a_terminal_is_refused(void **state)
