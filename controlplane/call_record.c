@@ -154,26 +154,22 @@ static struct span user_of(const char *value)
 		       : (struct span){ NULL, 0 };
 }
 
-static void fill_leg(struct record *record, const struct call *call, const struct leg *leg)
+static void fill_leg(
+	struct record *record, const struct call *call, const struct leg *leg, const struct cp_leg *shown)
 {
 	unsigned first = leg->side * CP_RECORD_SIDE_TEXTS_COUNT;
 	const struct call_notes *notes = call->notes;
-	bool is_caller = leg->side == LEG_CALLER;
-	char remote[ADDRESS_TEXT_MAX] = "", local[ADDRESS_TEXT_MAX] = "";
-	bool has_flow = leg->realm && leg->flow.listener;
+	bool is_caller = leg->side == LEG_CALLER, has_flow = leg->realm && leg->flow.listener;
 	const struct {
 		enum cp_record_text column;
 		struct span value;
 	} rows[] = {
-		{ CP_RECORD_TEXT_CALLER_FROM, user_of(is_caller ? leg->remote : leg->local) },
+		{ CP_RECORD_TEXT_CALLER_FROM, is_caller ? span_from(shown->user) : user_of(leg->local) },
 		{ CP_RECORD_TEXT_CALLER_TO, span_from(is_caller ? notes->called : leg->called) },
-		{ CP_RECORD_TEXT_CALLER_REALM, span_from(leg->realm ? leg->realm->name : NULL) },
-		{ CP_RECORD_TEXT_CALLER_AGENT, span_from(leg->agent ? leg->agent->name : NULL) },
-		{ CP_RECORD_TEXT_CALLER_REMOTE,
-			span_from(has_flow ? address_print(&leg->flow.remote, remote) : NULL) },
-		{ CP_RECORD_TEXT_CALLER_LOCAL,
-			span_from(has_flow ? address_print(listener_address(leg->flow.listener), local)
-					   : NULL) },
+		{ CP_RECORD_TEXT_CALLER_REALM, span_from(shown->realm) },
+		{ CP_RECORD_TEXT_CALLER_AGENT, span_from(shown->agent) },
+		{ CP_RECORD_TEXT_CALLER_REMOTE, span_from(shown->remote) },
+		{ CP_RECORD_TEXT_CALLER_LOCAL, span_from(shown->local) },
 		{ CP_RECORD_TEXT_CALLER_TRANSPORT,
 			span_from(has_flow ? transport_via_name(listener_transport(leg->flow.listener))
 					   : NULL) },
@@ -200,7 +196,8 @@ static void fill_times(struct record *record, const struct call *call, uint64_t 
 	record_number(record, CP_RECORD_ANSWERED, call->started_wall_ms + answered_ms - call->started_ms);
 }
 
-static void fill(struct record *record, const struct call *call, uint64_t answered_ms, unsigned status)
+static void fill(struct record *record, const struct call *call, const struct cp_call *shown,
+	uint64_t answered_ms, unsigned status)
 {
 	const struct call_notes *notes = call->notes;
 
@@ -216,7 +213,7 @@ static void fill(struct record *record, const struct call *call, uint64_t answer
 		record_number(record, CP_RECORD_MEDIA_SESSION, media_session(call->media));
 	record_text(record, CP_RECORD_TEXT_POLICY, span_from(call->policy ? call->policy->name : NULL));
 	for (unsigned side = 0; side < LEGS; side++)
-		fill_leg(record, call, &call->leg[side]);
+		fill_leg(record, call, &call->leg[side], &shown->leg[side]);
 }
 
 static void read_formats(const struct call *call, struct record_formats said[LEGS])
@@ -236,11 +233,13 @@ static void put(struct record_store *store, const struct record *record)
 void call_record_answered(struct call *call)
 {
 	struct record_formats said[LEGS];
+	struct cp_call shown;
 	struct record record;
 
 	if (!call->notes)
 		return;
-	fill(&record, call, clock_now_ms(), 200);
+	call_fill(call, &shown);
+	fill(&record, call, &shown, clock_now_ms(), 200);
 	read_formats(call, said);
 	record_media(&record, said, NULL);
 	put(call->shard->shared.records, &record);
@@ -319,7 +318,7 @@ static void fill_end(struct call_end *end, const struct call *call)
 {
 	uint64_t now = clock_now_ms();
 
-	fill(&end->record, call, call->answered_ms, call->status);
+	fill(&end->record, call, &end->call, call->answered_ms, call->status);
 	record_number(&end->record, CP_RECORD_STATE, CP_RECORD_IS_ENDED);
 	record_number(&end->record, CP_RECORD_ENDED, call->started_wall_ms + now - call->started_ms);
 	record_number(&end->record, CP_RECORD_DURATION, end->duration_ms);

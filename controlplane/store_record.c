@@ -9,13 +9,15 @@
 
 #include "controlplane/alarm.h"
 #include "controlplane/store_record_internal.h"
+#include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
 enum {
 	GROUP_MAX =
 		4096, /* records of one transaction: so many are written without waiting for the group's time */
-	TRIM_MS = 60000, /* without calls so often */
-	TRIM_MORE_MS = 50,
+	IDLE_MS = 60000, /* without calls, so often what is too old is looked for */
+	TRIM_MS = 1000, /* with calls */
+	TRIM_MORE_MS = 50, /* while there is more of it */
 };
 
 /* --- the queue ------------------------------------------------------------------------------------------------------- */
@@ -90,7 +92,7 @@ static struct timespec in_ms(uint64_t ms)
 /* What has gathered, as soon as it is time for a group; NULL: nothing came. lock is held */
 static struct record_change *take_group(struct record_store *store)
 {
-	struct timespec until = in_ms(store->trimming ? TRIM_MORE_MS : TRIM_MS);
+	struct timespec until = in_ms(store->trimming ? TRIM_MORE_MS : IDLE_MS);
 	struct record_change *first;
 
 	while (!store->first && !store->stopping)
@@ -164,6 +166,17 @@ static void forget(struct record_store *store, struct record_change *first, bool
 	store->writing = 0;
 }
 
+static void trim(struct record_store *store)
+{
+	uint64_t now = clock_now_ms(), pause = store->trimming ? TRIM_MORE_MS : TRIM_MS;
+
+	if (!store->db || now - store->trimmed_ms < pause)
+		return;
+	store->trimmed_ms = now;
+	if (record_write_trim(store))
+		store->trimming = false;
+}
+
 static void *run(void *arg)
 {
 	struct record_store *store = arg;
@@ -177,8 +190,8 @@ static void *run(void *arg)
 		over = store->stopping && !group;
 		pthread_mutex_unlock(&store->lock);
 		error = group ? write_group(store, group) : 0;
-		if (!over && store->db && record_write_trim(store))
-			store->trimming = false;
+		if (!over)
+			trim(store);
 		pthread_mutex_lock(&store->lock);
 		forget(store, group, error != 0);
 	}

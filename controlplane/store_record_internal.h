@@ -37,7 +37,8 @@ struct record_store {
 	uint64_t queued, writing, lost; /* lock */
 	bool stopping; /* lock */
 	bool failing; /* owner: the thread */
-	bool trimming; /* owner: the thread: there are more to be deleted */
+	bool trimming; /* owner: the thread: there may be more to be deleted */
+	uint64_t trimmed_ms; /* owner: the thread: when it was done last */
 	struct alarms *alarms; /* set before the first record */
 };
 

@@ -159,7 +159,7 @@ int record_write_trim(struct record_store *store)
 	sqlite3_bind_int64(store->statements.trim, 1, TRIM_BATCH);
 	sqlite3_bind_int64(store->statements.trim, 2, (sqlite3_int64)(clock_wall_ms() - age));
 	error = step(store->statements.trim);
-	store->trimming = error == 0 && sqlite3_changes(store->db) == TRIM_BATCH;
+	store->trimming = error == 0 && sqlite3_changes(store->db) > 0;
 	return error;
 }
 
