@@ -411,10 +411,10 @@ int commits_new(uv_loop_t *loop, const char *file, struct mgmt_store *store,
 	struct commits **out)
 {
 	struct commits *commits = calloc(1, sizeof(*commits));
-	int error = commits ? 0 : -ENOMEM;
+	int error;
 
-	if (error)
-		return error;
+	if (!commits)
+		return -ENOMEM;
 	commits->store = store;
 	commits->neighbours = neighbours;
 	commits->events = *events;
