@@ -222,6 +222,37 @@ def test_a_death_while_a_daemon_prepares_leaves_the_old_configuration(stack, hel
     ok(sbc.shell("set system location again", "commit"))
 
 
+@pytest.mark.parametrize("victim", ["mgmt", "controlplane"])
+def test_a_death_while_a_daemon_applies_leaves_the_new_configuration(stack, victim):
+    """The dataplane holds the commit until the control plane has prepared; then the control plane stands still, and the dataplane goes on:
+    the commit is behind the point of no return, and the control plane has not applied it."""
+    sbc = stack.sbc
+    applied = lambda: sbc.log_path("controlplane").read_text().count("another configuration is applied")
+    ok(sbc.shell("set system location old", "commit"))
+    before = applied()
+    sbc.processes["dataplane"].send_signal(signal.SIGSTOP)
+    session = Session(sbc)
+    session.ask("set system location new")
+    session.process.stdin.write("commit\n")
+    netns.wait_for("the commit being under way", lambda: "under way" in sbc.shell("set system contact x", "commit").stderr, 10)
+    # It answers in order, over the connection by which the text and the order to prepare came.
+    for _ in range(5):
+        ok(sbc.command("show", "registrations"))
+    sbc.processes["controlplane"].send_signal(signal.SIGSTOP)
+    sbc.processes["dataplane"].send_signal(signal.SIGCONT)
+    netns.wait_for("the file being written", lambda: location_of_file(sbc) == "new", 10)
+    sbc.processes[victim].kill()
+    sbc.processes.pop(victim).wait()
+    if victim == "mgmt":
+        sbc.processes["controlplane"].send_signal(signal.SIGCONT)
+    session.end("exit")
+    sbc.start(victim)
+    sbc.wait_ready()
+    assert old_or_new(sbc, "old", "new") == "new"
+    if victim == "mgmt":
+        netns.wait_for("the control plane having the new one", lambda: applied() > before, 20)
+
+
 def test_mgmt_killed_at_any_moment_of_a_commit_leaves_the_old_or_the_new_one(stack):
     """Killed a little later each time, from before the first message until after the last."""
     sbc = stack.sbc
