@@ -12,6 +12,7 @@
 #include "mgmt/session.h"
 #include "mgmt/ssh.h"
 #include "mgmt/store.h"
+#include "mgmt/watch.h"
 #include "platforms/base/daemon.h"
 #include "platforms/base/log.h"
 #include "platforms/base/sandbox.h"
@@ -24,6 +25,7 @@ struct mgmt {
 	struct session_world world;
 	struct server *server;
 	struct metrics *metrics;
+	struct watch *watch;
 };
 
 static int config_init(struct daemon *d)
@@ -190,10 +192,28 @@ static void server_fini(struct daemon *d)
 	server_free(((struct mgmt *)d->context)->server);
 }
 
+static int watch_init(struct daemon *d)
+{
+	struct mgmt *mgmt = d->context;
+	int err = watch_new(d->loop, &mgmt->neighbours, mgmt->commits,
+		(const struct config *const *)&mgmt->config, &mgmt->watch);
+
+	mgmt->world.watch = mgmt->watch;
+	return err;
+}
+
+static void watch_fini(struct daemon *d)
+{
+	struct mgmt *mgmt = d->context;
+
+	mgmt->world.watch = NULL;
+	watch_free(mgmt->watch);
+}
+
 static int metrics_init(struct daemon *d)
 {
 	struct mgmt *mgmt = d->context;
-	int err = metrics_new(d->loop, &mgmt->neighbours, &mgmt->metrics);
+	int err = metrics_new(d->loop, &mgmt->neighbours, mgmt->watch, &mgmt->metrics);
 
 	if (err != 0)
 		return err;
@@ -217,7 +237,7 @@ static int sandbox_init(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	/* Server and metrics go before the neighbours: their last replies find its commands abandoned. */
+	/* Server, alarms and metrics go before the neighbours: their last replies find its commands abandoned. */
 	static const struct daemon_stage stages[] = {
 		{ "configuration", config_init, config_fini },
 		{ "run directory", directory_init, directory_fini },
@@ -227,6 +247,7 @@ int main(int argc, char **argv)
 		{ "commits", commits_init, commits_fini },
 		{ "neighbours", neighbours_init, neighbours_fini },
 		{ "server", server_init, server_fini },
+		{ "alarms", watch_init, watch_fini },
 		{ "metrics", metrics_init, metrics_fini },
 		{ "sandbox", sandbox_init, NULL },
 		{ 0 },

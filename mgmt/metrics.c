@@ -10,12 +10,14 @@
 #include "mgmt/metrics_http.h"
 #include "mgmt/metrics_page.h"
 #include "mgmt/metrics_snapshot.h"
+#include "mgmt/watch.h"
 #include "platforms/base/log.h"
 
 enum { ROOM_FIRST = 65536, ROOM_MAX = 64 * 1024 * 1024, HEALTH_MAX = 256, RETRY_MS = 1000 };
 
 struct metrics {
 	const struct neighbours *neighbours;
+	struct watch *watch;
 	struct metrics_http *http;
 	struct metrics_gather *gather; /* NULL: none under way */
 	uv_timer_t *retry;
@@ -28,6 +30,9 @@ struct metrics {
 /* Heap; NULL: no memory. */
 static char *metrics_text(struct metrics *metrics, const struct metrics_snapshot *snapshot, size_t *length)
 {
+	struct cp_alarm own[WATCH_ALARMS_MAX];
+	size_t own_count = watch_alarms(metrics->watch, own);
+
 	for (;; metrics->room *= 2) {
 		char *text = malloc(metrics->room);
 		struct writer out;
@@ -35,7 +40,7 @@ static char *metrics_text(struct metrics *metrics, const struct metrics_snapshot
 		if (text == NULL)
 			return NULL;
 		writer_init(&out, text, metrics->room);
-		metrics_page_write(snapshot, &out);
+		metrics_page_write(snapshot, own, own_count, &out);
 		*length = out.len;
 		if (!out.overflow)
 			return text;
@@ -79,7 +84,7 @@ static void wanted(void *arg)
 {
 	struct metrics *metrics = arg;
 	static const struct metrics_http_pages none;
-	int err = metrics_gather_begin(metrics->neighbours, gathered, metrics, &metrics->gather);
+	int err = metrics_gather_begin(metrics->neighbours, METRICS_ALL, gathered, metrics, &metrics->gather);
 
 	if (err != 0)
 		metrics_http_publish(metrics->http, &none);
@@ -101,6 +106,7 @@ static void try_to_serve(struct metrics *metrics)
 			LOG_TEXT("listen", address_print(&metrics->wanted, text)), LOG_ERRNO("error", err));
 	}
 	metrics->last_error = err;
+	watch_metrics_down(metrics->watch, err != 0);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -126,7 +132,8 @@ static void on_closed(uv_handle_t *handle)
 	free(handle);
 }
 
-int metrics_new(uv_loop_t *loop, const struct neighbours *neighbours, struct metrics **out)
+int metrics_new(
+	uv_loop_t *loop, const struct neighbours *neighbours, struct watch *watch, struct metrics **out)
 {
 	struct metrics *metrics = calloc(1, sizeof(*metrics));
 	uv_timer_t *retry = calloc(1, sizeof(*retry));
@@ -142,6 +149,7 @@ int metrics_new(uv_loop_t *loop, const struct neighbours *neighbours, struct met
 	retry->data = metrics;
 	metrics->retry = retry;
 	metrics->neighbours = neighbours;
+	metrics->watch = watch;
 	metrics->room = ROOM_FIRST;
 	*out = metrics;
 	return 0;

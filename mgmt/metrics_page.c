@@ -9,6 +9,7 @@
 #include "controlplane/client.h"
 #include "dataplane/api.h"
 #include "mgmt/health.h"
+#include "mgmt/watch.h"
 
 enum { FAMILY_MAX = 96 };
 
@@ -243,37 +244,43 @@ static void write_controlplane(const struct metrics_snapshot *snapshot, struct w
 		counter(out, "controlplane", cp_counter_name(i), cp_counter_help(i), counters->counter[i]);
 }
 
-static void write_alarms(const struct metrics_snapshot *snapshot, struct writer *out)
+static void count_alarms(const struct cp_alarm *alarms, size_t length, unsigned count[CP_SEVERITY_COUNT])
 {
-	static const char *const kinds[CP_ALARM_COUNT] = {
-#define X(id, name, seconds, kind, help) [CP_ALARM_##id] = (name),
-		CP_ALARMS(X)
-#undef X
-	};
-	static const char *const severities[CP_SEVERITY_COUNT] = { "warning", "major", "critical" };
-	const struct metrics_list *list = &snapshot->part[METRICS_CP_ALARMS];
-	const struct cp_alarm *alarms = list->entries;
-	unsigned count[CP_SEVERITY_COUNT] = { 0 };
-
-	if (metrics_snapshot_one(snapshot, METRICS_CP_STATUS) == NULL)
-		return;
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < length; i++)
 		if (alarms[i].severity < CP_SEVERITY_COUNT)
 			count[alarms[i].severity]++;
-	family(out, "sallyport_alarms", "gauge", NULL, "alarms of the control plane now, by severity");
-	for (unsigned i = 0; i < CP_SEVERITY_COUNT; i++)
-		writer_format(out, "sallyport_alarms{severity=\"%s\"} %u\n", severities[i], count[i]);
-	if (list->count > 0)
-		family(out, "sallyport_alarm", "gauge", NULL,
-			"1 for each alarm of the control plane there is now");
-	for (size_t i = 0; i < list->count; i++) {
-		if (alarms[i].severity >= CP_SEVERITY_COUNT || alarms[i].kind >= CP_ALARM_COUNT)
+}
+
+static void list_alarms(struct writer *out, const struct cp_alarm *alarms, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		const char *name = watch_alarm_name(alarms[i].kind);
+
+		if (alarms[i].severity >= CP_SEVERITY_COUNT || *name == '\0')
 			continue;
-		writer_format(out, "sallyport_alarm{alarm=\"%s\",severity=\"%s\"", kinds[alarms[i].kind],
-			severities[alarms[i].severity]);
+		writer_format(out, "sallyport_alarm{alarm=\"%s\",severity=\"%s\"", name,
+			watch_severity_name(alarms[i].severity));
 		LABEL_FIELD(out, ',', "subject", alarms[i].subject);
 		writer_text(out, "} 1\n");
 	}
+}
+
+static void write_alarms(const struct metrics_snapshot *snapshot, const struct cp_alarm *own,
+	size_t own_count, struct writer *out)
+{
+	const struct metrics_list *list = &snapshot->part[METRICS_CP_ALARMS];
+	unsigned count[CP_SEVERITY_COUNT] = { 0 };
+
+	count_alarms(own, own_count, count);
+	count_alarms(list->entries, list->count, count);
+	family(out, "sallyport_alarms", "gauge", NULL, "alarms there are now, by severity");
+	for (unsigned i = 0; i < CP_SEVERITY_COUNT; i++)
+		writer_format(
+			out, "sallyport_alarms{severity=\"%s\"} %u\n", watch_severity_name(i), count[i]);
+	if (list->count + own_count > 0)
+		family(out, "sallyport_alarm", "gauge", NULL, "1 for each alarm there is now");
+	list_alarms(out, own, own_count);
+	list_alarms(out, list->entries, list->count);
 }
 
 /* A file of authorities may have one twice; a series is there once. */
@@ -353,12 +360,13 @@ static void write_processes(const struct metrics_snapshot *snapshot, struct writ
 	}
 }
 
-void metrics_page_write(const struct metrics_snapshot *snapshot, struct writer *out)
+void metrics_page_write(const struct metrics_snapshot *snapshot, const struct cp_alarm *own, size_t own_count,
+	struct writer *out)
 {
 	write_processes(snapshot, out);
 	write_dataplane(snapshot, out);
 	write_controlplane(snapshot, out);
-	write_alarms(snapshot, out);
+	write_alarms(snapshot, own, own_count, out);
 	write_certificates(snapshot, out);
 	writer_text(out, "# EOF\n");
 }

@@ -8,9 +8,12 @@
 
 #define METRICS_CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+struct cp_alarm;
+
 /* Counters come from DP_COUNTERS and CP_COUNTERS, whatever is in them: those whose name begins with "drop-" are one family with a label `reason`.
- * `out` overflows where its room is too small. */
-void metrics_page_write(const struct metrics_snapshot *snapshot, struct writer *out);
+ * `own`: alarms of this process. `out` overflows where its room is too small. */
+void metrics_page_write(const struct metrics_snapshot *snapshot, const struct cp_alarm *own, size_t own_count,
+	struct writer *out);
 /* The value of a label, without its quotes: escaped as the format wants it, and without any octet that is not printable ASCII. */
 void metrics_label_write(struct writer *out, struct span value);
 

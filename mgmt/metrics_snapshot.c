@@ -170,6 +170,8 @@ static void fetch_begin(struct fetch *fetch)
 	if (neighbour_request(fetch->gather->neighbours, part->neighbour, part->type, &fetch->ask,
 		    part->ask_size, replied, fetch) == 0)
 		fetch->gather->pending++;
+	else
+		fetch->gather->snapshot.part[fetch->part].count = 0; /* not half a list either */
 }
 
 static void replied(void *arg, int status, const void *body, size_t length)
@@ -178,8 +180,8 @@ static void replied(void *arg, int status, const void *body, size_t length)
 	struct metrics_gather *gather = fetch->gather;
 	const struct part *part = &parts[fetch->part];
 	struct metrics_list *list = &gather->snapshot.part[fetch->part];
-	const char *entries;
-	size_t count;
+	const char *entries = NULL;
+	size_t count = 0;
 	int more = status == 0 ? part->take(&fetch->ask, body, length, &entries, &count) : status;
 
 	/* Half a list would look like things that have gone. */
@@ -190,8 +192,8 @@ static void replied(void *arg, int status, const void *body, size_t length)
 	gather_release(gather);
 }
 
-int metrics_gather_begin(
-	const struct neighbours *neighbours, metrics_gathered done, void *arg, struct metrics_gather **out)
+int metrics_gather_begin(const struct neighbours *neighbours, unsigned wanted, metrics_gathered done,
+	void *arg, struct metrics_gather **out)
 {
 	struct metrics_gather *gather = calloc(1, sizeof(*gather));
 
@@ -218,7 +220,8 @@ int metrics_gather_begin(
 			fetch->ask.page.limit = PAGE;
 		else
 			fetch->ask.list.limit = PAGE;
-		fetch_begin(fetch);
+		if ((wanted & 1U << i) != 0)
+			fetch_begin(fetch);
 	}
 	gather_release(gather);
 	return 0;

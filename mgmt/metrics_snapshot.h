@@ -19,6 +19,8 @@ enum metrics_part {
 	METRICS_PART_COUNT
 };
 
+enum { METRICS_ALL = (1 << METRICS_PART_COUNT) - 1 };
+
 /* One part: `count` entries, none if it could not be had. */
 struct metrics_list {
 	void *entries; /* heap */
@@ -43,9 +45,9 @@ struct metrics_gather;
 /* `snapshot` is borrowed for the call. */
 typedef void (*metrics_gathered)(void *arg, const struct metrics_snapshot *snapshot);
 
-/* Asks both neighbours. `done` is called once: before the return if neither is there. 0; -ENOMEM and it is not called. `out` is valid until `done`. */
-int metrics_gather_begin(
-	const struct neighbours *neighbours, metrics_gathered done, void *arg, struct metrics_gather **out);
+/* Asks both neighbours for the `wanted`, bits of enum metrics_part. `done` is called once: before the return if neither is there. 0; -ENOMEM and it is not called. `out` is valid until `done`. */
+int metrics_gather_begin(const struct neighbours *neighbours, unsigned wanted, metrics_gathered done,
+	void *arg, struct metrics_gather **out);
 /* `done` is not called any more; its memory goes with the last answer. */
 void metrics_gather_abandon(struct metrics_gather *gather);
 

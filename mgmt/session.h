@@ -9,11 +9,13 @@
 
 struct commits;
 struct mgmt_store;
+struct watch;
 
 /* What commands about the configuration work on. Borrowed; a member may be NULL (tests). */
 struct session_world {
 	struct commits *commits;
 	struct mgmt_store *store;
+	const struct watch *watch; /* alarms of this process */
 	/* The configuration in force, for users and roles. */
 	const struct config *const *config;
 };

@@ -210,6 +210,12 @@ def test_scrapes_that_come_together_share_one_page(stack):
     assert len(set(pages)) <= 3
 
 
+def alarm_rows(stack, daemon):
+    """Also while the control plane, which has the others, is away."""
+    rows = json.loads(stack.sbc.command("show", "alarms", "--json").stdout)["alarms"]
+    return [r for r in rows if (r["alarm"], r["subject"], r["severity"]) == ("process-away", daemon, "critical")]
+
+
 @pytest.mark.parametrize("daemon, gone, left", [("controlplane", "sallyport_calls", "sallyport_sessions"), ("dataplane", "sallyport_sessions", "sallyport_calls")])
 def test_a_neighbour_that_dies_is_down_and_absent_until_it_is_back(stack, daemon, gone, left):
     up = f'sallyport_up{{process="{daemon}"}}'
@@ -219,8 +225,15 @@ def test_a_neighbour_that_dies_is_down_and_absent_until_it_is_back(stack, daemon
     assert gone not in samples and left in samples and not [s for s in samples if s.startswith(f"sallyport_{daemon}_")]
     status, said = health(stack)
     assert status == 503 and said["state"] == "degraded" and said["reason"] == stack.sbc.show("status")["reason"]
+    alarm = f'sallyport_alarm{{alarm="process-away",severity="critical",subject="{daemon}"}}'
+    until(stack, lambda s: alarm in s and s['sallyport_alarms{severity="critical"}'] >= 1)
+    assert alarm_rows(stack, daemon)
     stack.sbc.start(daemon)
     stack.sbc.wait_ready()
+    until(stack, lambda s: alarm not in s)
+    assert not alarm_rows(stack, daemon)
+    lines = stack.sbc.log_path("mgmt").read_text().splitlines()
+    assert [sum(what in line and "alarm=process-away" in line and f"subject={daemon}" in line for line in lines) for what in ("alarm raised", "alarm cleared")] == [1, 1]
     until(stack, lambda s: s[up] == 1 and s["sallyport_in_service"] == 1 and gone in s)
     assert health(stack)[0] == 200
 
@@ -240,6 +253,7 @@ def test_a_commit_moves_it_and_ends_it(stack):
     # An address that is not there (yet) ends what was before, and is served when it is there.
     assert sbc.shell("set metrics listen 192.0.2.77:9464", "commit").returncode == 0
     netns.wait_for("the failure in the log", lambda: "metrics cannot be served" in sbc.log_path("mgmt").read_text(), 10)
+    netns.wait_for("the alarm", lambda: "metrics-down" in [a["alarm"] for a in sbc.show("alarms")["alarms"]], 20)
     netns.run(stack.lab.namespace("sbc"), ["ip", "address", "add", "192.0.2.77/32", "dev", "lo"])
     netns.wait_for("served there", lambda: serves(stack, "192.0.2.77", 9464), 10)
     assert sbc.shell("delete metrics listen", "commit").returncode == 0

@@ -17,15 +17,20 @@
 #include "dataplane/api.h"
 #include "mgmt/health.h"
 #include "mgmt/metrics_page.h"
+#include "mgmt/watch.h"
 
 static char page[512 * 1024];
+
+/* Alarms of mgmt. */
+static struct cp_alarm own[2];
+static size_t own_count;
 
 static void write_page(const struct metrics_snapshot *snapshot)
 {
 	struct writer out;
 
 	writer_init(&out, page, sizeof(page) - 1);
-	metrics_page_write(snapshot, &out);
+	metrics_page_write(snapshot, own, own_count, &out);
 	assert_false(out.overflow);
 	page[out.len] = '\0';
 	assert_int_equal(strlen(page), out.len);
@@ -303,14 +308,29 @@ static void what_is_away_is_absent_and_down(void **state)
 	assert_true(has("sallyport_sessions 7"));
 	assert_null(strstr(page, "sallyport_controlplane"));
 	assert_null(strstr(page, "sallyport_calls"));
-	assert_null(strstr(page, "sallyport_alarm"));
+	assert_null(strstr(page, "sallyport_alarm{"));
+	assert_true(has("sallyport_alarms{severity=\"major\"} 0"));
 	assert_null(strstr(page, "{process=\"controlplane\",version"));
 	read_strictly();
 	memset(snapshot.part, 0, sizeof(snapshot.part));
 	write_page(&snapshot);
 	assert_true(has("sallyport_up{process=\"dataplane\"} 0"));
 	assert_null(strstr(page, "sallyport_dataplane"));
-	assert_true(read_strictly() < 10);
+	own[0] = (struct cp_alarm){ .number = 1,
+		.kind = WATCH_PROCESS_AWAY,
+		.severity = CP_SEVERITY_CRITICAL,
+		.subject = "dataplane" };
+	own[1] = (struct cp_alarm){
+		.number = 2, .kind = WATCH_PORTS_LOW, .severity = CP_SEVERITY_MAJOR, .subject = "core"
+	};
+	own_count = 2;
+	write_page(&snapshot);
+	own_count = 0;
+	assert_true(has("sallyport_alarms{severity=\"critical\"} 1"));
+	assert_true(
+		has("sallyport_alarm{alarm=\"process-away\",severity=\"critical\",subject=\"dataplane\"} 1"));
+	assert_true(has("sallyport_alarm{alarm=\"ports-low\",severity=\"major\",subject=\"core\"} 1"));
+	assert_true(read_strictly() < 15);
 }
 
 static void hostile_names_stay_within_their_quotes(void **state)
@@ -350,7 +370,7 @@ static void a_page_that_does_not_fit_says_so(void **state)
 	(void)state;
 	small[4096] = 'x';
 	writer_init(&out, small, 4096);
-	metrics_page_write(&snapshot, &out);
+	metrics_page_write(&snapshot, NULL, 0, &out);
 	assert_true(out.overflow && small[4096] == 'x');
 }
 
