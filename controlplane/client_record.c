@@ -19,7 +19,7 @@ static const struct {
 };
 
 static const char *const texts[CP_RECORD_TEXT_COUNT] = {
-#define X(id, name) [CP_RECORD_TEXT_##id] = name,
+#define X(id, name) [CP_RECORD_TEXT_##id] = (name),
 	CP_RECORD_TEXTS(X)
 #undef X
 };

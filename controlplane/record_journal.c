@@ -43,24 +43,23 @@ static uint64_t layout(void)
 	return (uint64_t)CP_API_VERSION << 32 | CP_RECORD_NUMBER_COUNT << 16 | CP_RECORD_TEXT_COUNT;
 }
 
-static int map(const char *path, struct file **out)
+/* NULL: errno tells why. */
+static struct file *map(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), error;
-	void *memory;
+	void *memory = MAP_FAILED;
 
 	if (fd < 0)
-		return -errno;
+		return NULL;
 	/* All of it at once: no write into it can fail later for want of room. */
-	error = -posix_fallocate(fd, 0, sizeof(struct file));
+	error = posix_fallocate(fd, 0, sizeof(struct file));
 	if (error == 0) {
 		memory = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (memory == MAP_FAILED)
-			error = -errno;
-		else
-			*out = memory;
+		error = errno;
 	}
 	close(fd);
-	return error;
+	errno = error;
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
 void record_journal_clear(struct record_journal *journal)
@@ -76,16 +75,21 @@ void record_journal_clear(struct record_journal *journal)
 int record_journal_open(const char *path, struct record_journal **out)
 {
 	struct record_journal *journal = calloc(1, sizeof(*journal));
-	int error = journal && (journal->path = strdup(path)) ? map(path, &journal->file) : -ENOMEM;
-	struct file *file;
+	struct file *file = NULL;
 
-	if (error) {
-		if (journal)
-			free(journal->path);
+	if (!journal)
+		return -ENOMEM;
+	journal->path = strdup(path);
+	if (journal->path)
+		file = map(path);
+	if (!file) {
+		int error = journal->path ? -errno : -ENOMEM;
+
+		free(journal->path);
 		free(journal);
 		return error;
 	}
-	file = journal->file;
+	journal->file = file;
 	if (memcmp(file->magic, magic, sizeof(magic)) != 0 || file->layout != layout()) {
 		if (file->layout)
 			log_warning("record", "the journal is of another version: begun anew",
