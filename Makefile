@@ -43,24 +43,24 @@ base_SRC         := $(wildcard platforms/base/*.c)
 config_SRC       := $(wildcard config/*.c)
 dpclient_SRC     := dataplane/api.c dataplane/client.c
 dataplane_SRC    := $(filter-out $(dpclient_SRC) dataplane/main.c,$(wildcard dataplane/*.c))
-cpclient_SRC     := controlplane/client.c
-controlplane_SRC := $(filter-out controlplane/client.c controlplane/main.c,$(wildcard controlplane/*.c))
+cpclient_SRC     := controlplane/client.c controlplane/client_record.c
+controlplane_SRC := $(filter-out $(cpclient_SRC) controlplane/main.c,$(wildcard controlplane/*.c))
 mgmt_SRC         := $(filter-out mgmt/main.c mgmt/sallyport.c,$(wildcard mgmt/*.c))
 
-base_PKG         := libuv libsystemd libseccomp
+base_PKG         := libuv libsystemd libseccomp sqlite3
 config_PKG       := libuv libconfuse
 dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl libsrtp2 libIPSec_MB
 cpclient_PKG     := libuv
-controlplane_PKG := libuv libosip2 mimalloc libssl libcrypto sqlite3 libcares
-mgmt_PKG         := libuv jansson libcrypto
+controlplane_PKG := libuv libosip2 mimalloc libssl libcrypto sqlite3 libcares libm
+mgmt_PKG         := libuv jansson libcrypto sqlite3 libedit libmicrohttpd
 
 base_LIBS         := base
 config_LIBS       := config base
 dpclient_LIBS     := dpclient base
 dataplane_LIBS    := dataplane dpclient config base
 cpclient_LIBS     := cpclient base
-controlplane_LIBS := controlplane dpclient config base
+controlplane_LIBS := controlplane cpclient dpclient config base
 mgmt_LIBS         := mgmt cpclient dpclient config base
 
 # libosip2, mimalloc and libipsec-mb of Debian 12 have no usable pkg-config files for every need.
@@ -71,10 +71,13 @@ mimalloc_cflags :=
 mimalloc_libs   := $(if $(SAN),,-lmimalloc)
 libIPSec_MB_cflags :=
 libIPSec_MB_libs   := -lIPSec_MB
+# The E-model's logarithms.
+libm_cflags :=
+libm_libs   := -lm
 # DPDK's inline rings copy elements as words of 32 bits, whatever they are: clang takes the other type's stores for dead.
 libdpdk_cflags  := $(call pkg_cflags,libdpdk) -fno-strict-aliasing
 libdpdk_libs    := $(call pkg_libs,libdpdk)
-$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares libedit libmicrohttpd,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
 module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
 module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/document.h"
 #include "config/source.h"
 
-static int load_new(struct config_load *load, const char *name)
+int config_load_begin(struct config_load *load, const char *name)
 {
 	struct config *config = calloc(1, sizeof(*config));
 	struct config_private *private = calloc(1, sizeof(*private));
@@ -29,7 +30,7 @@ static int load_new(struct config_load *load, const char *name)
 	return 0;
 }
 
-static int load_text(struct config_load *load, const char *text, size_t length)
+static int outline_text(struct config_load *load, const char *text, size_t length)
 {
 	char *clean;
 	int error;
@@ -43,6 +44,15 @@ static int load_text(struct config_load *load, const char *text, size_t length)
 		return error;
 	error = config_read_text(load, clean);
 	free(clean);
+	if (load->out_of_memory)
+		error = -ENOMEM;
+	return error;
+}
+
+static int load_text(struct config_load *load, const char *text, size_t length)
+{
+	int error = outline_text(load, text, length);
+
 	if (!error)
 		error = config_build(load);
 	if (error)
@@ -54,23 +64,57 @@ static int load_text(struct config_load *load, const char *text, size_t length)
 	return error ? error : load->errors ? -EINVAL : 0;
 }
 
+static int load_with(struct config_load *load, const char *name, const char *text, size_t length,
+	int (*read)(struct config_load *load, const char *text, size_t length), struct config **out)
+{
+	int error = config_load_begin(load, name);
+
+	if (error) {
+		load->reporter->report(load->reporter->arg, true, "out of memory");
+		return error;
+	}
+	load->private->digest = config_digest_of(text, length);
+	error = read(load, text, length);
+	if (!error && load->errors)
+		error = -EINVAL;
+	config_report_all(load);
+	if (error)
+		config_free(load->config);
+	else
+		*out = load->config;
+	return error;
+}
+
 int config_load_text(const char *name, const char *text, size_t length, bool commit,
 	const struct config_reporter *reporter, struct config **out)
 {
 	struct config_load load = { .reporter = reporter, .commit = commit };
-	int error = load_new(&load, name);
 
-	if (error) {
-		reporter->report(reporter->arg, true, "out of memory");
-		return error;
-	}
-	error = load_text(&load, text, length);
-	config_report_all(&load);
+	return load_with(&load, name, text, length, load_text, out);
+}
+
+/* What was printed for eyes that may not see secrets is not to become a configuration. */
+static int unmasked_outline(struct config_load *load, const char *text, size_t length)
+{
+	int error = outline_text(load, text, length);
+
 	if (error)
-		config_free(load.config);
-	else
-		*out = load.config;
-	return error;
+		return error;
+	for (const struct config_object *o = load->private->objects; o; o = o->next)
+		for (const struct config_setting *s = o->settings; s; s = s->next)
+			if (s->row->type == CONFIG_TYPE_SECRET && s->count &&
+				!strcmp(s->values[0], CONFIG_MASK))
+				config_report_at(load, true, s->line, o, s->row,
+					"is masked; the secret itself must stand there");
+	return 0;
+}
+
+int config_outline(const char *name, const char *text, size_t length, const struct config_reporter *reporter,
+	struct config **out)
+{
+	struct config_load load = { .reporter = reporter };
+
+	return load_with(&load, name, text, length, unmasked_outline, out);
 }
 
 /* At most one byte more than is allowed, so that a file that is too large is seen to be. */

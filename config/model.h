@@ -37,6 +37,7 @@ struct config_system {
 	char *data_directory, *run_directory;
 	enum log_level log_level;
 	char *user;
+	unsigned commands_kept, revisions_kept;
 };
 
 enum config_poll { CONFIG_POLL_ADAPTIVE, CONFIG_POLL_BUSY };
@@ -324,9 +325,18 @@ struct config_listen {
 	union address address;
 };
 
+struct config_ssh {
+	struct config_listen listen;
+	unsigned idle_timeout; /* seconds */
+	unsigned tries;
+	char *banner;
+};
+
+enum config_role { CONFIG_ROLE_MONITOR, CONFIG_ROLE_OPERATOR, CONFIG_ROLE_ADMIN };
+
 struct config_user {
 	char *name;
-	enum { CONFIG_ROLE_MONITOR, CONFIG_ROLE_OPERATOR, CONFIG_ROLE_ADMIN } role;
+	enum config_role role;
 	struct config_strings keys;
 	char *password_hash;
 };
@@ -346,7 +356,8 @@ struct config {
 	struct config_accounting accounting;
 	struct config_trace trace;
 	struct config_snmp snmp;
-	struct config_listen metrics, ssh;
+	struct config_listen metrics;
+	struct config_ssh ssh;
 	CONFIG_LIST(config_network_interface, network_interfaces);
 	CONFIG_LIST(config_realm, realms);
 	CONFIG_LIST(config_steering_pool, steering_pools);

@@ -24,14 +24,18 @@
 static const struct config_row system_rows[] = {
 	{ .name = "name", T(STRING), FIELD(config_system, name), .fallback = "sallyport", RANGE(1, 64), USED(ALL, ALL), RESTART,
 	  HELP("What this system is called in logs, alarms and records.") },
-	{ .name = "location", T(STRING), FIELD(config_system, location), RANGE(0, 255), USED(ALL, ALL),
+	{ .name = "location", T(STRING), FIELD(config_system, location), RANGE(0, 255), USED(MG, MG),
 	  HELP("Where it stands; for people and SNMP's sysLocation.") },
-	{ .name = "contact", T(STRING), FIELD(config_system, contact), RANGE(0, 255), USED(ALL, ALL),
+	{ .name = "contact", T(STRING), FIELD(config_system, contact), RANGE(0, 255), USED(MG, MG),
 	  HELP("Whom to call about it; for people and SNMP's sysContact.") },
 	{ .name = "data-directory", T(STRING), FIELD(config_system, data_directory), .fallback = "/var/lib/sallyport", RANGE(1, 255),
 	  USED(ALL, ALL), RESTART, HELP("Where databases live. An absolute path.") },
 	{ .name = "run-directory", T(STRING), FIELD(config_system, run_directory), .fallback = "/run/sallyport", RANGE(1, 80),
 	  USED(ALL, ALL), RESTART, HELP("Where the daemons' sockets live. An absolute path, short enough for a socket's name.") },
+	{ .name = "revisions-kept", T(UINT), FIELD(config_system, revisions_kept), .fallback = "200", RANGE(1, 10000), USED(MG, MG),
+	  HELP("How many of the last revisions of the configuration are kept.") },
+	{ .name = "commands-kept", T(UINT), FIELD(config_system, commands_kept), .fallback = "100000", RANGE(1000, 10000000), USED(MG, MG),
+	  HELP("How many of the last commands are kept, with who gave them; `show commands` lists them.") },
 	{ .name = "log-level", T(ENUM), FIELD(config_system, log_level), .fallback = "info", USED(ALL, ALL),
 	  CHOICES({ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "notice", LOG_LEVEL_NOTICE },
 	  	  { "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG }), HELP("The least severe messages that are logged.") },
@@ -557,20 +561,20 @@ static const struct config_row store_rows[] = {
 	{ .name = "queue", T(UINT), FIELD(config_store, queue), .fallback = "200000", RANGE(1000, 10000000), .unit = "changes", USED(CP, CP), RESTART,
 	  HELP("Changes of bindings, bans and users that may wait for the disk; more are lost, and counted.") },
 	{ .name = "group-time", T(MILLISECONDS), FIELD(config_store, group_time_ms), .fallback = "100ms", RANGE(1, 10000), USED(CP, CP), RESTART,
-	  HELP("Changes of so long are written together: a crash loses no more than these.") },
+	  HELP("Changes of so long are written together: a crash loses no more than these. Of records of calls none, or those that a power cut takes.") },
 	{ .name = "audit-entries", T(UINT), FIELD(config_store, audit_entries), .fallback = "100000", RANGE(100, 10000000), USED(CP, CP), RESTART,
 	  HELP("Entries of who ordered what; older ones are deleted.") },
 };
 
 static const struct config_row accounting_rows[] = {
-	{ .name = "database", T(BOOL), FIELD(config_accounting, database), .fallback = "yes", USED(CP, NOT_YET),
+	{ .name = "database", T(BOOL), FIELD(config_accounting, database), .fallback = "yes", USED(CP, CP), RESTART,
 	  HELP("Keep call records in the database.") },
-	{ .name = "file", T(STRING), FIELD(config_accounting, file), RANGE(0, 255), USED(CP, NOT_YET),
-	  HELP("Also write them to this file, an absolute path; empty: do not.") },
+	{ .name = "file", T(STRING), FIELD(config_accounting, file), RANGE(0, 255), USED(CP, CP), RESTART,
+	  HELP("Also write them to this file as CSV, an absolute path; empty: do not. It is begun anew when it has been renamed.") },
 	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, NOT_YET),
 	  HELP("Interval of interim records of long calls; 0: none.") },
 	{ .name = "keep-days", T(UINT), FIELD(config_accounting, keep_days), .fallback = "90", RANGE(1, 3650), .unit = "days",
-	  USED(CP, NOT_YET), HELP("Age at which records are deleted.") },
+	  USED(CP, CP), RESTART, HELP("Age at which records are deleted from the database.") },
 };
 
 static const struct config_row trace_rows[] = {
@@ -588,21 +592,28 @@ static const struct config_row snmp_rows[] = {
 };
 
 static const struct config_row metrics_rows[] = {
-	{ .name = "listen", T(LISTEN), USED(MG, NOT_YET),
+	{ .name = "listen", T(LISTEN), USED(MG, MG),
 	  HELP("Where Prometheus and browsers may look, ADDRESS:PORT; empty: nowhere.") },
 };
 
 static const struct config_row ssh_rows[] = {
-	{ .name = "listen", T(LISTEN), USED(MG, NOT_YET), HELP("Where the shell is served, ADDRESS:PORT; empty: nowhere.") },
+	{ .name = "listen", T(LISTEN), FIELD(config_ssh, listen), USED(MG, MG), RESTART,
+	  HELP("Where the shell is served, ADDRESS:PORT; empty: nowhere. Read when the SSH server starts.") },
+	{ .name = "idle-timeout", T(SECONDS), FIELD(config_ssh, idle_timeout), .fallback = "900", RANGE(10, DAY), USED(MG, MG), RESTART,
+	  HELP("Sessions without input and output for so long are closed.") },
+	{ .name = "tries", T(UINT), FIELD(config_ssh, tries), .fallback = "3", RANGE(1, 10), USED(MG, MG), RESTART,
+	  HELP("Attempts to log in within one connection.") },
+	{ .name = "banner", T(STRING), FIELD(config_ssh, banner), RANGE(0, 1023), USED(MG, MG),
+	  HELP("Shown before the login.") },
 };
 
 static const struct config_row user_rows[] = {
-	{ .name = "role", T(ENUM), REQUIRED, FIELD(config_user, role), USED(MG, NOT_YET),
+	{ .name = "role", T(ENUM), REQUIRED, FIELD(config_user, role), USED(MG, MG),
 	  CHOICES({ "monitor", CONFIG_ROLE_MONITOR }, { "operator", CONFIG_ROLE_OPERATOR }, { "admin", CONFIG_ROLE_ADMIN }),
 	  HELP("May look; may also act on calls and bans; may also change the configuration.") },
-	{ .name = "keys", T(STRINGS), FIELD(config_user, keys), RANGE(1, 2048), USED(MG, NOT_YET),
+	{ .name = "keys", T(STRINGS), FIELD(config_user, keys), RANGE(1, 2048), USED(MG, MG),
 	  HELP("SSH public keys, as in an authorized_keys file.") },
-	{ .name = "password-hash", T(SECRET), FIELD(config_user, password_hash), RANGE(0, 255), USED(MG, NOT_YET),
+	{ .name = "password-hash", T(SECRET), FIELD(config_user, password_hash), RANGE(0, 255), USED(MG, MG),
 	  HELP("crypt(3) hash of the password, or `file:/path`; empty: keys alone.") },
 };
 

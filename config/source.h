@@ -9,6 +9,7 @@
 #include "config/arena.h"
 #include "config/model.h"
 #include "config/schema.h"
+#include "config/transaction.h"
 
 /* Bounds on hostile text; they are the parser's own, no installation needs others. */
 enum {
@@ -55,6 +56,7 @@ struct config_pattern { /* a compiled regular expression that config_free must r
 struct config_private {
 	struct arena arena;
 	char *file;
+	struct config_digest digest; /* of the text it was read from */
 	struct config_object *objects, **objects_tail;
 	struct config_object *alike[CONFIG_BUCKETS]; /* objects by section and name */
 	struct config_pattern *patterns;
@@ -106,6 +108,13 @@ int config_scan(struct config_load *load, const char *text, size_t length, char 
 
 /* text.c: libConfuse reads the clean text; the values go to the settings of the outline. 0, -EINVAL or -ENOMEM (reported). */
 int config_read_text(struct config_load *load, const char *clean);
+
+/* load.c: an empty configuration to read into; load->reporter is set. 0, or -ENOMEM with nothing to free. */
+int config_load_begin(struct config_load *load, const char *name);
+/* load.c: what is written, without types: config->private->objects, and nothing else of the model. As config_load_text; values are not
+ * looked at. 0, -EINVAL, -ENOMEM; *out: config_free. */
+int config_outline(const char *name, const char *text, size_t length, const struct config_reporter *reporter,
+	struct config **out);
 
 /* build.c: the typed model from the outline. Errors are reported and counted; 0 or -ENOMEM. */
 int config_build(struct config_load *load);

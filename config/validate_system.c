@@ -53,7 +53,7 @@ static void check_hep(struct config_load *load)
 
 static void check_listeners(struct config_load *load)
 {
-	const struct config_listen *metrics = &load->config->metrics, *ssh = &load->config->ssh;
+	const struct config_listen *metrics = &load->config->metrics, *ssh = &load->config->ssh.listen;
 
 	if (metrics->enabled && ssh->enabled && address_equal(&metrics->address, &ssh->address))
 		config_blame(load, true, "ssh", NULL, "listen", 0,

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/transaction.h"
 #include "controlplane/api_alarm.h"
+#include "controlplane/api_record.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
+#include "controlplane/location.h"
 #include "controlplane/mailbox.h"
 #include "controlplane/subscription.h"
 #include "controlplane/tls_watch.h"
@@ -50,6 +53,8 @@ struct api_server {
 	unsigned count;
 	const struct block_store *blocks;
 	struct api_security *security;
+	struct config_transaction *transaction;
+	const struct config *config;
 	const struct shard_shared *shared;
 	uint64_t started_ms;
 	struct api_job *jobs;
@@ -78,6 +83,8 @@ static void answer_status(struct api_server *server, struct ipc_peer *peer, cons
 			status.dataplane_up = 0;
 	}
 	status.connections = transport_connections(server->shards[0]);
+	if (server->shared && server->shared->location)
+		status.registrations = (uint32_t)location_count(server->shared->location);
 	ipc_send(peer, CP_STATUS + CP_REPLY, 0, frame->sequence, &status, sizeof(status));
 }
 
@@ -289,7 +296,31 @@ static void on_down(void *arg, struct ipc_peer *peer)
 		if (job->peer == peer)
 			job->peer = NULL;
 	api_security_down(server->security, peer);
+	config_transaction_down(server->transaction, peer);
 }
+
+/* --- another configuration ------------------------------------------------------------------------------------------ */
+
+static int prepare(void *arg, const struct config *next, struct writer *why)
+{
+	const struct api_server *server = arg;
+
+	return config_unchanged_for(CONFIG_CONTROLPLANE, server->config, next, why);
+}
+
+/* Nothing of it concerns what runs. */
+static void apply(void *arg, struct config *next)
+{
+	(void)arg;
+	config_free(next);
+}
+
+static void abort_prepared(void *arg)
+{
+	(void)arg;
+}
+
+static const struct config_phases phases = { prepare, apply, abort_prepared };
 
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
@@ -299,6 +330,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 	struct cp_block_list blocks;
 	struct cp_hangup order;
 
+	if (config_transaction_frame(server->transaction, peer, frame, body))
+		return;
 	switch (frame->type) {
 	case CP_STATUS:
 		answer_status(server, peer, frame);
@@ -336,7 +369,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		return;
 	default:
 		if (api_security_frame(server->security, peer, frame, body) == 0 ||
-			api_alarm_frame(server->shared, peer, frame, body) == 0)
+			api_alarm_frame(server->shared, peer, frame, body) == 0 ||
+			api_record_frame(server->shared, peer, frame, body) == 0)
 			return;
 		break;
 	}
@@ -357,34 +391,34 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	server->shards = world->shards;
 	server->count = world->count;
 	server->blocks = world->blocks;
+	server->config = world->config;
 	server->shared = world->shared;
-	server->security = api_security_new(world);
-	if (!server->security) {
-		free(server);
-		return -ENOMEM;
-	}
 	server->started_ms = clock_now_ms();
+	server->security = api_security_new(world);
+	error = server->security ? config_transaction_new(world->config, CONFIG_CONTROLPLANE, &phases, server,
+					   &server->transaction)
+				 : -ENOMEM;
+	if (!error)
+		error = mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
+	if (error)
+		goto out;
 	writer_init(&writer, path, sizeof(path));
 	writer_text(&writer, world->config->system.run_directory);
 	writer_text(&writer, "/controlplane.sock");
 	writer_char(&writer, '\0');
-	error = writer.overflow ? -ENAMETOOLONG
-				: mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
-	if (error) {
-		api_security_free(server->security);
-		free(server);
-		return error;
-	}
 	ipc_hello_fill(&self, "controlplane", CP_API_VERSION, world->generation);
-	error = ipc_listen(loop, path, &self, &handlers, server, &server->ipc);
-	if (error) {
-		mailbox_free(server->mailbox);
-		api_security_free(server->security);
-		free(server);
-		return error;
+	error = writer.overflow ? -ENAMETOOLONG
+				: ipc_listen(loop, path, &self, &handlers, server, &server->ipc);
+	if (!error) {
+		*out = server;
+		return 0;
 	}
-	*out = server;
-	return 0;
+	mailbox_free(server->mailbox);
+out:
+	config_transaction_free(server->transaction);
+	api_security_free(server->security);
+	free(server);
+	return error;
 }
 
 void api_server_close(struct api_server *server)
@@ -400,6 +434,7 @@ void api_server_free(struct api_server *server)
 	mailbox_free(server->mailbox);
 	while (server->jobs)
 		job_end(server->jobs);
+	config_transaction_free(server->transaction);
 	api_security_free(server->security);
 	free(server);
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-	CP_API_VERSION = 5,
+	CP_API_VERSION = 6,
 	CP_NAME_MAX = 64,
 	CP_USER_MAX = 64,
 	CP_ADDRESS_MAX = 56,
@@ -25,6 +25,8 @@ enum {
 	CP_AOR_MAX = 256,
 	CP_SUBSCRIBER_MAX = 129, /* a user or realm, and NUL */
 	CP_SECRET_MAX = 256,
+	CP_RECORD_TEXT_MAX = 128, /* longer ones are cut */
+	CP_RECORD_MAX = 4096,
 };
 
 enum cp_message {
@@ -46,6 +48,7 @@ enum cp_message {
 	CP_ALARM_LIST = 16, /* cp_call_list -> cp_alarm_page + cp_alarm[], oldest first */
 	CP_CERTIFICATE_LIST = 17, /* cp_call_list -> cp_certificate_page + cp_certificate[] */
 	CP_TLS_RELOAD = 18, /* empty -> cp_tls_reloaded */
+	CP_RECORD_LIST = 19, /* cp_record_list -> cp_record_page + its cp_record[], newest first */
 	CP_REPLY = 0x4000,
 };
 
@@ -126,6 +129,7 @@ struct cp_status {
 	uint32_t listeners_down; /* sockets that could not be opened yet */
 	uint32_t subscriptions; /* relayed ones */
 	uint32_t connections; /* SIP over TCP */
+	uint32_t registrations, reserved; /* contacts that are registered */
 };
 
 /* How many tls-profiles have new files, have new ones that are no good, and are as they were. */
@@ -393,6 +397,115 @@ struct cp_certificate {
 	char names[CP_NAMES_MAX]; /* identities (RFC 5922), commas between them */
 	char fingerprint[CP_SUBJECT_MAX]; /* SHA-256: hexadecimal octets, colons between them */
 	char key[32]; /* "EC 256", "RSA 2048" */
+};
+
+/* --- records of calls --- */
+
+/* Columns: enum, name (database, CSV, JSON), what the number means. Their order is that of the tables in the database: columns are added at the
+ * end, with a version of the schema (store_record.c). */
+/* clang-format off */
+#define CP_RECORD_SIDE_NUMBERS(X, SIDE, side) \
+	X(SIDE##_PACKETS, side "-packets", COUNT) \
+	X(SIDE##_OCTETS, side "-octets", COUNT) \
+	X(SIDE##_LOST, side "-lost", COUNT) \
+	X(SIDE##_FAR_LOST, side "-far-lost", COUNT) \
+	X(SIDE##_JITTER, side "-jitter-us", COUNT) \
+	X(SIDE##_FAR_JITTER, side "-far-jitter-us", COUNT) \
+	X(SIDE##_ROUND_TRIP, side "-round-trip-us", COUNT) \
+	X(SIDE##_LONGEST_GAP, side "-longest-gap-ms", COUNT) \
+	X(SIDE##_WRONG_SOURCE, side "-wrong-source", COUNT) \
+	X(SIDE##_SRTP_FAILED, side "-srtp-auth-failed", COUNT) \
+	X(SIDE##_PAYLOAD_TYPE, side "-payload-type", COUNT) \
+	X(SIDE##_MOS, side "-mos", HUNDREDTHS)
+#define CP_RECORD_NUMBERS(X) \
+	X(CALL, "call", CALL) \
+	X(STATE, "state", STATE) \
+	X(STARTED, "started", TIME) \
+	X(ANSWERED, "answered", TIME) \
+	X(ENDED, "ended", TIME) \
+	X(POST_DIAL_DELAY, "post-dial-delay-ms", COUNT) \
+	X(SETUP, "setup-ms", COUNT) \
+	X(DURATION, "duration-ms", COUNT) \
+	X(STATUS, "status", COUNT) \
+	X(CALLEE_STATUS, "callee-status", COUNT) \
+	X(ENDED_BY, "ended-by", PARTY) \
+	X(MEDIA_SESSION, "media-session", COUNT) \
+	CP_RECORD_SIDE_NUMBERS(X, CALLER, "caller") \
+	CP_RECORD_SIDE_NUMBERS(X, CALLEE, "callee")
+
+#define CP_RECORD_SIDE_TEXTS(X, SIDE, side) \
+	X(SIDE##_FROM, side "-from") \
+	X(SIDE##_TO, side "-to") \
+	X(SIDE##_REALM, side "-realm") \
+	X(SIDE##_AGENT, side "-agent") \
+	X(SIDE##_REMOTE, side "-remote-address") \
+	X(SIDE##_LOCAL, side "-our-address") \
+	X(SIDE##_TRANSPORT, side "-transport") \
+	X(SIDE##_CALL_ID, side "-call-id") \
+	X(SIDE##_SESSION_ID, side "-session-id") \
+	X(SIDE##_REASON, side "-reason") \
+	X(SIDE##_MEDIA, side "-media-address") \
+	X(SIDE##_CODEC, side "-codec") \
+	X(SIDE##_SUITE, side "-srtp")
+#define CP_RECORD_TEXTS(X) \
+	X(POLICY, "local-policy") \
+	X(CAUSE, "cause") \
+	X(REASON, "our-reason") \
+	CP_RECORD_SIDE_TEXTS(X, CALLER, "caller") \
+	CP_RECORD_SIDE_TEXTS(X, CALLEE, "callee")
+/* clang-format on */
+
+enum cp_record_number {
+#define X(id, name, kind) CP_RECORD_##id,
+	CP_RECORD_NUMBERS(X)
+#undef X
+		CP_RECORD_NUMBER_COUNT
+};
+
+enum cp_record_text {
+#define X(id, name) CP_RECORD_TEXT_##id,
+	CP_RECORD_TEXTS(X)
+#undef X
+		CP_RECORD_TEXT_COUNT
+};
+
+enum {
+	CP_RECORD_SIDE_NUMBERS_COUNT = CP_RECORD_CALLEE_PACKETS - CP_RECORD_CALLER_PACKETS,
+	CP_RECORD_SIDE_TEXTS_COUNT = CP_RECORD_TEXT_CALLEE_FROM - CP_RECORD_TEXT_CALLER_FROM,
+};
+
+enum cp_record_state {
+	CP_RECORD_IS_OPEN, /* answered, not ended yet */
+	CP_RECORD_IS_ENDED,
+	CP_RECORD_IS_LOST, /* the control plane ended before the call did: what was known then */
+	CP_RECORD_STATE_COUNT
+};
+enum cp_record_party { CP_RECORD_BY_CALLER, CP_RECORD_BY_CALLEE, CP_RECORD_BY_SBC, CP_RECORD_PARTY_COUNT };
+
+#define CP_RECORD_NULL INT64_MIN /* nothing is known */
+
+/* One call. Texts are printable ASCII: any other octet, and the backslash, is \xNN. */
+struct cp_record {
+	uint64_t number; /* counts up from call to call, restarts included */
+	uint32_t length; /* of all of it, a multiple of 8 */
+	uint32_t reserved;
+	int64_t value[CP_RECORD_NUMBER_COUNT];
+	uint16_t text_length[CP_RECORD_TEXT_COUNT];
+	char text[]; /* one after the other */
+};
+
+struct cp_record_list {
+	uint64_t before; /* number: those below; 0: from the newest on */
+	uint64_t since_wall_ms, until_wall_ms; /* begun then; 0: at any time */
+	uint64_t call; /* 0: any */
+	uint32_t wanted; /* of all that are to come: the asker counts it down; 0: any number */
+	uint32_t reserved;
+	char user[CP_USER_MAX]; /* one of its numbers, as received or sent; "": any */
+};
+
+struct cp_record_page {
+	uint64_t before; /* for the next request */
+	uint32_t count, more;
 };
 
 #endif

@@ -114,6 +114,8 @@ void call_happens(struct call *call, const struct call_event *event)
 			bye_accept(call, event);
 		return;
 	}
+	if (call->notes)
+		call_record_note(call, event);
 	call->state = transition->next;
 	call->depth++;
 	/* An action may let further events happen, as its last deed: the state is the new one already. */

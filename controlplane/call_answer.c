@@ -104,6 +104,7 @@ static void send_answer(struct call *call, struct span text)
 {
 	struct leg *caller = &call->leg[LEG_CALLER];
 
+	call_record_answered(call);
 	if (invite_send_written(caller, 200, caller->local_tag, text)) {
 		call_happens(call, &(struct call_event){ .type = CALL_EVENT_FAILED,
 					   .side = LEG_CALLER,

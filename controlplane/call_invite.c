@@ -204,6 +204,7 @@ static void start(struct shard *shard, struct transaction *transaction, const st
 	call->leg[LEG_CALLER].agent = source;
 	transaction_attach(transaction, &caller_events, &call->leg[LEG_CALLER]);
 	transaction_reply(transaction, 100, no_body, no_body);
+	call_record_invited(call, invite);
 	status = make_legs(call, invite, instead, &cause);
 	if (status) {
 		refuse(call, status, cause);

@@ -1,20 +1,261 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is kept of a call beyond itself: one line in the log at its end, with the media counters of both directions; and the
- * state a restarted control plane needs, in the blob of the dataplane's session. */
+/* What is kept of a call beyond itself: its record, as it is answered and as it has ended; one line in the log at its end, with the media counters
+ * of both directions; and the state a restarted control plane needs, in the blob of the dataplane's session. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/call_state.h"
+#include "controlplane/record.h"
+#include "controlplane/store_record.h"
 #include "platforms/base/clock.h"
 
-struct call_record {
+enum { NOTED_MAX = 96, NOBODY = -1 };
+
+/* What of a call only its record wants. */
+struct call_notes {
+	uint64_t number; /* of the record */
+	uint64_t ringing_ms; /* first 180..183; 0: none */
+	unsigned callee_status; /* its last final response */
+	int ended_by; /* enum cp_record_party, or NOBODY */
+	const char *own_reason; /* static text; or NULL */
+	char called[NOTED_MAX]; /* user of the request URI, as received */
+	char reason[LEGS][NOTED_MAX]; /* Reason of what that side ended it with */
+	char session_id[LEGS][36]; /* RFC 7989: the UUID of that side */
+};
+
+/* A call that has ended and waits for the counters of its media. */
+struct call_end {
 	struct cp_call call;
+	struct record_store *store; /* NULL: no record is kept */
 	unsigned status;
 	const char *cause;
 	uint64_t duration_ms;
 	bool tried; /* the callee was asked */
+	struct record_formats said[LEGS];
+	struct record record;
 };
+
+/* --- notes -------------------------------------------------------------------------------------------------------------- */
+
+void call_record_begin(struct call *call)
+{
+	if (!call->shard->shared.records)
+		return;
+	call->notes = calloc(1, sizeof(*call->notes));
+	if (!call->notes)
+		return;
+	call->notes->number = record_store_number(call->shard->shared.records);
+	call->notes->ended_by = NOBODY;
+}
+
+static void keep(char *out, size_t size, struct span text)
+{
+	size_t n = text.n < size ? text.n : size - 1;
+
+	if (n)
+		memcpy(out, text.p, n);
+	out[n] = '\0';
+}
+
+/* Of RFC 7989 section 5 the first part: the UUID of who has written it. */
+static void note_session_id(struct call *call, unsigned side, const struct message *message)
+{
+	struct span value, uuid;
+
+	if (!message || !message_is_parsed(message) || call->notes->session_id[side][0] ||
+		!message_header(message, SPAN("Session-ID"), 0, &value))
+		return;
+	uuid = span_trim(span_cut(&value, ';'));
+	keep(call->notes->session_id[side], sizeof(call->notes->session_id[side]), uuid);
+}
+
+static void note_reason(struct call *call, unsigned side, const struct message *message)
+{
+	struct span value;
+
+	if (message && message_is_parsed(message) && message_header(message, SPAN("Reason"), 0, &value))
+		keep(call->notes->reason[side], sizeof(call->notes->reason[side]), span_trim(value));
+}
+
+void call_record_invited(struct call *call, const struct message *invite)
+{
+	struct sip_uri uri;
+
+	if (!call->notes)
+		return;
+	if (message_request_uri(invite, &uri) == 0)
+		keep(call->notes->called, sizeof(call->notes->called), uri.user);
+	note_session_id(call, LEG_CALLER, invite);
+}
+
+static void note_end(struct call *call, const struct call_event *event)
+{
+	struct call_notes *notes = call->notes;
+
+	/* The first one counts; but before the answer somebody else may be asked after it. */
+	if (notes->ended_by != NOBODY && (call->caller_answered || call->state >= CALL_CANCELLING))
+		return;
+	notes->own_reason = NULL;
+	if (event->type == CALL_EVENT_BYE || event->type == CALL_EVENT_CANCEL ||
+		event->type == CALL_EVENT_REJECT) {
+		notes->ended_by = event->side == LEG_CALLER ? CP_RECORD_BY_CALLER : CP_RECORD_BY_CALLEE;
+		note_reason(call, event->side, event->message);
+	} else {
+		notes->ended_by = CP_RECORD_BY_SBC;
+		notes->own_reason = call_reason_q850(event);
+	}
+}
+
+void call_record_note(struct call *call, const struct call_event *event)
+{
+	struct call_notes *notes = call->notes;
+
+	switch (event->type) {
+	case CALL_EVENT_PROVISIONAL:
+		if (event->status >= 180 && !notes->ringing_ms)
+			notes->ringing_ms = clock_now_ms();
+		note_session_id(call, LEG_CALLED, event->message);
+		break;
+	case CALL_EVENT_ANSWER:
+		notes->callee_status = event->status;
+		notes->ended_by = call->state == CALL_CANCELLING ? notes->ended_by : NOBODY;
+		note_session_id(call, LEG_CALLED, event->message);
+		break;
+	case CALL_EVENT_REJECT:
+		notes->callee_status = event->status;
+		note_session_id(call, LEG_CALLED, event->message);
+		note_end(call, event);
+		break;
+	case CALL_EVENT_LEASE_FAILED:
+	case CALL_EVENT_FAILED:
+	case CALL_EVENT_CANCEL:
+	case CALL_EVENT_NO_ACK:
+	case CALL_EVENT_BYE:
+	case CALL_EVENT_TIMER:
+	case CALL_EVENT_BROKEN:
+		note_end(call, event);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- the record ---------------------------------------------------------------------------------------------------------- */
+
+static struct span user_of(const char *value)
+{
+	struct name_addr address;
+	struct sip_uri uri;
+
+	return value && name_addr_parse(span_from(value), &address) == 0 &&
+			       sip_uri_parse(address.uri, &uri) == 0
+		       ? uri.user
+		       : (struct span){ NULL, 0 };
+}
+
+static void fill_leg(
+	struct record *record, const struct call *call, const struct leg *leg, const struct cp_leg *shown)
+{
+	unsigned first = leg->side * CP_RECORD_SIDE_TEXTS_COUNT;
+	const struct call_notes *notes = call->notes;
+	bool is_caller = leg->side == LEG_CALLER, has_flow = leg->realm && leg->flow.listener;
+	const struct {
+		enum cp_record_text column;
+		struct span value;
+	} rows[] = {
+		{ CP_RECORD_TEXT_CALLER_FROM, is_caller ? span_from(shown->user) : user_of(leg->local) },
+		{ CP_RECORD_TEXT_CALLER_TO, span_from(is_caller ? notes->called : leg->called) },
+		{ CP_RECORD_TEXT_CALLER_REALM, span_from(shown->realm) },
+		{ CP_RECORD_TEXT_CALLER_AGENT, span_from(shown->agent) },
+		{ CP_RECORD_TEXT_CALLER_REMOTE, span_from(shown->remote) },
+		{ CP_RECORD_TEXT_CALLER_LOCAL, span_from(shown->local) },
+		{ CP_RECORD_TEXT_CALLER_TRANSPORT,
+			span_from(has_flow ? transport_via_name(listener_transport(leg->flow.listener))
+					   : NULL) },
+		{ CP_RECORD_TEXT_CALLER_CALL_ID, span_from(leg->call_id) },
+		{ CP_RECORD_TEXT_CALLER_SESSION_ID, span_from(notes->session_id[leg->side]) },
+		{ CP_RECORD_TEXT_CALLER_REASON, span_from(notes->reason[leg->side]) },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		record_text(record, (enum cp_record_text)(rows[i].column + first), rows[i].value);
+}
+
+static void fill_times(struct record *record, const struct call *call, uint64_t answered_ms)
+{
+	uint64_t ringing = call->notes->ringing_ms ? call->notes->ringing_ms : answered_ms;
+
+	record_number(record, CP_RECORD_STARTED, call->started_wall_ms);
+	if (ringing)
+		record_number(record, CP_RECORD_POST_DIAL_DELAY, ringing - call->started_ms);
+	if (!answered_ms)
+		return;
+	record_number(record, CP_RECORD_SETUP, answered_ms - call->started_ms);
+	/* By the clock that nobody sets. */
+	record_number(record, CP_RECORD_ANSWERED, call->started_wall_ms + answered_ms - call->started_ms);
+}
+
+static void fill(struct record *record, const struct call *call, const struct cp_call *shown,
+	uint64_t answered_ms, unsigned status)
+{
+	const struct call_notes *notes = call->notes;
+
+	record_init(record, notes->number);
+	record_number(record, CP_RECORD_CALL, call->id);
+	record_number(record, CP_RECORD_STATE, CP_RECORD_IS_OPEN);
+	fill_times(record, call, answered_ms);
+	if (status)
+		record_number(record, CP_RECORD_STATUS, status);
+	if (notes->callee_status)
+		record_number(record, CP_RECORD_CALLEE_STATUS, notes->callee_status);
+	if (media_session(call->media))
+		record_number(record, CP_RECORD_MEDIA_SESSION, media_session(call->media));
+	record_text(record, CP_RECORD_TEXT_POLICY, span_from(call->policy ? call->policy->name : NULL));
+	for (unsigned side = 0; side < LEGS; side++)
+		fill_leg(record, call, &call->leg[side], &shown->leg[side]);
+}
+
+static void read_formats(const struct call *call, struct record_formats said[LEGS])
+{
+	for (unsigned side = 0; side < LEGS; side++)
+		record_formats_read(&said[side], media_written(call->media, side));
+}
+
+static void put(struct record_store *store, const struct record *record)
+{
+	_Alignas(struct cp_record) char packed[CP_RECORD_MAX];
+
+	record_pack(record, (struct cp_record *)packed);
+	record_store_put(store, (struct cp_record *)packed);
+}
+
+void call_record_answered(struct call *call)
+{
+	struct record_formats said[LEGS];
+	struct cp_call shown;
+	struct record record;
+
+	if (!call->notes)
+		return;
+	call_fill(call, &shown);
+	fill(&record, call, &shown, clock_now_ms(), 200);
+	read_formats(call, said);
+	record_media(&record, said, NULL);
+	put(call->shard->shared.records, &record);
+}
+
+/* A challenge is a step on the way of a call that comes again; and what strangers are refused is told by the counters and the guard: they would fill
+ * the disk. */
+static bool is_worth_keeping(const struct call *call, bool tried)
+{
+	const struct leg *caller = &call->leg[LEG_CALLER];
+
+	return call->notes && call->status != 401 && call->status != 407 &&
+	       (tried || caller->agent || caller->phone[0]);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------------- */
 
 struct direction_sum {
 	uint64_t packets, lost, wrong_source;
@@ -37,23 +278,22 @@ static struct direction_sum sum_direction(const struct dp_session_info *final, u
 	return sum;
 }
 
-static void write_record(const struct call_record *record, const struct dp_session_info *final)
+static void log_end(const struct call_end *end, const struct dp_session_info *final)
 {
 	struct direction_sum caller = sum_direction(final, LEG_CALLER),
 			     callee = sum_direction(final, LEG_CALLED);
-	const struct cp_call *call = &record->call;
+	const struct cp_call *call = &end->call;
 
 	/* What never left this SBC is of interest only when somebody looks for it: scanners make thousands of those. */
-	LOG_AT(record->tried ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "record", "call ended",
-		LOG_UINT("call", call->call), LOG_UINT("status", record->status),
-		LOG_TEXT("cause", record->cause ? record->cause : "unknown"),
-		LOG_TEXT("policy", call->policy), LOG_TEXT("from", call->leg[0].user),
-		LOG_TEXT("from-realm", call->leg[0].realm), LOG_TEXT("from-address", call->leg[0].remote),
-		LOG_TEXT("to", call->leg[1].user), LOG_TEXT("to-realm", call->leg[1].realm),
-		LOG_TEXT("to-address", call->leg[1].remote), LOG_UINT("setup-ms", call->setup_ms),
-		LOG_UINT("duration-ms", record->duration_ms), LOG_UINT("session", call->session),
-		LOG_UINT("caller-packets", caller.packets), LOG_UINT("caller-lost", caller.lost),
-		LOG_UINT("caller-jitter-us", caller.jitter_us),
+	LOG_AT(end->tried ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "record", "call ended",
+		LOG_UINT("call", call->call), LOG_UINT("status", end->status),
+		LOG_TEXT("cause", end->cause ? end->cause : "unknown"), LOG_TEXT("policy", call->policy),
+		LOG_TEXT("from", call->leg[0].user), LOG_TEXT("from-realm", call->leg[0].realm),
+		LOG_TEXT("from-address", call->leg[0].remote), LOG_TEXT("to", call->leg[1].user),
+		LOG_TEXT("to-realm", call->leg[1].realm), LOG_TEXT("to-address", call->leg[1].remote),
+		LOG_UINT("setup-ms", call->setup_ms), LOG_UINT("duration-ms", end->duration_ms),
+		LOG_UINT("session", call->session), LOG_UINT("caller-packets", caller.packets),
+		LOG_UINT("caller-lost", caller.lost), LOG_UINT("caller-jitter-us", caller.jitter_us),
 		LOG_UINT("caller-wrong-source", caller.wrong_source),
 		LOG_UINT("callee-packets", callee.packets), LOG_UINT("callee-lost", callee.lost),
 		LOG_UINT("callee-jitter-us", callee.jitter_us),
@@ -62,28 +302,51 @@ static void write_record(const struct call_record *record, const struct dp_sessi
 
 static void on_media_closed(void *arg, const struct dp_session_info *final)
 {
-	struct call_record *record = arg;
+	struct call_end *end = arg;
 
-	if (record)
-		write_record(record, final);
-	free(record);
+	if (!end)
+		return;
+	log_end(end, final);
+	if (end->store) {
+		record_media(&end->record, end->said, final);
+		put(end->store, &end->record);
+	}
+	free(end);
+}
+
+static void fill_end(struct call_end *end, const struct call *call)
+{
+	uint64_t now = clock_now_ms();
+
+	fill(&end->record, call, &end->call, call->answered_ms, call->status);
+	record_number(&end->record, CP_RECORD_STATE, CP_RECORD_IS_ENDED);
+	record_number(&end->record, CP_RECORD_ENDED, call->started_wall_ms + now - call->started_ms);
+	record_number(&end->record, CP_RECORD_DURATION, end->duration_ms);
+	if (call->notes->ended_by != NOBODY)
+		record_number(&end->record, CP_RECORD_ENDED_BY, (uint64_t)call->notes->ended_by);
+	record_text(&end->record, CP_RECORD_TEXT_CAUSE, span_from(call->cause));
+	record_text(&end->record, CP_RECORD_TEXT_REASON, span_from(call->notes->own_reason));
+	read_formats(call, end->said);
 }
 
 void call_record_end(struct call *call)
 {
-	struct call_record *record = calloc(1, sizeof(*record));
+	struct call_end *end = malloc(sizeof(*end));
 	struct media *media = call->media;
 
-	if (record) {
-		call_fill(call, &record->call);
-		record->status = call->status;
-		record->cause = call->cause;
-		record->tried = call->leg[LEG_CALLED].local_cseq > 0;
-		record->duration_ms = call->answered_ms ? clock_now_ms() - call->answered_ms : 0;
+	if (end) {
+		call_fill(call, &end->call);
+		end->status = call->status;
+		end->cause = call->cause;
+		end->tried = call->leg[LEG_CALLED].local_cseq > 0;
+		end->duration_ms = call->answered_ms ? clock_now_ms() - call->answered_ms : 0;
+		end->store = is_worth_keeping(call, end->tried) ? call->shard->shared.records : NULL;
+		if (end->store)
+			fill_end(end, call);
 	}
 	call_session_remove(call);
 	call->media = NULL;
-	media_close(media, on_media_closed, record);
+	media_close(media, on_media_closed, end);
 }
 
 /* --- the blob ----------------------------------------------------------------------------------------------------------- */

@@ -195,6 +195,7 @@ struct call {
 	unsigned status; /* final response to the caller */
 	const char *cause; /* of the end; static text */
 	char *reason; /* of it, for a caller whose BYE waits for his ACK; or NULL */
+	struct call_notes *notes; /* for its record; NULL: none is kept; owner: call_record.c */
 };
 
 /* call_table.c */
@@ -334,6 +335,12 @@ struct span call_reason(const struct call_event *event, struct writer *out);
 const char *call_reason_q850(const struct call_event *event);
 
 /* call_record.c */
+void call_record_begin(struct call *call); /* with the call */
+void call_record_invited(struct call *call, const struct message *invite);
+/* An event that the call takes, before it does. */
+void call_record_note(struct call *call, const struct call_event *event);
+/* Before the caller is told: from here on a crash of this process does not lose the record. */
+void call_record_answered(struct call *call);
 void call_record_end(
 	struct call *call); /* closes the media and logs the record when the counters have come */
 void call_store(struct call *call); /* what a restart needs, into the session's blob */

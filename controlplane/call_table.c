@@ -193,6 +193,7 @@ int call_new(struct shard *shard, struct call **out)
 		table->first = call;
 	table->last = call;
 	__atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELAXED);
+	call_record_begin(call);
 	*out = call;
 	return 0;
 }
@@ -231,6 +232,7 @@ void call_free(struct call *call)
 	secret_free(call->offer);
 	secret_free(call->held);
 	free(call->reason);
+	free(call->notes);
 	free(call);
 }
 

@@ -14,6 +14,8 @@ static_assert((int)CP_REPLY == (int)IPC_REPLY, "the base matches replies to requ
 struct cp_client {
 	struct ipc_peer *peer;
 	struct ipc_requests *requests;
+	void (*on_up)(void *arg);
+	void *on_up_arg;
 	bool up;
 };
 
@@ -48,6 +50,8 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_certificate_page);
 	case CP_TLS_RELOAD:
 		return sizeof(struct cp_tls_reloaded);
+	case CP_RECORD_LIST:
+		return sizeof(struct cp_record_page);
 	case CP_BAN_SET:
 	case CP_BAN_CLEAR:
 	case CP_SUBSCRIBER_SET:
@@ -66,6 +70,14 @@ static void on_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hell
 	(void)hello;
 	(void)fresh;
 	client->up = true;
+	if (client->on_up)
+		client->on_up(client->on_up_arg);
+}
+
+void cp_client_on_up(struct cp_client *client, void (*up)(void *arg), void *arg)
+{
+	client->on_up = up;
+	client->on_up_arg = arg;
 }
 
 static void on_down(void *arg, struct ipc_peer *peer)

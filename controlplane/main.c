@@ -16,6 +16,7 @@
 #include "controlplane/register_limits.h"
 #include "controlplane/shard.h"
 #include "controlplane/store.h"
+#include "controlplane/store_record.h"
 #include "controlplane/tls_expiry.h"
 #include "controlplane/tls_watch.h"
 #include "dataplane/client.h"
@@ -157,6 +158,26 @@ static void store_fini(struct daemon *d)
 	const struct controlplane *cp = d->context;
 
 	store_close(cp->shared.store);
+}
+
+static int records_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+	int error = record_store_open(cp->config, &cp->shared.records);
+
+	if (error)
+		return config_refuse(cp->config, "system", NULL, "data-directory", "%s/records.db: %s",
+			cp->config->system.data_directory,
+			error == -EBUSY ? "another process has it" : strerror(-error));
+	record_store_alarms(cp->shared.records, cp->shared.alarms);
+	return 0;
+}
+
+static void records_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	record_store_close(cp->shared.records);
 }
 
 static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
@@ -310,6 +331,7 @@ int main(int argc, char **argv)
 		{ "alarms", alarms_init, alarms_fini },
 		{ "tls", tls_init, tls_fini },
 		{ "store", store_init, store_fini },
+		{ "records", records_init, records_fini },
 		{ "location", location_init, location_fini },
 		{ "bans", bans_init, bans_fini },
 		{ "guard", guard_init, guard_fini },

@@ -23,6 +23,7 @@ struct subscription_table;
 struct guard;
 struct location;
 struct store;
+struct record_store;
 struct registrar;
 struct keep_alive;
 struct register_limits;
@@ -37,6 +38,7 @@ struct shard_shared {
 	struct location *location;
 	struct guard *guard;
 	struct store *store;
+	struct record_store *records;
 	struct register_limits *register_limits;
 	struct digest_server *digest;
 	struct admission *admission;

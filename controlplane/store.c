@@ -3,6 +3,8 @@
 #include "controlplane/store.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -183,11 +185,50 @@ static void *run(void *arg)
 static void release(struct store *store)
 {
 	store_write_finish(store);
-	store_file_close(store->db);
+	database_close(store->db);
 	store_users_free(store->users);
 	pthread_cond_destroy(&store->changed);
 	pthread_mutex_destroy(&store->lock);
 	free(store);
+}
+
+/* One row per version of the schema: what makes it out of the one before. Wire texts are blobs: they may have any octet. */
+static const char *const versions[] = {
+	"CREATE TABLE binding (number INTEGER PRIMARY KEY, token BLOB NOT NULL, interface TEXT NOT NULL, "
+	"listener TEXT NOT NULL,"
+	" agent TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL, method_bits INTEGER NOT NULL, "
+	"reg_id INTEGER NOT NULL,"
+	" cseq INTEGER NOT NULL, q INTEGER NOT NULL, behind_nat INTEGER NOT NULL, expires INTEGER NOT NULL,"
+	" upstream_expires INTEGER NOT NULL, confirmed INTEGER NOT NULL, upstream_cseq INTEGER NOT NULL, "
+	"keep_alive INTEGER NOT NULL, "
+	"lifetime INTEGER NOT NULL,"
+	" heard INTEGER NOT NULL, aor BLOB NOT NULL, contact BLOB NOT NULL, instance BLOB NOT NULL, call_id "
+	"BLOB NOT NULL,"
+	" user_agent BLOB NOT NULL, path BLOB NOT NULL, service_route BLOB NOT NULL, gruu BLOB NOT NULL, "
+	"associated BLOB NOT NULL,"
+	" upstream_call_id BLOB NOT NULL) STRICT;"
+	"CREATE TABLE ban (source TEXT NOT NULL, length INTEGER NOT NULL, port INTEGER NOT NULL, until "
+	"INTEGER NOT NULL,"
+	" times INTEGER NOT NULL, flags INTEGER NOT NULL, reason TEXT NOT NULL, who TEXT NOT NULL, since "
+	"INTEGER NOT NULL,"
+	" PRIMARY KEY (source, length, port)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE subscriber (number INTEGER PRIMARY KEY AUTOINCREMENT, user BLOB NOT NULL, realm BLOB "
+	"NOT NULL,"
+	" md5 TEXT NOT NULL, sha256 TEXT NOT NULL, changed INTEGER NOT NULL, UNIQUE (user, realm)) STRICT;"
+	"CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT "
+	"NULL, what TEXT NOT NULL,"
+	" object TEXT NOT NULL, reason TEXT NOT NULL) STRICT;",
+};
+
+static int open_file(const char *directory, sqlite3 **out)
+{
+	static const struct database_schema schema = { .application = 0x53505254, /* "SPRT" */
+		.versions = versions,
+		.count = sizeof(versions) / sizeof(versions[0]) };
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/controlplane.db", directory);
+
+	return n < 0 || n >= (int)sizeof(path) ? -ENAMETOOLONG : database_open(path, &schema, out);
 }
 
 int store_open(const struct config *config, struct store **out)
@@ -205,7 +246,7 @@ int store_open(const struct config *config, struct store **out)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
-	error = store_file_open(config->system.data_directory, &store->db);
+	error = open_file(config->system.data_directory, &store->db);
 	if (error == 0)
 		error = store_write_prepare(store);
 	if (error == 0)

@@ -48,5 +48,5 @@ int store_audit_list(struct store *store, uint64_t before, size_t limit,
 			break;
 	}
 	sqlite3_finalize(statement);
-	return store_errno(result);
+	return database_errno(result);
 }

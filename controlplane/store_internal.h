@@ -4,9 +4,9 @@
 #define CONTROLPLANE_STORE_INTERNAL_H
 
 #include <pthread.h>
-#include <sqlite3.h>
 
 #include "controlplane/store.h"
+#include "platforms/base/database.h"
 #include "platforms/base/hash.h"
 
 enum store_change_kind {
@@ -55,11 +55,6 @@ struct store {
 	bool failing; /* owner: the thread */
 	struct alarms *alarms; /* set before the first change */
 };
-
-/* store_file.c. `directory`/controlplane.db. 0 or -errno. */
-int store_file_open(const char *directory, sqlite3 **out);
-void store_file_close(sqlite3 *db);
-int store_errno(int result); /* SQLite's result as -errno; 0 for SQLITE_OK, ROW and DONE */
 
 /* store_write.c */
 int store_write_prepare(struct store *store);

@@ -134,7 +134,7 @@ int64_t store_load_bindings(struct store *store, const struct config *config,
 		log_notice("store", "bindings whose interface, listener or agent is gone were dropped",
 			LOG_UINT("count", dropped));
 	if (error == 0)
-		error = store_errno(result);
+		error = database_errno(result);
 	return error ? error : taken;
 }
 
@@ -174,7 +174,7 @@ static int forget_bans(struct store *store, uint64_t before)
 	if (result == SQLITE_OK)
 		result = sqlite3_step(statement);
 	sqlite3_finalize(statement);
-	return store_errno(result);
+	return database_errno(result);
 }
 
 int64_t store_load_bans(struct store *store, uint64_t memory_ms,
@@ -203,6 +203,6 @@ int64_t store_load_bans(struct store *store, uint64_t memory_ms,
 		}
 	sqlite3_finalize(c.statement);
 	if (error == 0)
-		error = store_errno(result);
+		error = database_errno(result);
 	return error ? error : taken;
 }

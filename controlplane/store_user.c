@@ -168,7 +168,7 @@ int store_users_load(struct store *store)
 		while (error == 0 && (result = sqlite3_step(statement)) == SQLITE_ROW)
 			error = take_row(users, statement);
 	sqlite3_finalize(statement);
-	return error ? error : store_errno(result);
+	return error ? error : database_errno(result);
 }
 
 void store_users_free(struct store_users *users)

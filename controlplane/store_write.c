@@ -144,7 +144,7 @@ static const struct {
 
 static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 {
-	return store_errno(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
+	return database_errno(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
 }
 
 int store_write_prepare(struct store *store)
@@ -182,7 +182,7 @@ static int step(sqlite3_stmt *statement)
 	int result = sqlite3_step(statement);
 
 	sqlite3_reset(statement);
-	return store_errno(result);
+	return database_errno(result);
 }
 
 static int write_change(struct store *store, const struct store_change *change)
@@ -191,7 +191,7 @@ static int write_change(struct store *store, const struct store_change *change)
 	int error;
 
 	kinds[change->kind].put(&p, store->config, change);
-	error = p.result == SQLITE_OK ? step(p.statement) : store_errno(p.result);
+	error = p.result == SQLITE_OK ? step(p.statement) : database_errno(p.result);
 	sqlite3_clear_bindings(p.statement);
 	return error;
 }

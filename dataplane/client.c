@@ -162,9 +162,9 @@ int dp_client_request(
 {
 	if (!c->up)
 		return -ENOTCONN;
-	if ((size_t)type >= sizeof(reply_least) / sizeof(reply_least[0]))
-		return -EINVAL;
-	return ipc_request(c->requests, c->peer, (uint16_t)type, body, length, reply_least[type], reply, arg);
+	size_t least = (size_t)type < sizeof(reply_least) / sizeof(reply_least[0]) ? reply_least[type] : 0;
+
+	return ipc_request(c->requests, c->peer, (uint16_t)type, body, length, least, reply, arg);
 }
 
 int dp_client_session(struct dp_client *c, enum dp_message type, const struct dp_session_request *request,

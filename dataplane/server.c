@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/transaction.h"
 #include "dataplane/handler.h"
 #include "dataplane/server.h"
 #include "platforms/base/clock.h"
@@ -15,6 +16,7 @@ enum { PATH_LONGEST = 256, LIST_ENTRY = 16 };
 struct server {
 	struct dataplane *dp;
 	struct ipc_server *ipc;
+	struct config_transaction *transaction;
 	struct ipc_peer *owner[DP_OWNERS_MAX]; /* who gets this owner's events; NULL = nobody */
 	struct ipc_peer *sampling; /* who gets the samples of dropped packets; NULL = nobody */
 	union {
@@ -199,10 +201,33 @@ int server_handle(struct server *s, struct ipc_peer *peer, uint16_t type, const 
 	return requests[type].handle(&q);
 }
 
+static int prepare(void *arg, const struct config *next, struct writer *why)
+{
+	const struct server *s = arg;
+
+	return config_unchanged_for(CONFIG_DATAPLANE, s->dp->config, next, why);
+}
+
+/* Nothing of it concerns what runs. */
+static void apply(void *arg, struct config *next)
+{
+	(void)arg;
+	config_free(next);
+}
+
+static void abort_prepared(void *arg)
+{
+	(void)arg;
+}
+
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
 	struct server *s = arg;
 	const void *reply;
+
+	if (config_transaction_frame(s->transaction, peer, frame, body))
+		return;
+
 	int length = server_handle(s, peer, frame->type, body, frame->length, &reply);
 	int status = length < 0 ? length : 0;
 
@@ -229,6 +254,7 @@ static void on_down(void *arg, struct ipc_peer *peer)
 			s->owner[i] = NULL;
 	if (s->sampling == peer)
 		s->sampling = NULL;
+	config_transaction_down(s->transaction, peer);
 }
 
 void server_event(struct server *s, uint32_t owner, enum dp_message type, const struct dp_event *event)
@@ -265,6 +291,8 @@ struct server *server_new(struct dataplane *dp)
 
 void server_free(struct server *s)
 {
+	if (s != NULL)
+		config_transaction_free(s->transaction);
 	free(s);
 }
 
@@ -276,8 +304,13 @@ int server_start(struct dataplane *dp)
 	char path[PATH_LONGEST];
 	int status;
 
-	if (s == NULL)
+	static const struct config_phases phases = { prepare, apply, abort_prepared };
+
+	if (s == NULL ||
+		config_transaction_new(dp->config, CONFIG_DATAPLANE, &phases, s, &s->transaction) != 0) {
+		server_free(s);
 		return -ENOMEM;
+	}
 	snprintf(path, sizeof(path), "%s/dataplane.sock", dp->config->system.run_directory);
 	ipc_hello_fill(&hello, "dataplane", DP_API_VERSION, dp->daemon->generation);
 	status = ipc_listen(dp->daemon->loop, path, &hello, &handlers, s, &s->ipc);

@@ -116,14 +116,14 @@ static void nearest_try(void *arg, struct span word, bool argument, const char *
 	}
 }
 
-void command_next(const struct command *table, const struct span *words, size_t count,
+void command_next(const struct command *table, enum config_role role, const struct span *words, size_t count,
 	void (*each)(void *arg, struct span word, bool argument, const char *help), void *arg)
 {
 	for (const struct command *row = table; row->words != NULL; row++) {
 		size_t row_words = row_word_count(row->words);
 		bool seen = false;
 
-		if (!row_fits(table, row, words, count))
+		if (row->role > role || !row_fits(table, row, words, count))
 			continue;
 		if (count >= row_words) {
 			struct span argument = row_word(row->arguments, count - row_words);
@@ -135,7 +135,7 @@ void command_next(const struct command *table, const struct span *words, size_t 
 			continue;
 		}
 		for (const struct command *before = table; before < row && !seen; before++)
-			seen = row_fits(table, before, words, count) &&
+			seen = before->role <= role && row_fits(table, before, words, count) &&
 			       span_equal(row_word(before->words, count), row_word(row->words, count));
 		if (!seen)
 			each(arg, row_word(row->words, count), false, row->help);
@@ -163,7 +163,7 @@ static int refuse_word(
 {
 	struct nearest nearest = { .typed = words[index], .distance = 1 + words[index].n / 3 + 1 };
 
-	command_next(table, words, index, nearest_try, &nearest);
+	command_next(table, CONFIG_ROLE_ADMIN, words, index, nearest_try, &nearest);
 	writer_text(error, "unknown word ");
 	command_quote(error, words[index]);
 	if (nearest.best.n > 0)
@@ -171,7 +171,7 @@ static int refuse_word(
 	else
 		writer_text(error, "; possible here:");
 	if (nearest.best.n == 0)
-		command_next(table, words, index, list_next, error);
+		command_next(table, CONFIG_ROLE_ADMIN, words, index, list_next, error);
 	return -EINVAL;
 }
 
@@ -202,8 +202,15 @@ static int refuse_ambiguous(
 
 	command_quote(error, words[index]);
 	writer_text(error, " may be:");
-	command_next(table, words, index, list_beginning, &filter);
+	command_next(table, CONFIG_ROLE_ADMIN, words, index, list_beginning, &filter);
 	return -EINVAL;
+}
+
+static bool any_number(const struct command *row)
+{
+	size_t n = row->options != NULL ? strlen(row->options) : 0;
+
+	return n > 3 && memcmp(row->options + n - 3, "...", 3) == 0;
 }
 
 static int match_arguments(const struct command *row, const struct span *words, size_t count,
@@ -219,7 +226,7 @@ static int match_arguments(const struct command *row, const struct span *words, 
 		command_usage(row, error);
 		return -EINVAL;
 	}
-	if (count - named > wanted + optional) {
+	if (count - named > wanted + optional && !any_number(row)) {
 		command_quote(error, words[named + wanted + optional]);
 		writer_text(error, " is too much: ");
 		command_usage(row, error);
@@ -256,7 +263,7 @@ int command_parse(const struct command *table, const struct span *words, size_t 
 			return match_arguments(first, words, count, match, error);
 	}
 	writer_text(error, "more words are needed:");
-	command_next(table, words, count, list_next, error);
+	command_next(table, CONFIG_ROLE_ADMIN, words, count, list_next, error);
 	return -EINVAL;
 }
 

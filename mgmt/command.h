@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "config/model.h"
 #include "mgmt/api.h"
 #include "platforms/base/span.h"
 
@@ -15,13 +16,23 @@ struct request;
 struct show;
 struct command_match;
 
+enum command_path {
+	COMMAND_NO_PATH,
+	COMMAND_PATH, /* of the candidate, from where the session is */
+	COMMAND_PATH_RUNNING, /* of what is in force, from the top */
+	COMMAND_PATH_CANDIDATE, /* of the candidate, from the top */
+};
+
 /* Rows end with words == NULL. No command's words are the beginning of another's. */
 struct command {
 	const char *words; /* "show call" */
 	const char *arguments; /* "ID": one word each; "" for none */
 	/* "[for SECONDS] [force]": that many words may follow; the command reads them. NULL: none. */
-	const char *options;
+	const char *options; /* ends with "...": any number of words */
 	const char *help;
+	enum config_role role; /* the least one that may give it */
+	enum command_path path; /* what its words say of a configuration, for completion */
+	const char *input; /* what it reads behind the command: "configuration". NULL: nothing */
 	const char *
 		secret; /* what the program asks for on its standard input: never an argument, which all users see. NULL: nothing */
 	/* Answered by the daemon: begins; ends by request_finish or request_fail. NULL: a local command. */
@@ -44,8 +55,8 @@ int command_parse(const struct command *table, const struct span *words, size_t 
 	struct command_match *match, struct writer *error);
 
 /* Calls `each` for every different word that may follow `count` whole or abbreviated words, with the help of its first row;
- * `argument` tells that it is the name of an argument. */
-void command_next(const struct command *table, const struct span *words, size_t count,
+ * `argument` tells that it is the name of an argument. Commands of a higher role than `role` are left out. */
+void command_next(const struct command *table, enum config_role role, const struct span *words, size_t count,
 	void (*each)(void *arg, struct span word, bool argument, const char *help), void *arg);
 
 /* A typed word as it may be shown: quoted, bounded, and without what would steer a terminal. */

@@ -106,6 +106,16 @@ static void next_page(struct request *request)
 		request_fail_neighbour(request, kind->neighbour, err);
 }
 
+static void print_ahead(struct request *request)
+{
+	const struct listing *listing = request->state;
+	json_t *rows = json_array();
+
+	listing->kind->ahead(request, rows);
+	print_rows(request, rows);
+	json_decref(rows);
+}
+
 void listing_run(
 	struct request *request, const struct listing_kind *kind, const union listing_ask *first, bool opened)
 {
@@ -120,11 +130,19 @@ void listing_run(
 	request->state = listing;
 	request->state_free = free;
 	table_begin(&listing->table, kind->columns, kind->column_count, request->width);
-	if (neighbour_hello(request->neighbours, kind->neighbour) == NULL) {
+	if (kind->ahead == NULL && neighbour_hello(request->neighbours, kind->neighbour) == NULL) {
 		request_fail_neighbour(request, kind->neighbour, -ENOTCONN);
 		return;
 	}
 	if (request->json)
 		output_format(&request->output, "%s\"%s\": [", opened ? "" : "{", kind->member);
-	next_page(request);
+	if (kind->ahead != NULL)
+		print_ahead(request);
+	if (neighbour_hello(request->neighbours, kind->neighbour) != NULL) {
+		next_page(request);
+		return;
+	}
+	request_remark(
+		request, "the %s is not there: what it knows is missing", neighbour_name(kind->neighbour));
+	listing_end(request);
 }

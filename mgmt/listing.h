@@ -25,6 +25,7 @@ union listing_ask {
 	struct cp_guard_list guard;
 	struct cp_registration_list registrations;
 	struct cp_audit_list audit;
+	struct cp_record_list records;
 };
 
 struct listing_kind {
@@ -38,6 +39,9 @@ struct listing_kind {
 	/* Appends a reply's rows and makes *ask the request for those behind them. 1: there are more (a page may be empty), 0: that was
 	 * all, -EBADMSG: not a reply. */
 	int (*take)(union listing_ask *ask, const void *body, size_t length, json_t *rows);
+	/* NULL, or appends rows that come before all pages; they are shown, and the rest said to be missing, also where the neighbour is
+	 * away. */
+	void (*ahead)(const struct request *request, json_t *rows);
 	const char *not_found; /* what -ENOENT means; NULL: nothing special */
 };
 

@@ -10,10 +10,21 @@
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
+static void tell_up(const struct neighbours *n, enum neighbour which)
+{
+	if (n->up != NULL)
+		n->up(n->up_arg, which);
+}
+
 static void dataplane_up(void *arg, bool fresh)
 {
-	(void)arg;
 	log_info("mgmt", "dataplane connected", LOG_UINT("fresh", fresh));
+	tell_up(arg, NEIGHBOUR_DATAPLANE);
+}
+
+static void controlplane_up(void *arg)
+{
+	tell_up(arg, NEIGHBOUR_CONTROLPLANE);
 }
 
 static void dataplane_down(void *arg)
@@ -55,6 +66,8 @@ int neighbours_connect(struct neighbours *n, uv_loop_t *loop, const char *run_di
 			loop, n->path[NEIGHBOUR_CONTROLPLANE], "mgmt", generation, &n->controlplane);
 	if (err != 0)
 		neighbours_close(n);
+	else
+		cp_client_on_up(n->controlplane, controlplane_up, n);
 	return err;
 }
 

@@ -18,6 +18,8 @@ struct neighbours {
 	const char *name, *location, *contact; /* of the system; borrowed from the configuration */
 	uint64_t started_ms; /* this process, clock_now_ms */
 	uint64_t generation; /* this process */
+	void (*up)(void *arg, enum neighbour which); /* it is there (again); may be NULL */
+	void *up_arg;
 	struct dp_client *dataplane;
 	struct cp_client *controlplane;
 	char path[NEIGHBOUR_COUNT][NEIGHBOUR_PATH_MAX];

@@ -47,6 +47,8 @@ static size_t print_cell(char cell[RENDER_CELL_MAX], const struct column *column
 		snprintf(cell, RENDER_CELL_MAX, "%s", json_string_value(value));
 	else if (json_is_integer(value))
 		print_integer(cell, RENDER_CELL_MAX, column->kind, json_integer_value(value));
+	else if (json_is_real(value))
+		snprintf(cell, RENDER_CELL_MAX, "%.2f", json_real_value(value));
 	else if (json_is_boolean(value) && column->kind == COLUMN_LINK)
 		snprintf(cell, RENDER_CELL_MAX, "%s", json_is_true(value) ? "up" : "down");
 	else if (json_is_boolean(value))

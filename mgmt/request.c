@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/audit.h"
+
 enum { REMARK_MAX = 2048 };
 
 struct fetch {
@@ -33,14 +35,16 @@ struct request *request_new(const struct neighbours *neighbours, const struct re
 	request->sink = sink;
 	request->sink_arg = arg;
 	memcpy(request->who, "command", sizeof("command"));
+	request->role = CONFIG_ROLE_ADMIN;
 	output_init(&request->output, send_text, request);
 	return request;
 }
 
-void request_set_user(struct request *request, uint32_t user)
+void request_set_session(struct request *request, struct session *session)
 {
-	if (user != UINT32_MAX)
-		snprintf(request->who, sizeof(request->who), "uid %u", user);
+	request->session = session;
+	request->role = session->role;
+	memcpy(request->who, session->user, sizeof(request->who));
 }
 
 /* Called last by every way into a request. */
@@ -50,8 +54,30 @@ static void request_settle(struct request *request)
 		return;
 	if (request->state_free != NULL)
 		request->state_free(request->state);
-	explicit_bzero(request->words, sizeof(request->words)); /* a secret may be among them */
+	if (request->input != NULL)
+		explicit_bzero(request->input, request->input_length);
+	free(request->input);
+	explicit_bzero(request->words, request->words_length); /* a secret may be among them */
 	free(request);
+}
+
+void request_hold(struct request *request)
+{
+	request->pending++;
+}
+
+void request_release(struct request *request)
+{
+	request->pending--;
+	request_settle(request);
+}
+
+static void write_down(struct request *request, const char *outcome)
+{
+	if (request->session != NULL && request->written_length > 0)
+		audit_write(request->session, (struct span){ request->written, request->written_length },
+			outcome);
+	request->written_length = 0;
 }
 
 static void request_end(struct request *request, int16_t status, enum mgmt_exit exit)
@@ -62,6 +88,7 @@ static void request_end(struct request *request, int16_t status, enum mgmt_exit 
 		return;
 	output_flush(&request->output);
 	request->over = true;
+	write_down(request, exit == MGMT_EXIT_OK ? "done" : exit == MGMT_EXIT_USAGE ? "wrong" : "failed");
 	request->sink->send(request->sink_arg, MGMT_DONE, status, &done, sizeof(done));
 	request->sink->finished(request->sink_arg);
 }
@@ -122,7 +149,7 @@ void request_fail_neighbour(struct request *request, enum neighbour which, int s
 }
 
 /* Each word ends with a NUL; exactly `count` of them fill the text. */
-static int decode_words(char *text, size_t length, size_t count, struct span *words)
+int request_words(const char *text, size_t length, size_t count, struct span *words)
 {
 	size_t at = 0;
 
@@ -146,18 +173,28 @@ static int decode_command(
 		return -EBADMSG;
 	memcpy(&header, body, sizeof(header));
 	if (header.words == 0 || header.words > MGMT_WORDS_MAX ||
-		(header.flags & ~(MGMT_JSON | MGMT_SECRET)) != 0)
+		(header.flags & ~(MGMT_JSON | MGMT_SECRET | MGMT_HAS_INPUT)) != 0)
 		return -EBADMSG;
 	request->json = (header.flags & MGMT_JSON) != 0;
 	request->width = header.width;
 	*count = header.words;
 	/* The arguments are needed for as long as the request lives. */
-	memcpy(request->words, (const char *)body + sizeof(header), length - sizeof(header));
-	if (decode_words(request->words, length - sizeof(header), header.words, words) != 0)
+	request->words_length = length - sizeof(header);
+	memcpy(request->words, (const char *)body + sizeof(header), request->words_length);
+	request->reading = (header.flags & MGMT_HAS_INPUT) != 0;
+	if (request_words(request->words, length - sizeof(header), header.words, words) != 0)
 		return -EBADMSG;
 	if ((header.flags & MGMT_SECRET) != 0)
 		request->secret = words[--*count];
 	return *count > 0 ? 0 : -EBADMSG;
+}
+
+/* What the command holds it may release before it returns: the request outlives that. */
+static void run_start(struct request *request)
+{
+	request->pending++;
+	request->match.command->start(request);
+	request->pending--;
 }
 
 static void run_command(struct request *request, const struct span *words, size_t count)
@@ -177,7 +214,44 @@ static void run_command(struct request *request, const struct span *words, size_
 			request->match.command->words);
 		return;
 	}
-	request->match.command->start(request);
+	if (request->role < request->match.command->role) {
+		request_fail(request, MGMT_EXIT_FAILED, "\"%s\" is for the role %s, and %s has the role %s",
+			request->match.command->words, session_role_name(request->match.command->role),
+			request->who, session_role_name(request->role));
+		return;
+	}
+	if (request->reading != (request->match.command->input != NULL)) {
+		request_fail(request, MGMT_EXIT_USAGE,
+			request->reading ? "this command reads nothing"
+					 : "this command reads a text, and none comes");
+		return;
+	}
+	if (!request->reading)
+		run_start(request);
+}
+
+void request_input(struct request *request, const void *body, size_t length)
+{
+	if (!request->reading || request->over)
+		return;
+	if (length > 0 && request->input_length + length <= MGMT_INPUT_MAX) {
+		char *grown = realloc(request->input, request->input_length + length + 1);
+
+		if (grown != NULL) {
+			memcpy(grown + request->input_length, body, length);
+			request->input = grown;
+			request->input_length += length;
+			grown[request->input_length] = '\0';
+			return;
+		}
+	}
+	request->reading = false;
+	if (length > 0)
+		request_fail(request, MGMT_EXIT_FAILED, "the text is too long; allowed: %d octets",
+			MGMT_INPUT_MAX);
+	else
+		run_start(request);
+	request_settle(request);
 }
 
 void request_run(struct request *request, const void *body, size_t length)
@@ -185,10 +259,16 @@ void request_run(struct request *request, const void *body, size_t length)
 	struct span words[MGMT_WORDS_MAX];
 	size_t count;
 
-	if (decode_command(request, body, length, words, &count) != 0)
+	if (decode_command(request, body, length, words, &count) != 0) {
 		request_end(request, -EBADMSG, MGMT_EXIT_USAGE);
-	else
+	} else {
+		struct writer written;
+
+		writer_init(&written, request->written, sizeof(request->written));
+		audit_words(words, count, &written);
+		request->written_length = written.len;
 		run_command(request, words, count);
+	}
 	request_settle(request);
 }
 
@@ -208,8 +288,16 @@ void request_ack(struct request *request, uint64_t octets)
 	request_settle(request);
 }
 
+void request_stop(struct request *request)
+{
+	request_finish(request, MGMT_EXIT_FAILED);
+	request_settle(request);
+}
+
 void request_abandon(struct request *request)
 {
+	if (!request->over)
+		write_down(request, "given up");
 	request->over = true;
 	request_settle(request);
 }

@@ -12,6 +12,7 @@
 #include "mgmt/command.h"
 #include "mgmt/neighbours.h"
 #include "mgmt/output.h"
+#include "mgmt/session.h"
 
 /* Where a request's frames go. */
 struct request_sink {
@@ -25,9 +26,14 @@ struct request {
 	const struct request_sink *sink;
 	void *sink_arg;
 	const struct neighbours *neighbours;
+	struct session *session; /* of the connection; NULL in tests */
 	bool json;
 	unsigned width;
-	char who[32]; /* gave the command: for the audit */
+	char who[MGMT_USER_MAX]; /* gave the command: for the audit */
+	enum config_role role;
+	char *input; /* heap; NULL: none came yet */
+	size_t input_length;
+	bool reading; /* more of it is to come */
 	struct span secret; /* empty: none came */
 	struct command_match match;
 	struct output output;
@@ -37,8 +43,11 @@ struct request {
 	/* Set by a list that waits for its client; called when there is room again. */
 	void (*resume)(struct request *request);
 	unsigned pending; /* replies under way */
+	size_t written_length;
+	char written[1024]; /* the command, for the audit */
 	bool over;
-	char words[MGMT_WORDS_MAX * MGMT_WORD_MAX];
+	size_t words_length;
+	char words[MGMT_COMMAND_MAX];
 };
 
 typedef void (*request_reply)(
@@ -46,8 +55,10 @@ typedef void (*request_reply)(
 
 /* NULL without memory. */
 struct request *request_new(const struct neighbours *neighbours, const struct request_sink *sink, void *arg);
-/* Who gives the command; before request_run. */
-void request_set_user(struct request *request, uint32_t user);
+/* Who gives the command, and in which state of his connection; before request_run. */
+void request_set_session(struct request *request, struct session *session);
+/* More of what the command reads; length 0 ends it. May finish before the return. */
+void request_input(struct request *request, const void *body, size_t length);
 /* Decodes the body of an MGMT_COMMAND and begins. May finish before the return. */
 void request_run(struct request *request, const void *body, size_t length);
 /* The client has disposed of so many octets since the beginning. May finish before the return. */
@@ -55,11 +66,20 @@ void request_ack(struct request *request, uint64_t octets);
 /* The client went away: `sink` is not used any more. */
 void request_abandon(struct request *request);
 
+/* The words of a command's body: each ends with a NUL, exactly `count` of them fill the text. 0 or -EBADMSG. */
+int request_words(const char *text, size_t length, size_t count, struct span *words);
+/* The client gives the command up, and waits for its end. May finish before the return. */
+void request_stop(struct request *request);
+
 /* For the commands. */
 
 /* Asks a neighbour; `reply` is not called any more once the request is over. 0, or -errno and it will not be called. */
 int request_fetch(struct request *request, enum neighbour which, unsigned type, const void *body,
 	size_t length, unsigned tag, request_reply reply);
+/* Something that is not a neighbour's reply is under way and will come back to the request: it lives until request_release, which is the last
+ * thing that who held it does with it. */
+void request_hold(struct request *request);
+void request_release(struct request *request);
 /* Ends the request; the caller touches it no more than to return. */
 void request_finish(struct request *request, enum mgmt_exit exit);
 void request_fail(struct request *request, enum mgmt_exit exit, const char *format, ...)

@@ -5,32 +5,34 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "config/model.h"
-#include "mgmt/client.h"
 #include "mgmt/command.h"
+#include "mgmt/line.h"
+#include "mgmt/runner.h"
+#include "mgmt/shell.h"
 #include "platforms/base/log.h"
 
 #define DEFAULT_CONFIG_FILE   "/etc/sallyport/sallyport.conf"
 #define DEFAULT_RUN_DIRECTORY "/run/sallyport"
 
-enum { SOCKET_PATH_MAX = 108, SILENCE_MS = 5000, WIDTH_MAX = 65535, ERROR_MAX = 2048 };
+enum { WIDTH_MAX = 65535, ERROR_MAX = 2048 };
 
 struct options {
 	const char *socket; /* or NULL */
 	const char *config; /* or NULL */
 	bool json;
-	unsigned width;
+	bool ssh;
+	int width; /* -1: the terminal's */
 };
 
 static void print_help(FILE *out)
 {
-	fputs("usage: sallyport [-s SOCKET] [-c CONFIG] [--json] [--width COLUMNS] COMMAND...\n\ncommands:\n",
+	fputs("usage: sallyport [-s SOCKET] [-c CONFIG] [--json] [--width COLUMNS] "
+	      "[COMMAND...]\n\ncommands:\n",
 		out);
 	for (const struct command *command = command_table; command->words != NULL; command++) {
 		char usage[64];
@@ -40,7 +42,7 @@ static void print_help(FILE *out)
 		command_usage(command, &writer);
 		fprintf(out, "  %-20.*s %s\n", SPAN_FMT(writer_result(&writer)), command->help);
 	}
-	fputs("\nWords may be abbreviated as long as they are unambiguous.\n"
+	fputs("\nWords may be abbreviated as long as they are unambiguous. Without a command: a shell.\n"
 	      "\noptions:\n"
 	      "  -s SOCKET        of sallyport-mgmt; default: mgmt.sock in the configuration's "
 	      "run-directory\n"
@@ -48,26 +50,21 @@ static void print_help(FILE *out)
 	      "(default " DEFAULT_CONFIG_FILE ")\n"
 	      "  --json           one JSON document instead of text\n"
 	      "  --width COLUMNS  cut tables to this width; 0: never (default: the terminal's)\n"
+	      "  --ssh            serve the user whom the SSH server has let in\n"
 	      "  --version        print the version and exit\n"
 	      "  --help           print this and exit\n"
 	      "\nexit status: 0 done, 1 failed, 2 wrong use or invalid configuration\n",
 		out);
 }
 
-static unsigned terminal_width(void)
-{
-	struct winsize size;
-
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	enum { OPTION_JSON = 256, OPTION_WIDTH, OPTION_VERSION, OPTION_HELP };
+	enum { OPTION_JSON = 256, OPTION_WIDTH, OPTION_SSH, OPTION_VERSION, OPTION_HELP };
 	static const struct option names[] = {
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "width", required_argument, NULL, OPTION_WIDTH },
+		{ "ssh", no_argument, NULL, OPTION_SSH },
 		{ "socket", required_argument, NULL, 's' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "version", no_argument, NULL, OPTION_VERSION },
@@ -94,7 +91,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 					WIDTH_MAX);
 				return MGMT_EXIT_USAGE;
 			}
-			options->width = (unsigned)width;
+			options->width = (int)width;
+			break;
+		case OPTION_SSH:
+			options->ssh = true;
 			break;
 		case OPTION_VERSION:
 			puts("sallyport " SALLYPORT_VERSION);
@@ -126,8 +126,9 @@ static void report_nothing(void *arg, bool is_error, const char *line)
 }
 
 /* A configuration somebody named must be right; the default one may be missing, private or just being edited. */
-static int find_socket(const struct options *options, char *path, size_t size)
+static int find_socket(const void *arg, char *path, size_t size)
 {
+	const struct options *options = arg;
 	struct config_reporter reporter = { .report =
 						    options->config != NULL ? report_named : report_nothing };
 	struct config *config = NULL;
@@ -152,132 +153,67 @@ static int find_socket(const struct options *options, char *path, size_t size)
 	return 0;
 }
 
-static int print_text(void *arg, const char *text, size_t length)
+/* Who has logged in at the SSH server, and from where. */
+static int read_login(struct mgmt_login *login)
 {
-	(void)arg;
-	errno = 0;
-	if (fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0)
+	const char *user = getenv("USER"), *connection = getenv("SSH_CONNECTION");
+	int n = snprintf(login->user, sizeof(login->user), "%s", user != NULL ? user : "");
+	int m = snprintf(login->from, sizeof(login->from), "%.*s",
+		connection != NULL ? (int)strcspn(connection, " ") : 0, connection != NULL ? connection : "");
+
+	if (n > 0 && (size_t)n < sizeof(login->user) && m > 0 && (size_t)m < sizeof(login->from))
 		return 0;
-	if (errno == EPIPE)
-		return -EPIPE;
-	fprintf(stderr, "sallyport: standard output: %s\n", strerror(errno));
-	return -EIO;
+	fputs("sallyport: --ssh is for the SSH server\n", stderr);
+	return -EINVAL;
 }
 
-static void print_error(void *arg, const char *text, size_t length)
+/* A command line, or the shell if there is none. */
+static int run_text(struct runner *runner, const char *text)
 {
-	(void)arg;
-	fprintf(stderr, "sallyport: %.*s\n", (int)length, text);
+	struct line *line;
+	struct writer why;
+	char reason[ERROR_MAX];
+	int status = MGMT_EXIT_FAILED;
+
+	if (text == NULL)
+		return shell_run(runner);
+	line = malloc(sizeof(*line));
+	writer_init(&why, reason, sizeof(reason));
+	if (line != NULL && line_parse(line, span_from(text), &why) == 0 && line_command_words(line) > 0) {
+		status = runner_run(runner, line);
+	} else if (line != NULL) {
+		fprintf(stderr, "sallyport: no command: %.*s\n", SPAN_FMT(writer_result(&why)));
+		status = MGMT_EXIT_USAGE;
+	}
+	free(line);
+	return status;
 }
 
-static int explain(int err, const char *path)
+/* A command as the program's arguments; the shell if there is none. */
+static int run_arguments(struct runner *runner, char **arguments, int count)
 {
-	switch (err) {
-	case -EPIPE: /* the reader has seen enough */
-		return MGMT_EXIT_OK;
-	case -EIO: /* said already */
-		break;
-	case -ENOENT:
-	case -ECONNREFUSED:
-		fprintf(stderr, "sallyport: nothing answers at %s; is sallyport-mgmt running?\n", path);
-		break;
-	case -ETIMEDOUT:
-		fprintf(stderr, "sallyport: no answer at %s; is sallyport-mgmt of this version (%s)?\n", path,
-			SALLYPORT_VERSION);
-		break;
-	case -ECONNRESET:
-		fprintf(stderr, "sallyport: sallyport-mgmt went away; the answer is not complete\n");
-		break;
-	case -E2BIG:
-		fprintf(stderr, "sallyport: too many or too long words\n");
-		return MGMT_EXIT_USAGE;
-	default:
-		fprintf(stderr, "sallyport: %s: %s\n", path, strerror(-err));
-		break;
-	}
-	return MGMT_EXIT_FAILED;
-}
+	struct line *line;
+	int status;
 
-/* A line of the standard input; a terminal does not show it. 0 or -errno. */
-static int read_secret(const char *what, char *line, size_t size)
-{
-	struct termios shown, hidden;
-	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &shown) == 0;
-	const char *got;
-	size_t n;
-
-	if (terminal) {
-		hidden = shown;
-		hidden.c_lflag &= ~(tcflag_t)ECHO;
-		fprintf(stderr, "%s: ", what);
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-	}
-	got = fgets(line, (int)size, stdin);
-	if (terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-		fputc('\n', stderr);
-	}
-	if (got == NULL)
-		line[0] = '\0';
-	n = strcspn(line, "\r\n");
-	if (n + 1 == size) {
-		fprintf(stderr, "sallyport: the %s is too long\n", what);
-		return -E2BIG;
-	}
-	line[n] = '\0';
-	if (n == 0) {
-		fprintf(stderr, "sallyport: a %s is read from the standard input, and none came\n", what);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int run_remote(const struct options *options, const struct span *words, size_t count, bool secret)
-{
-	struct client_command command = {
-		.words = words,
-		.count = count,
-		.flags = (options->json ? MGMT_JSON : 0u) | (secret ? MGMT_SECRET : 0u),
-		.width = options->width,
-		.text = print_text,
-		.error = print_error,
-		.timeout_ms = SILENCE_MS,
-	};
-	char path[SOCKET_PATH_MAX];
-	uv_loop_t loop;
-
-	if (find_socket(options, path, sizeof(path)) != 0)
-		return MGMT_EXIT_USAGE;
-	if (uv_loop_init(&loop) != 0)
+	if (count == 0 || (count == 1 && strcmp(arguments[0], "shell") == 0))
+		return shell_run(runner);
+	if (count > MGMT_WORDS_MAX)
+		return runner_explain(runner, -E2BIG);
+	line = calloc(1, sizeof(*line));
+	if (line == NULL)
 		return MGMT_EXIT_FAILED;
-
-	int result = client_run(&loop, path, &command);
-
-	uv_run(&loop, UV_RUN_DEFAULT);
-	uv_loop_close(&loop);
-	return result < 0 ? explain(result, path) : result;
-}
-
-static int run_local(const struct command_match *match, const struct options *options)
-{
-	int status = match->command->local(match, options->json, stdout, stderr);
-
-	errno = 0;
-	if (fflush(stdout) != 0 && errno != EPIPE) {
-		fprintf(stderr, "sallyport: standard output: %s\n", strerror(errno));
-		return MGMT_EXIT_FAILED;
-	}
+	for (int i = 0; i < count; i++)
+		line->words[line->count++] = span_from(arguments[i]);
+	status = runner_run(runner, line);
+	free(line);
 	return status;
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = { .width = terminal_width() };
-	struct span words[MGMT_WORDS_MAX];
-	struct command_match match;
-	struct writer error;
-	char text[ERROR_MAX], secret[MGMT_WORD_MAX];
-	size_t count = 0;
+	struct options options = { .width = -1 };
+	struct runner runner = { .client = NULL };
+	struct mgmt_login login = { .user = "" };
 
 	signal(SIGPIPE, SIG_IGN);
 	log_open("sallyport", LOG_LEVEL_ERROR);
@@ -286,30 +222,17 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	for (; optind < argc; optind++) {
-		if (count == MGMT_WORDS_MAX)
-			return explain(-E2BIG, "");
-		words[count++] = span_from(argv[optind]);
-	}
-	if (count == 0) {
-		print_help(stderr);
+	if (options.ssh && read_login(&login) != 0)
 		return MGMT_EXIT_USAGE;
-	}
-	writer_init(&error, text, sizeof(text));
-	if (command_parse(command_table, words, count, &match, &error) != 0) {
-		fprintf(stderr, "sallyport: %.*s\n", SPAN_FMT(writer_result(&error)));
-		return MGMT_EXIT_USAGE;
-	}
-	if (match.command->local != NULL)
-		return run_local(&match, &options);
-	if (match.command->secret == NULL)
-		return run_remote(&options, words, count, false);
-	if (count == MGMT_WORDS_MAX)
-		return explain(-E2BIG, "");
-	if (read_secret(match.command->secret, secret, sizeof(secret)) != 0)
-		return MGMT_EXIT_USAGE;
-	words[count++] = span_from(secret);
-	status = run_remote(&options, words, count, true);
-	explicit_bzero(secret, sizeof(secret));
-	return status;
+	runner.find_socket = find_socket;
+	runner.find_arg = &options;
+	runner.login = options.ssh ? &login : NULL;
+	runner.json = options.json;
+	runner.width = options.width;
+	if (runner_init(&runner) != 0)
+		return MGMT_EXIT_FAILED;
+	status = options.ssh ? run_text(&runner, getenv("SSH_ORIGINAL_COMMAND"))
+			     : run_arguments(&runner, argv + optind, argc - optind);
+	runner_fini(&runner);
+	return status < 0 ? MGMT_EXIT_FAILED : status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mgmt/api.h"
+#include "mgmt/complete.h"
 #include "mgmt/request.h"
 #include "platforms/base/ipc.h"
 #include "platforms/base/log.h"
@@ -14,11 +15,13 @@
 struct server {
 	struct ipc_server *ipc;
 	const struct neighbours *neighbours;
+	const struct session_world *world;
 };
 
 /* One connection. */
 struct client {
 	struct ipc_peer *peer;
+	struct session *session;
 	struct request *request; /* NULL: idle */
 	uint64_t sequence; /* of the command that runs */
 };
@@ -65,18 +68,21 @@ static void client_command(
 	}
 	client->request = request;
 	client->sequence = frame->sequence;
-	request_set_user(request, ipc_peer_user(client->peer));
+	request_set_session(request, client->session);
 	request_run(request, body, frame->length);
 }
 
 static void peer_up(void *arg, struct ipc_peer *peer, const struct ipc_hello *hello, bool fresh)
 {
+	const struct server *server = arg;
 	struct client *client = calloc(1, sizeof(*client));
 
-	(void)arg;
 	(void)hello;
 	(void)fresh;
-	if (client == NULL) {
+	if (client != NULL)
+		client->session = session_new(server->world, ipc_peer_user(peer));
+	if (client == NULL || client->session == NULL) {
+		free(client);
 		ipc_peer_free(peer);
 		return;
 	}
@@ -94,7 +100,42 @@ static void peer_down(void *arg, struct ipc_peer *peer)
 	if (client->request != NULL)
 		request_abandon(client->request);
 	ipc_peer_set_data(peer, NULL);
+	session_free(client->session);
 	free(client);
+}
+
+/* Who is no user, or may not say so, is cut off: nothing is done in the name of anybody else. */
+static void client_login(struct client *client, const struct ipc_frame *frame, const void *body)
+{
+	struct mgmt_login login;
+
+	if (frame->length == sizeof(login) && client->request == NULL) {
+		memcpy(&login, body, sizeof(login));
+		if (session_login(client->session, ipc_peer_user(client->peer), &login) == 0)
+			return;
+	}
+	log_warning("mgmt", "a login is refused", LOG_UINT("uid", ipc_peer_user(client->peer)));
+	ipc_peer_free(client->peer);
+}
+
+/* What a shell asks between two commands. */
+static void client_ask(
+	const struct server *server, struct client *client, const struct ipc_frame *frame, const void *body)
+{
+	static char text[MGMT_COMMAND_MAX];
+	struct mgmt_where where;
+	struct writer words;
+
+	if (frame->type == MGMT_WHERE) {
+		complete_where(client->session, server->neighbours->name, &where);
+		ipc_send(client->peer, MGMT_WHERE + MGMT_REPLY, 0, frame->sequence, &where, sizeof(where));
+		return;
+	}
+	writer_init(&words, text, sizeof(text));
+
+	int err = complete_words(client->session, body, frame->length, &words);
+
+	ipc_send(client->peer, MGMT_COMPLETE + MGMT_REPLY, (int16_t)err, frame->sequence, text, words.len);
 }
 
 static void peer_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
@@ -115,6 +156,21 @@ static void peer_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame 
 		memcpy(&ack, body, sizeof(ack));
 		request_ack(client->request, ack.octets);
 		break;
+	case MGMT_INPUT:
+		if (client->request != NULL && frame->sequence == client->sequence)
+			request_input(client->request, body, frame->length);
+		break;
+	case MGMT_COMPLETE:
+	case MGMT_WHERE:
+		client_ask(arg, client, frame, body);
+		break;
+	case MGMT_STOP:
+		if (client->request != NULL && frame->sequence == client->sequence)
+			request_stop(client->request);
+		break;
+	case MGMT_LOGIN:
+		client_login(client, frame, body);
+		break;
 	default:
 		client_refuse(client, frame->sequence, -EBADMSG);
 		break;
@@ -123,8 +179,8 @@ static void peer_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame 
 
 static const struct ipc_handlers peer_handlers = { .up = peer_up, .down = peer_down, .frame = peer_frame };
 
-int server_new(
-	uv_loop_t *loop, const char *socket_path, const struct neighbours *neighbours, struct server **out)
+int server_new(uv_loop_t *loop, const char *socket_path, const struct neighbours *neighbours,
+	const struct session_world *world, struct server **out)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	struct ipc_hello self;
@@ -132,6 +188,7 @@ int server_new(
 	if (server == NULL)
 		return -ENOMEM;
 	server->neighbours = neighbours;
+	server->world = world;
 	ipc_hello_fill(&self, "mgmt", MGMT_API_VERSION, neighbours->generation);
 
 	int err = ipc_listen(loop, socket_path, &self, &peer_handlers, server, &server->ipc);

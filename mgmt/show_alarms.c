@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* show alarms: what is wrong now, oldest first. */
+/* show alarms: what is wrong now: what this process knows itself, then what the control plane does, oldest first. */
 #include <string.h>
 
 #include "mgmt/listing.h"
 #include "mgmt/show.h"
+#include "mgmt/session.h"
 #include "mgmt/value.h"
+#include "mgmt/watch.h"
 #include "platforms/base/clock.h"
 
 static const struct column columns[] = {
@@ -16,24 +18,6 @@ static const struct column columns[] = {
 	{ "text", "TEXT", COLUMN_TEXT, true },
 };
 
-static const char *kind_name(uint32_t kind)
-{
-	static const char *const names[CP_ALARM_COUNT] = {
-#define X(id, name, seconds, kind, help) [CP_ALARM_##id] = (name),
-		CP_ALARMS(X)
-#undef X
-	};
-
-	return kind < CP_ALARM_COUNT ? names[kind] : "";
-}
-
-static const char *severity_name(uint32_t severity)
-{
-	static const char *const names[CP_SEVERITY_COUNT] = { "warning", "major", "critical" };
-
-	return severity < CP_SEVERITY_COUNT ? names[severity] : "";
-}
-
 json_t *show_alarm_row(const struct cp_alarm *alarm)
 {
 	json_t *row = json_object();
@@ -41,8 +25,8 @@ json_t *show_alarm_row(const struct cp_alarm *alarm)
 
 	value_set(row, "since", json_string(clock_print_wall(alarm->since_wall_ms, at)));
 	value_set(row, "last", json_string(clock_print_wall(alarm->last_wall_ms, at)));
-	value_set(row, "severity", json_string(severity_name(alarm->severity)));
-	value_set(row, "alarm", json_string(kind_name(alarm->kind)));
+	value_set(row, "severity", json_string(watch_severity_name(alarm->severity)));
+	value_set(row, "alarm", json_string(watch_alarm_name(alarm->kind)));
 	value_set(row, "subject", VALUE_FIELD(alarm->subject));
 	value_set(row, "times", value_uint(alarm->times));
 	value_set(row, "text", VALUE_FIELD(alarm->text));
@@ -64,6 +48,16 @@ static int take(union listing_ask *ask, const void *body, size_t length, json_t 
 	return count < 0 ? count : page->more != 0 && count > 0;
 }
 
+/* They are there also when the control plane is not: its absence is one of them. */
+static void own_alarms(const struct request *request, json_t *rows)
+{
+	struct cp_alarm alarms[WATCH_ALARMS_MAX];
+	size_t count = request->session != NULL ? watch_alarms(request->session->world->watch, alarms) : 0;
+
+	for (size_t i = 0; i < count; i++)
+		value_append(rows, show_alarm_row(&alarms[i]));
+}
+
 void show_alarms(struct request *request)
 {
 	static const struct listing_kind kind = {
@@ -76,6 +70,7 @@ void show_alarms(struct request *request)
 		.type = CP_ALARM_LIST,
 		.ask_size = sizeof(struct cp_call_list),
 		.take = take,
+		.ahead = own_alarms,
 	};
 	union listing_ask ask = { .calls = { .limit = LISTING_PAGE } };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* show call ID: the control plane's view of the call, then what the dataplane measured of its media. */
+/* show call ID: the control plane's view of the call, then what the dataplane measured of its media; of a call that is over its record. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/api.h"
 #include "dataplane/api.h"
+#include "mgmt/records.h"
 #include "mgmt/render.h"
 #include "mgmt/show.h"
 #include "mgmt/value.h"
@@ -60,8 +61,11 @@ static void call_replied(struct request *request, unsigned tag, int status, cons
 	(void)tag;
 	(void)length;
 	if (status == -ENOENT) {
-		request_fail(request, MGMT_EXIT_FAILED, "no such call: %.*s",
-			SPAN_FMT(request->match.argument[0]));
+		struct span id = request->match.argument[0];
+		uint64_t number = 0;
+
+		call_number_parse(id.p, id.n, &number);
+		record_show_call(request, number);
 		return;
 	}
 	if (status != 0) {

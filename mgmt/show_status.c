@@ -2,6 +2,7 @@
 /* show status: is everything up, how much is going on, how much is left. */
 #include "controlplane/api.h"
 #include "dataplane/api.h"
+#include "mgmt/health.h"
 #include "mgmt/render.h"
 #include "mgmt/show.h"
 #include "mgmt/value.h"
@@ -33,22 +34,6 @@ static json_t *processes(const struct show_data *data)
 	value_append(rows, process_row("mgmt", true,
 				   value_uint((clock_now_ms() - data->neighbours->started_ms) / 1000)));
 	return rows;
-}
-
-/* What keeps this system from its work, for people; NULL if nothing does. */
-static const char *impediment(const struct dp_stats *stats, const struct cp_status *status)
-{
-	if (stats == NULL && status == NULL)
-		return "neither dataplane nor controlplane answers: no calls";
-	if (stats == NULL)
-		return "the dataplane does not answer: new calls are refused";
-	if (status == NULL)
-		return "the controlplane does not answer: established media go on, no new calls";
-	if (status->dataplane_up == 0)
-		return "the controlplane has no connection to the dataplane: new calls are refused";
-	if (status->listeners_down != 0)
-		return "not every address to listen on could be opened";
-	return NULL;
 }
 
 static json_t *text_or_null(const char *text)
@@ -106,7 +91,7 @@ static json_t *status_document(const struct show_data *data)
 {
 	const struct dp_stats *stats = data->reply[SHOW_DP_STATS].body;
 	const struct cp_status *status = data->reply[SHOW_CP_STATUS].body;
-	const char *why = impediment(stats, status);
+	const char *why = health_impediment(stats, status);
 	json_t *document = json_object();
 
 	value_set(document, "name", text_or_null(data->neighbours->name));

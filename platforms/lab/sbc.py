@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,6 +56,9 @@ class Sbc:
         self.namespace = lab.namespace("sbc")
         self.config_path = lab.directory / "sallyport.conf"
         self.config_path.write_text(text)
+        # A commit puts a new file in the place of the old one: the daemons' user must be allowed to.
+        shutil.chown(lab.directory, "nobody")
+        shutil.chown(self.config_path, "nobody")
         self.run_directory = lab.directory / "run"
         self.logs = pathlib.Path(logs or lab.directory)
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -134,6 +138,11 @@ class Sbc:
     def command(self, *words):
         """sallyport WORDS..., finished."""
         return netns.run(self.namespace, [str(BUILD / "sallyport"), "-c", str(self.config_path), *words], timeout=20)
+
+    def shell(self, *lines, login=()):
+        """One session: its commands line by line, finished."""
+        return netns.run(self.namespace, [str(BUILD / "sallyport"), "-c", str(self.config_path), *login, "shell"],
+                         input="\n".join(lines) + "\n", timeout=20)
 
     def show(self, *words):
         """sallyport show WORDS... --json, as Python values."""

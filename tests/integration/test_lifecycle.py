@@ -197,8 +197,8 @@ def test_no_thread_has_a_right_it_does_not_use_once_started(stack, daemon):
 # What a daemon holds open once it serves: nothing that leads out of what it does.
 DESCRIPTORS = {
     "dataplane": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/(null|net/tun)|.*/dataplane\.(log|pid)|/dev/zero|.*/cmdline|memfd:.*|/memfd:.*",
-    "controlplane": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/null|.*/controlplane\.(log|pid|db|db-wal)",
-    "mgmt": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/null|.*/mgmt\.(log|pid)",
+    "controlplane": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/null|.*/(controlplane\.(log|pid|db|db-wal)|records\.(db|db-wal))",
+    "mgmt": r"socket:|pipe:|anon_inode:\[(eventpoll|eventfd|timerfd)\]|/dev/null|.*/mgmt\.(log|pid|db|db-wal)",
 }
 
 

@@ -82,7 +82,7 @@ static void the_contract_example_is_typed(void **state)
 	assert_false(config->access_controls[1].permit);
 	assert_int_equal(config->guard.scanner_agents.count, 4);
 	assert_true(config->metrics.enabled);
-	assert_int_equal(address_port(&config->ssh.address), 2022);
+	assert_int_equal(address_port(&config->ssh.listen.address), 2022);
 	assert_int_equal(config->users[0].role, CONFIG_ROLE_ADMIN);
 	config_free(config);
 }

@@ -70,9 +70,9 @@ static void unambiguous_beginnings_are_enough(void **state)
 	expect_command("sh registration 100", "show registration");
 	expect_command("show i", "show interfaces");
 	expect_command("show calls", "show calls");
-	expect_command("show co", "show counters");
-	expect_command("c c sallyport.conf", "config check");
-	expect_command("c r", "config reference");
+	expect_command("show cou", "show counters");
+	expect_command("config c sallyport.conf", "config check");
+	expect_command("config r", "config reference");
 }
 
 static void a_whole_word_shadows_longer_ones(void **state)
@@ -90,7 +90,7 @@ static void a_whole_word_shadows_longer_ones(void **state)
 static void ambiguous_beginnings_name_what_they_may_be(void **state)
 {
 	(void)state;
-	expect_error("show c", "\"c\" may be: calls call certificates counters");
+	expect_error("show c", "\"c\" may be: calls call certificates counters configuration candidate");
 	expect_error("show cal 0-1", "\"cal\" may be: calls call");
 }
 
@@ -180,21 +180,26 @@ static void collect(void *arg, struct span word, bool argument, const char *help
 static void completion_names_each_next_word_once(void **state)
 {
 	struct span words[] = { SPAN("show"), SPAN("call") };
-	char text[256];
+	char text[512];
 	struct writer w;
 
 	(void)state;
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 0, collect, &w);
-	assert_memory_equal(text, "show ban unban subscriber hangup reload config ", w.len);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 0, collect, &w);
+	assert_memory_equal(text,
+		"show ban unban subscriber hangup set delete edit up top compare validate commit confirm "
+		"rollback "
+		"discard load save reload config ",
+		w.len);
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 1, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 1, collect, &w);
 	text[w.len] = '\0';
-	assert_string_equal(text, "version status interfaces calls call realms flows bans trusted drops top "
-				  "guard registrations "
-				  "registration audit alarms certificates block counters ");
+	assert_string_equal(text,
+		"version status interfaces calls call realms flows bans trusted drops top "
+		"guard registrations "
+		"registration audit alarms certificates block counters configuration candidate revisions ");
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 2, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
 	assert_memory_equal(text, "ID! ", 4);
 }
@@ -207,8 +212,8 @@ static void what_may_follow_the_arguments_is_told(void **state)
 
 	(void)state;
 	writer_init(&w, text, sizeof(text));
-	command_next(command_table, words, 1, collect, &w);
-	command_next(command_table, words, 2, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 1, collect, &w);
+	command_next(command_table, CONFIG_ROLE_ADMIN, words, 2, collect, &w);
 	text[w.len] = '\0';
 	assert_string_equal(text, "SOURCE! [for SECONDS] [reason TEXT] [force]! ");
 }

@@ -59,7 +59,7 @@ static const struct neighbours nobody = {
 /* Runs one encoded command; it must be answered exactly once. */
 static void run(struct mgmt_command header, const char *words, size_t length)
 {
-	char body[sizeof(header) + 4096];
+	static char body[sizeof(header) + MGMT_WORDS_MAX * MGMT_WORD_MAX + 1];
 	struct request *request = request_new(&nobody, &sink, NULL);
 
 	memset(&got, 0, sizeof(got));
@@ -74,7 +74,8 @@ static void run(struct mgmt_command header, const char *words, size_t length)
 
 static void malformed_requests_are_refused(void **state)
 {
-	char long_word[MGMT_WORD_MAX + 1], many[MGMT_WORDS_MAX * MGMT_WORD_MAX + 1];
+	char long_word[MGMT_WORD_MAX + 1];
+	static char many[MGMT_WORDS_MAX * MGMT_WORD_MAX + 1];
 
 	(void)state;
 	RUN(0, 0, "show");

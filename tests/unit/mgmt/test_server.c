@@ -121,12 +121,24 @@ static void take_error(void *arg, const char *text, size_t length)
 	f.errors++;
 }
 
+static int run(const char *socket, const struct client_command *what)
+{
+	struct client *client;
+	int result = client_open(&f.loop, socket, NULL, 5000, &client);
+
+	if (result != 0)
+		return result;
+	result = client_run(client, what);
+	client_close(client);
+	return result;
+}
+
 /* Up to 4 words separated by single spaces. */
 static int command(const char *line, unsigned flags)
 {
 	struct span rest = span_from(line), words[4];
 	struct client_command command = {
-		.words = words, .flags = flags, .text = take_text, .error = take_error, .timeout_ms = 5000
+		.words = words, .flags = flags, .text = take_text, .error = take_error
 	};
 
 	free(f.text);
@@ -135,7 +147,7 @@ static int command(const char *line, unsigned flags)
 	f.pages = 0;
 	while (rest.p != NULL && command.count < 4)
 		words[command.count++] = span_cut(&rest, ' ');
-	return client_run(&f.loop, f.socket, &command);
+	return run(f.socket, &command);
 }
 
 static void listen_as(const char *process, uint32_t version, const char *path,
@@ -170,7 +182,7 @@ static int setup(void **state)
 	listen_as("controlplane", CP_API_VERSION, f.controlplane_socket, &controlplane, &f.controlplane);
 	f.neighbours.name = "test";
 	assert_int_equal(neighbours_connect(&f.neighbours, &f.loop, f.directory, 1), 0);
-	assert_int_equal(server_new(&f.loop, f.socket, &f.neighbours, &f.server), 0);
+	assert_int_equal(server_new(&f.loop, f.socket, &f.neighbours, NULL, &f.server), 0);
 	while (!everybody_met())
 		uv_run(&f.loop, UV_RUN_ONCE);
 	return 0;
@@ -297,13 +309,13 @@ static void nobody_listening_is_said_at_once(void **state)
 {
 	struct span word = SPAN("show");
 	struct client_command command = {
-		.words = &word, .count = 1, .text = take_text, .error = take_error, .timeout_ms = 5000
+		.words = &word, .count = 1, .text = take_text, .error = take_error
 	};
 
 	(void)state;
-	assert_int_equal(client_run(&f.loop, "/nonexistent/mgmt.sock", &command), -ENOENT);
+	assert_int_equal(run("/nonexistent/mgmt.sock", &command), -ENOENT);
 	command.count = MGMT_WORDS_MAX + 1;
-	assert_int_equal(client_run(&f.loop, f.socket, &command), -E2BIG);
+	assert_int_equal(run(f.socket, &command), -E2BIG);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store's file: made, opened, checked, and put aside when it is damaged. */
+/* A daemon's SQLite file: made, opened, checked, and put aside when it is damaged. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,45 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controlplane/store_internal.h"
+#include "platforms/base/database.h"
+
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
 enum {
-	APPLICATION = 0x53505254, /* "SPRT": in the file's header, so that no other's is taken for ours */
 	BUSY_MS = 2000, /* for one that is just ending */
 };
 
-/* One row per version of the schema: what makes it out of the one before. Wire texts are blobs: they may have any octet. */
-static const char *const versions[] = {
-	"CREATE TABLE binding (number INTEGER PRIMARY KEY, token BLOB NOT NULL, interface TEXT NOT NULL, "
-	"listener TEXT NOT NULL,"
-	" agent TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL, method_bits INTEGER NOT NULL, "
-	"reg_id INTEGER NOT NULL,"
-	" cseq INTEGER NOT NULL, q INTEGER NOT NULL, behind_nat INTEGER NOT NULL, expires INTEGER NOT NULL,"
-	" upstream_expires INTEGER NOT NULL, confirmed INTEGER NOT NULL, upstream_cseq INTEGER NOT NULL, "
-	"keep_alive INTEGER NOT NULL, "
-	"lifetime INTEGER NOT NULL,"
-	" heard INTEGER NOT NULL, aor BLOB NOT NULL, contact BLOB NOT NULL, instance BLOB NOT NULL, call_id "
-	"BLOB NOT NULL,"
-	" user_agent BLOB NOT NULL, path BLOB NOT NULL, service_route BLOB NOT NULL, gruu BLOB NOT NULL, "
-	"associated BLOB NOT NULL,"
-	" upstream_call_id BLOB NOT NULL) STRICT;"
-	"CREATE TABLE ban (source TEXT NOT NULL, length INTEGER NOT NULL, port INTEGER NOT NULL, until "
-	"INTEGER NOT NULL,"
-	" times INTEGER NOT NULL, flags INTEGER NOT NULL, reason TEXT NOT NULL, who TEXT NOT NULL, since "
-	"INTEGER NOT NULL,"
-	" PRIMARY KEY (source, length, port)) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE subscriber (number INTEGER PRIMARY KEY AUTOINCREMENT, user BLOB NOT NULL, realm BLOB "
-	"NOT NULL,"
-	" md5 TEXT NOT NULL, sha256 TEXT NOT NULL, changed INTEGER NOT NULL, UNIQUE (user, realm)) STRICT;"
-	"CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT "
-	"NULL, what TEXT NOT NULL,"
-	" object TEXT NOT NULL, reason TEXT NOT NULL) STRICT;",
-};
-enum { VERSION = sizeof(versions) / sizeof(versions[0]) };
-
-int store_errno(int result)
+int database_errno(int result)
 {
 	switch (result & 0xff) {
 	case SQLITE_OK:
@@ -82,14 +53,14 @@ static int64_t ask(sqlite3 *db, const char *sql, int64_t fallback, int *error)
 		result = sqlite3_step(statement);
 	if (result == SQLITE_ROW)
 		value = sqlite3_column_int64(statement, 0);
-	*error = store_errno(result);
+	*error = database_errno(result);
 	sqlite3_finalize(statement);
 	return value;
 }
 
 static int run(sqlite3 *db, const char *sql)
 {
-	return store_errno(sqlite3_exec(db, sql, NULL, NULL, NULL));
+	return database_errno(sqlite3_exec(db, sql, NULL, NULL, NULL));
 }
 
 /* "ok", or what is wrong. */
@@ -101,7 +72,7 @@ static int check(sqlite3 *db)
 
 	if (result == SQLITE_OK)
 		result = sqlite3_step(statement);
-	error = store_errno(result);
+	error = database_errno(result);
 	if (result == SQLITE_ROW) {
 		const unsigned char *text = sqlite3_column_text(statement, 0);
 
@@ -123,7 +94,7 @@ static int settle(sqlite3 *db)
 	return error;
 }
 
-static int upgrade(sqlite3 *db)
+static int upgrade(sqlite3 *db, const struct database_schema *schema)
 {
 	int error = 0;
 	int64_t application = ask(db, "PRAGMA application_id", 0, &error);
@@ -132,17 +103,17 @@ static int upgrade(sqlite3 *db)
 
 	if (error)
 		return error;
-	if (version > VERSION || version < 0 || (version > 0 && application != APPLICATION) ||
-		(version == 0 && application != 0))
+	if (version > (int64_t)schema->count || version < 0 ||
+		(version > 0 && application != schema->application) || (version == 0 && application != 0))
 		return -EBADMSG;
 	if (version == 0 && ask(db, "SELECT count(*) FROM sqlite_schema", 0, &error) != 0)
 		return -EBADMSG;
-	for (; error == 0 && version < VERSION; version++) {
-		snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION,
-			(int)version + 1);
+	for (; error == 0 && version < (int64_t)schema->count; version++) {
+		snprintf(text, sizeof(text), "PRAGMA application_id=%u; PRAGMA user_version=%d",
+			schema->application, (int)version + 1);
 		error = run(db, "BEGIN");
 		if (error == 0)
-			error = run(db, versions[version]);
+			error = run(db, schema->versions[version]);
 		if (error == 0)
 			error = run(db, text);
 		if (error == 0)
@@ -162,14 +133,14 @@ static int make_file(const char *path)
 	return 0;
 }
 
-static int open_path(const char *path, sqlite3 **out)
+static int open_path(const char *path, const struct database_schema *schema, sqlite3 **out)
 {
 	int error = make_file(path);
 
 	*out = NULL;
 	if (error)
 		return error;
-	error = store_errno(sqlite3_open_v2(path, out,
+	error = database_errno(sqlite3_open_v2(path, out,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE,
 		NULL));
 	if (error == 0) {
@@ -179,7 +150,7 @@ static int open_path(const char *path, sqlite3 **out)
 	if (error == 0)
 		error = check(*out);
 	if (error == 0)
-		error = upgrade(*out);
+		error = upgrade(*out, schema);
 	if (error) {
 		sqlite3_close(*out);
 		*out = NULL;
@@ -205,29 +176,24 @@ static int put_aside(const char *path)
 		if (rename(from, to) < 0 && (i == 0 || errno != ENOENT))
 			error = -errno;
 		if (i == 0 && error == 0)
-			log_error("store",
+			log_error("database",
 				"the database is damaged or not ours: put aside, a fresh one is begun",
 				LOG_TEXT("file", path), LOG_TEXT("now", to));
 	}
 	return error;
 }
 
-int store_file_open(const char *directory, sqlite3 **out)
+int database_open(const char *path, const struct database_schema *schema, sqlite3 **out)
 {
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/controlplane.db", directory);
-	int error;
+	int error = open_path(path, schema, out);
 
-	if (n < 0 || n >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	error = open_path(path, out);
 	if (error != -EBADMSG)
 		return error;
 	error = put_aside(path);
-	return error ? error : open_path(path, out);
+	return error ? error : open_path(path, schema, out);
 }
 
-void store_file_close(sqlite3 *db)
+void database_close(sqlite3 *db)
 {
 	sqlite3_close(db); /* nothing open: the journal is written into the file and removed */
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The record of a call while it is put together: columns in any order, then packed. No state of its own. */
+#ifndef CONTROLPLANE_RECORD_H
+#define CONTROLPLANE_RECORD_H
+
+#include "controlplane/api.h"
+#include "dataplane/api.h"
+#include "platforms/base/span.h"
+
+struct record {
+	uint64_t number;
+	int64_t value[CP_RECORD_NUMBER_COUNT];
+	uint16_t at[CP_RECORD_TEXT_COUNT], length[CP_RECORD_TEXT_COUNT];
+	uint16_t used;
+	char pool[CP_RECORD_TEXT_COUNT * CP_RECORD_TEXT_MAX];
+};
+
+void record_init(struct record *record, uint64_t number);
+void record_number(struct record *record, enum cp_record_number number, uint64_t value);
+/* Once for each text. What is no printable ASCII becomes \xNN, what is too long is cut: whatever a stranger has sent, from here on it steers
+ * nothing. */
+void record_text(struct record *record, enum cp_record_text text, struct span value);
+/* `out`: CP_RECORD_MAX octets, aligned as the struct is. */
+void record_pack(const struct record *record, struct cp_record *out);
+
+/* record_media.c */
+
+/* The formats of the first audio line in use, as SDP names them. */
+struct record_formats {
+	bool there;
+	unsigned stream; /* which line that is */
+	unsigned count;
+	struct {
+		uint8_t payload_type;
+		char name[16]; /* cut */
+	} format[12];
+};
+void record_formats_read(struct record_formats *formats, struct span sdp);
+/* Codec, SRTP, media figures and MOS of both directions. `said[side]`: what was written for that side, so what it may send. `info` NULL: codecs
+ * alone. */
+void record_media(
+	struct record *record, const struct record_formats said[2], const struct dp_session_info *info);
+
+#endif
