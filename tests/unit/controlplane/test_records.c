@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -270,11 +272,16 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct bed *bed = *state;
-	char command[128];
+	char pattern[96];
+	glob_t found;
 
 	bed_close(bed);
-	snprintf(command, sizeof(command), "rm -r %s", bed->directory);
-	assert_int_equal(system(command), 0);
+	snprintf(pattern, sizeof(pattern), "%s/*", bed->directory);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		unlink(found.gl_pathv[i]);
+	globfree(&found);
+	assert_int_equal(rmdir(bed->directory), 0);
 	free(bed);
 	return 0;
 }
@@ -495,7 +502,7 @@ static void old_records_are_deleted_a_batch_at_a_time(void **state)
 		put(bed, (struct wish){ record_store_number(bed->store), i, old, CP_RECORD_IS_ENDED, "1" });
 	put_now(bed, CP_RECORD_IS_ENDED);
 	do {
-		usleep(10000);
+		sched_yield();
 		found = (struct found){ 0 };
 		found = find(
 			bed, (struct cp_record_list){ .since_wall_ms = 1, .until_wall_ms = old, .call = 3 });
@@ -553,7 +560,7 @@ static void a_file_that_was_renamed_is_begun_anew(void **state)
 	bed_open(bed);
 	put_now(bed, CP_RECORD_IS_ENDED);
 	while (lines_of(bed->file, "") < 2 && clock_now_ms() < deadline)
-		usleep(1000);
+		sched_yield();
 	snprintf(old, sizeof(old), "%s.1", bed->file);
 	assert_int_equal(rename(bed->file, old), 0);
 	put_now(bed, CP_RECORD_IS_ENDED);

@@ -90,7 +90,8 @@ static void a_whole_word_shadows_longer_ones(void **state)
 static void ambiguous_beginnings_name_what_they_may_be(void **state)
 {
 	(void)state;
-	expect_error("show c", "\"c\" may be: calls call certificates counters configuration candidate");
+	expect_error(
+		"show c", "\"c\" may be: calls call commands certificates counters configuration candidate");
 	expect_error("show cal 0-1", "\"cal\" may be: calls call");
 }
 
@@ -109,6 +110,8 @@ static void a_word_near_nothing_lists_what_is_possible(void **state)
 	expect_error("config zzzzzz",
 		"unknown word \"zzzzzz\"; possible here:"
 		"\n  check        validate a configuration file; nothing is applied"
+		"\n  ssh          what OpenSSH's server is to be told for a configuration; "
+		"platforms/server/ssh asks for it"
 		"\n  reference    the reference of the configuration language, in Markdown");
 }
 
@@ -187,17 +190,19 @@ static void completion_names_each_next_word_once(void **state)
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, CONFIG_ROLE_ADMIN, words, 0, collect, &w);
 	assert_memory_equal(text,
-		"show ban unban subscriber hangup set delete edit up top compare validate commit confirm "
+		"show records ban unban subscriber hangup set delete edit up top compare validate commit "
+		"confirm "
 		"rollback "
-		"discard load save reload config ",
+		"discard load save authorized-keys reload config ",
 		w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, CONFIG_ROLE_ADMIN, words, 1, collect, &w);
 	text[w.len] = '\0';
 	assert_string_equal(text,
-		"version status interfaces calls call realms flows bans trusted drops top "
+		"version status interfaces calls call records realms flows bans trusted drops top "
 		"guard registrations "
-		"registration audit alarms certificates block counters configuration candidate revisions ");
+		"registration audit commands alarms certificates block counters configuration candidate "
+		"revisions ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, CONFIG_ROLE_ADMIN, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
