@@ -14,7 +14,7 @@ from conftest import SBC_OUT4
 from media import check_exactly_once, exchange, open_path
 from sip import sdp
 from srtp import SUITES, Key, Receiver, SecureMedia
-from transfer import OUT, attended, ends, final, refer, replaces, talk
+from transfer import IN, OUT, attended, ends, final, refer, replaces, talk
 from transfer import told as notified
 
 # The access side prefers SRTP, the PBX has none, the carrier (9...) must have it.
@@ -33,6 +33,7 @@ PLAIN, VAULT = "1000", "7000"
 def phones_prefer_srtp(module_stack):
     def change(text):
         phone = "media-security = prefer  srtp-without-tls = yes\n  crypto-suites = {" + ", ".join(f'"{s}"' for s in SUITES) + "}"
+        text = re.sub(r"log-level = \w+", "log-level = debug", text)  # at its most talkative the log has no key either
         return text.replace("ip-profile phone  {", f"ip-profile phone  {{ {phone} ")
 
     module_stack.change = change
@@ -354,6 +355,36 @@ def test_who_gets_another_peer_by_replaces_is_heard_with_the_key_it_had(stack):
     no_calls_left(stack)
 
 
+def test_a_call_with_srtp_that_rings_is_taken_by_a_colleague(stack):
+    phone, pbx = stack.phone(), stack.pbx()
+    near, far, mine = SecureMedia(stack.lab.namespace("phone"), phone.host), stack.media("pbx", pbx.host), Key(CM80)
+    stack.closing.append(near)
+    a = phone.call(OUT, PLAIN, secret(near, [mine], "RTP/AVP"))
+    b = pbx.answerer()
+    b.reply(b.invite, 180)
+    a.expect(180)
+    name = f"{b.call_id};to-tag={b.local.split(';tag=')[1]};from-tag={b.invite.tag('from')}"
+    taking = pbx.call(IN, "alice", sdp(pbx.host, far.port), caller="1001", headers=[("Replaces", name)])
+    ok = final(taking, "INVITE")
+    assert ok.status == 200
+    taking.ack(ok)
+    answer = final(a, "INVITE")
+    a.ack(answer)
+    (_, ours), = told(answer)
+    near.use(mine, ours)
+    near.destination, far.destination = answer.media()[:2], ok.media()[:2]
+    cancel = b.expect("CANCEL")
+    b.reply(cancel, 200)
+    b.reply(b.invite, 487)
+    b.expect("ACK")
+    talk(near, far)
+    assert not near.refused
+    a.request("BYE")
+    ends(taking)
+    final(a, "BYE")
+    no_calls_left(stack)
+
+
 def dumpable(pid):
     """What a core dump would have (core(5)): every mapping that can be read and is not left out of it. Of shared ones those of files that have a
     name, and of sockets, are written only if coredump_filter says so."""
@@ -379,6 +410,7 @@ def test_keys_are_in_no_log_no_show_and_no_core_dump(stack):
     shown = "".join(stack.sbc.command(*words.split()).stdout for words in (
         "show calls", "show status", "show counters", "show call " + stack.sbc.the_call()["id"], "show flows", "show log"))
     logs = b"".join(path.read_bytes() for path in (stack.lab.directory / "log").iterdir())
+    assert b" DEBUG " in logs
     for form in secrets:
         assert form not in logs and form.decode("latin-1") not in shown
     # What is derived from them is enough to listen, too.
