@@ -363,7 +363,7 @@ def test_a_call_with_srtp_that_rings_is_taken_by_a_colleague(stack):
     b = pbx.answerer()
     b.reply(b.invite, 180)
     a.expect(180)
-    name = f"{b.call_id};to-tag={b.local.split(';tag=')[1]};from-tag={b.invite.tag('from')}"
+    name = f"{b.call_id};to-tag={b.invite.tag('from')};from-tag={b.local.split(';tag=')[1]}"
     taking = pbx.call(IN, "alice", sdp(pbx.host, far.port), caller="1001", headers=[("Replaces", name)])
     ok = final(taking, "INVITE")
     assert ok.status == 200
