@@ -131,7 +131,7 @@ static int propose_keys(
 		return 0;
 	error = stream->kind == DP_MEDIA_RTP
 			? media_crypto_offered(media, stream, i, side, sdp, &sdp->media[i])
-			: media_crypto_impossible(media);
+			: 0;
 	if (error == 0)
 		error = media_crypto_prepare(media, stream, 1 - side);
 	if (error != -EKEYREJECTED || was_committed)

@@ -221,14 +221,6 @@ int media_crypto_offered(struct media *media, struct media_stream *stream, unsig
 	return 0;
 }
 
-int media_crypto_impossible(struct media *media)
-{
-	for (unsigned side = 0; side < 2; side++)
-		if (media->party[side].profile->media_security == CONFIG_MEDIA_SECURITY_REQUIRE)
-			return refuse(media, "a stream that SRTP cannot protect");
-	return 0;
-}
-
 static void offer_suite(struct media_crypto *crypto, enum dp_srtp_suite suite)
 {
 	for (unsigned i = 0; i < crypto->offered_count; i++)
@@ -240,6 +232,15 @@ static void offer_suite(struct media_crypto *crypto, enum dp_srtp_suite suite)
 	crypto->offered[crypto->offered_count++] = (uint8_t)suite;
 }
 
+/* SRTP is for RTP alone: of fax, and of what else goes by UDP, nothing can be had where a side requires it. */
+static int accept_clear(struct media *media)
+{
+	for (unsigned side = 0; side < 2; side++)
+		if (media->party[side].profile->media_security == CONFIG_MEDIA_SECURITY_REQUIRE)
+			return refuse(media, "a stream that SRTP cannot protect");
+	return 0;
+}
+
 int media_crypto_prepare(struct media *media, struct media_stream *stream, unsigned side)
 {
 	const struct media_party *party = &media->party[side];
@@ -249,7 +250,7 @@ int media_crypto_prepare(struct media *media, struct media_stream *stream, unsig
 	int error;
 
 	if (stream->kind != DP_MEDIA_RTP)
-		return 0;
+		return stream->kind == DP_MEDIA_NONE ? 0 : accept_clear(media);
 	if (policy == CONFIG_MEDIA_SECURITY_NONE) {
 		make_plain(own);
 		return 0;

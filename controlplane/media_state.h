@@ -101,9 +101,7 @@ bool media_is_rtp(struct span protocol); /* AVP, AVPF, SAVP, SAVPF */
 /* The offerer's own line of stream `i`. 0; -EKEYREJECTED: not acceptable; -ENOMEM. */
 int media_crypto_offered(struct media *media, struct media_stream *stream, unsigned i, unsigned side,
 	const struct sdp *sdp, const struct sdp_media *m);
-/* A stream that is no RTP, such as fax. 0; -EKEYREJECTED: a side requires SRTP. */
-int media_crypto_impossible(struct media *media);
-/* What the other side is to be offered. 0 or -ENOMEM. */
+/* What the other side is to be offered. 0; -ENOMEM; -EKEYREJECTED: SRTP is required, and cannot be had. */
 int media_crypto_prepare(struct media *media, struct media_stream *stream, unsigned side);
 /* Its answer. 0 or -EKEYREJECTED. */
 int media_crypto_answered(struct media *media, struct media_stream *stream, unsigned i, unsigned side,

@@ -22,13 +22,14 @@ OPTIONS_RATE = 50
 PACKETS_PER_SECOND = 50  # of one stream
 
 
-def start_sallyport(s, kind):
+def start_sallyport(s, kind, more=""):
+    """All daemons; `more` configuration behind that of the flood."""
     config = s.directory / "sallyport.conf"
     text = (HERE / "sallyport.conf.in").read_text()
     values = {"DIRECTORY": s.directory, "CPU": stage.CPU, "KIND": kind, "OUTSIDE": OUTSIDE, "INSIDE": INSIDE, "NEAR": NEAR, "FAR": FAR, "AGENT": AGENT}
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
-    config.write_text(text)
+    config.write_text(text + more)
     for daemon in ("dataplane", "controlplane", "mgmt"):
         process = s.start("sbc", stage.binary(f"sallyport-{daemon}"), "-c", config, log=f"{daemon}.log")
 

@@ -363,6 +363,13 @@ def test_a_start_and_a_check_say_what_is_wrong_with_the_files(stack, pki, wrong,
     assert start.returncode == 2 and f"{file}:" in start.stderr and "tls-profile t" in start.stderr, start
 
 
+def test_a_process_with_certificates_keys_writes_no_core(stack):
+    """What is not dumpable belongs to root in /proc (proc(5)), whoever runs it."""
+    process = pathlib.Path("/proc", str(stack.sbc.processes["controlplane"].pid))
+    users = re.search(r"^Uid:\s+(.*)$", (process / "status").read_text(), re.M).group(1).split()
+    assert "0" not in users and (process / "environ").stat().st_uid == 0
+
+
 # --- limits ------------------------------------------------------------------------------------------------------------
 
 

@@ -60,6 +60,7 @@ static bool told(unsigned side, unsigned n, struct sdes_line *out)
 {
 	const char *at = written(side);
 
+	*out = (struct sdes_line){ 0 };
 	for (;; n--) {
 		at = strstr(at, "a=crypto:");
 		if (!at)
@@ -498,6 +499,7 @@ static void test_what_srtp_cannot_protect_is_refused_where_it_is_required(void *
 	static const char raw[] = FROM_PHONE("m=audio 4000 udp 0\r\n");
 	static const char both_kinds[] =
 		FROM_PHONE(SAVP("4000") LINE("1", CM80, KEY_A) "m=image 4002 udptl t38\r\n");
+	const struct media_party next = { .realm = &realms[1], .profile = &profiles[1], .secure = true };
 
 	/* In a call, and whoever of the two requires it. */
 	secure_call();
@@ -514,6 +516,13 @@ static void test_what_srtp_cannot_protect_is_refused_where_it_is_required(void *
 		write_for(1, both_kinds);
 		assert_non_null(strstr(written(1), "m=image 0 "));
 	}
+	/* Nor does the next one who is asked get it. */
+	renew(*state);
+	be(CONFIG_MEDIA_SECURITY_NONE, CONFIG_MEDIA_SECURITY_NONE);
+	assert_int_equal(offer(0, fax), 0);
+	write_for(1, fax);
+	profiles[1].media_security = CONFIG_MEDIA_SECURITY_REQUIRE;
+	assert_int_equal(media_retarget(media, 1, &next), -EKEYREJECTED);
 }
 
 static void test_forks_answer_one_offer_with_keys_of_their_own(void **state)

@@ -314,6 +314,59 @@ static void the_first_few_in_clear_are_dropped_without_an_alarm_more_are_one(voi
 	secret_close(&s);
 }
 
+static void what_is_sent_back_at_us_is_refused(void **state)
+{
+	uint8_t p[LONGEST], got[LONGEST];
+
+	(void)state;
+	for (unsigned suite = 1; suite < DP_SRTP_SUITE_COUNT; suite++) {
+		struct dp_session_request q =
+			request_of((enum dp_srtp_suite)suite, (enum dp_srtp_suite)suite);
+		struct secret s;
+
+		secret_open(&s, &q);
+		speaks(&s, 0);
+		speaks(&s, 1);
+		for (unsigned k = 0; k < 2; k++) {
+			size_t n = say(&s, k, p);
+
+			/* From the other side, as if it were its own. */
+			refused(&s, 1 - k, p, n, DP_COUNTER_DROP_SRTP_AUTH);
+			send_octets(&s, k, 0, p, n);
+			n = secure_sent(&s.call, 1 - k, got);
+			/* What we sent, from whom it went to and from whom it came. */
+			refused(&s, 1 - k, got, n, DP_COUNTER_DROP_SRTP_AUTH);
+			refused(&s, k, got, n, DP_COUNTER_DROP_SRTP_REPLAY);
+		}
+		secret_close(&s);
+	}
+}
+
+static void what_is_too_short_for_a_packet_with_its_tag_is_dropped(void **state)
+{
+	enum { LENGTHS = 40 };
+	uint8_t p[LENGTHS + 1];
+
+	(void)state;
+	for (unsigned suite = 1; suite < DP_SRTP_SUITE_COUNT; suite++) {
+		struct dp_session_request q = request_of((enum dp_srtp_suite)suite, DP_SRTP_NONE);
+		struct secret s;
+
+		secret_open(&s, &q);
+		for (size_t n = 0; n <= LENGTHS; n++)
+			for (unsigned port = 0; port < 2; port++) {
+				/* Version 2; of RTCP a report, of RTP all CSRCs there can be, and an extension. */
+				memset(p, 0xff, sizeof(p));
+				p[0] = port ? 0x80 : 0x9f;
+				p[1] = port ? 200 : 0;
+				send_octets(&s, 0, port, p, n);
+				assert_silence();
+			}
+		speaks(&s, 0);
+		secret_close(&s);
+	}
+}
+
 static void dtls_and_stun_are_dropped_on_such_ports(void **state)
 {
 	static const uint8_t stun[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
@@ -845,6 +898,8 @@ int main(void)
 		cmocka_unit_test(what_was_changed_on_the_way_is_refused_counted_and_told_once_a_second),
 		cmocka_unit_test(plain_rtp_where_srtp_was_agreed_is_never_relayed),
 		cmocka_unit_test(the_first_few_in_clear_are_dropped_without_an_alarm_more_are_one),
+		cmocka_unit_test(what_is_sent_back_at_us_is_refused),
+		cmocka_unit_test(what_is_too_short_for_a_packet_with_its_tag_is_dropped),
 		cmocka_unit_test(dtls_and_stun_are_dropped_on_such_ports),
 		cmocka_unit_test(a_packet_that_comes_again_is_refused_and_counted),
 		cmocka_unit_test(only_what_is_authentic_locks_a_latch),

@@ -265,39 +265,47 @@ static void among_many_sessions_of_a_key_the_farthest_counts(void **state)
 
 static struct busy {
 	struct ends s;
-	atomic_bool stop;
+	atomic_bool stop, half;
 } busy;
 
-/* Two sources in turn, each packet of which arrives: index and window are what that makes them at any time. */
+/* Half of all packets: each window is another one, and the index says which. */
+static bool is_sent(uint64_t index)
+{
+	return index != 0 && index * 0x9e3779b97f4a7c15ULL >> 63 != 0;
+}
+
+static void receive(struct busy *b, uint64_t index, uint32_t ssrc)
+{
+	uint8_t p[ROOM];
+
+	if (is_sent(index))
+		(void)secure_unprotect(b->s.in, p, seal(&b->s, p, index, ssrc), false);
+}
+
+/* Two sources in turn. */
 static void *receive_all_the_time(void *arg)
 {
 	struct busy *b = arg;
 
 	for (uint64_t index = 1; !atomic_load(&b->stop); index++) {
-		uint8_t p[ROOM];
-		size_t length = seal(&b->s, p, index, 7);
-
-		(void)secure_unprotect(b->s.in, p, length, false);
-		if (index % 16 == 0) {
-			length = seal(&b->s, p, index / 16, 8);
-			(void)secure_unprotect(b->s.in, p, length, false);
-		}
+		receive(b, index, 7);
+		if (index % 16 == 0)
+			receive(b, index / 16, 8);
 	}
 	return NULL;
 }
 
 static void check_whole(const struct srtp_source *source)
 {
-	uint64_t n = source->index;
-
 	assert_true(source->ssrc == htonl(7) || source->ssrc == htonl(8));
 	for (unsigned i = 0; i < 128; i++)
-		assert_int_equal(source->window[i / 64] >> i % 64 & 1, i < n);
+		assert_int_equal(source->window[i / 64] >> i % 64 & 1,
+			i < source->index && is_sent(source->index - i));
 }
 
 static void a_copy_beside_a_running_worker_is_whole(void **state)
 {
-	enum { COPIES = 20000, SEEN = 50 };
+	enum { COPIES = 3000, SEEN = 20 };
 	struct busy *b = &busy;
 	pthread_t thread;
 	unsigned seen = 0;
@@ -324,6 +332,51 @@ static void a_copy_beside_a_running_worker_is_whole(void **state)
 	(void)pthread_join(thread, NULL);
 	srtp_context_free(secure_store, to);
 	over(&b->s);
+}
+
+/* A worker that is stopped in the middle of a change: index is there, the window is not. */
+static void *change_slowly(void *arg)
+{
+	enum { PAUSE = 20 };
+	struct busy *b = arg;
+	struct srtp_source *source = &b->s.in->source;
+
+	context_change_begin(b->s.in);
+	__atomic_store_n(&source->index, 0x50001, __ATOMIC_RELAXED);
+	atomic_store(&b->half, true);
+	while (!atomic_load(&b->stop))
+		sched_yield();
+	for (unsigned i = 0; i < PAUSE; i++)
+		sched_yield();
+	__atomic_store_n(&source->window[0], 0x77, __ATOMIC_RELAXED);
+	context_change_end(b->s.in);
+	return NULL;
+}
+
+static void a_copy_waits_for_the_end_of_a_change(void **state)
+{
+	enum { ROUNDS = 5 };
+	static struct busy slow;
+	pthread_t thread;
+
+	(void)state;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		begin(&slow.s, DP_SRTP_AEAD_AES_128_GCM);
+		run(&slow.s, 0x20000, 7);
+		atomic_store(&slow.half, false);
+		atomic_store(&slow.stop, false);
+		struct srtp_context *to = secure_end(&slow.s.key, SRTP_IN);
+		assert_int_equal(pthread_create(&thread, NULL, change_slowly, &slow), 0);
+		while (!atomic_load(&slow.half))
+			sched_yield();
+		atomic_store(&slow.stop, true);
+		srtp_context_carry(secure_store, to);
+		(void)pthread_join(thread, NULL);
+		assert_int_equal(to->source.index, 0x50001);
+		assert_int_equal(to->source.window[0], 0x77);
+		srtp_context_free(secure_store, to);
+		over(&slow.s);
+	}
 }
 
 /* --- sessions ----------------------------------------------------------------------------------------------------------------- */
@@ -376,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_has_just_ended_is_remembered),
 		cmocka_unit_test(among_many_sessions_of_a_key_the_farthest_counts),
 		cmocka_unit_test(a_copy_beside_a_running_worker_is_whole),
+		cmocka_unit_test(a_copy_waits_for_the_end_of_a_change),
 		cmocka_unit_test(a_peer_that_keeps_its_key_is_heard_in_its_next_session),
 	};
 	int status;
