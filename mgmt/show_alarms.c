@@ -52,7 +52,9 @@ static int take(union listing_ask *ask, const void *body, size_t length, json_t 
 static void own_alarms(const struct request *request, json_t *rows)
 {
 	struct cp_alarm alarms[WATCH_ALARMS_MAX];
-	size_t count = request->session != NULL ? watch_alarms(request->session->world->watch, alarms) : 0;
+	size_t count = request->session != NULL && request->session->world != NULL
+			       ? watch_alarms(request->session->world->watch, alarms)
+			       : 0;
 
 	for (size_t i = 0; i < count; i++)
 		value_append(rows, show_alarm_row(&alarms[i]));

@@ -70,7 +70,7 @@ static void nothing_is_included(void **state)
 		"E: f:1: \"include(\" is no section; allowed: " SECTIONS "\n");
 	expect("system { include = \"/etc/passwd\" }\n", 35,
 		"E: f:1: system: \"include\" is no setting; allowed: name, location, contact, "
-		"data-directory, run-directory, "
+		"data-directory, run-directory, revisions-kept, commands-kept, "
 		"log-level, user\n");
 }
 
