@@ -163,11 +163,11 @@ int config_document_path(
 static struct document_section *place_make(
 	struct config_document *document, struct document_place *place, struct document_section ***made)
 {
-	struct document_section **at;
+	struct document_section **at, *there = place->at ? *place->at : NULL;
 
 	*made = NULL;
-	if (place->at && *place->at)
-		return *place->at;
+	if (there)
+		return there;
 	at = document_find(&document->sections, place->section, place->name);
 	if (!*at) {
 		*at = document_section_new(place->section, place->name);

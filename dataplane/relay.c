@@ -122,6 +122,7 @@ static void run_stages(struct worker *w, struct burst *b, struct item *items, un
 		count = dispatch(w, b, &items[i], strangers, count);
 	if (b->secured_count != 0)
 		relay_secured(w, b);
+	b->secured = NULL;
 	tally_rx(w, &b->rx);
 	tally_tx(w, &b->tx);
 	if (count == 0)

@@ -100,7 +100,7 @@ void session_replace(struct session *session, struct config_document *document)
 
 int session_edit(struct session *session, const struct span *words, size_t count)
 {
-	struct span copy[CONFIG_PATH_WORDS_MAX];
+	struct span copy[CONFIG_PATH_WORDS_MAX] = { { NULL, 0 } };
 	size_t n = 0;
 
 	for (; n < count && n < CONFIG_PATH_WORDS_MAX; n++) {

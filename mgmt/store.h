@@ -31,7 +31,7 @@ struct revision {
 int mgmt_store_revision_add(
 	struct mgmt_store *store, struct revision *revision, const char *text, size_t length);
 /* It has become the configuration. */
-int mgmt_store_revision_settle(struct mgmt_store *store, uint64_t number);
+int mgmt_store_revision_settle(struct mgmt_store *store, uint64_t revision);
 /* What was added and never settled is gone, but for one of this digest: that is what the file says, and is settled. *found: it was there,
  * now or earlier, as the newest; else the file has been written by somebody else. */
 int mgmt_store_revision_recover(struct mgmt_store *store, const struct config_digest *file, bool *found);
@@ -39,7 +39,7 @@ int mgmt_store_revision_recover(struct mgmt_store *store, const struct config_di
 int mgmt_store_revision_get(
 	struct mgmt_store *store, uint64_t back, struct revision *revision, char **text, size_t *length);
 /* By number. */
-int mgmt_store_revision_text(struct mgmt_store *store, uint64_t number, char **text, size_t *length);
+int mgmt_store_revision_text(struct mgmt_store *store, uint64_t revision, char **text, size_t *length);
 /* Newest first, at most `limit`, until `take` returns false. */
 int mgmt_store_revision_list(struct mgmt_store *store, size_t limit,
 	bool (*take)(void *arg, const struct revision *revision), void *arg);
@@ -47,9 +47,9 @@ int mgmt_store_revision_list(struct mgmt_store *store, size_t limit,
 int mgmt_store_revision_trim(struct mgmt_store *store, uint64_t keep);
 
 /* --- a commit that is to be confirmed --- */
-/* Unless it is confirmed by then, revision `number` comes back. 0: nothing is waited for. */
-int mgmt_store_confirm_set(struct mgmt_store *store, uint64_t number, uint64_t deadline_wall_ms);
-int mgmt_store_confirm_get(struct mgmt_store *store, uint64_t *number, uint64_t *deadline_wall_ms);
+/* Unless it is confirmed by then, `revision` (its number) comes back. 0: nothing is waited for. */
+int mgmt_store_confirm_set(struct mgmt_store *store, uint64_t revision, uint64_t deadline_wall_ms);
+int mgmt_store_confirm_get(struct mgmt_store *store, uint64_t *revision, uint64_t *deadline_wall_ms);
 
 /* --- saved configurations --- */
 int mgmt_store_saved_set(struct mgmt_store *store, const char *name, const char *text, size_t length);
