@@ -77,8 +77,10 @@ int config_transaction_new(const struct config *running, enum config_daemon daem
 	t->daemon = daemon;
 	t->phases = *phases;
 	t->arg = arg;
-	t->state.started = t->state.running = running->private->digest;
-	(void)snprintf(t->file, sizeof(t->file), "%s", config_file(running));
+	if (running->private) { /* a configuration that no file was read for has none (tests) */
+		t->state.started = t->state.running = running->private->digest;
+		(void)snprintf(t->file, sizeof(t->file), "%s", config_file(running));
+	}
 	*out = t;
 	return 0;
 }

@@ -142,7 +142,7 @@ static void replied(struct request *request, unsigned tag, int status, const voi
 	(void)tag;
 	if (status == 0 && length >= sizeof(page))
 		memcpy(&page, body, sizeof(page));
-	if (status == -ENOTSUP || (status == 0 && page.count == 0)) {
+	if (status == -ENOTSUP || status == -ENOENT || (status == 0 && page.count == 0)) {
 		request_fail(request, MGMT_EXIT_FAILED, "no such call: %.*s",
 			SPAN_FMT(request->match.argument[0]));
 		return;

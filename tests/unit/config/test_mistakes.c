@@ -35,9 +35,9 @@ static const struct mistake mistakes[] = {
 		"system { a = 1 b = {1,2}\n"
 		"c { d = 4 } }\n"
 		"nope x { y = 1 }\n",
-		"E: f:1: system: \"a\" is no setting; allowed: name, location, contact, data-directory, run-directory, log-level, user\n"
-		"E: f:1: system: \"b\" is no setting; allowed: name, location, contact, data-directory, run-directory, log-level, user\n"
-		"E: f:2: system: \"c\" is no setting; allowed: name, location, contact, data-directory, run-directory, log-level, user\n"
+		"E: f:1: system: \"a\" is no setting; allowed: name, location, contact, data-directory, run-directory, revisions-kept, commands-kept, log-level, user\n"
+		"E: f:1: system: \"b\" is no setting; allowed: name, location, contact, data-directory, run-directory, revisions-kept, commands-kept, log-level, user\n"
+		"E: f:2: system: \"c\" is no setting; allowed: name, location, contact, data-directory, run-directory, revisions-kept, commands-kept, log-level, user\n"
 		"E: f:3: \"nope\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
 	{ "a setting outside any section",
 		"name = \"x\"\n",

@@ -497,13 +497,17 @@ static void old_records_are_deleted_a_batch_at_a_time(void **state)
 	struct bed *bed = *state;
 	uint64_t old = clock_wall_ms() - 91ull * 24 * HOUR_MS, deadline = clock_now_ms() + 20000;
 	struct found found = { 0 };
+	uint64_t number;
 
 	for (unsigned i = 0; i < 1200; i++)
 		put(bed, (struct wish){ record_store_number(bed->store), i, old, CP_RECORD_IS_ENDED, "1" });
-	put_now(bed, CP_RECORD_IS_ENDED);
+	number = put_now(bed, CP_RECORD_IS_ENDED);
+	do { /* All of them are on the disk when the last one is. */
+		sched_yield();
+		found = find(bed, (struct cp_record_list){ .call = 5 });
+	} while ((!found.count || found.number[0] != number) && clock_now_ms() < deadline);
 	do {
 		sched_yield();
-		found = (struct found){ 0 };
 		found = find(
 			bed, (struct cp_record_list){ .since_wall_ms = 1, .until_wall_ms = old, .call = 3 });
 	} while (found.count && clock_now_ms() < deadline);
