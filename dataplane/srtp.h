@@ -86,8 +86,8 @@ void srtp_unprotect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned
 enum srtp_result srtp_rtcp_protect(struct srtp_engine *e, struct srtp_job *job);
 enum srtp_result srtp_rtcp_unprotect(struct srtp_engine *e, struct srtp_job *job);
 
-/* Ahead of a burst, if something else can be done meanwhile. */
-static inline void srtp_context_prefetch(const struct srtp_context *c)
+/* Ahead of a burst, if something else can be done meanwhile. Always inlined: as a function it would have no effect to the compiler. */
+static inline __attribute__((always_inline)) void srtp_context_prefetch(const struct srtp_context *c)
 {
 	for (unsigned at = 0; at < SRTP_PREFETCH; at += 64)
 		__builtin_prefetch((const char *)c + at, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Path B: RTP of many contexts at once, on their compact records. The packets' tags are made side by side; what depends on order (which
- * index a sequence number means, whether it has been there) is decided packet by packet, in order, as if each had come alone. */
+/* Path B: RTP of many contexts at once, on their compact records. With HMAC the packets' tags are made side by side; what depends on order
+ * (which index a sequence number means, whether it has been there) is decided packet by packet, in order, as if each had come alone. GCM
+ * gains nothing from packets side by side: those go one after the other, each to its end. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -10,10 +11,13 @@
 enum {
 	ROC = 4, /* octets of the rollover counter behind the packet that a tag is of */
 	AHEAD = 3, /* packets that path A's memory is asked for ahead */
+	AHEAD_REST = 8, /* packets that the rest of their records is asked for ahead */
 	LINE = 64,
 	FIRST_LINES = 4 * LINE, /* of a record: all there is but authentication keys */
 	GCM_HASH_KEYS = 240, /* octets of them that packets of usual size need; they lie at the end */
 };
+
+typedef uint64_t iv_block __attribute__((vector_size(AES_BLOCK)));
 
 /* What is known of a packet between the steps of its burst. */
 struct item {
@@ -22,7 +26,7 @@ struct item {
 	uint64_t packets; /* of its context, when that was found out */
 	uint32_t header, length; /* octets; `length` without the tag */
 	uint32_t kept; /* what the rollover counter is in the place of */
-	uint16_t place; /* among the hashes, or what GCM seals */
+	uint16_t place; /* among the hashes */
 };
 
 static const struct srtp_suite *suite_of(const struct srtp_context *c)
@@ -147,14 +151,17 @@ static void counter_iv(
 	store_u64(iv + 8, load_u64(c->salt + 6) >> 16 ^ __builtin_bswap64(index << 16));
 }
 
-/* RFC 7714 section 8.1: salt xor (0, 0, SSRC, index). */
-static void gcm_iv(const struct srtp_context *c, const uint8_t *packet, uint64_t index, uint8_t iv[AES_BLOCK])
+/* RFC 7714 section 8.1: salt xor (0, 0, SSRC, index). Stored in one piece: it is read at once, and could not be handed on from two. */
+static inline __attribute__((always_inline)) void gcm_iv(
+	const struct srtp_context *c, const uint8_t *packet, uint64_t index, uint8_t iv[AES_BLOCK])
 {
 	uint64_t counted =
 		__builtin_bswap64(index << 16); /* rollover counter and sequence number as six octets */
 
-	store_u64(iv, load_u64(c->salt) ^ (uint64_t)load_u32(packet + 8) << 16 ^ counted << 48);
-	store_u64(iv + 8, load_u32(c->salt + 8) ^ counted >> 16);
+	iv_block both = { load_u64(c->salt) ^ (uint64_t)load_u32(packet + 8) << 16 ^ counted << 48,
+		load_u32(c->salt + 8) ^ counted >> 16 };
+
+	memcpy(iv, &both, sizeof(both));
 }
 
 static void roc_place(uint8_t *behind, uint64_t index)
@@ -164,12 +171,17 @@ static void roc_place(uint8_t *behind, uint64_t index)
 
 /* What the engine is to do with whole bursts, by length of the key. */
 struct pending {
-	unsigned counters[2], gcms[2], hashes;
+	unsigned counters[2], hashes;
 };
 
 static unsigned is_long(const struct srtp_context *c)
 {
 	return (c->flags & CONTEXT_LONG) != 0;
+}
+
+static size_t key_octets(const struct srtp_context *c)
+{
+	return is_long(c) != 0 ? 32 : 16;
 }
 
 static void counter_push(struct srtp_engine *e, struct pending *p, const struct item *it)
@@ -210,7 +222,8 @@ static void hash_run(struct srtp_engine *e, const struct pending *p)
 		engine_hash(e, e->hash, p->hashes);
 }
 
-static inline __attribute__((always_inline)) void gcm_set(struct engine_gcm *g, const struct item *it)
+static inline __attribute__((always_inline)) void gcm_set(
+	struct engine_gcm *g, const struct item *it, uint8_t iv[AES_BLOCK])
 {
 	const struct srtp_context *c = it->job->context;
 
@@ -220,28 +233,16 @@ static inline __attribute__((always_inline)) void gcm_set(struct engine_gcm *g, 
 	g->aad = it->job->packet;
 	g->aad_length = it->header;
 	g->tag = it->job->packet + it->length;
-	gcm_iv(c, it->job->packet, it->index, g->iv);
+	gcm_iv(c, it->job->packet, it->index, iv);
+	g->iv = iv;
 }
 
-static inline __attribute__((always_inline)) void gcm_push(
-	struct srtp_engine *e, struct pending *p, struct item *it)
-{
-	unsigned wide = is_long(it->job->context);
-
-	it->place = (uint16_t)p->gcms[wide]++;
-	gcm_set(&e->gcm[wide][it->place], it);
-}
-
-static inline void fetch_lines(const struct srtp_context *c, size_t first, size_t end)
+/* Always inlined, as what follows: to the compiler a function of nothing but this has no effect, and its calls are left out. */
+static inline __attribute__((always_inline)) void fetch_lines(
+	const struct srtp_context *c, size_t first, size_t end)
 {
 	for (size_t at = first; at < end; at += LINE)
 		__builtin_prefetch((const char *)c + at, 1);
-}
-
-static void fetch(const struct srtp_job *jobs, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		fetch_lines(jobs[i].context, 0, FIRST_LINES);
 }
 
 static bool is_gcm(const struct srtp_context *c)
@@ -250,7 +251,7 @@ static bool is_gcm(const struct srtp_context *c)
 }
 
 /* What else of the record is needed, now that its first line is there. */
-static inline void fetch_rest(const struct srtp_context *c)
+static inline __attribute__((always_inline)) void fetch_rest(const struct srtp_context *c)
 {
 	size_t end = offsetof(struct srtp_context, gcm.keys) + GCM_KEY_DATA;
 
@@ -260,10 +261,23 @@ static inline void fetch_rest(const struct srtp_context *c)
 		fetch_lines(c, FIRST_LINES, SRTP_PREFETCH);
 }
 
-/* From here on to come: packets of path A are alike, where there is one there are more. */
-static void fetch_library(const struct srtp_job *jobs, unsigned at, unsigned n)
+static inline __attribute__((always_inline)) void fetch(const struct srtp_job *jobs, unsigned n)
 {
-	if (at + AHEAD < n && (jobs[at + AHEAD].context->flags & CONTEXT_LIBRARY) != 0)
+	for (unsigned i = 0; i < n; i++)
+		fetch_lines(jobs[i].context, 0, FIRST_LINES);
+	for (unsigned i = 0; i < n && i < AHEAD_REST; i++)
+		fetch_rest(jobs[i].context);
+}
+
+/* Before the packet at `at` is begun with. */
+static inline __attribute__((always_inline)) void fetch_ahead(
+	const struct srtp_job *jobs, unsigned at, unsigned n)
+{
+	if (at + AHEAD_REST < n)
+		fetch_rest(jobs[at + AHEAD_REST].context);
+	/* Packets of path A are alike, where there is one there are more. */
+	if ((jobs[at].context->flags & CONTEXT_LIBRARY) != 0 && at + AHEAD < n &&
+		(jobs[at + AHEAD].context->flags & CONTEXT_LIBRARY) != 0)
 		session_fetch(jobs[at + AHEAD].context);
 }
 
@@ -299,10 +313,19 @@ static void out_tags(const struct srtp_engine *e, const struct item *items, unsi
 		struct srtp_job *job = items[i].job;
 		unsigned tag = suite_of(job->context)->tag;
 
-		if (!is_gcm(job->context))
-			memcpy(job->packet + items[i].length, e->hash[items[i].place].tag, tag);
+		memcpy(job->packet + items[i].length, e->hash[items[i].place].tag, tag);
 		job->length = (uint16_t)(items[i].length + tag);
 	}
+}
+
+static inline __attribute__((always_inline)) void out_gcm(struct srtp_engine *e, const struct item *it)
+{
+	uint8_t iv[AES_BLOCK] __attribute__((aligned(AES_BLOCK)));
+	struct engine_gcm g;
+
+	gcm_set(&g, it, iv);
+	engine_gcm_seal(e, &g, key_octets(it->job->context));
+	it->job->length = (uint16_t)(it->length + GCM_TAG);
 }
 
 void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n)
@@ -315,8 +338,8 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 	for (unsigned i = 0; i < n; i++) {
 		struct item *it = &items[count_items];
 
+		fetch_ahead(jobs, i, n);
 		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
-			fetch_library(jobs, i, n);
 			session_protect(e, &jobs[i]);
 			continue;
 		}
@@ -324,31 +347,27 @@ void srtp_protect_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned n
 		finish(&jobs[i], out_begin(it));
 		if (jobs[i].result != SRTP_OK)
 			continue;
-		count_items++;
-		fetch_rest(jobs[i].context);
 		if (is_gcm(jobs[i].context)) {
-			gcm_push(e, &pending, it);
+			out_gcm(e, it);
 			continue;
 		}
+		count_items++;
 		counter_push(e, &pending, it);
 		roc_place(jobs[i].packet + it->length, it->index);
 		hash_push(e, &pending, it);
 	}
 	counter_run(e, &pending);
 	hash_run(e, &pending);
-	engine_gcm_seal(e, e->gcm[0], pending.gcms[0], 16);
-	engine_gcm_seal(e, e->gcm[1], pending.gcms[1], 32);
 	out_tags(e, items, count_items);
 }
 
 /* --- unprotect --- */
 
 /* As libsrtp2: a header that is not there, then index and replay, then a header that reaches into the tag. */
-static inline __attribute__((always_inline)) enum srtp_result in_begin(struct item *it)
+static inline __attribute__((always_inline)) enum srtp_result in_begin(struct item *it, uint32_t tag)
 {
 	const struct srtp_job *job = it->job;
 	const struct srtp_context *c = job->context;
-	uint32_t tag = suite_of(c)->tag;
 
 	it->packets = c->packets;
 	it->index = 0;
@@ -387,41 +406,6 @@ static bool in_tag_right(const struct item *it, const uint8_t *tag)
 	return engine_equal(tag, it->job->packet + it->length, suite_of(it->job->context)->tag);
 }
 
-/* What the burst has opened is as it was again: it is not accepted, or not as that. */
-static void in_undo(struct srtp_engine *e, const struct item *it)
-{
-	const struct engine_gcm *g = &e->gcm[is_long(it->job->context)][it->place];
-
-	if (is_gcm(it->job->context) && g->right)
-		engine_gcm_close(e, g, suite_of(it->job->context)->key);
-}
-
-/* Authentic, but there is no room for its source. */
-static void in_refuse(struct srtp_engine *e, const struct item *it)
-{
-	struct engine_gcm g;
-
-	if (!is_gcm(it->job->context))
-		return;
-	gcm_set(&g, it);
-	engine_gcm_close(e, &g, suite_of(it->job->context)->key);
-}
-
-static inline __attribute__((always_inline)) bool in_right(const struct srtp_engine *e, const struct item *it)
-{
-	return is_gcm(it->job->context) ? e->gcm[is_long(it->job->context)][it->place].right
-					: in_tag_right(it, e->hash[it->place].tag);
-}
-
-static bool in_open_alone(struct srtp_engine *e, const struct item *it)
-{
-	struct engine_gcm g;
-
-	gcm_set(&g, it);
-	engine_gcm_open(e, &g, 1, suite_of(it->job->context)->key, GCM_TAG);
-	return g.right;
-}
-
 /* Alone, because packets of the same burst have changed what its sequence number means. */
 static bool in_right_alone(struct srtp_engine *e, const struct item *it)
 {
@@ -431,8 +415,6 @@ static bool in_right_alone(struct srtp_engine *e, const struct item *it)
 		.keys = &it->job->context->cm.keys, .data = it->job->packet, .length = it->length + ROC
 	};
 
-	if (is_gcm(it->job->context))
-		return in_open_alone(e, it);
 	roc_place(behind, it->index);
 	engine_hash(e, &h, 1);
 	store_u32(behind, kept);
@@ -458,33 +440,49 @@ static inline __attribute__((always_inline)) enum srtp_result in_decide(
 	enum srtp_result now = then;
 
 	if (it->packets != it->job->context->packets)
-		now = then == SRTP_OK ? in_again(it) : in_begin(it);
-	bool as_then = then == SRTP_OK && now == SRTP_OK && it->index == index;
-
-	if (then == SRTP_OK && !as_then)
-		in_undo(e, it);
+		now = then == SRTP_OK ? in_again(it) : in_begin(it, suite_of(it->job->context)->tag);
 	if (now != SRTP_OK)
 		return now;
-	if (as_then ? !in_right(e, it) : !in_right_alone(e, it))
+	bool as_then = then == SRTP_OK && it->index == index;
+	if (as_then ? !in_tag_right(it, e->hash[it->place].tag) : !in_right_alone(e, it))
 		return SRTP_AUTH;
-	now = in_accept(it);
-	if (now != SRTP_OK)
-		in_refuse(e, it);
-	return now;
+	return in_accept(it);
+}
+
+/* What is refused after it was opened is closed again: there is no room for its source. */
+static inline __attribute__((always_inline)) enum srtp_result in_gcm_result(
+	struct srtp_engine *e, struct srtp_job *job)
+{
+	struct item it = { .job = job };
+	size_t key = key_octets(job->context);
+	uint8_t iv[AES_BLOCK] __attribute__((aligned(AES_BLOCK)));
+	struct engine_gcm g;
+	enum srtp_result result = in_begin(&it, GCM_TAG);
+
+	if (result != SRTP_OK)
+		return result;
+	gcm_set(&g, &it, iv);
+	if (!engine_gcm_open(e, &g, key, GCM_TAG))
+		return SRTP_AUTH;
+	result = in_accept(&it);
+	if (result != SRTP_OK)
+		engine_gcm_close(e, g, key);
+	return result;
+}
+
+/* Inlined it would be left without registers. */
+static __attribute__((noinline)) void in_gcm(struct srtp_engine *e, struct srtp_job *job)
+{
+	job->result = (uint8_t)in_gcm_result(e, job);
+	job->rekey = context_rekey(job->context);
 }
 
 /* The rollover counter is in the place of the tag's first octets until all tags have been made. */
-static inline __attribute__((always_inline)) void in_prepare(
-	struct srtp_engine *e, struct pending *p, struct item *it)
+static void in_prepare(struct srtp_engine *e, struct pending *p, struct item *it)
 {
 	uint8_t *behind = it->job->packet + it->length;
 
 	it->kept = load_u32(behind);
-	fetch_rest(it->job->context);
-	if (is_gcm(it->job->context)) {
-		gcm_push(e, p, it);
-		return;
-	}
 	roc_place(behind, it->index);
 	hash_push(e, p, it);
 }
@@ -492,10 +490,8 @@ static inline __attribute__((always_inline)) void in_prepare(
 static void in_run(struct srtp_engine *e, const struct pending *p, const struct item *items, unsigned n)
 {
 	hash_run(e, p);
-	engine_gcm_open(e, e->gcm[0], p->gcms[0], 16, GCM_TAG);
-	engine_gcm_open(e, e->gcm[1], p->gcms[1], 32, GCM_TAG);
 	for (unsigned i = 0; i < n; i++)
-		if (items[i].job->result == SRTP_OK && !is_gcm(items[i].job->context))
+		if (items[i].job->result == SRTP_OK)
 			store_u32(items[i].job->packet + items[i].length, items[i].kept);
 }
 
@@ -509,8 +505,8 @@ static unsigned in_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned 
 	for (unsigned i = 0; i < n; i++) {
 		struct item *it = &items[count_items];
 
+		fetch_ahead(jobs, i, n);
 		if ((jobs[i].context->flags & CONTEXT_LIBRARY) != 0) {
-			fetch_library(jobs, i, n);
 			session_unprotect(e, &jobs[i]);
 			continue;
 		}
@@ -518,8 +514,12 @@ static unsigned in_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned 
 			left++;
 			continue;
 		}
+		if (is_gcm(jobs[i].context)) {
+			in_gcm(e, &jobs[i]);
+			continue;
+		}
 		it->job = &jobs[i];
-		jobs[i].result = (uint8_t)in_begin(it);
+		jobs[i].result = (uint8_t)in_begin(it, suite_of(jobs[i].context)->tag);
 		if (jobs[i].result == SRTP_OK)
 			in_prepare(e, &pending, it);
 		count_items++;
@@ -529,7 +529,7 @@ static unsigned in_burst(struct srtp_engine *e, struct srtp_job *jobs, unsigned 
 		struct srtp_job *job = items[i].job;
 
 		finish(job, in_decide(e, &items[i], (enum srtp_result)job->result));
-		if (job->result == SRTP_OK && !is_gcm(job->context))
+		if (job->result == SRTP_OK)
 			counter_push(e, &pending, &items[i]);
 	}
 	counter_run(e, &pending);

@@ -25,6 +25,7 @@ struct engine_hardware {
 	unsigned wide_from; /* packets */
 	IMB_JOB hash[ENGINE_BURST]; /* what is the same in all of them is set once */
 	IMB_JOB counter[ENGINE_BURST];
+	struct gcm_context_data gcm; /* of the packet that is under way */
 };
 
 _Static_assert(sizeof(struct gcm_key_data) == GCM_KEY_DATA, "room for the library's keys");
@@ -61,6 +62,17 @@ static void prepare_jobs(struct engine_hardware *h)
 	}
 }
 
+static void prepare_gcm(struct srtp_engine *e)
+{
+	const IMB_MGR *m = e->hardware->wide;
+
+	e->gcm_state = &e->hardware->gcm;
+	e->gcm_seal[0] = m->gcm128_enc;
+	e->gcm_seal[1] = m->gcm256_enc;
+	e->gcm_open[0] = m->gcm128_dec;
+	e->gcm_open[1] = m->gcm256_dec;
+}
+
 static size_t rounded(size_t octets)
 {
 	return (octets + 63) / 64 * 64;
@@ -85,6 +97,7 @@ struct srtp_engine *srtp_engine_new(void)
 	init_mb_mgr_auto(h->wide, NULL);
 	h->wide_from = wide_from(h->wide->features);
 	prepare_jobs(h);
+	prepare_gcm(e);
 	return e;
 }
 
@@ -168,43 +181,11 @@ void engine_counter(struct srtp_engine *e, struct engine_counter *c, unsigned n,
 		octets == IMB_KEY_128_BYTES ? IMB_KEY_128_BYTES : IMB_KEY_256_BYTES);
 }
 
-void engine_gcm_seal(struct srtp_engine *e, const struct engine_gcm *g, unsigned n, size_t octets)
-{
-	const IMB_MGR *m = e->hardware->wide;
-	aes_gcm_enc_dec_t seal = octets == IMB_KEY_128_BYTES ? m->gcm128_enc : m->gcm256_enc;
-	struct gcm_context_data state;
-
-	for (unsigned i = 0; i < n; i++)
-		seal((const struct gcm_key_data *)g[i].keys, &state, g[i].data, g[i].data, g[i].length,
-			g[i].iv, g[i].aad, g[i].aad_length, g[i].tag, GCM_TAG);
-}
-
-void engine_gcm_open(
-	struct srtp_engine *e, struct engine_gcm *g, unsigned n, size_t octets, size_t tag_octets)
-{
-	const IMB_MGR *m = e->hardware->wide;
-	aes_gcm_enc_dec_t open = octets == IMB_KEY_128_BYTES ? m->gcm128_dec : m->gcm256_dec;
-	struct gcm_context_data state;
-	uint8_t found[ENGINE_BURST][GCM_TAG];
-
-	for (unsigned i = 0; i < n; i++)
-		open((const struct gcm_key_data *)g[i].keys, &state, g[i].data, g[i].data, g[i].length,
-			g[i].iv, g[i].aad, g[i].aad_length, found[i], GCM_TAG);
-	for (unsigned i = 0; i < n; i++) {
-		g[i].right = engine_equal(found[i], g[i].tag, tag_octets);
-		if (!g[i].right)
-			engine_gcm_close(e, &g[i], octets);
-	}
-}
-
 /* A counter mode: the second time takes the first one back. */
-void engine_gcm_close(struct srtp_engine *e, const struct engine_gcm *g, size_t octets)
+void engine_gcm_close(struct srtp_engine *e, struct engine_gcm g, size_t octets)
 {
-	uint8_t unused[GCM_TAG];
-	struct engine_gcm again = *g;
-
-	again.tag = unused;
-	engine_gcm_seal(e, &again, 1, octets);
+	g.tag = e->gcm_tag;
+	engine_gcm_seal(e, &g, octets);
 }
 
 void engine_digest(struct srtp_engine *e, const void *data, size_t length, uint8_t out[32])

@@ -50,15 +50,23 @@ struct engine_gcm {
 	const uint8_t *aad;
 	uint8_t *tag; /* made, or compared */
 	uint32_t length, aad_length;
-	uint8_t iv[AES_BLOCK]; /* GCM_IV octets */
-	bool right; /* of what was opened */
+	const uint8_t *iv; /* GCM_IV octets, AES_BLOCK of them can be read */
 };
+
+struct gcm_key_data; /* the library's */
+struct gcm_context_data;
+
+/* Of the library: keys, state, out, in, length, iv, aad, its length, tag, its length. */
+typedef void engine_gcm_run(const struct gcm_key_data *, struct gcm_context_data *, uint8_t *,
+	const uint8_t *, uint64_t, const uint8_t *, const uint8_t *, uint64_t, uint8_t *, uint64_t);
 
 /* What a burst puts together; packets of path A in it are done alone, in between. */
 struct srtp_engine {
 	struct engine_hash hash[ENGINE_BURST];
 	struct engine_counter counter[2][ENGINE_BURST]; /* by length of the key */
-	struct engine_gcm gcm[2][ENGINE_BURST];
+	engine_gcm_run *gcm_seal[2], *gcm_open[2]; /* by length of the key; constant, as the next */
+	struct gcm_context_data *gcm_state;
+	uint8_t gcm_tag[GCM_TAG] __attribute__((aligned(GCM_TAG))); /* of what is being opened */
 	struct engine_hardware *hardware;
 	size_t octets; /* of the mapping */
 };
@@ -75,13 +83,8 @@ void engine_gcm_key(struct srtp_engine *e, struct engine_gcm_keys *out, const ui
 void engine_hash(struct srtp_engine *e, struct engine_hash *h, unsigned n);
 void engine_counter(struct srtp_engine *e, struct engine_counter *c, unsigned n, size_t octets);
 
-/* Tags of GCM_TAG octets are made. */
-void engine_gcm_seal(struct srtp_engine *e, const struct engine_gcm *g, unsigned n, size_t octets);
-/* `tag_octets` <= GCM_TAG. Sets `right`. What is not right is as it was. */
-void engine_gcm_open(
-	struct srtp_engine *e, struct engine_gcm *g, unsigned n, size_t octets, size_t tag_octets);
-/* Undoes engine_gcm_open for one. */
-void engine_gcm_close(struct srtp_engine *e, const struct engine_gcm *g, size_t octets);
+/* Undoes engine_gcm_open. */
+void engine_gcm_close(struct srtp_engine *e, struct engine_gcm g, size_t octets);
 
 /* SHA-256, for what is compared but not kept. */
 void engine_digest(struct srtp_engine *e, const void *data, size_t length, uint8_t out[32]);
@@ -99,6 +102,32 @@ static inline bool engine_equal(const uint8_t *a, const uint8_t *b, size_t n)
 	for (; i < n; i++)
 		differs |= (uint64_t)(a[i] ^ b[i]);
 	return differs == 0;
+}
+
+/* One packet each: many together are no quicker, and what is around the library's call would be a third of it. */
+static inline __attribute__((always_inline)) void engine_gcm_call(
+	struct srtp_engine *e, const struct engine_gcm *g, engine_gcm_run *run, uint8_t *tag)
+{
+	run((const struct gcm_key_data *)g->keys, e->gcm_state, g->data, g->data, g->length, g->iv, g->aad,
+		g->aad_length, tag, GCM_TAG);
+}
+
+/* A tag of GCM_TAG octets is made. */
+static inline __attribute__((always_inline)) void engine_gcm_seal(
+	struct srtp_engine *e, const struct engine_gcm *g, size_t octets)
+{
+	engine_gcm_call(e, g, e->gcm_seal[octets != 16], g->tag);
+}
+
+/* `tag_octets` <= GCM_TAG. False: the tag is not right, and the packet as it was. */
+static inline __attribute__((always_inline)) bool engine_gcm_open(
+	struct srtp_engine *e, const struct engine_gcm *g, size_t octets, size_t tag_octets)
+{
+	engine_gcm_call(e, g, e->gcm_open[octets != 16], e->gcm_tag);
+	if (__builtin_expect(engine_equal(e->gcm_tag, g->tag, tag_octets), 1))
+		return true;
+	engine_gcm_close(e, *g, octets);
+	return false;
 }
 
 #endif

@@ -217,9 +217,9 @@ static struct engine_gcm gcm_job(struct slot_cipher *s, uint8_t *data, uint32_t 
 		.length = length,
 		.tag = tag,
 		.aad = s->aad,
-		.aad_length = s->aad_length };
+		.aad_length = s->aad_length,
+		.iv = s->iv };
 
-	memcpy(job.iv, s->iv, GCM_IV);
 	s->ready = 0;
 	return job;
 }
@@ -231,7 +231,7 @@ static srtp_err_status_t gcm_encrypt(void *state, uint8_t *data, unsigned int *l
 	if (s->ready == 0)
 		return srtp_err_status_cipher_fail;
 	struct engine_gcm job = gcm_job(s, data, *length, s->tag);
-	engine_gcm_seal(plugin_call.engine, &job, 1, s->octets);
+	engine_gcm_seal(plugin_call.engine, &job, s->octets);
 	return srtp_err_status_ok;
 }
 
@@ -243,8 +243,7 @@ static srtp_err_status_t gcm_decrypt(void *state, uint8_t *data, unsigned int *l
 		return srtp_err_status_cipher_fail;
 	uint32_t plain = *length - s->tag_octets;
 	struct engine_gcm job = gcm_job(s, data, plain, data + plain);
-	engine_gcm_open(plugin_call.engine, &job, 1, s->octets, s->tag_octets);
-	if (!job.right)
+	if (!engine_gcm_open(plugin_call.engine, &job, s->octets, s->tag_octets))
 		return srtp_err_status_auth_fail;
 	*length = job.length;
 	return srtp_err_status_ok;

@@ -15,6 +15,8 @@
 #include "dataplane/srtp_context.h"
 
 enum { RTP_HEADER_BYTES = 12, TAG_ROOM = 16, CM_TAG = 10, ROC = 4, SHA1 = 20, ROUNDS_MAX = 240, CM = 1 };
+/* What packets so short need of gcm_key_data is at its beginning and at its end. */
+enum { ROUND_KEYS_128 = 176, HASH_KEYS = 768 };
 
 struct bare_key {
 	uint8_t round[ROUNDS_MAX] __attribute__((aligned(16)));
@@ -203,7 +205,10 @@ static uint64_t bare(unsigned suite, uint32_t flows, double seconds, struct rte_
 			for (unsigned i = 0; i < BURST; i++, at = at + 1 == flows ? 0 : at + 1) {
 				key[i] = keys + (size_t)(order[at] / 2) * size;
 				packets[i] = rte_pktmbuf_mtod(batch[b + i], uint8_t *) + 42;
-				for (size_t line = 0; line < (suite == CM ? size : 384); line += 64)
+				for (size_t line = 0; line < (suite == CM ? size : ROUND_KEYS_128);
+					line += 64)
+					rte_prefetch0((uint8_t *)key[i] + line);
+				for (size_t line = HASH_KEYS; suite != CM && line < size; line += 64)
 					rte_prefetch0((uint8_t *)key[i] + line);
 			}
 			if (suite == CM)
