@@ -97,12 +97,16 @@ class Baresip:
         if not data:
             raise RuntimeError(f"baresip of {self.user} ended, see {self.log_path}")
         self._buffer += data
-        while b":" in self._buffer:
-            size, rest = self._buffer.split(b":", 1)
-            if len(rest) < int(size) + 1:
+        # Once in many runs baresip's framing is not what it says: what is no beginning of a netstring is passed over.
+        while (begin := re.search(rb"(\d+):(?=\{)", self._buffer)) is not None:
+            rest, size = self._buffer[begin.end() :], int(begin[1])
+            if len(rest) < size + 1:
                 break
-            self.events.append(json.loads(rest[: int(size)]))
-            self._buffer = rest[int(size) + 1 :]
+            try:
+                self.events.append(json.loads(rest[:size]))
+                self._buffer = rest[size + 1 :]
+            except ValueError:
+                self._buffer = rest
 
     def wait_event(self, *types, timeout=10.0):
         """The first event of these types (CALL_ESTABLISHED, CALL_CLOSED, ...) not waited for before."""
