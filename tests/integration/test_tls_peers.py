@@ -8,6 +8,7 @@ import os
 import re
 import select
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -178,18 +179,37 @@ class Tunnel:
             near = self.server.accept()[0]
             far = client_side().wrap_socket(netns.tcp_connect(self.namespace, *self.to))
             self.ends = [near, far]
-            # Each direction has one thread; Python's ssl allows a reader beside a writer.
-            back = threading.Thread(target=self._pass, args=(far, near, b"TLS", b"TCP"), daemon=True)
-            back.start()
-            self._pass(near, far, b"TCP", b"TLS")
+            # One thread for both directions: OpenSSL allows no reader beside a writer of one connection.
+            forth, back = self._pass(far, b"TCP", b"TLS"), self._pass(near, b"TLS", b"TCP")
+            for one in (forth, back):
+                next(one)
+            while True:
+                ready = [far] if far.pending() else select.select([near, far], [], [])[0]
+                for source, pass_on in ((near, forth), (far, back)):
+                    if source in ready:
+                        pass_on.send(self._read(source))
 
     @staticmethod
-    def _pass(source, sink, before, after):
+    def _read(source):
+        """What has arrived; nothing, if that was only TLS's own, a session ticket or a part of a record."""
+        source.setblocking(False)
+        try:
+            octets = source.recv(65536)
+        except ssl.SSLWantReadError:
+            return b""
+        finally:
+            source.settimeout(10)
+        if not octets:
+            raise ConnectionResetError
+        return octets
+
+    @staticmethod
+    def _pass(sink, before, after):
+        """Takes octets, and sends whole lines of them under the other transport's name."""
         rest = b""
-        with contextlib.suppress(OSError):
-            while octets := source.recv(65536):
-                lines, end, rest = (rest + octets).rpartition(b"\n")
-                sink.sendall(re.sub(b"(SIP/2.0/|transport=)" + before, rb"\1" + after, lines + end))
+        while True:
+            lines, end, rest = (rest + (yield)).rpartition(b"\n")
+            sink.sendall(re.sub(b"(SIP/2.0/|transport=)" + before, rb"\1" + after, lines + end))
 
     def close(self):
         for sock in (self.server, *self.ends):
