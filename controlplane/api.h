@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-	CP_API_VERSION = 6,
+	CP_API_VERSION = 7,
 	CP_NAME_MAX = 64,
 	CP_USER_MAX = 64,
 	CP_ADDRESS_MAX = 56,
@@ -20,6 +20,8 @@ enum {
 	CP_AUDIT_PAGE = 64,
 	CP_ALARM_PAGE = 64,
 	CP_CERTIFICATE_PAGE = 32,
+	CP_STATISTICS_PAGE = 32,
+	CP_THREADS_MAX = 72,
 	CP_SUBJECT_MAX = 128,
 	CP_NAMES_MAX = 512,
 	CP_AOR_MAX = 256,
@@ -49,6 +51,8 @@ enum cp_message {
 	CP_CERTIFICATE_LIST = 17, /* cp_call_list -> cp_certificate_page + cp_certificate[] */
 	CP_TLS_RELOAD = 18, /* empty -> cp_tls_reloaded */
 	CP_RECORD_LIST = 19, /* cp_record_list -> cp_record_page + its cp_record[], newest first */
+	CP_STATISTICS_LIST = 20, /* cp_call_list -> cp_statistics_page + cp_statistics[] */
+	CP_LOAD_GET = 21, /* empty -> cp_load */
 	CP_REPLY = 0x4000,
 };
 
@@ -506,6 +510,84 @@ struct cp_record_list {
 struct cp_record_page {
 	uint64_t before; /* for the next request */
 	uint32_t count, more;
+};
+
+/* --- statistics of calls --- */
+
+enum cp_statistics_kind { CP_STATISTICS_SYSTEM, CP_STATISTICS_REALM, CP_STATISTICS_AGENT };
+enum cp_agent_state {
+	CP_AGENT_UNWATCHED, /* options-interval = 0: taken for up */
+	CP_AGENT_UP,
+	CP_AGENT_DOWN,
+	CP_AGENT_UNRESOLVED, /* its name has no address now */
+};
+enum {
+	CP_STATISTICS_IN,
+	CP_STATISTICS_OUT,
+	CP_STATISTICS_WAYS
+}; /* calls that came from there, and that went there */
+
+/* Calls of one way since the start; each attempt of a call counts where it went. ASR = answered / attempts, NER = effective / attempts
+ * (ITU-T E.425: answered, busy, not answered, given up by the caller, refused by the user), ACD = talked_ms / ended. */
+struct cp_statistics_calls {
+	uint64_t attempts, effective, answered;
+	uint64_t ended, talked_ms; /* of answered calls that are over */
+	uint64_t rang,
+		post_dial_ms; /* calls that got as far as 180..183 or an answer, and their sum of post-dial delays */
+	uint64_t refused; /* by ourselves: admission, limits, no route */
+	uint32_t now, most; /* calls at this moment; ever at once */
+	uint32_t per_second; /* attempts in the last whole second */
+	uint32_t reserved;
+};
+
+/* Upper bounds of the classes of a histogram; the last class has none. MOS in hundredths, loss in hundredths of a percent, jitter in milliseconds. */
+#define CP_QUALITY_MOS_BOUNDS                     \
+	{                                         \
+		100, 200, 260, 310, 360, 400, 430 \
+	}
+#define CP_QUALITY_LOSS_BOUNDS                 \
+	{                                      \
+		0, 10, 50, 100, 200, 500, 1000 \
+	}
+#define CP_QUALITY_JITTER_BOUNDS         \
+	{                                \
+		1, 2, 5, 10, 20, 50, 100 \
+	}
+enum { CP_QUALITY_CLASSES = 8 };
+
+/* What came from there, one count for each call that had media. Classes are apart, not cumulated. */
+struct cp_quality {
+	uint64_t mos[CP_QUALITY_CLASSES], loss[CP_QUALITY_CLASSES], jitter[CP_QUALITY_CLASSES];
+	uint64_t mos_sum, loss_sum, jitter_sum; /* in the units of the bounds */
+};
+
+struct cp_statistics_page {
+	uint32_t count, more;
+};
+
+/* The system first, then realms, then session-agents, each in the order of the configuration. */
+struct cp_statistics {
+	uint64_t number; /* for the next request */
+	uint32_t kind; /* enum cp_statistics_kind */
+	uint32_t state; /* enum cp_agent_state; of an agent */
+	char name[CP_NAME_MAX]; /* of the system: "" */
+	char realm[CP_NAME_MAX]; /* of an agent */
+	char address[CP_ADDRESS_MAX]; /* of an agent: the one in use, with its transport */
+	uint64_t state_wall_ms; /* since when the state is so; 0: since the start */
+	uint32_t registrations; /* contacts: in that realm, or at that agent */
+	uint32_t max_sessions; /* 0: no limit */
+	struct cp_statistics_calls calls[CP_STATISTICS_WAYS];
+	struct cp_quality quality;
+};
+
+/* What each thread of the process has used. */
+struct cp_load {
+	uint64_t rss_octets;
+	uint32_t threads, reserved;
+	struct {
+		char name[16]; /* "main", "shard-1", "store", "records" */
+		uint64_t cpu_us; /* since the start */
+	} thread[CP_THREADS_MAX];
 };
 
 #endif

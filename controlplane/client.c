@@ -52,6 +52,10 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_tls_reloaded);
 	case CP_RECORD_LIST:
 		return sizeof(struct cp_record_page);
+	case CP_STATISTICS_LIST:
+		return sizeof(struct cp_statistics_page);
+	case CP_LOAD_GET:
+		return sizeof(struct cp_load);
 	case CP_BAN_SET:
 	case CP_BAN_CLEAR:
 	case CP_SUBSCRIBER_SET:
