@@ -103,10 +103,20 @@ static int take_certificates(
 		entries, count);
 }
 
+static int take_statistics(
+	union ask *ask, const void *body, size_t length, const char **entries, size_t *count)
+{
+	return take_list(ask, body, length, sizeof(struct cp_statistics_page), sizeof(struct cp_statistics),
+		entries, count);
+}
+
 _Static_assert(offsetof(struct cp_alarm_page, count) == offsetof(struct cp_call_page, count) &&
 		       offsetof(struct cp_alarm_page, more) == offsetof(struct cp_call_page, more) &&
 		       offsetof(struct cp_certificate_page, more) == offsetof(struct cp_call_page, more) &&
-		       offsetof(struct cp_alarm, number) == 0 && offsetof(struct cp_certificate, number) == 0,
+		       offsetof(struct cp_statistics_page, more) == offsetof(struct cp_call_page, more) &&
+		       offsetof(struct cp_alarm, number) == 0 &&
+		       offsetof(struct cp_certificate, number) == 0 &&
+		       offsetof(struct cp_statistics, number) == 0,
 	"pages of the control plane begin alike");
 
 /* clang-format off */
@@ -118,6 +128,8 @@ static const struct part parts[METRICS_PART_COUNT] = {
 	[METRICS_CP_COUNTERS] = { NEIGHBOUR_CONTROLPLANE, CP_COUNTERS_GET, 0, sizeof(struct cp_counters), take_one },
 	[METRICS_CP_ALARMS] = { NEIGHBOUR_CONTROLPLANE, CP_ALARM_LIST, sizeof(struct cp_call_list), sizeof(struct cp_alarm), take_alarms },
 	[METRICS_CP_CERTIFICATES] = { NEIGHBOUR_CONTROLPLANE, CP_CERTIFICATE_LIST, sizeof(struct cp_call_list), sizeof(struct cp_certificate), take_certificates },
+	[METRICS_CP_STATISTICS] = { NEIGHBOUR_CONTROLPLANE, CP_STATISTICS_LIST, sizeof(struct cp_call_list), sizeof(struct cp_statistics), take_statistics },
+	[METRICS_CP_LOAD] = { NEIGHBOUR_CONTROLPLANE, CP_LOAD_GET, 0, sizeof(struct cp_load), take_one },
 };
 /* clang-format on */
 

@@ -16,6 +16,8 @@ enum metrics_part {
 	METRICS_CP_COUNTERS, /* struct cp_counters */
 	METRICS_CP_ALARMS, /* struct cp_alarm[] */
 	METRICS_CP_CERTIFICATES, /* struct cp_certificate[] */
+	METRICS_CP_STATISTICS, /* struct cp_statistics[] */
+	METRICS_CP_LOAD, /* struct cp_load */
 	METRICS_PART_COUNT
 };
 
