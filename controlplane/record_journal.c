@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,8 +34,9 @@ struct file {
 struct record_journal {
 	struct file *file;
 	char *path;
-	unsigned free_count;
-	uint16_t free[PLACES]; /* the last one first: few pages are ever touched */
+	pthread_mutex_t lock;
+	unsigned free_count; /* lock */
+	uint16_t free[PLACES]; /* lock; the last one first: few pages are ever touched */
 };
 
 /* Of what a record is. */
@@ -90,6 +92,7 @@ int record_journal_open(const char *path, struct record_journal **out)
 		return error;
 	}
 	journal->file = file;
+	pthread_mutex_init(&journal->lock, NULL);
 	if (memcmp(file->magic, magic, sizeof(magic)) != 0 || file->layout != layout()) {
 		if (file->layout)
 			log_warning("record", "the journal is of another version: begun anew",
@@ -108,6 +111,7 @@ void record_journal_close(struct record_journal *journal)
 	if (!journal)
 		return;
 	munmap(journal->file, sizeof(*journal->file));
+	pthread_mutex_destroy(&journal->lock);
 	free(journal->path);
 	free(journal);
 }
@@ -128,14 +132,24 @@ void record_journal_each(const struct record_journal *journal,
 	}
 }
 
+static int take_place(struct record_journal *journal)
+{
+	int at = -ENOSPC;
+
+	pthread_mutex_lock(&journal->lock);
+	if (journal->free_count > 0)
+		at = journal->free[--journal->free_count];
+	pthread_mutex_unlock(&journal->lock);
+	return at;
+}
+
 int record_journal_put(struct record_journal *journal, const struct cp_record *record)
 {
 	struct place *place;
-	int at;
+	int at = record->length > CP_RECORD_MAX ? -ENOSPC : take_place(journal);
 
-	if (journal->free_count == 0 || record->length > CP_RECORD_MAX)
-		return -ENOSPC;
-	at = journal->free[--journal->free_count];
+	if (at < 0)
+		return at;
 	place = &journal->file->place[at];
 	memcpy(place->octets, record, record->length);
 	/* The last deed: a process killed before it has put nothing. */
@@ -146,5 +160,7 @@ int record_journal_put(struct record_journal *journal, const struct cp_record *r
 void record_journal_free(struct record_journal *journal, int place)
 {
 	__atomic_store_n(&journal->file->place[place].used, 0, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&journal->lock);
 	journal->free[journal->free_count++] = (uint16_t)place;
+	pthread_mutex_unlock(&journal->lock);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Records on their way to the disk, in memory that outlives the process: a file of RUN-DIRECTORY, mapped. What the kernel holds there it
- * keeps when the process is killed at any moment; nobody waits for a disk. owner: who has the lock of store_record.c */
+ * keeps when the process is killed at any moment; nobody waits for a disk. Any thread puts and frees. */
 #ifndef CONTROLPLANE_RECORD_JOURNAL_H
 #define CONTROLPLANE_RECORD_JOURNAL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The queue of changes and the thread that writes them: callers never wait for the disk. */
+/* What changes, on its way to the disk: callers never wait for it. */
 #include "controlplane/store.h"
 
 #include <errno.h>
@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "controlplane/alarm.h"
 #include "controlplane/store_internal.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -18,7 +16,7 @@ enum {
 	GROUP_MAX = 20000
 }; /* changes of one transaction: so many are written without waiting for the group's time */
 
-/* --- the queue ------------------------------------------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------------------------------------- */
 
 struct store_change *store_change_new(enum store_change_kind kind, const struct span *texts, unsigned count)
 {
@@ -46,139 +44,60 @@ struct store_change *store_change_new(enum store_change_kind kind, const struct 
 
 int store_put(struct store *store, struct store_change *change)
 {
-	bool full;
+	int error = store_queue_put(&store->queue, change ? &change->item : NULL);
 
-	pthread_mutex_lock(&store->lock);
-	full = store->queued >= store->config->store.queue;
-	if (full) {
-		store->lost++;
-	} else {
-		*store->last = change;
-		store->last = &change->next;
-		if (++store->queued == 1 || store->queued == GROUP_MAX)
-			pthread_cond_signal(&store->changed);
-	}
-	pthread_mutex_unlock(&store->lock);
-	if (!full)
-		return 0;
-	log_warning("store", "the disk is too slow: a change is lost");
-	free(change);
-	return -ENOSPC;
-}
-
-/* Counted as lost when there is no memory for it. */
-static void put(struct store *store, struct store_change *change)
-{
-	if (change) {
-		store_put(store, change);
-		return;
-	}
-	pthread_mutex_lock(&store->lock);
-	store->lost++;
-	pthread_mutex_unlock(&store->lock);
+	if (error)
+		free(change);
+	return error;
 }
 
 void store_counts(struct store *store, uint64_t *waiting, uint64_t *lost)
 {
 	*waiting = *lost = 0;
-	if (!store)
-		return;
-	pthread_mutex_lock(&store->lock);
-	*waiting = store->queued + store->writing;
-	*lost = store->lost;
-	pthread_mutex_unlock(&store->lock);
-}
-
-/* --- the thread ------------------------------------------------------------------------------------------------------ */
-
-static struct timespec in_ms(uint64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	return at;
-}
-
-/* What has gathered, as soon as it is time for a group. NULL: the end. lock is held */
-static struct store_change *take_group(struct store *store)
-{
-	struct store_change *first;
-	struct timespec until;
-
-	while (!store->first && !store->stopping)
-		pthread_cond_wait(&store->changed, &store->lock);
-	until = in_ms(store->config->store.group_time_ms);
-	while (store->queued < GROUP_MAX && !store->stopping)
-		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
-			break;
-	first = store->first;
-	store->first = NULL;
-	store->last = &store->first;
-	store->writing = store->queued;
-	store->queued = 0;
-	return first;
-}
-
-static void free_changes(struct store_change *first)
-{
-	struct store_change *next;
-
-	for (; first; first = next) {
-		next = first->next;
-		free(first);
-	}
-}
-
-/* A disk that fails is told of once, and once when it works again. */
-static void tell_failure(struct store *store, int error)
-{
-	if (error && !store->failing)
-		log_error("store", "changes cannot be written and are lost", LOG_ERRNO("error", error),
-			LOG_TEXT("sqlite", sqlite3_errmsg(store->db)));
-	else if (!error && store->failing)
-		log_notice("store", "changes are written again");
-	store->failing = error != 0;
-	if (error)
-		alarm_raise(store->alarms, CP_ALARM_STORE, CP_SEVERITY_CRITICAL, "store",
-			"changes cannot be written and are lost");
-	else
-		alarm_clear(store->alarms, CP_ALARM_STORE, "store");
+	if (store)
+		store_queue_counts(&store->queue, waiting, lost);
 }
 
 void store_alarms(struct store *store, struct alarms *alarms)
 {
-	pthread_mutex_lock(&store->lock);
-	store->alarms = alarms;
-	pthread_mutex_unlock(&store->lock);
+	store_queue_alarms(&store->queue, alarms);
 }
 
-static void *run(void *arg)
+/* --- the thread ------------------------------------------------------------------------------------------------------ */
+
+static int write_group(void *arg, const struct store_item *first)
 {
 	struct store *store = arg;
-	struct store_change *group;
+	int error = store_write_group(store, (const struct store_change *)first);
 
-	pthread_mutex_lock(&store->lock);
-	while ((group = take_group(store)) != NULL) {
-		int error;
-
-		pthread_mutex_unlock(&store->lock);
-		error = store_write_group(store, group);
-		tell_failure(store, error);
-		free_changes(group);
-		pthread_mutex_lock(&store->lock);
-		if (error)
-			store->lost += store->writing;
-		store->writing = 0;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return NULL;
+	store_queue_tell(&store->queue, error);
+	return error;
 }
+
+static const char *why(void *arg)
+{
+	const struct store *store = arg;
+
+	return sqlite3_errmsg(store->db);
+}
+
+static void release_change(void *arg, struct store_item *item)
+{
+	(void)arg;
+	free(item);
+}
+
+static const struct store_queue_kind kind = {
+	.log = "store",
+	.object = "store",
+	.refused = "changes cannot be written and are lost",
+	.again = "changes are written again",
+	.slow = "the disk is too slow: a change is lost",
+	.group_max = GROUP_MAX,
+	.write = write_group,
+	.why = why,
+	.release = release_change,
+};
 
 /* --- open and close -------------------------------------------------------------------------------------------------- */
 
@@ -187,8 +106,7 @@ static void release(struct store *store)
 	store_write_finish(store);
 	database_close(store->db);
 	store_users_free(store->users);
-	pthread_cond_destroy(&store->changed);
-	pthread_mutex_destroy(&store->lock);
+	store_queue_fini(&store->queue);
 	free(store);
 }
 
@@ -234,25 +152,19 @@ static int open_file(const char *directory, sqlite3 **out)
 int store_open(const struct config *config, struct store **out)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	pthread_condattr_t attributes;
 	int error;
 
 	if (!store)
 		return -ENOMEM;
 	store->config = config;
-	store->last = &store->first;
-	pthread_mutex_init(&store->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	store_queue_init(&store->queue, &kind, &store->config, store);
 	error = open_file(config->system.data_directory, &store->db);
 	if (error == 0)
 		error = store_write_prepare(store);
 	if (error == 0)
 		error = store_users_load(store);
 	if (error == 0)
-		error = -pthread_create(&store->thread, NULL, run, store);
+		error = store_queue_start(&store->queue);
 	if (error) {
 		release(store);
 		return error;
@@ -265,11 +177,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	pthread_mutex_lock(&store->lock);
-	store->stopping = true;
-	pthread_cond_signal(&store->changed);
-	pthread_mutex_unlock(&store->lock);
-	pthread_join(store->thread, NULL);
+	store_queue_stop(&store->queue);
 	release(store);
 }
 
@@ -312,7 +220,7 @@ void store_binding(struct store *store, const struct binding *binding)
 		STORE_TEXTS);
 	if (change)
 		change->binding = copy_binding(binding);
-	put(store, change);
+	store_put(store, change);
 }
 
 void store_binding_gone(struct store *store, uint64_t number)
@@ -324,7 +232,7 @@ void store_binding_gone(struct store *store, uint64_t number)
 	change = store_change_new(STORE_BINDING_GONE, NULL, 0);
 	if (change)
 		change->number = number;
-	put(store, change);
+	store_put(store, change);
 }
 
 void store_ban(struct store *store, const struct dp_ban *ban, uint64_t until_wall_ms, uint32_t times,
@@ -340,7 +248,7 @@ void store_ban(struct store *store, const struct dp_ban *ban, uint64_t until_wal
 			(struct store_ban){ .ban = *ban, .until_wall_ms = until_wall_ms, .times = times };
 		change->ban.ban.reason[sizeof(ban->reason) - 1] = '\0';
 	}
-	put(store, change);
+	store_put(store, change);
 }
 
 void store_ban_lifted(struct store *store, const struct dp_source_key *key, const char *who)
@@ -352,7 +260,7 @@ void store_ban_lifted(struct store *store, const struct dp_source_key *key, cons
 	change = store_change_new(STORE_BAN_LIFTED, (struct span[]){ span_from(who) }, 1);
 	if (change)
 		change->ban.ban.key = *key;
-	put(store, change);
+	store_put(store, change);
 }
 
 void store_audit(
@@ -361,8 +269,8 @@ void store_audit(
 	log_notice(
 		"audit", what, LOG_TEXT("who", who), LOG_TEXT("object", object), LOG_TEXT("reason", reason));
 	if (store)
-		put(store, store_change_new(STORE_AUDIT,
-				   (struct span[]){ span_from(who), span_from(what), span_from(object),
-					   span_from(reason) },
-				   4));
+		store_put(store, store_change_new(STORE_AUDIT,
+					 (struct span[]){ span_from(who), span_from(what), span_from(object),
+						 span_from(reason) },
+					 4));
 }

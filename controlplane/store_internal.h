@@ -3,9 +3,8 @@
 #ifndef CONTROLPLANE_STORE_INTERNAL_H
 #define CONTROLPLANE_STORE_INTERNAL_H
 
-#include <pthread.h>
-
 #include "controlplane/store.h"
+#include "controlplane/store_queue.h"
 #include "platforms/base/database.h"
 #include "platforms/base/hash.h"
 
@@ -24,7 +23,7 @@ enum { STORE_TEXTS = 10 }; /* of a binding: from aor to upstream_call_id, as the
 
 /* One change on its way to the disk, all that it says in one block of memory. */
 struct store_change {
-	struct store_change *next;
+	struct store_item item; /* first */
 	enum store_change_kind kind;
 	uint64_t number; /* of the binding or user */
 	uint64_t wall_ms;
@@ -46,14 +45,7 @@ struct store {
 	sqlite3 *db; /* owner: the thread, once it runs; serialised by SQLite for the loads at start */
 	struct store_statements statements; /* owner: the thread */
 	struct store_users *users;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
-	struct store_change *first, **last; /* lock */
-	uint64_t queued, writing, lost; /* lock: how many wait, are with the thread, have been given up */
-	bool stopping; /* lock */
-	bool failing; /* owner: the thread */
-	struct alarms *alarms; /* set before the first change */
+	struct store_queue queue;
 };
 
 /* store_write.c */
@@ -64,7 +56,7 @@ int store_write_group(struct store *store, const struct store_change *first);
 
 /* store.c. A change with copies of the texts; NULL: no memory. */
 struct store_change *store_change_new(enum store_change_kind kind, const struct span *texts, unsigned count);
-/* Takes it over. 0, or -ENOSPC: it is lost, and counted. */
+/* Takes it over; NULL: there was no memory for it. 0, or -errno: it is lost, and counted. */
 int store_put(struct store *store, struct store_change *change);
 
 /* store_user.c. Those in the file. 0 or -errno. */

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The queue of records and the thread that writes them. */
+/* Records on their way to the disk, and what a process before us has left of them. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "controlplane/alarm.h"
 #include "controlplane/store_record_internal.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -20,7 +18,7 @@ enum {
 	TRIM_MORE_MS = 50, /* while there is more of it */
 };
 
-/* --- the queue ------------------------------------------------------------------------------------------------------- */
+/* --- records --------------------------------------------------------------------------------------------------------- */
 
 uint64_t record_store_number(struct record_store *store)
 {
@@ -33,82 +31,40 @@ static struct record_change *change_new(const struct cp_record *record)
 
 	if (!change)
 		return NULL;
-	change->next = NULL;
+	change->item.next = NULL;
 	change->place = -1;
 	memcpy(&change->record, record, record->length);
 	return change;
 }
 
+static void release_change(void *arg, struct store_item *item)
+{
+	const struct record_store *store = arg;
+	struct record_change *change = (struct record_change *)item;
+
+	if (change->place >= 0)
+		record_journal_free(store->journal, change->place);
+	free(change);
+}
+
 void record_store_put(struct record_store *store, const struct cp_record *record)
 {
 	struct record_change *change = change_new(record);
-	bool full;
 
-	pthread_mutex_lock(&store->lock);
-	full = !change || store->queued >= store->config->store.queue;
-	if (full) {
-		store->lost++;
-	} else {
+	if (change)
 		change->place = record_journal_put(store->journal, record);
-		*store->last = change;
-		store->last = &change->next;
-		if (++store->queued == 1 || store->queued == GROUP_MAX)
-			pthread_cond_signal(&store->changed);
-	}
-	pthread_mutex_unlock(&store->lock);
-	if (!full)
-		return;
-	log_warning("record", "the disk is too slow: the record of a call is lost");
-	free(change);
+	if (store_queue_put(&store->queue, change ? &change->item : NULL) && change)
+		release_change(store, &change->item);
 }
 
 void record_store_counts(struct record_store *store, uint64_t *waiting, uint64_t *lost)
 {
 	*waiting = *lost = 0;
-	if (!store)
-		return;
-	pthread_mutex_lock(&store->lock);
-	*waiting = store->queued + store->writing;
-	*lost = store->lost;
-	pthread_mutex_unlock(&store->lock);
+	if (store)
+		store_queue_counts(&store->queue, waiting, lost);
 }
 
 /* --- the thread ------------------------------------------------------------------------------------------------------ */
-
-static struct timespec in_ms(uint64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	return at;
-}
-
-/* What has gathered, as soon as it is time for a group; NULL: nothing came. lock is held */
-static struct record_change *take_group(struct record_store *store)
-{
-	struct timespec until = in_ms(store->trimming ? TRIM_MORE_MS : IDLE_MS);
-	struct record_change *first;
-
-	while (!store->first && !store->stopping)
-		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
-			break;
-	until = in_ms(store->config->store.group_time_ms);
-	while (store->first && store->queued < GROUP_MAX && !store->stopping)
-		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
-			break;
-	first = store->first;
-	store->first = NULL;
-	store->last = &store->first;
-	store->writing = store->queued;
-	store->queued = 0;
-	return first;
-}
 
 static int write_file(struct record_store *store, const struct record_change *first)
 {
@@ -119,90 +75,54 @@ static int write_file(struct record_store *store, const struct record_change *fi
 	error = record_file_begin(store->file);
 	if (error)
 		return error;
-	for (; first; first = first->next)
+	for (; first; first = (const struct record_change *)first->item.next)
 		if (first->record.value[CP_RECORD_STATE] != CP_RECORD_IS_OPEN)
 			record_file_add(store->file, &first->record);
 	return record_file_end(store->file);
 }
 
-/* A disk that fails is told of once, and once when it works again. */
-static void tell_failure(struct record_store *store, int error)
-{
-	if (error && !store->failing)
-		log_error("record", "records of calls cannot be written", LOG_ERRNO("error", error));
-	else if (!error && store->failing)
-		log_notice("record", "records of calls are written again");
-	store->failing = error != 0;
-	if (error)
-		alarm_raise(store->alarms, CP_ALARM_STORE, CP_SEVERITY_CRITICAL, "records",
-			"records of calls cannot be written and are lost");
-	else
-		alarm_clear(store->alarms, CP_ALARM_STORE, "records");
-}
-
 /* The database first: what is in the text file is in it, too. */
-static int write_group(struct record_store *store, const struct record_change *first)
+static int write_group(void *arg, const struct store_item *item)
 {
+	struct record_store *store = arg;
+	const struct record_change *first = (const struct record_change *)item;
 	int error = store->db ? record_write_group(store, first) : 0;
 	int file_error = write_file(store, first);
 
-	tell_failure(store, error ? error : file_error);
+	store_queue_tell(&store->queue, error ? error : file_error);
 	return error;
 }
 
-/* lock is held */
-static void forget(struct record_store *store, struct record_change *first, bool lost)
-{
-	struct record_change *next;
-
-	for (; first; first = next) {
-		next = first->next;
-		if (first->place >= 0)
-			record_journal_free(store->journal, first->place);
-		free(first);
-	}
-	if (lost)
-		store->lost += store->writing;
-	store->writing = 0;
-}
-
-static void trim(struct record_store *store)
-{
-	uint64_t now = clock_now_ms(), pause = store->trimming ? TRIM_MORE_MS : TRIM_MS;
-
-	if (!store->db || now - store->trimmed_ms < pause)
-		return;
-	store->trimmed_ms = now;
-	if (record_write_trim(store))
-		store->trimming = false;
-}
-
-static void *run(void *arg)
+/* What is too old goes. How long there is nothing to do, in milliseconds. */
+static uint64_t trim(void *arg)
 {
 	struct record_store *store = arg;
-	bool over = false;
+	uint64_t now = clock_now_ms(), pause = store->trimming ? TRIM_MORE_MS : TRIM_MS;
 
-	pthread_mutex_lock(&store->lock);
-	while (!over) {
-		struct record_change *group = take_group(store);
-		int error;
-
-		over = store->stopping && !group;
-		pthread_mutex_unlock(&store->lock);
-		error = group ? write_group(store, group) : 0;
-		if (!over)
-			trim(store);
-		pthread_mutex_lock(&store->lock);
-		forget(store, group, error != 0);
+	if (store->db && now - store->trimmed_ms >= pause) {
+		store->trimmed_ms = now;
+		if (record_write_trim(store))
+			store->trimming = false;
 	}
-	pthread_mutex_unlock(&store->lock);
-	return NULL;
+	return store->trimming ? TRIM_MORE_MS : IDLE_MS;
 }
+
+static const struct store_queue_kind kind = {
+	.log = "record",
+	.object = "records",
+	.refused = "records of calls cannot be written and are lost",
+	.again = "records of calls are written again",
+	.slow = "the disk is too slow: the record of a call is lost",
+	.group_max = GROUP_MAX,
+	.write = write_group,
+	.release = release_change,
+	.rest = trim,
+};
 
 /* --- what a process before us has left -------------------------------------------------------------------------------- */
 
 struct left {
-	struct record_change *first, **last;
+	struct store_item *first, **last;
 	size_t count;
 	bool failed;
 };
@@ -216,8 +136,8 @@ static void take_left(void *arg, const struct cp_record *record)
 		left->failed = true;
 		return;
 	}
-	*left->last = change;
-	left->last = &change->next;
+	*left->last = &change->item;
+	left->last = &change->item.next;
 	left->count++;
 }
 
@@ -229,14 +149,17 @@ static void add_lost(void *arg, const struct cp_record *record)
 		record_file_add(store->file, record);
 }
 
-static void note_number(struct record_store *store, const struct record_change *first)
+static void note_number(struct record_store *store, const struct store_item *first)
 {
 	store->next_number = 1;
 	if (store->db)
 		store->next_number = record_write_newest(store) + 1;
-	for (; first; first = first->next)
-		if (first->record.number >= store->next_number)
-			store->next_number = first->record.number + 1;
+	for (; first; first = first->next) {
+		const struct record_change *change = (const struct record_change *)first;
+
+		if (change->record.number >= store->next_number)
+			store->next_number = change->record.number + 1;
+	}
 }
 
 /* A text file that cannot be written keeps nobody from telephoning. */
@@ -247,13 +170,14 @@ static int close_lost(struct record_store *store)
 
 	if (store->file && file_error == 0)
 		file_error = record_file_end(store->file);
-	tell_failure(store, file_error);
+	store_queue_tell(&store->queue, file_error);
 	return error;
 }
 
 static int take_over(struct record_store *store)
 {
 	struct left left = { .last = &left.first };
+	struct store_item *next;
 	int error = 0;
 
 	record_journal_each(store->journal, take_left, &left);
@@ -263,7 +187,10 @@ static int take_over(struct record_store *store)
 	note_number(store, left.first);
 	if (error == 0)
 		record_journal_clear(store->journal);
-	forget(store, left.first, false);
+	for (struct store_item *item = left.first; item; item = next) {
+		next = item->next;
+		release_change(store, item);
+	}
 	if (error == 0 && left.count)
 		log_notice("record", "records that a process before had not written yet are written",
 			LOG_UINT("count", left.count));
@@ -277,8 +204,7 @@ static void release(struct record_store *store)
 	record_write_close(store);
 	record_file_free(store->file);
 	record_journal_close(store->journal);
-	pthread_cond_destroy(&store->changed);
-	pthread_mutex_destroy(&store->lock);
+	store_queue_fini(&store->queue);
 	free(store);
 }
 
@@ -308,7 +234,6 @@ static int open_files(struct record_store *store)
 int record_store_open(const struct config *config, struct record_store **out)
 {
 	struct record_store *store;
-	pthread_condattr_t attributes;
 	int error;
 
 	*out = NULL;
@@ -318,17 +243,12 @@ int record_store_open(const struct config *config, struct record_store **out)
 	if (!store)
 		return -ENOMEM;
 	store->config = config;
-	store->last = &store->first;
-	pthread_mutex_init(&store->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	store_queue_init(&store->queue, &kind, &store->config, store);
 	error = open_files(store);
 	if (error == 0)
 		error = take_over(store);
 	if (error == 0)
-		error = -pthread_create(&store->thread, NULL, run, store);
+		error = store_queue_start(&store->queue);
 	if (error) {
 		release(store);
 		return error;
@@ -339,22 +259,15 @@ int record_store_open(const struct config *config, struct record_store **out)
 
 void record_store_alarms(struct record_store *store, struct alarms *alarms)
 {
-	if (!store)
-		return;
-	pthread_mutex_lock(&store->lock);
-	store->alarms = alarms;
-	pthread_mutex_unlock(&store->lock);
+	if (store)
+		store_queue_alarms(&store->queue, alarms);
 }
 
 void record_store_close(struct record_store *store)
 {
 	if (!store)
 		return;
-	pthread_mutex_lock(&store->lock);
-	store->stopping = true;
-	pthread_cond_signal(&store->changed);
-	pthread_mutex_unlock(&store->lock);
-	pthread_join(store->thread, NULL);
+	store_queue_stop(&store->queue);
 	record_journal_remove(store->journal);
 	release(store);
 }

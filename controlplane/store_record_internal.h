@@ -3,15 +3,14 @@
 #ifndef CONTROLPLANE_STORE_RECORD_INTERNAL_H
 #define CONTROLPLANE_STORE_RECORD_INTERNAL_H
 
-#include <pthread.h>
-
 #include "controlplane/record_journal.h"
+#include "controlplane/store_queue.h"
 #include "controlplane/store_record.h"
 #include "platforms/base/database.h"
 
 /* One record on its way to the disk. */
 struct record_change {
-	struct record_change *next;
+	struct store_item item; /* first */
 	int place; /* in the journal; negative: in none */
 	struct cp_record record;
 };
@@ -28,18 +27,11 @@ struct record_store {
 	sqlite3 *db; /* NULL: accounting.database = no; serialised by SQLite */
 	struct record_statements statements; /* owner: the thread, but for the last ones */
 	struct record_file *file; /* owner: the thread; NULL: none is configured */
-	struct record_journal *journal; /* lock */
+	struct record_journal *journal;
 	uint64_t next_number; /* atomic */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
-	struct record_change *first, **last; /* lock */
-	uint64_t queued, writing, lost; /* lock */
-	bool stopping; /* lock */
-	bool failing; /* owner: the thread */
+	struct store_queue queue;
 	bool trimming; /* owner: the thread: there may be more to be deleted */
 	uint64_t trimmed_ms; /* owner: the thread: when it was done last */
-	struct alarms *alarms; /* set before the first record */
 };
 
 /* store_record_write.c */

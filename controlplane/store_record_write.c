@@ -141,7 +141,7 @@ int record_write_group(struct record_store *store, const struct record_change *f
 
 	if (error)
 		return error;
-	for (; first && error == 0; first = first->next)
+	for (; first && error == 0; first = (const struct record_change *)first->item.next)
 		error = write_record(store, &first->record);
 	sqlite3_clear_bindings(store->statements.put);
 	if (error == 0)

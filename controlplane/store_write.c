@@ -209,7 +209,8 @@ int store_write_group(struct store *store, const struct store_change *first)
 
 	if (error)
 		return error;
-	for (const struct store_change *change = first; change && error == 0; change = change->next) {
+	for (const struct store_change *change = first; change && error == 0;
+		change = (const struct store_change *)change->item.next) {
 		error = write_change(store, change);
 		audited = audited || change->kind == STORE_AUDIT;
 	}
