@@ -56,11 +56,6 @@ static const struct exchange_transition transitions[EXCHANGE_STATE_COUNT][EXCHAN
 		[EXCHANGE_REJECT]       = { exchange_own_refused, EXCHANGE_NONE },
 		[EXCHANGE_FAILED]       = { exchange_own_refused, EXCHANGE_NONE },
 	},
-	[EXCHANGE_ASKING] = {
-		[EXCHANGE_ANSWER]       = { exchange_offer_taken, EXCHANGE_NONE },
-		[EXCHANGE_REJECT]       = { exchange_offer_refused, EXCHANGE_NONE },
-		[EXCHANGE_FAILED]       = { exchange_offer_refused, EXCHANGE_NONE },
-	},
 	[EXCHANGE_PAUSED] = {
 		[EXCHANGE_TIMER]        = { exchange_own_again, EXCHANGE_NONE },
 	},

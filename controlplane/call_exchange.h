@@ -22,10 +22,6 @@ int exchange_refresh(
 /* A key of ours for that leg's stream is used up: offered anew, by UPDATE or re-INVITE, to that leg alone. 0, -EBUSY, -errno; rekey_done is
  * called once as above. */
 int exchange_rekey(struct leg *leg, unsigned stream);
-/* A new peer on the other leg (transfer, Replaces): re-INVITE without a description to `side`; its offer goes to the other leg in a
- * re-INVITE, whose answer goes into the ACK. Both dialogs are established. 491 is tried again, anything else that fails ends the call.
- * 0, -EBUSY (an exchange is under way), -errno. */
-int exchange_reoffer(struct call *call, unsigned side);
 void exchange_ready(struct call *call, int status); /* its ports have come, or not */
 /* The ACK has come that a request was kept for; this must be the caller's last deed. */
 void exchange_resume(struct call *call);

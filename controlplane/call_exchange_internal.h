@@ -67,8 +67,6 @@ bool exchange_keep(struct leg *leg, struct transaction *transaction);
 void exchange_own_answered(struct call *call, const struct exchange_event *event);
 void exchange_own_refused(struct call *call, const struct exchange_event *event);
 void exchange_own_again(struct call *call, const struct exchange_event *event);
-void exchange_offer_taken(struct call *call, const struct exchange_event *event);
-void exchange_offer_refused(struct call *call, const struct exchange_event *event);
 /* `leg` has accepted an offer that its asker was told is refused: it is offered again what was before. */
 void exchange_restore(struct call *call, struct leg *leg);
 /* Until `retry` of the exchange is to be called. */

@@ -77,14 +77,13 @@ enum exchange_state {
 	EXCHANGE_ANSWERED, /* the ACK */
 	EXCHANGE_GIVEN_UP, /* the other side's final response; the asker has been refused */
 	EXCHANGE_OWN, /* the final response to a re-INVITE of our own */
-	EXCHANGE_ASKING, /* the offer that exchange_reoffer asked for */
 	EXCHANGE_PAUSED, /* after 491: our own request will be sent again */
 	EXCHANGE_STATE_COUNT
 };
 
 struct exchange { /* owner: call_exchange.c */
 	enum exchange_state state;
-	struct leg *asker, *asked; /* in EXCHANGE_OWN and EXCHANGE_ASKING there is no asker */
+	struct leg *asker, *asked; /* in EXCHANGE_OWN there is no asker */
 	enum sip_method asker_method, asked_method; /* INVITE, UPDATE, PRACK; of ourselves: UNKNOWN */
 	struct transaction *server, *client; /* what is no INVITE: those are the legs' own */
 	bool offerless; /* re-INVITE without a description */

@@ -525,52 +525,6 @@ static void test_an_answer_to_a_refresh_that_brings_something_new_is_offered_to_
 	assert_false(exchange_is_under_way(the_call(w)));
 }
 
-static void test_a_new_offer_is_asked_for_relayed_and_answered_in_the_ack(void **state)
-{
-	struct call_world *w = established(state, "", "");
-
-	assert_int_equal(exchange_reoffer(the_call(w), LEG_CALLED), 0);
-	assert_int_equal(exchange_reoffer(the_call(w), LEG_CALLED), -EBUSY);
-	assert_contains(sent_to_callee(w, "INVITE "), "Content-Length: 0\r\n");
-	respond(w, &w->f->other, change, 200, NULL, "", PBX_SDP HELD);
-	assert_false(was_sent(w, &w->f->other, "ACK "));
-	snprintf(change, sizeof(change), "%s", take(w, &w->f->peer, "INVITE "));
-	assert_contains(change, HELD);
-	w->looked = w->f->sent_count;
-	respond(w, &w->f->peer, change, 200, NULL, "", PHONE_SDP HOLDS);
-	take(w, &w->f->other, "ACK "); /* of that: its Contact is there */
-	assert_contains(take(w, &w->f->other, "ACK "), HOLDS);
-	assert_false(exchange_is_under_way(the_call(w)));
-}
-
-static void test_a_new_offer_that_meets_491_is_asked_for_again(void **state)
-{
-	struct call_world *w = established(state, "", "");
-
-	assert_int_equal(exchange_reoffer(the_call(w), LEG_CALLED), 0);
-	respond(w, &w->f->other, sent_to_callee(w, "INVITE "), 491, NULL, "", NO_SDP);
-	/* Its own offer comes first. */
-	callee_sends(w, invite, "INVITE", 7, "pbx1", PBX_SDP HELD);
-	snprintf(change, sizeof(change), "%s", take(w, &w->f->peer, "INVITE "));
-	respond(w, &w->f->peer, change, 200, NULL, "", PHONE_SDP HOLDS);
-	take(w, &w->f->other, "SIP/2.0 200 ");
-	callee_sends(w, invite, "ACK", 7, "pbx1", NO_SDP);
-	w->looked = w->f->sent_count;
-	fixture_pass(w->f, 4100);
-	assert_contains(sent_to_callee(w, "INVITE "), "Content-Length: 0\r\n");
-}
-
-static void test_a_new_offer_nobody_makes_ends_the_call(void **state)
-{
-	struct call_world *w = established(state, "", "");
-
-	assert_int_equal(exchange_reoffer(the_call(w), LEG_CALLED), 0);
-	respond(w, &w->f->other, sent_to_callee(w, "INVITE "), 403, NULL, "", NO_SDP);
-	take(w, &w->f->peer, "BYE ");
-	w->looked = 0;
-	take(w, &w->f->other, "BYE ");
-}
-
 /* --- fax ---------------------------------------------------------------------------------------------------------------------- */
 
 #define FAX                                                                                              \
@@ -638,9 +592,6 @@ int main(void)
 		TEST(test_the_owner_of_the_call_id_waits_longer),
 		TEST(test_a_refresh_goes_by_update_or_by_a_reinvite_that_changes_nothing),
 		TEST(test_an_answer_to_a_refresh_that_brings_something_new_is_offered_to_the_other_side),
-		TEST(test_a_new_offer_is_asked_for_relayed_and_answered_in_the_ack),
-		TEST(test_a_new_offer_that_meets_491_is_asked_for_again),
-		TEST(test_a_new_offer_nobody_makes_ends_the_call),
 		TEST(test_fax_that_is_refused_leaves_the_audio_alone),
 		TEST(test_fax_takes_the_place_of_audio_with_its_ports),
 	};
