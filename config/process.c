@@ -3,9 +3,12 @@
 #include "config/process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "platforms/base/log_ring.h"
 
 static void report(void *arg, bool is_error, const char *line)
 {
@@ -29,6 +32,24 @@ int config_process_load(const struct daemon *d, enum config_daemon which, struct
 	return 0;
 }
 
+/* Without it the daemon works as well, and `show log` knows less. */
+static void keep_log(const struct config *config, const char *name)
+{
+	const struct passwd *account = geteuid() == 0 ? getpwnam(config->system.user) : NULL;
+	char path[PATH_MAX];
+	struct writer w;
+	int error;
+
+	writer_init(&w, path, sizeof(path));
+	writer_format(&w, "%s/%s.log", config->system.run_directory, name);
+	error = w.overflow ? -ENAMETOOLONG
+			   : log_ring_open(path, account ? account->pw_uid : geteuid(),
+				     account ? account->pw_gid : getegid());
+	if (error)
+		log_warning("log", "its last lines cannot be kept", LOG_TEXT("file", path),
+			LOG_ERRNO("error", error));
+}
+
 int config_process_directory(const struct config *config, const char *name)
 {
 	const char *directory = config->system.run_directory;
@@ -44,6 +65,8 @@ int config_process_directory(const struct config *config, const char *name)
 		return config_refuse(config, "system", NULL, "run-directory", "%s cannot be used: %s",
 			directory, strerror(-error));
 	error = daemon_pid_open(directory, name);
+	if (!error)
+		keep_log(config, name);
 	if (error == -EEXIST)
 		return config_refuse(config, "system", NULL, "run-directory",
 			"%s: sallyport-%s runs there already", directory, name);

@@ -19,6 +19,7 @@
 #include <systemd/sd-journal.h>
 
 #include "platforms/base/clock.h"
+#include "platforms/base/log_ring.h"
 
 enum {
 	LINE_MAX_BYTES = 4096, /* PIPE_BUF: one write to a pipe stays in one piece beside other writers */
@@ -289,10 +290,25 @@ static void to_journald(
 	sd_journal_sendv(iov, n);
 }
 
+static void to_ring(
+	enum log_level level, const char *component, const char *message, const struct log_field *fields)
+{
+	char line[LOG_RING_TEXT_MAX];
+	struct writer w;
+
+	writer_init(&w, line, sizeof(line) - sizeof(cut_mark));
+	write_text(&w, component, message, fields);
+	finish_text(&w, sizeof(cut_mark));
+	log_ring_put(level, writer_result(&w));
+}
+
 void log_write(
 	enum log_level level, const char *component, const char *message, const struct log_field *fields)
 {
 	int saved = errno;
+
+	if (log_ring_is_open())
+		to_ring(level, component, message, fields);
 
 	if (to_journal)
 		to_journald(level, component, message, fields);
