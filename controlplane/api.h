@@ -53,6 +53,9 @@ enum cp_message {
 	CP_RECORD_LIST = 19, /* cp_record_list -> cp_record_page + its cp_record[], newest first */
 	CP_STATISTICS_LIST = 20, /* cp_call_list -> cp_statistics_page + cp_statistics[] */
 	CP_LOAD_GET = 21, /* empty -> cp_load */
+	CP_GUARD_CLEAR =
+		24, /* cp_ban, its key and who -> empty: points are forgotten, and a denial of the guard's is over. No ban by order is */
+	CP_REGISTRATION_CLEAR = 25, /* cp_registration_clear -> cp_cleared, or -ENOENT */
 	CP_REPLY = 0x4000,
 };
 
@@ -293,6 +296,16 @@ struct cp_registration_list {
 	uint32_t limit;
 	uint32_t reserved;
 	char aor[CP_AOR_MAX]; /* user@host, or a user alone; "" = all */
+};
+
+/* The contacts of that user run out now, as if their time were over: here alone, we have no password to unregister anybody with. */
+struct cp_registration_clear {
+	char aor[CP_AOR_MAX]; /* user@host, or a user alone */
+	char who[CP_USER_MAX];
+};
+
+struct cp_cleared {
+	uint32_t count, reserved;
 };
 
 struct cp_registration_page {

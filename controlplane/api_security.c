@@ -104,6 +104,16 @@ static struct order *order_new(const struct asked *asked)
 	return order;
 }
 
+static struct dp_source_key read_key(const struct cp_ban *ban)
+{
+	struct dp_source_key key = { .length = ban->length };
+
+	memcpy(key.address.ip, ban->ip, sizeof(ban->ip));
+	key.address.port = ban->port;
+	key.address.family = ban->family;
+	return key;
+}
+
 static void take_ban(const struct asked *asked, const void *body)
 {
 	struct cp_ban ban;
@@ -112,10 +122,7 @@ static void take_ban(const struct asked *asked, const void *body)
 
 	memcpy(&ban, body, sizeof(ban));
 	ban.reason[sizeof(ban.reason) - 1] = ban.who[sizeof(ban.who) - 1] = '\0';
-	memcpy(out.key.address.ip, ban.ip, sizeof(ban.ip));
-	out.key.address.port = ban.port;
-	out.key.address.family = ban.family;
-	out.key.length = ban.length;
+	out.key = read_key(&ban);
 	out.flags = ban.flags;
 	out.expires_us = ban.expires_us;
 	memcpy(out.reason, ban.reason, sizeof(out.reason));
@@ -161,6 +168,34 @@ static void take_guard(const struct asked *asked, const void *body)
 	for (uint32_t i = 0; i < reply.page.count && world->bans; i++)
 		add_denial(world->bans, &reply.entry[i]);
 	answer(asked, 0, &reply, sizeof(reply.page) + reply.page.count * sizeof(reply.entry[0]));
+}
+
+/* What a person has ordered stays: that is `unban`'s. */
+static void take_guard_clear(const struct asked *asked, const void *body)
+{
+	const struct api_world *world = &asked->security->world;
+	struct dp_source_key key;
+	struct order *order = NULL;
+	struct cp_ban clear;
+	uint64_t until;
+	bool denied;
+
+	memcpy(&clear, body, sizeof(clear));
+	clear.who[sizeof(clear.who) - 1] = '\0';
+	key = read_key(&clear);
+	if ((key.address.family != 4 && key.address.family != 6) ||
+		key.length > (key.address.family == 4 ? 32 : 128)) {
+		answer(asked, -EINVAL, NULL, 0);
+		return;
+	}
+	guard_forgive(world->shared->guard, &key);
+	denied = world->bans && bans_times(world->bans, &key, &until) > 0;
+	if (denied)
+		order = order_new(asked);
+	if (order)
+		bans_lift(world->bans, &key, clear.who, order_done, order);
+	else
+		answer(asked, denied ? -EBUSY : 0, NULL, 0);
 }
 
 static void take_reasons(const struct asked *asked, const void *body)
@@ -274,6 +309,43 @@ static void take_registrations(const struct asked *asked, const void *body)
 		binding_put(found[i]);
 	}
 	answer(asked, 0, &reply, sizeof(reply.page) + reply.page.count * sizeof(reply.entry[0]));
+}
+
+/* What it finds in the table runs out; the shard that has it does the rest, as for a phone that has gone. */
+static uint32_t run_out(struct location *location, const struct cp_registration_clear *clear)
+{
+	struct cp_registration_list list = { .after = 0 };
+	struct binding *found[CP_REGISTRATION_PAGE];
+	uint64_t now = clock_wall_ms();
+	uint32_t all = 0;
+	size_t count;
+
+	memcpy(list.aor, clear->aor, sizeof(list.aor));
+	do {
+		count = find_bindings(location, &list, CP_REGISTRATION_PAGE, found);
+		for (size_t i = 0; i < count; i++) {
+			__atomic_store_n(&found[i]->upstream_expires_wall_ms, now, __ATOMIC_RELAXED);
+			__atomic_store_n(&found[i]->expires_wall_ms, now, __ATOMIC_RELAXED);
+			binding_put(found[i]);
+		}
+		all += (uint32_t)count;
+	} while (count == CP_REGISTRATION_PAGE);
+	return all;
+}
+
+static void take_registration_clear(const struct asked *asked, const void *body)
+{
+	const struct shard_shared *shared = asked->security->world.shared;
+	struct cp_registration_clear clear;
+	struct cp_cleared done = { 0 };
+
+	memcpy(&clear, body, sizeof(clear));
+	clear.aor[sizeof(clear.aor) - 1] = clear.who[sizeof(clear.who) - 1] = '\0';
+	if (clear.aor[0] != '\0')
+		done.count = run_out(shared->location, &clear);
+	if (done.count > 0 && shared->store)
+		store_audit(shared->store, clear.who, "registration cleared", clear.aor, "");
+	answer(asked, done.count > 0 ? 0 : -ENOENT, &done, sizeof(done));
 }
 
 /* --- subscribers -------------------------------------------------------------------------------------------------------- */
@@ -393,6 +465,8 @@ static const struct {
 	{ CP_BAN_CLEAR, sizeof(struct cp_ban), take_ban },
 	{ CP_GUARD_LIST, sizeof(struct cp_guard_list), take_guard },
 	{ CP_GUARD_REASONS, sizeof(struct cp_block_list), take_reasons },
+	{ CP_GUARD_CLEAR, sizeof(struct cp_ban), take_guard_clear },
+	{ CP_REGISTRATION_CLEAR, sizeof(struct cp_registration_clear), take_registration_clear },
 	{ CP_REGISTRATION_LIST, sizeof(struct cp_registration_list), take_registrations },
 	{ CP_SUBSCRIBER_SET, sizeof(struct cp_subscriber), take_subscriber },
 	{ CP_SUBSCRIBER_DELETE, sizeof(struct cp_subscriber), take_subscriber },
