@@ -2,6 +2,7 @@
 /* The command table: one row per command. */
 #include "mgmt/audit.h"
 #include "mgmt/ban.h"
+#include "mgmt/clear.h"
 #include "mgmt/command.h"
 #include "mgmt/config_command.h"
 #include "mgmt/edit.h"
@@ -80,6 +81,21 @@ const struct command command_table[] = {
 	{ .words = "show counters", .arguments = "",
 	  .help = "every counter of media and signalling, with what it counts",
 	  .start = show_gathered, .show = &show_counters },
+	{ .words = "show log", .role = CONFIG_ROLE_OPERATOR, .arguments = "", .options = "[PROCESS] [last N] [level LEVEL]",
+	  .help = "the last lines that the daemons logged, those of one that has died too",
+	  .start = show_log },
+	{ .words = "show users", .role = CONFIG_ROLE_OPERATOR, .arguments = "",
+	  .help = "who may log in, and who is logged in: from where, since when, idle for how long",
+	  .start = show_users },
+	{ .words = "clear counters", .role = CONFIG_ROLE_OPERATOR, .arguments = "",
+	  .help = "count from now on in `show counters`; nobody else's counters change",
+	  .start = clear_counters },
+	{ .words = "clear guard", .role = CONFIG_ROLE_OPERATOR, .arguments = "SOURCE",
+	  .help = "forget what the guard holds against a source, and end its denial; bans by order stay",
+	  .start = clear_guard },
+	{ .words = "clear registration", .role = CONFIG_ROLE_OPERATOR, .arguments = "AOR",
+	  .help = "let a user's contacts run out now; his phone comes back with its next REGISTER",
+	  .start = clear_registration },
 	{ .words = "ban", .role = CONFIG_ROLE_OPERATOR, .arguments = "SOURCE", .options = "[for SECONDS] [reason TEXT] [force]",
 	  .help = "drop what an address, a network, or one port of an address sends, except media of calls",
 	  .start = ban_set },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/process.h"
+#include "mgmt/clear.h"
 #include "mgmt/commit.h"
 #include "mgmt/metrics.h"
 #include "mgmt/neighbours.h"
@@ -23,6 +24,8 @@ struct mgmt {
 	struct mgmt_store *store;
 	struct commits *commits;
 	struct session_world world;
+	struct session *sessions;
+	struct counter_marks marks;
 	struct server *server;
 	struct metrics *metrics;
 	struct watch *watch;
@@ -128,6 +131,8 @@ static int commits_init(struct daemon *d)
 	}
 	mgmt->world = (struct session_world){ .commits = mgmt->commits,
 		.store = mgmt->store,
+		.sessions = &mgmt->sessions,
+		.marks = &mgmt->marks,
 		.config = (const struct config *const *)&mgmt->config };
 	return 0;
 }

@@ -43,6 +43,7 @@ struct request *request_new(const struct neighbours *neighbours, const struct re
 void request_set_session(struct request *request, struct session *session)
 {
 	request->session = session;
+	session_touch(session);
 	request->role = session->role;
 	memcpy(request->who, session->user, sizeof(request->who));
 }

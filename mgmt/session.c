@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "mgmt/commit.h"
+#include "mgmt/store.h"
+#include "platforms/base/clock.h"
+#include "platforms/base/log.h"
 
 const char *session_role_name(enum config_role role)
 {
@@ -34,7 +37,29 @@ struct session *session_new(const struct session_world *world, uint32_t uid)
 	else
 		(void)snprintf(session->user, sizeof(session->user), "uid %u", uid);
 	(void)snprintf(session->from, sizeof(session->from), "local");
+	session->since_wall_ms = clock_wall_ms();
+	session_touch(session);
+	if (world != NULL && world->sessions != NULL) {
+		session->next = *world->sessions;
+		*world->sessions = session;
+	}
 	return session;
+}
+
+void session_touch(struct session *session)
+{
+	session->active_ms = clock_now_ms();
+}
+
+static void leave_list(struct session *session)
+{
+	const struct session_world *world = session->world;
+	struct session **at = world != NULL ? world->sessions : NULL;
+
+	while (at != NULL && *at != NULL && *at != session)
+		at = &(*at)->next;
+	if (at != NULL && *at == session)
+		*at = session->next;
 }
 
 static void forget_edit(struct session *session)
@@ -48,9 +73,19 @@ void session_free(struct session *session)
 {
 	if (session == NULL)
 		return;
+	leave_list(session);
 	forget_edit(session);
 	config_document_free(session->candidate);
 	free(session);
+}
+
+static void note_login(const struct session *session)
+{
+	struct mgmt_store *store = session->world->store;
+	int error = store != NULL ? mgmt_store_login_set(store, session->user, session->from) : 0;
+
+	if (error)
+		log_warning("mgmt", "a login cannot be written down", LOG_ERRNO("error", error));
 }
 
 int session_login(struct session *session, uint32_t uid, const struct mgmt_login *login)
@@ -69,6 +104,7 @@ int session_login(struct session *session, uint32_t uid, const struct mgmt_login
 		session->role = config->users[i].role;
 		(void)snprintf(session->user, sizeof(session->user), "%s", login->user);
 		(void)snprintf(session->from, sizeof(session->from), "%s", login->from);
+		note_login(session);
 		return 0;
 	}
 	session->role = CONFIG_ROLE_MONITOR;

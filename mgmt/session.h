@@ -8,6 +8,7 @@
 #include "mgmt/api.h"
 
 struct commits;
+struct counter_marks;
 struct mgmt_store;
 struct watch;
 
@@ -18,6 +19,8 @@ struct session_world {
 	const struct watch *watch; /* alarms of this process */
 	/* The configuration in force, for users and roles. */
 	const struct config *const *config;
+	struct session **sessions; /* head of the list of all; NULL: none is kept */
+	struct counter_marks *marks; /* what `clear counters` remembers */
 };
 
 struct session {
@@ -25,6 +28,8 @@ struct session {
 	char user[MGMT_USER_MAX], from[MGMT_USER_MAX];
 	enum config_role role;
 	bool logged_in;
+	uint64_t since_wall_ms, active_ms; /* begun; last command, clock_now_ms */
+	struct session *next; /* of all */
 	struct config_document *candidate; /* NULL: nothing is edited */
 	struct config_digest base; /* what it was made from */
 	struct span edit[CONFIG_PATH_WORDS_MAX]; /* words that every path begins with; heap */
@@ -36,6 +41,8 @@ struct session *session_new(const struct session_world *world, uint32_t uid);
 void session_free(struct session *session);
 /* -EPERM: not from this process, or too late; -ENOENT: no such user. */
 int session_login(struct session *session, uint32_t uid, const struct mgmt_login *login);
+/* Its user has given a command. */
+void session_touch(struct session *session);
 const char *session_role_name(enum config_role role); /* "operator" */
 
 /* The candidate, made from what is in force if there is none. NULL without memory. */

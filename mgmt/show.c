@@ -96,6 +96,8 @@ void show_gathered(struct request *request)
 		return;
 	}
 	gathering->data.neighbours = request->neighbours;
+	if (request->session != NULL && request->session->world != NULL)
+		gathering->data.marks = request->session->world->marks;
 	request->state = gathering;
 	request->state_free = gathering_free;
 	for (unsigned i = 0; i < SHOW_REPLY_COUNT; i++) {

@@ -8,10 +8,13 @@
 
 #include "mgmt/request.h"
 
+struct counter_marks;
+
 enum show_reply { SHOW_DP_STATS, SHOW_DP_INTERFACES, SHOW_CP_STATUS, SHOW_CP_COUNTERS, SHOW_REPLY_COUNT };
 
 struct show_data {
 	const struct neighbours *neighbours;
+	const struct counter_marks *marks; /* NULL: nothing was cleared */
 	struct {
 		void *body; /* NULL: not asked for, or not there */
 		size_t length;
@@ -42,6 +45,8 @@ void show_alarms(struct request *request);
 void show_certificates(struct request *request);
 void show_registrations(struct request *request);
 void show_registration(struct request *request);
+void show_log(struct request *request);
+void show_users(struct request *request);
 
 /* One entry of a list. */
 struct dp_realm;

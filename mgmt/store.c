@@ -26,6 +26,7 @@ static const char *const versions[] = {
 	"CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT "
 	"NULL, role TEXT NOT NULL,"
 	" origin TEXT NOT NULL, command TEXT NOT NULL, outcome TEXT NOT NULL) STRICT;",
+	"CREATE TABLE login (who TEXT PRIMARY KEY, at INTEGER NOT NULL, origin TEXT NOT NULL) STRICT;",
 };
 
 int mgmt_store_open(const char *directory, struct mgmt_store **out)
@@ -289,6 +290,28 @@ int mgmt_store_saved_get(struct mgmt_store *store, const char *name, char **text
 	int error = start(store, &statement, "SELECT text FROM saved WHERE name = ?", "t", span_from(name));
 
 	return text_of(store, statement, error, text, length);
+}
+
+int mgmt_store_login_set(struct mgmt_store *store, const char *who, const char *from)
+{
+	return RUN(store, "INSERT OR REPLACE INTO login (who, at, origin) VALUES (?, ?, ?)", "tit",
+		span_from(who), clock_wall_ms(), span_from(from));
+}
+
+int mgmt_store_login_get(struct mgmt_store *store, const char *who, struct last_login *login)
+{
+	sqlite3_stmt *statement = NULL;
+	int error =
+		start(store, &statement, "SELECT at, origin FROM login WHERE who = ?", "t", span_from(who));
+
+	*login = (struct last_login){ .wall_ms = 0 };
+	if (!error)
+		error = next(statement);
+	if (error > 0) {
+		login->wall_ms = number(statement, 0);
+		(void)snprintf(login->from, sizeof(login->from), "%.*s", SPAN_FMT(column(statement, 1)));
+	}
+	return finish(statement, error);
 }
 
 int mgmt_store_audit(struct mgmt_store *store, struct span who, struct span role, struct span from,

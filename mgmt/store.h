@@ -56,6 +56,15 @@ int mgmt_store_saved_set(struct mgmt_store *store, const char *name, const char 
 int mgmt_store_saved_get(
 	struct mgmt_store *store, const char *name, char **text, size_t *length); /* -ENOENT */
 
+/* --- logins --- */
+struct last_login {
+	uint64_t wall_ms; /* 0: never */
+	char from[REVISION_WHO_MAX];
+};
+/* Now. One is kept for each user. */
+int mgmt_store_login_set(struct mgmt_store *store, const char *who, const char *from);
+int mgmt_store_login_get(struct mgmt_store *store, const char *who, struct last_login *login);
+
 /* --- audit --- */
 struct command_audit {
 	uint64_t number, wall_ms;
