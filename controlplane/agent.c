@@ -211,6 +211,37 @@ unsigned agent_addresses(const struct shard *shard, const struct config_session_
 	return up ? up : count;
 }
 
+static unsigned known_addresses(const struct shard *shard, const struct config_session_agent *agent,
+	union address list[RESOLVER_ADDRESSES_MAX], uint64_t *since_wall_ms)
+{
+	*since_wall_ms = 0;
+	return address_is_set(&agent->address.address) ? agent_all_addresses(shard, agent, list)
+						       : agent_names_known(table_of(shard, 0)->names,
+								 index_of(shard, agent), list, since_wall_ms);
+}
+
+enum cp_agent_state agent_state(const struct shard *shard, const struct config_session_agent *agent,
+	uint64_t *since_wall_ms, union address *address)
+{
+	union address list[RESOLVER_ADDRESSES_MAX] = { 0 };
+	size_t index = index_of(shard, agent);
+	unsigned owner = (unsigned)(index % (shard->count ? shard->count : 1));
+	unsigned count = known_addresses(shard, agent, list, since_wall_ms), first = 0;
+
+	if (count == 0) {
+		*address = (union address){ 0 };
+		return CP_AGENT_UNRESOLVED;
+	}
+	while (first < count && address_is_down(shard, agent, &list[first]))
+		first++;
+	*address = list[first < count ? first : 0];
+	if (!agent->options_interval)
+		return CP_AGENT_UNWATCHED;
+	if (agent_watch_since_wall_ms(table_of(shard, owner)->watch, index) > *since_wall_ms)
+		*since_wall_ms = agent_watch_since_wall_ms(table_of(shard, owner)->watch, index);
+	return agent_is_down(shard, agent) ? CP_AGENT_DOWN : CP_AGENT_UP;
+}
+
 bool agent_is_at(const struct shard *shard, const struct config_session_agent *agent,
 	const union address *address, bool port)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "config/model.h"
+#include "controlplane/api.h"
 #include "controlplane/resolver.h"
 
 struct agent_table;
@@ -26,6 +27,9 @@ void agent_give(struct leg *leg);
 /* Calls with it, in all shards. */
 uint32_t agent_sessions(const struct shard *shard, const struct config_session_agent *agent);
 bool agent_is_down(const struct shard *shard, const struct config_session_agent *agent);
+/* From any thread: how it is, since when (0: since the start), and the address that is asked first (not set: none is known). */
+enum cp_agent_state agent_state(const struct shard *shard, const struct config_session_agent *agent,
+	uint64_t *since_wall_ms, union address *address);
 /* When it last answered again after a silence; 0: never was silent. What it knew before may be gone. */
 uint64_t agent_back_wall_ms(const struct shard *shard, const struct config_session_agent *agent);
 /* Where it is to be asked, ports set, those that do not answer OPTIONS left out while another does: its configured address, or those of its

@@ -3,10 +3,12 @@
 #include "controlplane/agent_name.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "controlplane/shard.h"
 #include "controlplane/timer_wheel.h"
+#include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 #include "platforms/base/random.h"
 
@@ -25,7 +27,10 @@ struct agent_name { /* owner: the shard */
 	unsigned failures; /* in a row */
 	struct timer next, dead; /* when to ask again; when the last answer holds no more */
 	uint64_t next_s; /* what `next` was armed with */
+	/* Changed by the owner under the lock; who is not the owner reads under it. */
+	pthread_mutex_t lock;
 	unsigned count;
+	uint64_t since_wall_ms; /* when `count` became or ceased to be 0 */
 	struct resolved_address address[RESOLVER_ADDRESSES_MAX];
 };
 
@@ -140,9 +145,13 @@ static void replace(struct agent_name *name, const struct resolved_address *list
 		for (unsigned k = 0; k < count; k++)
 			same += address_equal(&old[i].address, &list[k].address);
 	}
+	pthread_mutex_lock(&name->lock);
 	for (unsigned i = 0; i < count; i++)
 		name->address[i] = list[i];
+	if ((count == 0) != (had == 0))
+		name->since_wall_ms = clock_wall_ms();
 	name->count = count;
+	pthread_mutex_unlock(&name->lock);
 	if (name->names->shard->index == TRUST_SHARD && (same != had || same != count))
 		log_change(name);
 	distrust(name->names, old, had);
@@ -316,6 +325,24 @@ unsigned agent_names_list(
 	return name->count;
 }
 
+unsigned agent_names_known(const struct agent_names *names, size_t agent,
+	union address list[RESOLVER_ADDRESSES_MAX], uint64_t *since_wall_ms)
+{
+	struct agent_name *name = names ? names->name[agent] : NULL;
+	unsigned count;
+
+	*since_wall_ms = 0;
+	if (!name)
+		return 0;
+	pthread_mutex_lock(&name->lock);
+	count = name->count;
+	*since_wall_ms = name->since_wall_ms;
+	for (unsigned i = 0; i < count; i++)
+		list[i] = name->address[i].address;
+	pthread_mutex_unlock(&name->lock);
+	return count;
+}
+
 bool agent_names_has(const struct agent_names *names, size_t agent, const union address *address, bool port)
 {
 	const struct agent_name *name = names ? names->name[agent] : NULL;
@@ -337,6 +364,7 @@ static struct agent_name *name_new(struct agent_names *names, const struct confi
 		return NULL;
 	name->names = names;
 	name->agent = agent;
+	pthread_mutex_init(&name->lock, NULL);
 	timer_arm(names->shard->timers, &name->next, 0, ask, name);
 	return name;
 }
@@ -378,6 +406,7 @@ void agent_names_free(struct agent_names *names)
 			resolver_cancel(names->name[i]->query);
 			timer_cancel(&names->name[i]->next);
 			timer_cancel(&names->name[i]->dead);
+			pthread_mutex_destroy(&names->name[i]->lock);
 			free(names->name[i]);
 		}
 	free(names);

@@ -20,6 +20,9 @@ void agent_names_free(struct agent_names *names);
  * at random by weight within one (RFC 2782). How many; 0: none is known, or the agent has no name. */
 unsigned agent_names_list(
 	const struct agent_names *names, size_t agent, union address list[RESOLVER_ADDRESSES_MAX]);
+/* The same sorted by priority alone, from any thread. *since_wall_ms: when it got its first address, or lost its last one; 0: never. */
+unsigned agent_names_known(const struct agent_names *names, size_t agent,
+	union address list[RESOLVER_ADDRESSES_MAX], uint64_t *since_wall_ms);
 /* It has this address, with any port or with this one. */
 bool agent_names_has(const struct agent_names *names, size_t agent, const union address *address, bool port);
 /* The dataplane is there (again): it is told whom to trust. */

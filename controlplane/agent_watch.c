@@ -23,6 +23,7 @@ struct watched {
 		[RESOLVER_ADDRESSES_MAX]; /* hashes of those that did not, 0 = none; owner: the shard; others read relaxed */
 	bool down; /* owner: the shard; others read relaxed */
 	uint64_t back_wall_ms; /* likewise */
+	uint64_t since_wall_ms; /* of `down`; likewise */
 };
 
 struct agent_watch {
@@ -94,6 +95,8 @@ static void note(struct watched *watched, bool down)
 			LOG_TEXT("agent", watched->agent->name));
 	if (watched->down && !down)
 		__atomic_store_n(&watched->back_wall_ms, clock_wall_ms(), __ATOMIC_RELAXED);
+	if (watched->down != down)
+		__atomic_store_n(&watched->since_wall_ms, clock_wall_ms(), __ATOMIC_RELAXED);
 	__atomic_store_n(&watched->down, down, __ATOMIC_RELAXED);
 	arm(watched, (uint64_t)watched->agent->options_interval * 1000);
 }
@@ -213,6 +216,13 @@ uint64_t agent_watch_back_wall_ms(const struct agent_watch *watch, size_t agent)
 {
 	return watch && agent < watch->count
 		       ? __atomic_load_n(&watch->agent[agent].back_wall_ms, __ATOMIC_RELAXED)
+		       : 0;
+}
+
+uint64_t agent_watch_since_wall_ms(const struct agent_watch *watch, size_t agent)
+{
+	return watch && agent < watch->count
+		       ? __atomic_load_n(&watch->agent[agent].since_wall_ms, __ATOMIC_RELAXED)
 		       : 0;
 }
 

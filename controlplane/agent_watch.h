@@ -20,6 +20,8 @@ void agent_watch_free(struct agent_watch *watch);
 bool agent_watch_is_down(const struct agent_watch *watch, size_t agent);
 /* When it last came back; 0: it was never away. From any thread. */
 uint64_t agent_watch_back_wall_ms(const struct agent_watch *watch, size_t agent);
+/* When it last went or came back; 0: it has been there all the time. From any thread. */
+uint64_t agent_watch_since_wall_ms(const struct agent_watch *watch, size_t agent);
 /* The same of one of its addresses. */
 bool agent_watch_address_is_down(const struct agent_watch *watch, size_t agent, const union address *address);
 

@@ -8,6 +8,7 @@
 #include "controlplane/api_alarm.h"
 #include "controlplane/api_record.h"
 #include "controlplane/api_security.h"
+#include "controlplane/api_statistics.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
 #include "controlplane/location.h"
@@ -370,7 +371,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 	default:
 		if (api_security_frame(server->security, peer, frame, body) == 0 ||
 			api_alarm_frame(server->shared, peer, frame, body) == 0 ||
-			api_record_frame(server->shared, peer, frame, body) == 0)
+			api_record_frame(server->shared, peer, frame, body) == 0 ||
+			api_statistics_frame(server->config, server->shards[0], peer, frame, body) == 0)
 			return;
 		break;
 	}

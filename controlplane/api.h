@@ -540,16 +540,18 @@ enum {
 	CP_STATISTICS_WAYS
 }; /* calls that came from there, and that went there */
 
-/* Calls of one way since the start; each attempt of a call counts where it went. ASR = answered / attempts, NER = effective / attempts
+/* Calls of one way since the start; each attempt of a call counts where it went, once it has come to something: what rings still is among `now` alone,
+ * and a challenge or a redirection is a step on the way of a call that is tried again (RFC 6076 section 4.6). ASR = answered / attempts, NER = effective / attempts
  * (ITU-T E.425: answered, busy, not answered, given up by the caller, refused by the user), ACD = talked_ms / ended. */
 struct cp_statistics_calls {
 	uint64_t attempts, effective, answered;
 	uint64_t ended, talked_ms; /* of answered calls that are over */
 	uint64_t rang,
 		post_dial_ms; /* calls that got as far as 180..183 or an answer, and their sum of post-dial delays */
-	uint64_t refused; /* by ourselves: admission, limits, no route */
+	uint64_t
+		refused; /* by ourselves: admission, limits, no route. Among the attempts of who called, not of who was to be called */
 	uint32_t now, most; /* calls at this moment; ever at once */
-	uint32_t per_second; /* attempts in the last whole second */
+	uint32_t per_second; /* begun in the last whole second */
 	uint32_t reserved;
 };
 

@@ -116,6 +116,8 @@ void call_happens(struct call *call, const struct call_event *event)
 	}
 	if (call->notes)
 		call_record_note(call, event);
+	if (event->type == CALL_EVENT_PROVISIONAL)
+		statistics_response(&call->leg[LEG_CALLER], event->status);
 	call->state = transition->next;
 	call->depth++;
 	/* An action may let further events happen, as its last deed: the state is the new one already. */
@@ -125,6 +127,7 @@ void call_happens(struct call *call, const struct call_event *event)
 		exchange_refuse_kept(call, 487);
 	if (--call->depth || call->state != CALL_OVER)
 		return;
+	statistics_response(&call->leg[LEG_CALLER], call->status);
 	call_record_end(call);
 	call_free(call);
 }

@@ -117,6 +117,8 @@ static void send_answer(struct call *call, struct span text)
 	call->answered_ms = clock_now_ms();
 	call->status = 200;
 	shard_count(call->shard, CALLS_ANSWERED);
+	for (unsigned side = 0; side < LEGS; side++)
+		statistics_answered(&call->leg[side]);
 }
 
 /* RFC 3262 section 3: not while a reliable response with a description is unacknowledged. */

@@ -21,6 +21,8 @@ static const struct span nothing = { NULL, 0 };
 
 static void on_late_response(void *arg, struct transaction *transaction, const struct message *response)
 {
+	if (message_scan(response)->status > 100)
+		statistics_response(arg, message_scan(response)->status);
 	/* RFC 3261 section 9.1: it had answered before the CANCEL came. */
 	if (message_scan(response)->status / 100 == 2)
 		bye_fork(arg, transaction, response);

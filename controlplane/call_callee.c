@@ -101,6 +101,7 @@ unsigned attempt_make_leg(struct call *call, const struct attempt_target *target
 	error = agent_take(callee, true);
 	if (error) {
 		*cause = refusal(error);
+		statistics_refused(call->shard, NULL, agent, CP_STATISTICS_OUT);
 		return 503;
 	}
 	*cause = "cannot write the callee's leg";

@@ -27,6 +27,7 @@ static void on_callee_response(void *arg, struct transaction *transaction, const
 	attempt_heard(leg->call);
 	if (scan->status <= 100)
 		return;
+	statistics_response(leg, scan->status);
 	registrar_phone_answered(&leg->call->leg[LEG_CALLER], leg->agent, scan->status);
 	if (scan->status < 200)
 		event.type = CALL_EVENT_PROVISIONAL;
@@ -197,11 +198,15 @@ static void start(struct shard *shard, struct transaction *transaction, const st
 	shard_count(shard, CALLS);
 	if (call_new(shard, &call)) {
 		shard_count(shard, CALLS_FAILED);
+		statistics_refused(shard, listener_interface(message_flow(invite)->listener)->realm, source,
+			CP_STATISTICS_IN);
 		transaction_reply(transaction, 503, no_body, span_from(retry_after));
 		return;
 	}
 	call->leg[LEG_CALLER].server_invite = transaction;
 	call->leg[LEG_CALLER].agent = source;
+	call->leg[LEG_CALLER].realm = listener_interface(message_flow(invite)->listener)->realm;
+	statistics_begin(&call->leg[LEG_CALLER], CP_STATISTICS_IN);
 	transaction_attach(transaction, &caller_events, &call->leg[LEG_CALLER]);
 	transaction_reply(transaction, 100, no_body, no_body);
 	call_record_invited(call, invite);
@@ -256,8 +261,14 @@ int invite_send_to(struct call *call, struct leg *leg, const struct transaction_
 		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);
 	if (error)
 		return error;
-	return invite_request(leg, invite, hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0),
+	error = invite_request(leg, invite, hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0),
 		writer_result(&body), events);
+	/* Within a dialog nobody is called. */
+	if (!error && !leg->remote_tag) {
+		statistics_begin(leg, CP_STATISTICS_OUT);
+		call->leg[LEG_CALLER].statistics.passed_on = true;
+	}
+	return error;
 }
 
 void invite_adopt(struct leg *leg)

@@ -164,6 +164,7 @@ static void on_response(void *arg, struct transaction *transaction, const struct
 
 	if (event.status <= 100)
 		return;
+	statistics_response(leg, event.status);
 	if (event.status < 200) {
 		event.type = CALL_EVENT_PROVISIONAL;
 		if (call->state == CALL_PROCEEDING)

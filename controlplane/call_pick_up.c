@@ -111,6 +111,7 @@ static unsigned make_leg(struct leg *leg, struct call *call, const struct messag
 	if (leg_init_server(leg, call->shard, invite))
 		return 400;
 	leg->side = LEG_CALLED;
+	statistics_begin(leg, CP_STATISTICS_IN);
 	if (agent_take(leg, false))
 		return 503;
 	status = session_timer_take_request(leg, invite);

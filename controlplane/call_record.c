@@ -32,6 +32,8 @@ struct call_end {
 	const char *cause;
 	uint64_t duration_ms;
 	bool tried; /* the callee was asked */
+	struct shard *shard;
+	struct statistics_place place[LEGS];
 	struct record_formats said[LEGS];
 	struct record record;
 };
@@ -300,6 +302,15 @@ static void log_end(const struct call_end *end, const struct dp_session_info *fi
 		LOG_UINT("callee-wrong-source", callee.wrong_source));
 }
 
+static void count_quality(const struct call_end *end)
+{
+	for (unsigned side = 0; side < LEGS; side++) {
+		struct media_quality quality = record_quality(&end->record, side);
+
+		statistics_quality(end->shard, end->place[side], &quality);
+	}
+}
+
 static void on_media_closed(void *arg, const struct dp_session_info *final)
 {
 	struct call_end *end = arg;
@@ -307,10 +318,12 @@ static void on_media_closed(void *arg, const struct dp_session_info *final)
 	if (!end)
 		return;
 	log_end(end, final);
-	if (end->store) {
+	if (end->store || final)
 		record_media(&end->record, end->said, final);
+	if (end->store)
 		put(end->store, &end->record);
-	}
+	if (final)
+		count_quality(end);
 	free(end);
 }
 
@@ -326,7 +339,6 @@ static void fill_end(struct call_end *end, const struct call *call)
 		record_number(&end->record, CP_RECORD_ENDED_BY, (uint64_t)call->notes->ended_by);
 	record_text(&end->record, CP_RECORD_TEXT_CAUSE, span_from(call->cause));
 	record_text(&end->record, CP_RECORD_TEXT_REASON, span_from(call->notes->own_reason));
-	read_formats(call, end->said);
 }
 
 void call_record_end(struct call *call)
@@ -341,8 +353,14 @@ void call_record_end(struct call *call)
 		end->tried = call->leg[LEG_CALLED].local_cseq > 0;
 		end->duration_ms = call->answered_ms ? clock_now_ms() - call->answered_ms : 0;
 		end->store = is_worth_keeping(call, end->tried) ? call->shard->shared.records : NULL;
+		end->shard = call->shard;
+		for (unsigned side = 0; side < LEGS; side++)
+			end->place[side] = call->leg[side].statistics.place;
 		if (end->store)
 			fill_end(end, call);
+		else
+			record_init(&end->record, 0);
+		read_formats(call, end->said);
 	}
 	call_session_remove(call);
 	call->media = NULL;

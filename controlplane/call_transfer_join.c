@@ -103,6 +103,7 @@ static void take_over(struct call *made, unsigned side)
 	leg->peer_options |= left->peer_options;
 	leg->gone = false;
 	left->gone = true;
+	statistics_hand_over(leg, left);
 	call_tag_remove(&from->tag[old]);
 	call_tag_insert(&made->tag[side], leg, leg->local_tag);
 	carry->from[side] = NULL;
@@ -128,6 +129,7 @@ void transfer_join(struct call *call)
 		call->answered_ms = clock_now_ms();
 		call->status = 200;
 		shard_count(call->shard, CALLS_ANSWERED);
+		statistics_answered(&call->leg[LEG_CALLED]);
 	}
 	if (told)
 		transfer_tell(told, 200);

@@ -323,6 +323,7 @@ void leg_fini(struct leg *leg)
 			transaction_detach(attached[i]);
 	request_relay_abort(leg);
 	agent_give(leg);
+	statistics_end(leg);
 	credentials_free(leg->credentials);
 	timer_cancel(&leg->session.timer);
 	free(leg->call_id);

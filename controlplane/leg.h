@@ -11,6 +11,7 @@
 #include "controlplane/location.h"
 #include "controlplane/message.h"
 #include "controlplane/shard.h"
+#include "controlplane/statistics.h"
 #include "controlplane/timer_wheel.h"
 #include "controlplane/transaction.h"
 
@@ -71,6 +72,7 @@ struct leg {
 	uint8_t privacy; /* enum hide_privacy: the wish of the call's INVITE; of a called leg set before leg_init_client */
 	struct credentials *credentials; /* the agent has asked for them; NULL: never; owner: credentials.c */
 	bool holds_agent; /* this call counts as one of the agent's; owner: agent.c */
+	struct statistics_mark statistics; /* owner: statistics.c */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 	bool sips; /* our Contact is; of a called leg set before leg_init_client: sips was asked for */
 	bool behind_nat; /* reached by its flow alone; owner of this and the two below: nat.c */

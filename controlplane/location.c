@@ -47,6 +47,7 @@ struct location {
 	struct index index[INDICES];
 	struct location_hosts *hosts;
 	struct location_order *order;
+	struct statistics *statistics; /* or NULL */
 };
 
 /* --- entries -------------------------------------------------------------------------------------------------------- */
@@ -352,6 +353,19 @@ static int may_enter(struct location *location, struct entry *old, const struct 
 	return 0;
 }
 
+static void count(const struct location *location, const struct entry *old, struct entry *entry)
+{
+	if (!location->statistics)
+		return;
+	if (entry) {
+		entry->binding.counted = statistics_place(
+			location->statistics, entry->binding.interface->realm, entry->binding.agent);
+		statistics_registered(location->statistics, entry->binding.counted, 1);
+	}
+	if (old)
+		statistics_registered(location->statistics, old->binding.counted, -1);
+}
+
 static void swap(struct location *location, struct entry *old, struct entry *entry)
 {
 	for (unsigned i = 0; i < INDICES; i++)
@@ -362,6 +376,7 @@ static void swap(struct location *location, struct entry *old, struct entry *ent
 		location_order_remove(location->order, &old->binding);
 	if (old)
 		location_hosts_drop(location->hosts, &old->binding.flow.remote);
+	count(location, old, entry);
 	__atomic_store_n(
 		&location->count, location->count + (entry ? 1 : 0) - (old ? 1 : 0), __ATOMIC_RELAXED);
 }
@@ -578,6 +593,11 @@ struct location *location_new(const struct config *config)
 	/* Above those of an earlier run, whose last ones may have gone: a thousand a millisecond is more than there can be. */
 	location->last_number = clock_wall_ms() * 1024;
 	return location;
+}
+
+void location_statistics(struct location *location, struct statistics *statistics)
+{
+	location->statistics = statistics;
 }
 
 void location_free(struct location *location)

@@ -11,6 +11,7 @@
 
 #include "config/model.h"
 #include "controlplane/shard.h"
+#include "controlplane/statistics.h"
 #include "platforms/base/address.h"
 #include "platforms/base/span.h"
 
@@ -64,10 +65,13 @@ struct binding {
 		lifetime_s; /* atomic: longest silence after which the flow was seen to work still; 0: not known */
 	uint64_t heard_wall_ms; /* atomic: last sign of life on the flow */
 	uint64_t asked_wall_ms; /* atomic: last keep-alive of ours */
+	struct statistics_place counted; /* where, while it is in the table; owner: location.c */
 };
 
 /* NULL: no memory. */
 struct location *location_new(const struct config *config);
+/* Contacts are counted there from now on. Before the first one; NULL: nowhere. */
+void location_statistics(struct location *location, struct statistics *statistics);
 void location_free(struct location *location); /* all entries with it; NULL is fine */
 
 /* A fresh entry that copies the texts of `model`; `references` 1, the caller's. A model without token gets one, a model without number when it

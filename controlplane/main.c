@@ -15,6 +15,7 @@
 #include "controlplane/location.h"
 #include "controlplane/register_limits.h"
 #include "controlplane/shard.h"
+#include "controlplane/statistics.h"
 #include "controlplane/store.h"
 #include "controlplane/store_record.h"
 #include "controlplane/tls_expiry.h"
@@ -85,6 +86,21 @@ static void alarms_fini(struct daemon *d)
 	const struct controlplane *cp = d->context;
 
 	alarms_free(cp->shared.alarms);
+}
+
+static int statistics_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	cp->shared.statistics = statistics_new(cp->config, cp->config->sip.shards);
+	return cp->shared.statistics ? 0 : -ENOMEM;
+}
+
+static void statistics_fini(struct daemon *d)
+{
+	const struct controlplane *cp = d->context;
+
+	statistics_free(cp->shared.statistics);
 }
 
 static void tls_reloaded(void *arg)
@@ -264,6 +280,7 @@ static int location_init(struct daemon *d)
 	cp->shared.location = location_new(cp->config);
 	if (!cp->shared.location || !cp->shared.register_limits)
 		return -ENOMEM;
+	location_statistics(cp->shared.location, cp->shared.statistics);
 	taken = store_load_bindings(cp->shared.store, cp->config, take_binding, cp);
 	if (taken == -ENOMEM)
 		return (int)taken;
@@ -329,6 +346,7 @@ int main(int argc, char **argv)
 		{ "run directory", directory_init, directory_fini },
 		{ "privileges", privileges_init, NULL },
 		{ "alarms", alarms_init, alarms_fini },
+		{ "statistics", statistics_init, statistics_fini },
 		{ "tls", tls_init, tls_fini },
 		{ "store", store_init, store_fini },
 		{ "records", records_init, records_fini },

@@ -41,4 +41,13 @@ void record_formats_read(struct record_formats *formats, struct span sdp);
 void record_media(
 	struct record *record, const struct record_formats said[2], const struct dp_session_info *info);
 
+/* How what came from one side has sounded, as far as it is known. */
+struct media_quality {
+	bool has_mos, has_loss, has_jitter;
+	uint32_t mos, loss; /* hundredths; hundredths of a percent */
+	uint32_t jitter_us;
+};
+/* From what record_media has put into the record. */
+struct media_quality record_quality(const struct record *record, unsigned side);
+
 #endif

@@ -199,3 +199,24 @@ void record_media(
 			add_side(record, side, codec, stream);
 	}
 }
+
+struct media_quality record_quality(const struct record *record, unsigned side)
+{
+	const int64_t *value = record->value + side * CP_RECORD_SIDE_NUMBERS_COUNT;
+	int64_t packets = value[CP_RECORD_CALLER_PACKETS], lost = value[CP_RECORD_CALLER_LOST];
+	struct media_quality quality = { 0 };
+
+	if (packets == CP_RECORD_NULL || packets <= 0)
+		return quality;
+	quality.has_loss = true;
+	quality.loss = (uint32_t)((double)lost * 10000 / ((double)packets + (double)lost) + 0.5);
+	if (value[CP_RECORD_CALLER_JITTER] != CP_RECORD_NULL) {
+		quality.has_jitter = true;
+		quality.jitter_us = (uint32_t)value[CP_RECORD_CALLER_JITTER];
+	}
+	if (value[CP_RECORD_CALLER_MOS] != CP_RECORD_NULL) {
+		quality.has_mos = true;
+		quality.mos = (uint32_t)value[CP_RECORD_CALLER_MOS];
+	}
+	return quality;
+}

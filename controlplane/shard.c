@@ -3,6 +3,8 @@
 #include "controlplane/shard.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/agent.h"
@@ -101,7 +103,10 @@ static void stop_asked(uv_async_t *stop)
 static void thread_run(void *arg)
 {
 	struct shard *shard = arg;
+	char name[16]; /* as long as the kernel keeps */
 
+	snprintf(name, sizeof(name), "shard-%u", shard->index % 1000);
+	pthread_setname_np(pthread_self(), name);
 	uv_run(&shard->loop, UV_RUN_DEFAULT);
 }
 

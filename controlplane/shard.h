@@ -30,6 +30,7 @@ struct register_limits;
 struct digest_server;
 struct admission;
 struct alarms;
+struct statistics;
 struct tls;
 struct tls_watch;
 
@@ -43,6 +44,7 @@ struct shard_shared {
 	struct digest_server *digest;
 	struct admission *admission;
 	struct alarms *alarms;
+	struct statistics *statistics;
 	struct tls *tls; /* NULL: no connection by TLS, either way */
 	struct tls_watch *tls_watch; /* likewise; of the main thread alone */
 };

@@ -124,6 +124,7 @@ static void *run(void *arg)
 	uint64_t rest_ms = queue->kind->rest ? 1 : 0;
 	bool over = false;
 
+	pthread_setname_np(pthread_self(), queue->kind->log);
 	pthread_mutex_lock(&queue->lock);
 	while (!over) {
 		struct store_item *group = take_group(queue, rest_ms);
