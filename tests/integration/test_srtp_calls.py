@@ -186,7 +186,8 @@ def test_hold_resume_and_another_key_within_the_call(stack):
     lambda m, k: secret(m, [k], more=" UNENCRYPTED_SRTP"),
     lambda m, k: secret(m, []),
     lambda m, k: secret(m, [k], "RTP/AVP").replace(b"inline:", b"inline:=="),
-], ids=["not base64", "too long", "unknown suite", "unencrypted", "none", "best effort, not base64"])
+    lambda m, k: secret(m, [k, Key(GCM)]).replace(b"crypto:2", b"crypto:1"),
+], ids=["not base64", "too long", "unknown suite", "unencrypted", "none", "best effort, not base64", "one tag twice"])
 def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
     phone, pbx = stack.phone(), stack.pbx()
     media = stack.media("phone", phone.host)
@@ -202,7 +203,9 @@ def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
     lambda body: re.sub(rb"a=crypto[^\r]*\r\n", b"", body),
     lambda body: body.replace(b"crypto:2 ", b"crypto:1 "),
     lambda body: body.replace(CM80.encode(), CM32.encode()),
-], ids=["plain", "stripped", "another tag", "another suite"])
+    lambda body: body.replace(b"crypto:2 ", b"crypto:9 "),
+    lambda body: re.sub(rb"(a=crypto[^\r]*\r\n)", rb"\1\1", body),
+], ids=["plain", "stripped", "another tag", "another suite", "a tag not offered", "one line twice"])
 def test_an_answer_that_takes_keys_away_is_hung_up_and_nothing_is_relayed(stack, strip):
     phone, vault = stack.phone(), stack.endpoint("inside", "10.0.0.100")
     near = stack.media("phone", phone.host)
@@ -355,30 +358,45 @@ def test_who_gets_another_peer_by_replaces_is_heard_with_the_key_it_had(stack):
     no_calls_left(stack)
 
 
-def test_a_call_with_srtp_that_rings_is_taken_by_a_colleague(stack):
-    phone, pbx = stack.phone(), stack.pbx()
-    near, far, mine = SecureMedia(stack.lab.namespace("phone"), phone.host), stack.media("pbx", pbx.host), Key(CM80)
-    stack.closing.append(near)
-    a = phone.call(OUT, PLAIN, secret(near, [mine], "RTP/AVP"))
-    b = pbx.answerer()
+@pytest.mark.parametrize("profile, number, taker", [
+    ("RTP/AVP", PLAIN, None), ("RTP/SAVP", PLAIN, None), ("RTP/SAVP", VAULT, GCM), (None, VAULT, CM80)])
+def test_a_call_that_rings_is_taken_by_a_colleague_with_or_without_srtp(stack, profile, number, taker):
+    vault = number == VAULT
+    phone, callee = stack.phone(), stack.endpoint("inside", "10.0.0.100") if vault else stack.pbx()
+    near = SecureMedia(stack.lab.namespace("phone"), phone.host)
+    far = SecureMedia(stack.lab.namespace("inside" if vault else "pbx"), callee.host)
+    stack.closing += [near, far]
+    mine, theirs = Key(CM80) if profile else None, Key(taker) if taker else None
+    a = phone.call(OUT, number, secret(near, [mine], profile) if mine else sdp(near.host, near.port, session=4711))
+    b = callee.answerer()
     b.reply(b.invite, 180)
     a.expect(180)
     name = f"{b.call_id};to-tag={b.invite.tag('from')};from-tag={b.local.split(';tag=')[1]}"
-    taking = pbx.call(IN, "alice", sdp(pbx.host, far.port), caller="1001", headers=[("Replaces", name)])
+    body = secret(far, [theirs]).replace(b"crypto:1", b"crypto:42") if theirs else sdp(callee.host, far.port)
+    if vault:  # RTP/AVP is not for who must have keys: it rings on
+        refused = callee.call(IN, "alice", sdp(callee.host, far.port), caller="1001", headers=[("Replaces", name)])
+        answer = final(refused, "INVITE")
+        assert answer.status == 488
+        refused.ack(answer)
+    taking = callee.call(IN, "alice", body, caller="1001", headers=[("Replaces", name)])
     ok = final(taking, "INVITE")
-    assert ok.status == 200
+    assert ok.status == 200 and protocol(ok) == ("RTP/SAVP" if taker else "RTP/AVP")
     taking.ack(ok)
     answer = final(a, "INVITE")
+    assert answer.status == 200 and protocol(answer) == (profile or "RTP/AVP")
     a.ack(answer)
-    (_, ours), = told(answer)
-    near.use(mine, ours)
-    near.destination, far.destination = answer.media()[:2], ok.media()[:2]
+    for media, key, message, tag in ((near, mine, answer, 1), (far, theirs, ok, 42)):
+        assert [n for n, _ in told(message)] == ([tag] if key else [])
+        if key:
+            media.use(key, told(message)[0][1])
+        media.destination = message.media()[:2]
     cancel = b.expect("CANCEL")
     b.reply(cancel, 200)
     b.reply(b.invite, 487)
     b.expect("ACK")
+    near.send()
     talk(near, far)
-    assert not near.refused
+    assert not near.refused and not far.refused
     a.request("BYE")
     ends(taking)
     final(a, "BYE")
