@@ -59,6 +59,12 @@ static bool have_a_codec(
 	return false;
 }
 
+/* Each side has RTP in its own way, with keys and feedback or without; whether it may is its profile's. */
+static bool go_together(struct span one, struct span two)
+{
+	return span_equal_case(one, two) || (media_is_rtp(one) && media_is_rtp(two));
+}
+
 /* RFC 3264 section 6: as many streams of the same kinds, in each of them a codec of both, and what one sends the other receives. */
 static bool answer_each_other(struct span one, struct span two, const struct config_sip *limits)
 {
@@ -70,7 +76,7 @@ static bool answer_each_other(struct span one, struct span two, const struct con
 	for (unsigned i = 0; i < a.media_count; i++) {
 		const struct sdp_media *x = &a.media[i], *y = &b.media[i];
 
-		if (!span_equal_case(x->type, y->type) || !span_equal_case(x->protocol, y->protocol))
+		if (!span_equal_case(x->type, y->type) || !go_together(x->protocol, y->protocol))
 			return false;
 		if (!x->port || !y->port)
 			continue;
@@ -137,9 +143,13 @@ static unsigned admit(const struct call *call, const struct message *invite)
 		       : 0;
 }
 
-static bool same_media(const struct leg *one, const struct leg *two)
+/* In the callee's place, with keys that are good where some are asked for. */
+static bool fits(const struct call *call, const struct leg *taker, struct span offer)
 {
-	return one->realm == two->realm && one->flow.remote.sa.sa_family == two->flow.remote.sa.sa_family;
+	const struct media_party party = call_party(taker);
+
+	return taker->flow.remote.sa.sa_family == call->leg[LEG_CALLED].flow.remote.sa.sa_family &&
+	       media_can_cross(call->media, LEG_CALLED, &party, offer);
 }
 
 /* 200 with the caller's offer as its answer. */
@@ -158,14 +168,13 @@ static bool answer_taker(struct leg *leg, struct span offer)
 static void answer_both(struct call *call, struct span offer)
 {
 	struct leg *leg = &call->leg[LEG_CALLED];
-	struct media_party party = call_party(leg);
+	const struct media_party party = call_party(leg);
 	struct call_event event = { .type = CALL_EVENT_LEASED, .side = LEG_CALLED, .status = 503 };
 
 	call->callee_answered = true;
 	call->state = CALL_ANSWER_LEASING;
 	call_put_aside(call, offer);
-	if (!call->offer || media_retarget(call->media, LEG_CALLED, &party) ||
-		media_answer(call->media, LEG_CALLED, offer, true) ||
+	if (!call->offer || media_cross(call->media, LEG_CALLED, &party, offer) ||
 		!answer_taker(leg, call_sdp(transaction_message(call->leg[LEG_CALLER].server_invite)))) {
 		transfer_refuse(leg->server_invite, 500);
 		leg->gone = true;
@@ -183,7 +192,7 @@ unsigned transfer_pick_up(struct call *call, struct transaction *transaction, co
 
 	if (!status)
 		status = make_leg(&taker, call, invite, source);
-	if (!status && !same_media(&taker, callee))
+	if (!status && !fits(call, &taker, call_sdp(invite)))
 		status = 488;
 	if (status) {
 		leg_fini(&taker);

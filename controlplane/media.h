@@ -55,6 +55,12 @@ int media_offer(struct media *media, unsigned side, struct span body);
  * but another answer may follow. 0, -EINVAL, -EMSGSIZE, -EPROTO (no offer), -EBUSY (its ports are not there yet), -EKEYREJECTED (its a=crypto is
  * not an answer to ours: nothing is relayed in clear in its place). Never waits. */
 int media_answer(struct media *media, unsigned side, struct span body, bool final);
+/* The offer `body` of somebody else on `side`, who is there from now on, is the answer to the one under way; that one is the answer to it. Both are
+ * committed. As media_answer; -EBUSY: ports of another family would have to be waited for. */
+int media_cross(struct media *media, unsigned side, const struct media_party *party, struct span body);
+/* False: it would be -EKEYREJECTED, or is in another realm; nothing changes. Nobody is told. */
+bool media_can_cross(
+	const struct media *media, unsigned side, const struct media_party *party, struct span body);
 /* Back to what was committed: streams, and what was last written for each side. A version of an origin is never used twice. */
 void media_reject(struct media *media);
 /* Our descriptions for `side` go on where those of another call's side were: the peer's dialog moves to this call (RFC 3264 section 8). Before
@@ -92,6 +98,7 @@ void media_other_dialog(struct media *media, unsigned side);
 int media_rekey(struct media *media, unsigned side, unsigned stream, struct writer *out);
 /* 0, -EKEYREJECTED (the answer has no good key for each stream), -EINVAL, ... */
 int media_rekeyed(struct media *media, unsigned side, struct span body);
+bool media_is_rtp(struct span protocol); /* RTP/AVP, AVPF, SAVP, SAVPF */
 uint64_t media_session(const struct media *media); /* 0 = none (yet) */
 /* Bit per side: it has put the call on hold. */
 unsigned media_held(const struct media *media);

@@ -8,8 +8,6 @@
 #include "controlplane/media_state.h"
 #include "controlplane/secret.h"
 
-enum { LINES_READ_MAX = 16 }; /* a=crypto of one stream that are looked at */
-
 /* --- protocols ---------------------------------------------------------------------------------------------------------- */
 
 static const struct span protocols[2][2] = {
@@ -155,21 +153,26 @@ static int refuse(struct media *media, const char *why)
 }
 
 /* The offerer's most preferred one that may be had here (RFC 4568 section 5.1.2); or the one in force, while it is still offered. 0; -ENOTSUP:
- * none of them; -EINVAL: and one is malformed; -EKEYREJECTED: one is ours. */
-static int choose(const struct media *media, const struct media_stream *stream, unsigned side,
-	const struct sdp *sdp, const struct sdp_media *m, struct sdes_line *out)
+ * none of them; -EINVAL: and one is malformed; -EEXIST: two of one tag, so that an answer would not say which; -EKEYREJECTED: one is ours. */
+static int choose(const struct media_stream *stream, const struct media_crypto *now,
+	const struct config_ip_profile *profile, const struct sdp *sdp, const struct sdp_media *m,
+	struct sdes_line *out)
 {
-	const struct media_crypto *now = stream->side[side].crypto;
 	struct sdes_line line = { 0 };
+	struct sdes_tags tags = { 0 };
 	struct span value;
 	int verdict = -ENOTSUP;
 
-	for (unsigned n = 0; n < LINES_READ_MAX && line_find(sdp, m, n, &value); n++) {
-		int error = sdes_parse(value, &line);
+	for (unsigned n = 0; line_find(sdp, m, n, &value); n++) {
+		int error = sdes_tags_take(&tags, value) ? sdes_parse(value, &line) : -EEXIST;
 
+		if (error == -EEXIST) {
+			verdict = error;
+			break;
+		}
 		if (error == -EINVAL && verdict == -ENOTSUP)
 			verdict = error;
-		if (error || !is_allowed(media->party[side].profile, (enum dp_srtp_suite)line.crypto.suite))
+		if (error || !is_allowed(profile, (enum dp_srtp_suite)line.crypto.suite))
 			continue;
 		if (is_reflected(stream, &line.crypto)) {
 			verdict = -EKEYREJECTED;
@@ -184,41 +187,80 @@ static int choose(const struct media *media, const struct media_stream *stream, 
 	return verdict;
 }
 
+enum verdict { VERDICT_KEYS, VERDICT_CLEAR, VERDICT_REFUSED };
+
+/* What becomes of a stream that a party offers. *line: of VERDICT_KEYS. *why: of VERDICT_REFUSED; NULL: nobody here has asked for keys, so
+ * that there is nothing to tell. */
+static enum verdict judge(const struct media_stream *stream, const struct media_crypto *now,
+	const struct media_party *party, bool was_secure, const struct sdp *sdp, const struct sdp_media *m,
+	struct sdes_line *line, const char **why)
+{
+	enum config_media_security policy = policy_of(party);
+	bool secure = is_secure(m->protocol);
+	int error = -ENOTSUP;
+
+	*why = NULL;
+	if (policy != CONFIG_MEDIA_SECURITY_NONE && may_say_keys(party) && m->has_crypto)
+		error = choose(stream, now, party->profile, sdp, m, line);
+	if (error == 0)
+		return VERDICT_KEYS;
+	if (error == -EKEYREJECTED)
+		*why = "our own key offered to us";
+	else if (error == -EEXIST)
+		*why = "a=crypto lines of one tag, or too many of them, in an offer";
+	else if (error == -EINVAL)
+		*why = "no a=crypto but malformed ones in an offer";
+	else if (was_secure)
+		*why = "an offer that takes SRTP away";
+	else if (secure && policy == CONFIG_MEDIA_SECURITY_NONE)
+		return VERDICT_REFUSED;
+	else if (secure)
+		*why = "RTP/SAVP without an a=crypto that may be had";
+	else if (policy == CONFIG_MEDIA_SECURITY_REQUIRE)
+		*why = "an offer without SRTP";
+	return *why ? VERDICT_REFUSED : VERDICT_CLEAR;
+}
+
+/* Who answers speaks as the offerer does, with feedback or without. */
+static void note_feedback(struct media_stream *stream, unsigned side, bool feedback)
+{
+	stream->side[side].feedback = feedback;
+	if (!stream->crossed)
+		stream->side[1 - side].feedback = feedback;
+}
+
 int media_crypto_offered(struct media *media, struct media_stream *stream, unsigned i, unsigned side,
 	const struct sdp *sdp, const struct sdp_media *m)
 {
-	enum config_media_security policy = policy_of(&media->party[side]);
 	struct media_side *own = &stream->side[side];
-	bool secure = is_secure(m->protocol);
 	struct sdes_line line = { 0 };
-	int error = -ENOTSUP;
+	const char *why;
+	enum verdict verdict = judge(
+		stream, own->crypto, &media->party[side], was_secured(media, i, side), sdp, m, &line, &why);
+	int error = verdict == VERDICT_KEYS ? need(own) : 0;
 
-	stream->feedback = has_feedback(m->protocol);
-	if (policy != CONFIG_MEDIA_SECURITY_NONE && may_say_keys(&media->party[side]) && m->has_crypto)
-		error = choose(media, stream, side, sdp, m, &line);
-	if (error == 0 && (error = need(own)) == 0) {
+	note_feedback(stream, side, has_feedback(m->protocol));
+	if (verdict == VERDICT_KEYS && error == 0) {
 		agree(own->crypto, &line, media->repeats);
-		own->security = secure ? MEDIA_SECURE : MEDIA_OPPORTUNISTIC;
+		own->security = is_secure(m->protocol) ? MEDIA_SECURE : MEDIA_OPPORTUNISTIC;
 	}
 	explicit_bzero(&line, sizeof(line));
-	if (error == 0)
-		return 0;
-	if (error == -ENOMEM)
-		return error;
-	if (error == -EKEYREJECTED)
-		return refuse(media, "our own key offered to us");
-	if (error == -EINVAL)
-		return refuse(media, "no a=crypto but malformed ones in an offer");
-	if (was_secured(media, i, side))
-		return refuse(media, "an offer that takes SRTP away");
-	if (secure && policy == CONFIG_MEDIA_SECURITY_NONE)
-		return -EKEYREJECTED; /* nobody here has asked for it: no alarm */
-	if (secure)
-		return refuse(media, "RTP/SAVP without an a=crypto that may be had");
-	if (policy == CONFIG_MEDIA_SECURITY_REQUIRE)
-		return refuse(media, "an offer without SRTP");
-	make_plain(own);
-	return 0;
+	if (verdict == VERDICT_REFUSED)
+		return why ? refuse(media, why) : -EKEYREJECTED;
+	if (verdict == VERDICT_CLEAR)
+		make_plain(own);
+	return error;
+}
+
+bool media_crypto_is_acceptable(const struct media_stream *stream, const struct media_party *party,
+	const struct sdp *sdp, const struct sdp_media *m)
+{
+	struct sdes_line line = { 0 };
+	const char *why;
+	enum verdict verdict = judge(stream, NULL, party, false, sdp, m, &line, &why);
+
+	explicit_bzero(&line, sizeof(line));
+	return verdict != VERDICT_REFUSED;
 }
 
 static void offer_suite(struct media_crypto *crypto, enum dp_srtp_suite suite)
@@ -337,11 +379,13 @@ void media_crypto_write(const struct media_stream *stream, unsigned to, const st
 	const struct media_crypto *crypto = own->crypto;
 	size_t start = lines->len;
 
-	if (stream->kind != DP_MEDIA_RTP || (own->security == MEDIA_PLAIN && !is_secure(m->protocol)))
+	/* What is plain on both sides stays as it was written; but an answer to AVPF is one (RFC 3264 section 6). */
+	if (stream->kind != DP_MEDIA_RTP ||
+		(own->security == MEDIA_PLAIN && !is_secure(m->protocol) && !stream->crossed))
 		return;
-	out->protocol = protocols[own->security == MEDIA_SECURE][stream->feedback];
-	out->no_feedback = !stream->feedback && has_feedback(m->protocol);
-	if (crypto && stream->offerer == to) {
+	out->protocol = protocols[own->security == MEDIA_SECURE][own->feedback];
+	out->no_feedback = !own->feedback && has_feedback(m->protocol);
+	if (crypto && (stream->offerer == to || stream->crossed)) {
 		if (crypto->suite != DP_SRTP_NONE)
 			sdes_write(lines, crypto->tag, crypto->suite, crypto->key[crypto->suite]);
 	} else if (crypto) {

@@ -34,6 +34,7 @@ struct media_side {
 	bool known; /* it has described this stream */
 	bool off; /* it answered with port 0 */
 	bool mux; /* it said a=rtcp-mux */
+	bool feedback; /* what it offered, or was offered, is of RFC 4585: AVPF, SAVPF */
 	uint8_t security; /* enum media_security: of its offer, or of ours to it */
 	struct media_crypto *crypto; /* owned; NULL: plain RTP */
 	/* What it wants to get, so what the other side is to send: */
@@ -44,7 +45,7 @@ struct media_side {
 struct media_stream {
 	enum dp_media_kind kind;
 	unsigned offerer; /* the side of the last offer */
-	bool feedback; /* it was of RFC 4585: AVPF, SAVPF */
+	bool crossed; /* both sides have made offers, and each gets that of the other one as its answer */
 	struct media_side side[2];
 };
 
@@ -97,9 +98,11 @@ void media_build_request(
 	const struct media *media, const struct media_state *state, struct dp_session_request *out);
 
 /* media_crypto.c: keys */
-bool media_is_rtp(struct span protocol); /* AVP, AVPF, SAVP, SAVPF */
 /* The offerer's own line of stream `i`. 0; -EKEYREJECTED: not acceptable; -ENOMEM. */
 int media_crypto_offered(struct media *media, struct media_stream *stream, unsigned i, unsigned side,
+	const struct sdp *sdp, const struct sdp_media *m);
+/* Whether a party that makes this offer could have the stream; nothing changes. */
+bool media_crypto_is_acceptable(const struct media_stream *stream, const struct media_party *party,
 	const struct sdp *sdp, const struct sdp_media *m);
 /* What the other side is to be offered. 0; -ENOMEM; -EKEYREJECTED: SRTP is required, and cannot be had. */
 int media_crypto_prepare(struct media *media, struct media_stream *stream, unsigned side);

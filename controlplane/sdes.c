@@ -291,22 +291,30 @@ static int parameters_read(struct span rest)
 
 /* --- interface ------------------------------------------------------------------------------------------------------------ */
 
+static int tag_read(struct span text, uint32_t *tag)
+{
+	uint64_t number;
+
+	if (text.n > TAG_DIGITS_MAX || span_to_uint(text, UINT32_MAX, &number))
+		return -EINVAL;
+	*tag = (uint32_t)number;
+	return 0;
+}
+
 int sdes_parse(struct span value, struct sdes_line *out)
 {
-	struct span rest = value, tag, suite, keys;
-	uint64_t number;
+	struct span rest = value, suite, keys;
 	int verdict;
 
 	*out = (struct sdes_line){ 0 };
 	if (value.n > SDES_LINE_MAX)
 		return -EINVAL;
-	tag = word_next(&rest);
+	if (tag_read(word_next(&rest), &out->tag))
+		return -EINVAL;
 	suite = word_next(&rest);
 	keys = word_next(&rest);
-	if (tag.n > TAG_DIGITS_MAX || span_to_uint(tag, UINT32_MAX, &number) || !is_name(suite) ||
-		keys.n == 0)
+	if (!is_name(suite) || keys.n == 0)
 		return -EINVAL;
-	out->tag = (uint32_t)number;
 	out->crypto.suite = (uint8_t)sdes_suite_find(suite);
 	verdict = parameters_read(rest);
 	if (verdict != -EINVAL && out->crypto.suite == DP_SRTP_NONE) {
@@ -320,6 +328,21 @@ int sdes_parse(struct span value, struct sdes_line *out)
 	if (verdict)
 		forget(&out->crypto, DP_SRTP_NONE);
 	return verdict;
+}
+
+bool sdes_tags_take(struct sdes_tags *tags, struct span value)
+{
+	uint32_t tag;
+
+	if (tags->lines++ >= SDES_LINES_MAX)
+		return false;
+	if (tag_read(word_next(&value), &tag))
+		return true;
+	for (unsigned i = 0; i < tags->count; i++)
+		if (tags->tag[i] == tag)
+			return false;
+	tags->tag[tags->count++] = tag;
+	return true;
 }
 
 void sdes_write(struct writer *out, unsigned tag, enum dp_srtp_suite suite, const uint8_t *key)

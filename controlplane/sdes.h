@@ -10,6 +10,7 @@
 #include "platforms/base/span.h"
 
 enum {
+	SDES_LINES_MAX = 16, /* of one media description */
 	SDES_LINE_MAX = 1024, /* octets of a value that is looked at */
 	SDES_LIFETIME_MIN = 1000, /* packets: a key that is gone sooner is not taken */
 };
@@ -23,6 +24,15 @@ struct sdes_line {
  * (RFC 4568 section 6.3: the line is not used); -EINVAL: malformed, as is a key of another length than its suite's. The octets of
  * a key decide nothing that takes time. On an error *out has no key. */
 int sdes_parse(struct span value, struct sdes_line *out);
+/* The tags of one media description, each of one line alone (RFC 4568 section 9.1). */
+struct sdes_tags {
+	unsigned lines, count;
+	uint32_t tag[SDES_LINES_MAX];
+};
+
+/* The next line's, of what is behind "crypto:". False: a line before it has the same one, or there were SDES_LINES_MAX before. A line that does not
+ * begin with a tag has none. */
+bool sdes_tags_take(struct sdes_tags *tags, struct span value);
 /* "a=crypto:TAG SUITE inline:KEY" and CRLF. `key`: master key and salt. */
 void sdes_write(struct writer *out, unsigned tag, enum dp_srtp_suite suite, const uint8_t *key);
 

@@ -64,8 +64,7 @@ void srtp_engine_free(struct srtp_engine *e);
 int srtp_context_new(struct srtp_store *s, const struct dp_crypto *key, enum srtp_direction direction,
 	struct srtp_context **out);
 /* A context of SRTP_IN that no worker knows yet goes on where others of its key are, of whatever session, or were when they were freed
- * seconds ago: sources, rollover counters, replay windows, packets of the key's lifetime. Workers may use those. Nothing is carried of
- * SRTCP, whose index is in each packet. */
+ * seconds ago: sources, rollover counters, replay windows of SRTP and SRTCP, packets of the key's lifetime. Workers may use those. */
 void srtp_context_carry(const struct srtp_store *s, struct srtp_context *c);
 /* Workers have forgotten it. Its memory is cleared. NULL is allowed. */
 void srtp_context_free(struct srtp_store *s, struct srtp_context *c);

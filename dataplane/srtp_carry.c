@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Keys that go from one session to another with their rollover counters. */
+/* Keys that go from one session to another with their rollover counters and replay lists. */
 #include "dataplane/srtp_carry.h"
 
 #include <errno.h>
@@ -14,15 +14,18 @@ enum { LOOKED_AT_MAX = 64 }; /* of a bucket: far more than ever meet there by ac
 struct carry_ended {
 	uint8_t fingerprint[FINGERPRINT];
 	uint64_t ended_us, packets;
-	uint32_t source_count, reserved;
+	uint32_t reports, source_count, stream_count, reserved;
 	struct srtp_source source[CARRY_ENDED_SOURCES];
+	struct srtp_reports stream[CARRY_ENDED_SOURCES];
 };
 
 /* Sources that one key has, each as far as it has come. */
 struct carried {
 	uint64_t packets;
-	unsigned count;
+	uint32_t reports;
+	unsigned count, stream_count;
 	struct srtp_source source[SRTP_SSRCS];
+	struct srtp_reports stream[SRTP_SSRCS];
 };
 
 int carry_init(struct srtp_carry *t, const struct srtp_cold *first, uint32_t count)
@@ -92,6 +95,14 @@ static __attribute__((no_sanitize("thread"))) void source_read(
 	to->window[1] = __atomic_load_n(&from->window[1], __ATOMIC_RELAXED);
 }
 
+static __attribute__((no_sanitize("thread"))) void reports_read(
+	const struct srtp_reports *from, struct srtp_reports *to)
+{
+	to->ssrc = __atomic_load_n(&from->ssrc, __ATOMIC_RELAXED);
+	to->index = __atomic_load_n(&from->index, __ATOMIC_RELAXED);
+	to->window = __atomic_load_n(&from->window, __ATOMIC_RELAXED);
+}
+
 /* The record's source lies in its slot too, but is older there. */
 static __attribute__((no_sanitize("thread"))) void read_once(
 	const struct srtp_context *c, const struct srtp_cold *cold, struct carried *out)
@@ -104,6 +115,10 @@ static __attribute__((no_sanitize("thread"))) void read_once(
 		out->count = 0;
 	for (unsigned i = 0; i < out->count; i++)
 		source_read(i == current ? &c->source : &cold->source[i], &out->source[i]);
+	out->reports = __atomic_load_n(&cold->reports, __ATOMIC_RELAXED);
+	out->stream_count = __atomic_load_n(&cold->stream_count, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < out->stream_count && i < SRTP_SSRCS; i++)
+		reports_read(&cold->stream[i], &out->stream[i]);
 }
 
 /* A consistent copy: read again until nothing has changed meanwhile. */
@@ -122,10 +137,8 @@ static void read_sources(const struct srtp_context *c, struct carried *out)
 }
 
 /* Each source as where it has come farthest; the first SRTP_SSRCS of them. */
-static void merge(struct carried *all, const struct srtp_source *source, unsigned count, uint64_t packets)
+static void merge_sources(struct carried *all, const struct srtp_source *source, unsigned count)
 {
-	if (packets > all->packets)
-		all->packets = packets;
 	for (unsigned i = 0; i < count; i++) {
 		unsigned at = 0;
 
@@ -139,6 +152,30 @@ static void merge(struct carried *all, const struct srtp_source *source, unsigne
 	}
 }
 
+static void merge_reports(struct carried *all, const struct srtp_reports *stream, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		unsigned at = 0;
+
+		while (at < all->stream_count && all->stream[at].ssrc != stream[i].ssrc)
+			at++;
+		if (stream[i].window == 0 || at == SRTP_SSRCS ||
+			(at < all->stream_count && all->stream[at].index >= stream[i].index))
+			continue;
+		all->stream[at] = stream[i];
+		if (at == all->stream_count)
+			all->stream_count++;
+	}
+}
+
+static void merge_lives(struct carried *all, uint64_t packets, uint32_t reports)
+{
+	if (packets > all->packets)
+		all->packets = packets;
+	if (reports > all->reports)
+		all->reports = reports;
+}
+
 /* --- ended ones ----------------------------------------------------------------------------------------------------------- */
 
 static void remember(struct srtp_carry *t, const struct srtp_context *c)
@@ -147,15 +184,20 @@ static void remember(struct srtp_carry *t, const struct srtp_context *c)
 	struct carry_ended *e = &t->ended[t->ended_next];
 
 	read_sources(c, &known);
-	if (known.count == 0)
+	if (known.count == 0 && known.stream_count == 0)
 		return;
 	if (known.count > CARRY_ENDED_SOURCES)
 		known.count = CARRY_ENDED_SOURCES;
-	*e = (struct carry_ended){
-		.ended_us = coarse_us(), .packets = known.packets, .source_count = known.count
-	};
+	if (known.stream_count > CARRY_ENDED_SOURCES)
+		known.stream_count = CARRY_ENDED_SOURCES;
+	*e = (struct carry_ended){ .ended_us = coarse_us(),
+		.packets = known.packets,
+		.reports = known.reports,
+		.source_count = known.count,
+		.stream_count = known.stream_count };
 	memcpy(e->fingerprint, context_cold(c)->fingerprint, FINGERPRINT);
 	memcpy(e->source, known.source, known.count * sizeof(e->source[0]));
+	memcpy(e->stream, known.stream, known.stream_count * sizeof(e->stream[0]));
 	t->mark[t->ended_next] = mark_of(e->fingerprint);
 	t->ended_next = (t->ended_next + 1) % CARRY_ENDED;
 }
@@ -182,8 +224,11 @@ static void merge_ended(const struct srtp_carry *t, const uint8_t *fingerprint, 
 		const struct carry_ended *e = &t->ended[i];
 
 		if (t->mark[i] == mark && engine_equal(e->fingerprint, fingerprint, FINGERPRINT) &&
-			now_us - e->ended_us < CARRY_ENDED_SECONDS * 1000000ULL)
-			merge(all, e->source, e->source_count, e->packets);
+			now_us - e->ended_us < CARRY_ENDED_SECONDS * 1000000ULL) {
+			merge_sources(all, e->source, e->source_count);
+			merge_reports(all, e->stream, e->stream_count);
+			merge_lives(all, e->packets, e->reports);
+		}
 	}
 }
 
@@ -202,7 +247,9 @@ static void merge_living(const struct srtp_carry *t, const struct srtp_cold *col
 		if (other == cold || !engine_equal(other->fingerprint, cold->fingerprint, FINGERPRINT))
 			continue;
 		read_sources(other->context, &known);
-		merge(all, known.source, known.count, known.packets);
+		merge_sources(all, known.source, known.count);
+		merge_reports(all, known.stream, known.stream_count);
+		merge_lives(all, known.packets, known.reports);
 		same++;
 	}
 }
@@ -215,6 +262,12 @@ void carry_sources(const struct srtp_carry *t, struct srtp_context *c)
 
 	merge_living(t, cold, &all);
 	merge_ended(t, cold->fingerprint, &all);
+	for (unsigned i = 0; i < all.stream_count; i++) {
+		cold->stream[i] = all.stream[i];
+		cold->stream_used_us[i] = now_us;
+	}
+	cold->stream_count = (uint8_t)all.stream_count;
+	cold->reports = all.reports;
 	if (all.count == 0)
 		return;
 	for (unsigned i = 0; i < all.count; i++) {

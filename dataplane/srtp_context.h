@@ -16,7 +16,7 @@ enum {
 	SALT = 16, /* of 14 octets (counter mode) or 12 (GCM), and zeros */
 	FINGERPRINT = 32,
 	PLUGIN_MEMORY = 1856, /* srtp_plugin.c */
-	ARENA_MEMORY = 9472, /* srtp_arena.c: a session of libsrtp2 with SRTP_SSRCS + 1 streams */
+	ARENA_MEMORY = 9280, /* srtp_arena.c: a session of libsrtp2 with SRTP_SSRCS + 1 streams */
 };
 
 enum context_flag {
@@ -25,6 +25,13 @@ enum context_flag {
 	CONTEXT_LIBRARY = 4, /* path A: libsrtp2 does RTP too */
 	CONTEXT_LONG = 8, /* keys of 256 bits */
 	CONTEXT_MKI = 16, /* packets have an MKI */
+};
+
+/* SRTCP of one source (RFC 3711 section 3.4): its index is in each packet, and not libsrtp2's to tell. */
+struct srtp_reports {
+	uint32_t ssrc; /* as in the packet */
+	uint32_t index; /* highest there was */
+	uint64_t window; /* bit n: index - n has been; 0: there was none yet */
 };
 
 /* What is needed for RTCP, for other sources, and by path A. owner: worker, but where it says otherwise */
@@ -39,8 +46,8 @@ struct srtp_cold {
 	uint32_t reserved;
 	uint64_t used_us[SRTP_SSRCS]; /* when the context's record went on to another source */
 	struct srtp_source source[SRTP_SSRCS]; /* of the one in the record its slot alone is valid */
-	/* Whom libsrtp2 has streams for. */
-	uint32_t stream[SRTP_SSRCS];
+	/* Whom libsrtp2 has streams for, or may have; those who report, and how far they have come. */
+	struct srtp_reports stream[SRTP_SSRCS];
 	uint64_t stream_used_us[SRTP_SSRCS];
 	uint32_t reports; /* SRTCP packets */
 	uint32_t reserved2;

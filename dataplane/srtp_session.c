@@ -11,12 +11,13 @@
 
 enum {
 	INDEX = 4, /* of SRTCP, and the E bit */
-	ENCRYPTED = 0x80,
 	REPORTS_MAX = 0x7fffffff, /* RFC 3711 section 9.2 */
 	LINE = 64,
 	PLUGIN_STATES = 1280, /* what is before it are keys of RTCP */
 	ARENA_FIRST = 960, /* one or two streams */
 };
+
+static const uint32_t ENCRYPTED = 0x80000000; /* the E bit */
 
 static void begin(struct srtp_engine *e, struct srtp_cold *cold)
 {
@@ -116,7 +117,7 @@ void session_close(struct srtp_engine *e, struct srtp_cold *cold)
 static int stream_find(const struct srtp_cold *cold, uint32_t ssrc)
 {
 	for (int i = 0; i < cold->stream_count; i++)
-		if (cold->stream[i] == ssrc)
+		if (cold->stream[i].ssrc == ssrc)
 			return i;
 	return -1;
 }
@@ -141,26 +142,29 @@ static bool stream_room(const struct srtp_cold *cold, uint32_t ssrc)
 	       stream_idle(cold, coarse_us()) >= 0;
 }
 
-/* libsrtp2 has found a packet authentic, and made a stream if it had none for its source. There was room. */
-static void stream_enter(struct srtp_cold *cold, uint32_t ssrc)
+/* libsrtp2 has found a packet authentic, and made a stream if it had none for its source. There was room. Returns its place. */
+static int stream_enter(struct srtp_cold *cold, uint32_t ssrc)
 {
 	uint64_t now_us = coarse_us();
 	int at = stream_find(cold, ssrc);
 
-	if (at < 0 && cold->stream_count < SRTP_SSRCS) {
-		at = cold->stream_count++;
-	} else if (at < 0) {
-		at = stream_idle(cold, now_us);
-		(void)srtp_remove_stream(cold->session, ntohl(cold->stream[at]));
+	if (at < 0) {
+		if (cold->stream_count < SRTP_SSRCS) {
+			at = cold->stream_count++;
+		} else {
+			at = stream_idle(cold, now_us);
+			(void)srtp_remove_stream(cold->session, ntohl(cold->stream[at].ssrc));
+		}
+		cold->stream[at] = (struct srtp_reports){ .ssrc = ssrc };
 	}
-	cold->stream[at] = ssrc;
 	cold->stream_used_us[at] = now_us;
+	return at;
 }
 
 static enum srtp_result finish(struct srtp_cold *cold, srtp_err_status_t status, uint32_t ssrc)
 {
 	if (status == srtp_err_status_ok)
-		stream_enter(cold, ssrc);
+		(void)stream_enter(cold, ssrc);
 	return result_of(status);
 }
 
@@ -315,31 +319,71 @@ enum srtp_result srtp_rtcp_protect(struct srtp_engine *e, struct srtp_job *job)
 	return reported(job, cold, result);
 }
 
-/* What is not encrypted has not been agreed (RFC 4568 section 6.3.2): libsrtp2 would take it with GCM. */
-static bool is_encrypted(
+/* Of SRTCP, with the E bit. */
+static uint32_t report_index(
 	const struct srtp_context *c, const struct srtp_cold *cold, const uint8_t *packet, int length)
 {
-	return (packet[length - (int)behind_mki(c, cold) - INDEX] & ENCRYPTED) != 0;
+	return ntohl(load_u32(packet + length - behind_mki(c, cold) - INDEX));
+}
+
+/* libsrtp2's own replay list begins anew with each context; this one goes along with the key (srtp_carry.c). */
+static bool report_is_fresh(const struct srtp_cold *cold, uint32_t ssrc, uint32_t index)
+{
+	int at = stream_find(cold, ssrc);
+	const struct srtp_reports *r = at < 0 ? NULL : &cold->stream[at];
+
+	if (r == NULL || r->window == 0 || index > r->index)
+		return true;
+	uint32_t behind = r->index - index;
+	return behind < 64 && (r->window >> behind & 1) == 0;
+}
+
+static void report_add(struct srtp_reports *r, uint32_t index)
+{
+	if (r->window == 0 || index > r->index) {
+		uint32_t ahead = r->window == 0 ? 64 : index - r->index;
+
+		r->window = (ahead < 64 ? r->window << ahead : 0) | 1;
+		r->index = index;
+		return;
+	}
+	r->window |= 1ULL << (r->index - index);
+}
+
+static enum srtp_result open_report(
+	struct srtp_context *c, struct srtp_cold *cold, uint8_t *packet, int *length)
+{
+	uint32_t ssrc = load_u32(packet + 4);
+	uint32_t index = report_index(c, cold, packet, *length);
+
+	if (!stream_room(cold, ssrc) || !report_is_fresh(cold, ssrc, index & ~ENCRYPTED))
+		return SRTP_REPLAY;
+	/* What is not encrypted has not been agreed (RFC 4568 section 6.3.2): libsrtp2 would take it with GCM. */
+	if ((index & ENCRYPTED) == 0)
+		return SRTP_AUTH;
+	srtp_err_status_t status = srtp_unprotect_rtcp(cold->session, packet, length);
+	if (status == srtp_err_status_ok) {
+		context_change_begin(c);
+		report_add(&cold->stream[stream_enter(cold, ssrc)], index & ~ENCRYPTED);
+		context_change_end(c);
+	}
+	return result_of(status);
 }
 
 enum srtp_result srtp_rtcp_unprotect(struct srtp_engine *e, struct srtp_job *job)
 {
-	const struct srtp_context *c = job->context;
+	struct srtp_context *c = job->context;
 	struct srtp_cold *cold = context_cold(c);
 	int length = job->length;
-	enum srtp_result result = SRTP_AUTH;
+	enum srtp_result result;
 
 	if (job->length < RTCP_HEADER + srtp_growth(c, true))
 		return reported(job, cold, SRTP_AUTH);
 	if (cold->reports >= REPORTS_MAX || !mki_remove(c, cold, job->packet, &length))
 		return reported(job, cold, SRTP_KEY);
 	int whole = length;
-	uint32_t ssrc = load_u32(job->packet + 4);
 	begin(e, cold);
-	if (!stream_room(cold, ssrc))
-		result = SRTP_REPLAY;
-	else if (is_encrypted(c, cold, job->packet, length))
-		result = finish(cold, srtp_unprotect_rtcp(cold->session, job->packet, &length), ssrc);
+	result = open_report(c, cold, job->packet, &length);
 	end();
 	if (result == SRTP_OK)
 		job->length = (uint16_t)length;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fuzz target: a=crypto. What is read has a suite, a key of its length and nothing behind it; written again it is read the same; what is
- * refused leaves no key. */
+ * refused leaves no key. Of the lines of one description that have been taken together no two have one tag. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +39,36 @@ static void check(const struct sdes_line *line)
 		memcmp(again.crypto.key, crypto->key, sizeof(crypto->key)) == 0);
 }
 
+/* Against a table of all tags there are in what can be parsed. */
+static void check_tags(struct span text)
+{
+	struct sdes_tags tags = { 0 };
+	uint32_t seen[SDES_LINES_MAX];
+	unsigned count = 0;
+	bool again = false;
+
+	for (unsigned n = 0; text.p; n++) {
+		struct span value = span_cut(&text, '\n');
+		struct sdes_line line;
+		bool taken = sdes_tags_take(&tags, value);
+		int parsed = sdes_parse(value, &line);
+
+		for (unsigned i = 0; parsed == 0 && i < count; i++)
+			again = again || seen[i] == line.tag;
+		require(!taken || (!again && n < SDES_LINES_MAX));
+		if (!taken)
+			return;
+		if (parsed == 0)
+			seen[count++] = line.tag;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct dp_crypto nothing;
 	struct sdes_line line;
+
+	check_tags((struct span){ (const char *)data, size });
 
 	memset(&line, 0xa5, sizeof(line));
 	if (sdes_parse((struct span){ (const char *)data, size }, &line) == 0)

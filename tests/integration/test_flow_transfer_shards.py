@@ -3,21 +3,12 @@
 
 import pytest
 
-from sip import Dialog, compose, sdp, token
-from transfer import (GUARD, OUT, attended, check_sides, connected, ends, final, hear, no_calls_left, number, refer, relayed, replaces, tags,
-                      talk, told)
+from sip import sdp
+from transfer import (GUARD, OUT, attended, check_sides, connected, dialog_elsewhere, ends, final, hear, knows_replaces, no_calls_left,
+                      number, refer, relayed, replaces, shard, shard_of_tag, tags, talk, told)
 
 pytestmark = pytest.mark.parametrize("module_stack", ["packet, 3 shards"], indirect=True, scope="module")
 assert GUARD
-
-
-def shard_of_tag(tag):
-    return int(tag[:2], 32)
-
-
-def shard(call):
-    """The one that has it: our tags say so."""
-    return shard_of_tag(tags(call.a)[1])
 
 
 def other_call(stack, first, number):
@@ -27,26 +18,6 @@ def other_call(stack, first, number):
         if shard(call) != shard(first):
             return call
         call.hang_up()
-
-
-def dialog_elsewhere(endpoint, user, not_on):
-    """A dialog yet to be begun, whose Call-ID belongs to another shard: the tag in an answer to OPTIONS tells which."""
-    while True:
-        dialog = Dialog(endpoint, OUT)
-        dialog.local, dialog.remote = f"<sip:thief@{endpoint.host}>;tag={token()}", f"<sip:{user}@{OUT[0]}>"
-        dialog.target = f"sip:{user}@{OUT[0]}"
-        endpoint.send(compose(
-            f"OPTIONS sip:{OUT[0]} SIP/2.0",
-            [("Via", f"SIP/2.0/UDP {endpoint.host}:{endpoint.port};branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
-             ("From", f"<sip:ask@{OUT[0]}>;tag={token()}"), ("To", f"<sip:{OUT[0]}>"), ("Call-ID", dialog.call_id),
-             ("CSeq", "1 OPTIONS")]), OUT)
-        if shard_of_tag(endpoint.expect(200, dialog.call_id).tag("to")) != not_on:
-            return dialog
-
-
-def knows_replaces(dialog):
-    dialog.request("UPDATE", headers=[("Supported", "replaces")])
-    assert final(dialog, "UPDATE").status == 200
 
 
 def test_a_phone_takes_the_call_of_another(stack):

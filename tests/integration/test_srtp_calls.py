@@ -9,107 +9,22 @@ import re
 import pytest
 
 import netns
-from change import no_calls_left
 from conftest import SBC_OUT4
-from media import check_exactly_once, exchange, open_path
+from media import open_path
+from secret_call import (CM32, CM80, CONFIGURATION, GCM, PLAIN, VAULT, SecretCall, go_on, keeps, phones_prefer_srtp, protocol, roll_over,
+                         secret, told)
 from sip import sdp
-from srtp import SUITES, Key, Receiver, SecureMedia
-from transfer import IN, OUT, attended, ends, final, refer, replaces, talk
+from srtp import SUITES, Key, SecureMedia
+from transfer import IN, OUT, attended, ends, final, no_calls_left, refer, replaces, talk
 from transfer import told as notified
 
-# The access side prefers SRTP, the PBX has none, the carrier (9...) must have it.
-GUARD = """
-guard { untrusted-rate = 1000  untrusted-burst = 1000 }
-ip-profile secret { nat = never  latching = fixed  media-security = require  srtp-without-tls = yes
-                    crypto-suites = {"AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AES_256_CM_HMAC_SHA1_80"} }
-session-agent vault { realm = core  address = "udp:10.0.0.100:5060"  ip-profile = secret }
-local-policy to-vault { from-realm = access  to = "^7[0-9]+$"  next-hop = "agent:vault"  priority = 9 }
-"""
-CM80, CM32, GCM = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_256_GCM"
-PLAIN, VAULT = "1000", "7000"
+GUARD = CONFIGURATION
 
 
 @pytest.fixture(scope="module", autouse=True)
-def phones_prefer_srtp(module_stack):
-    def change(text):
-        phone = "media-security = prefer  srtp-without-tls = yes\n  crypto-suites = {" + ", ".join(f'"{s}"' for s in SUITES) + "}"
-        text = re.sub(r"log-level = \w+", "log-level = debug", text)  # at its most talkative the log has no key either
-        return text.replace("ip-profile phone  {", f"ip-profile phone  {{ {phone} ")
-
-    module_stack.change = change
+def srtp(module_stack):
+    module_stack.change = phones_prefer_srtp
     module_stack.start(module_stack.kind)
-
-
-def crypto(key, tag=1, more=""):
-    return f"a=crypto:{tag} {key.suite} inline:{base64.b64encode(key.master).decode()}{more}"
-
-
-def secret(media, keys, protocol="RTP/SAVP", version=1, session=4711, direction="", more=""):
-    """A description with a=crypto of these keys."""
-    lines = [crypto(key, tag, more) for tag, key in enumerate(keys, 1)]
-    return sdp(media.host, media.port, direction, session, version, extra=lines).replace(b"RTP/AVP", protocol.encode())
-
-
-def told(message):
-    """[(tag, Key)] of the a=crypto lines."""
-    found = re.findall(rb"^a=crypto:(\d+) (\S+) inline:(\S+)\r?$", message.body, re.M)
-    return [(int(tag), Key(suite.decode(), master=base64.b64decode(text))) for tag, suite, text in found]
-
-
-def protocol(message):
-    return re.search(rb"^m=audio \d+ (\S+)", message.body, re.M).group(1).decode()
-
-
-class SecretCall:
-    """Caller at the phone; callee the PBX (plain) or the vault (SRTP). suite: of the caller, None: plain."""
-
-    def __init__(self, stack, suite, number, profile="RTP/SAVP", callee_suite=None, more="", phone=None, callee=None):
-        vault = number == VAULT
-        phone = phone or stack.phone()
-        callee = callee or (stack.endpoint("inside", "10.0.0.100") if vault else stack.pbx())
-        self.near = SecureMedia(stack.lab.namespace("phone"), phone.host)
-        self.far = SecureMedia(stack.lab.namespace("inside" if vault else "pbx"), callee.host)
-        stack.closing += [self.near, self.far]
-        self.mine = Key(suite) if suite else None
-        offer = secret(self.near, [self.mine], profile, more=more) if suite else sdp(self.near.host, self.near.port, session=4711)
-        self.a = phone.call((SBC_OUT4, 5060), number, offer)
-        self.b = callee.answerer()
-        self.offered = told(self.b.invite)
-        self.theirs = None
-        answer = sdp(self.far.host, self.far.port, session=4712)
-        if vault:
-            tag, key = next((tag, key) for tag, key in self.offered if key.suite == callee_suite)
-            self.theirs = Key(callee_suite)
-            answer = secret(self.far, [self.theirs], session=4712).replace(b"crypto:1", f"crypto:{tag}".encode())
-            self.far.use(self.theirs, key)
-        self.b.reply(self.b.invite, 200, "OK", answer)
-        self.answer = answer
-        self.ok = self.a.expect(200)
-        self.a.ack(self.ok)
-        self.b.expect("ACK")
-        if suite:
-            (_, key), = told(self.ok)
-            self.near.use(self.mine, key)
-        self.near.destination, self.far.destination = self.ok.media()[:2], self.b.invite.media()[:2]
-        phone.ask((SBC_OUT4, 5060))
-
-    def talk(self, count=20):
-        open_path(self.near, self.far)
-        open_path(self.far, self.near)
-        exchange([(self.near, self.far)], count)
-        check_exactly_once(self.near, self.far)
-        check_exactly_once(self.far, self.near)
-        assert not self.near.refused and not self.far.refused
-
-    def hang_up(self, stack):
-        self.a.request("BYE")
-        self.b.take_bye()
-        self.a.expect(lambda m: m.status == 200 and m.method == "BYE")
-        no_calls_left(stack)
-
-    def keys(self):
-        return [key.master for key in (self.mine, self.theirs) if key] + [
-            key.master for media in (self.near, self.far) if media.keys for key in media.keys]
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -186,7 +101,8 @@ def test_hold_resume_and_another_key_within_the_call(stack):
     lambda m, k: secret(m, [k], more=" UNENCRYPTED_SRTP"),
     lambda m, k: secret(m, []),
     lambda m, k: secret(m, [k], "RTP/AVP").replace(b"inline:", b"inline:=="),
-], ids=["not base64", "too long", "unknown suite", "unencrypted", "none", "best effort, not base64"])
+    lambda m, k: secret(m, [k, Key(GCM)]).replace(b"crypto:2", b"crypto:1"),
+], ids=["not base64", "too long", "unknown suite", "unencrypted", "none", "best effort, not base64", "one tag twice"])
 def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
     phone, pbx = stack.phone(), stack.pbx()
     media = stack.media("phone", phone.host)
@@ -202,7 +118,9 @@ def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
     lambda body: re.sub(rb"a=crypto[^\r]*\r\n", b"", body),
     lambda body: body.replace(b"crypto:2 ", b"crypto:1 "),
     lambda body: body.replace(CM80.encode(), CM32.encode()),
-], ids=["plain", "stripped", "another tag", "another suite"])
+    lambda body: body.replace(b"crypto:2 ", b"crypto:9 "),
+    lambda body: re.sub(rb"(a=crypto[^\r]*\r\n)", rb"\1\1", body),
+], ids=["plain", "stripped", "another tag", "another suite", "a tag not offered", "one line twice"])
 def test_an_answer_that_takes_keys_away_is_hung_up_and_nothing_is_relayed(stack, strip):
     phone, vault = stack.phone(), stack.endpoint("inside", "10.0.0.100")
     near = stack.media("phone", phone.host)
@@ -259,28 +177,6 @@ def test_a_key_that_is_used_up_is_renewed_and_the_call_goes_on(stack):
 
 
 # --- to another call, with the key that was there: the rollover counter goes on (RFC 3711 section 3.2.3) ---
-
-def roll_over(call, media):
-    """So many packets have been sent that their sequence numbers begin anew."""
-    media.sequence = 0xFFF0
-    call.talk(40)
-    assert media.sequence < 0x1000
-
-
-def keeps(dialog, media, offer):
-    """Answers a re-INVITE with the key it has. It is told another one to open with."""
-    mine, before = media.keys
-    tag, ours = next((tag, key) for tag, key in told(offer) if key.suite == mine.suite)
-    assert ours.master != before.master
-    go_on(media, ours, offer)
-    answer = secret(media, [mine], protocol(offer), version=2)
-    dialog.reply(offer, 200, "OK", answer.replace(b"crypto:1", f"crypto:{tag}".encode()))
-
-
-def go_on(media, ours, description):
-    media.keys, media.receiver = (media.keys[0], ours), Receiver(ours)
-    media.destination = description.media()[:2]
-
 
 @pytest.mark.parametrize("suite", [CM80, GCM])
 def test_who_is_transferred_blind_is_heard_with_the_key_it_had(stack, suite):
@@ -355,30 +251,45 @@ def test_who_gets_another_peer_by_replaces_is_heard_with_the_key_it_had(stack):
     no_calls_left(stack)
 
 
-def test_a_call_with_srtp_that_rings_is_taken_by_a_colleague(stack):
-    phone, pbx = stack.phone(), stack.pbx()
-    near, far, mine = SecureMedia(stack.lab.namespace("phone"), phone.host), stack.media("pbx", pbx.host), Key(CM80)
-    stack.closing.append(near)
-    a = phone.call(OUT, PLAIN, secret(near, [mine], "RTP/AVP"))
-    b = pbx.answerer()
+@pytest.mark.parametrize("profile, number, taker", [
+    ("RTP/AVP", PLAIN, None), ("RTP/SAVP", PLAIN, None), ("RTP/SAVP", VAULT, GCM), (None, VAULT, CM80)])
+def test_a_call_that_rings_is_taken_by_a_colleague_with_or_without_srtp(stack, profile, number, taker):
+    vault = number == VAULT
+    phone, callee = stack.phone(), stack.endpoint("inside", "10.0.0.100") if vault else stack.pbx()
+    near = SecureMedia(stack.lab.namespace("phone"), phone.host)
+    far = SecureMedia(stack.lab.namespace("inside" if vault else "pbx"), callee.host)
+    stack.closing += [near, far]
+    mine, theirs = Key(CM80) if profile else None, Key(taker) if taker else None
+    a = phone.call(OUT, number, secret(near, [mine], profile) if mine else sdp(near.host, near.port, session=4711))
+    b = callee.answerer()
     b.reply(b.invite, 180)
     a.expect(180)
     name = f"{b.call_id};to-tag={b.invite.tag('from')};from-tag={b.local.split(';tag=')[1]}"
-    taking = pbx.call(IN, "alice", sdp(pbx.host, far.port), caller="1001", headers=[("Replaces", name)])
+    body = secret(far, [theirs]).replace(b"crypto:1", b"crypto:42") if theirs else sdp(callee.host, far.port)
+    if vault:  # RTP/AVP is not for who must have keys: it rings on
+        refused = callee.call(IN, "alice", sdp(callee.host, far.port), caller="1001", headers=[("Replaces", name)])
+        answer = final(refused, "INVITE")
+        assert answer.status == 488
+        refused.ack(answer)
+    taking = callee.call(IN, "alice", body, caller="1001", headers=[("Replaces", name)])
     ok = final(taking, "INVITE")
-    assert ok.status == 200
+    assert ok.status == 200 and protocol(ok) == ("RTP/SAVP" if taker else "RTP/AVP")
     taking.ack(ok)
     answer = final(a, "INVITE")
+    assert answer.status == 200 and protocol(answer) == (profile or "RTP/AVP")
     a.ack(answer)
-    (_, ours), = told(answer)
-    near.use(mine, ours)
-    near.destination, far.destination = answer.media()[:2], ok.media()[:2]
+    for media, key, message, tag in ((near, mine, answer, 1), (far, theirs, ok, 42)):
+        assert [n for n, _ in told(message)] == ([tag] if key else [])
+        if key:
+            media.use(key, told(message)[0][1])
+        media.destination = message.media()[:2]
     cancel = b.expect("CANCEL")
     b.reply(cancel, 200)
     b.reply(b.invite, 487)
     b.expect("ACK")
+    near.send()
     talk(near, far)
-    assert not near.refused
+    assert not near.refused and not far.refused
     a.request("BYE")
     ends(taking)
     final(a, "BYE")

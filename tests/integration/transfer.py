@@ -7,7 +7,7 @@ import urllib.parse
 import netns
 from conftest import SBC_IN4, SBC_OUT4, Call
 from media import check_exactly_once, exchange, open_path
-from sip import sdp
+from sip import Dialog, compose, sdp, token
 
 OUT, IN = (SBC_OUT4, 5060), (SBC_IN4, 5060)
 GUARD = "\nguard { untrusted-rate = 10000  untrusted-burst = 10000 }\n"
@@ -102,3 +102,32 @@ def ends(dialog):
     bye = dialog.expect("BYE")
     dialog.reply(bye, 200, "OK")
     return bye
+
+
+def shard_of_tag(tag):
+    return int(tag[:2], 32)
+
+
+def shard(call):
+    """The one that has it: our tags say so."""
+    return shard_of_tag(tags(call.a)[1])
+
+
+def dialog_elsewhere(endpoint, user, not_on):
+    """A dialog yet to be begun, whose Call-ID belongs to another shard: the tag in an answer to OPTIONS tells which."""
+    while True:
+        dialog = Dialog(endpoint, OUT)
+        dialog.local, dialog.remote = f"<sip:thief@{endpoint.host}>;tag={token()}", f"<sip:{user}@{OUT[0]}>"
+        dialog.target = f"sip:{user}@{OUT[0]}"
+        endpoint.send(compose(
+            f"OPTIONS sip:{OUT[0]} SIP/2.0",
+            [("Via", f"SIP/2.0/UDP {endpoint.host}:{endpoint.port};branch=z9hG4bK{token()};rport"), ("Max-Forwards", "70"),
+             ("From", f"<sip:ask@{OUT[0]}>;tag={token()}"), ("To", f"<sip:{OUT[0]}>"), ("Call-ID", dialog.call_id),
+             ("CSeq", "1 OPTIONS")]), OUT)
+        if shard_of_tag(endpoint.expect(200, dialog.call_id).tag("to")) != not_on:
+            return dialog
+
+
+def knows_replaces(dialog):
+    dialog.request("UPDATE", headers=[("Supported", "replaces")])
+    assert final(dialog, "UPDATE").status == 200

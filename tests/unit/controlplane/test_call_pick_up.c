@@ -115,12 +115,60 @@ static void test_only_what_can_answer_the_caller_takes_the_call(void **state)
 	}
 }
 
+/* An agent's telephone without keys, or without those that its profile asks for, does not end the ringing. */
+static void test_caller_and_colleague_may_differ_in_keys_where_the_profile_allows_it(void **state)
+{
+#define CRYPTO(tag, key) "a=crypto:" tag " AES_CM_128_HMAC_SHA1_80 inline:" key "\r\n"
+#define KEY_ONE          "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
+#define KEY_TWO          "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR"
+	static const char caller[] = SDP_OF("m=audio 1 RTP/SAVP 0\r\n" CRYPTO("1", KEY_ONE));
+	static const struct {
+		enum config_media_security policy;
+		const char *body, *protocol;
+	} cases[] = {
+		{ CONFIG_MEDIA_SECURITY_PREFER, SDP_OF("m=audio 2 RTP/AVP 0\r\n"), " RTP/AVP 0\r\n" },
+		{ CONFIG_MEDIA_SECURITY_PREFER, SDP_OF("m=audio 2 RTP/SAVP 0\r\n" CRYPTO("7", KEY_TWO)),
+			" RTP/SAVP 0\r\n" },
+		{ CONFIG_MEDIA_SECURITY_PREFER, SDP_OF("m=audio 2 RTP/SAVP 0\r\n"), NULL },
+		{ CONFIG_MEDIA_SECURITY_REQUIRE, SDP_OF("m=audio 2 RTP/AVP 0\r\n"), NULL },
+	};
+	static char *suites[] = { (char *)(uintptr_t) "AES_CM_128_HMAC_SHA1_80" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct call_world *w = world_new();
+
+		w->profile.media_security = cases[i].policy;
+		w->profile.srtp_without_tls = true;
+		w->profile.crypto_suites = (struct config_strings){ suites, 1 };
+		ring(w, caller);
+		pick_up(w, cases[i].body);
+		fake_answer_all();
+		if (!cases[i].protocol) {
+			take(w, &w->f->other, "SIP/2.0 488 ");
+			assert_false(was_sent(w, &w->f->other, "CANCEL "));
+			world_free(w);
+			continue;
+		}
+		snprintf(kept, sizeof(kept), "%s", take(w, &w->f->other, "SIP/2.0 200 "));
+		assert_contains(kept, cases[i].protocol);
+		assert_int_equal(strstr(kept, "a=crypto:7 ") != NULL, i == 1);
+		assert_null(strstr(kept, KEY_ONE));
+		snprintf(kept, sizeof(kept), "%s", take(w, &w->f->peer, "SIP/2.0 200 "));
+		assert_contains(kept, " RTP/SAVP 0\r\n");
+		assert_contains(kept, "a=crypto:1 ");
+		assert_null(strstr(kept, KEY_TWO));
+		world_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_each_gets_the_others_offer_as_its_answer),
 		TEST(test_who_takes_it_and_never_acknowledges_ends_it),
+		cmocka_unit_test(test_caller_and_colleague_may_differ_in_keys_where_the_profile_allows_it),
 		cmocka_unit_test(test_only_what_can_answer_the_caller_takes_the_call),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,103 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Keys in offer and answer: which sides get SRTP, with whose keys, and that no key of one side is ever said on the other. */
-#include "tests/unit/controlplane/media_fixture.h"
+#include "tests/unit/controlplane/media_srtp_fixture.h"
 
-#include "controlplane/sdes.h"
 #include "controlplane/secret.h"
-
-#define CM80                  "AES_CM_128_HMAC_SHA1_80"
-#define CM32                  "AES_CM_128_HMAC_SHA1_32"
-#define GCM                   "AEAD_AES_128_GCM"
-#define KEY_A                 "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
-#define KEY_B                 "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR"
-#define KEY_C                 "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
-#define KEY_G                 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="
-#define LINE(tag, suite, key) "a=crypto:" tag " " suite " inline:" key "\r\n"
-#define SAVP(port)            "m=audio " port " RTP/SAVP 0\r\n"
-#define FROM_PHONE(lines)     SDP("IP4 192.168.1.2", lines)
-#define FROM_PBX(lines)       SDP("IP4 10.0.0.5", lines)
-
-static char *both[] = { (char *)(uintptr_t)CM80, (char *)(uintptr_t)GCM };
-
-static void be_side(unsigned side, enum config_media_security security, bool tls)
-{
-	static const char *const sources[2] = { "203.0.113.9:5060", "10.0.0.5:5060" };
-	struct media_party party = { .realm = &realms[side], .profile = &profiles[side], .secure = tls };
-
-	profiles[side].media_security = security;
-	profiles[side].srtp_without_tls = false;
-	profiles[side].crypto_suites = (struct config_strings){ both, 2 };
-	assert_int_equal(address_parse(span_from(sources[side]), 0, &party.signalling), 0);
-	media_set_party(media, side, &party);
-}
-
-static void be(enum config_media_security phone, enum config_media_security pbx)
-{
-	be_side(0, phone, true);
-	be_side(1, pbx, true);
-}
-
-static void renew(struct fixture *f)
-{
-	media_close(media, on_closed, &seen);
-	fake_answer_all();
-	fake_reset();
-	seen.ready = 0;
-	assert_int_equal(media_new(&f->shard, &events, &seen, &media), 0);
-}
-
-/* What was written for a side. */
-static const char *written(unsigned side)
-{
-	static char text[2][4096];
-
-	snprintf(text[side], sizeof(text[side]), "%.*s", SPAN_FMT(media_written(media, side)));
-	return text[side];
-}
-
-/* The n-th a=crypto that a side was told. */
-static bool told(unsigned side, unsigned n, struct sdes_line *out)
-{
-	const char *at = written(side);
-
-	*out = (struct sdes_line){ 0 };
-	for (;; n--) {
-		at = strstr(at, "a=crypto:");
-		if (!at)
-			return false;
-		at += 9;
-		if (n == 0)
-			break;
-	}
-	assert_int_equal(sdes_parse((struct span){ at, strcspn(at, "\r") }, out), 0);
-	return true;
-}
-
-static const struct dp_side_request *updated(unsigned side)
-{
-	return last_side(0, side);
-}
-
-static void assert_no_key_of(const char *text, const char *key)
-{
-	if (strstr(text, key))
-		fail_msg("a key of the other side in:\n%s", text);
-}
-
-static int offer(unsigned side, const char *body)
-{
-	int result = media_offer(media, side, span_from(body));
-
-	if (result != 1)
-		return result;
-	fake_answer_all();
-	return 0;
-}
-
-static int answer(unsigned side, const char *body)
-{
-	return media_answer(media, side, span_from(body), true);
-}
 
 /* --- the matrix ----------------------------------------------------------------------------------------------------------- */
 
@@ -115,19 +20,24 @@ static void test_each_policy_takes_and_answers_each_offer_as_decided(void **stat
 		FROM_PHONE(AUDIO("4000") LINE("1", CM80, "AAAA")),
 		FROM_PHONE(AUDIO("4000") LINE("1", CM80, "AAAA") LINE("2", CM80, KEY_A)),
 		FROM_PHONE(AUDIO("4000") LINE("1", CM32, KEY_A)),
+		FROM_PHONE(SAVP("4000") LINE("3", CM80, KEY_A) LINE("3", GCM, KEY_G)), /* one tag twice */
+		FROM_PHONE(AUDIO("4000") LINE("3", CM80, KEY_A) LINE("03", CM80, KEY_C)),
+		FROM_PHONE(
+			AUDIO("4000") LINE("3", CM80, KEY_A) "a=crypto:3 F8_128_HMAC_SHA1_80 inline:x\r\n"),
 	};
 	static const enum config_media_security policies[] = { CONFIG_MEDIA_SECURITY_NONE,
 		CONFIG_MEDIA_SECURITY_PREFER, CONFIG_MEDIA_SECURITY_REQUIRE };
 	enum { NO = -EKEYREJECTED };
-	static const int expected[3][9] = {
-		{ GETS_PLAIN, GETS_PLAIN, NO, NO, NO, GETS_PLAIN, GETS_PLAIN, GETS_PLAIN, GETS_PLAIN },
-		{ GETS_PLAIN, GETS_AVP_CRYPTO, GETS_SAVP, NO, NO, GETS_PLAIN, NO, GETS_AVP_CRYPTO,
-			GETS_PLAIN },
-		{ NO, GETS_AVP_CRYPTO, GETS_SAVP, NO, NO, NO, NO, GETS_AVP_CRYPTO, NO },
+	static const int expected[3][12] = {
+		{ GETS_PLAIN, GETS_PLAIN, NO, NO, NO, GETS_PLAIN, GETS_PLAIN, GETS_PLAIN, GETS_PLAIN, NO,
+			GETS_PLAIN, GETS_PLAIN },
+		{ GETS_PLAIN, GETS_AVP_CRYPTO, GETS_SAVP, NO, NO, GETS_PLAIN, NO, GETS_AVP_CRYPTO, GETS_PLAIN,
+			NO, NO, NO },
+		{ NO, GETS_AVP_CRYPTO, GETS_SAVP, NO, NO, NO, NO, GETS_AVP_CRYPTO, NO, NO, NO, NO },
 	};
 
 	for (unsigned p = 0; p < 3; p++)
-		for (unsigned o = 0; o < 9; o++) {
+		for (unsigned o = 0; o < 12; o++) {
 			struct sdes_line line;
 			int got;
 
@@ -178,14 +88,16 @@ static void test_what_each_policy_offers_and_what_it_takes_for_an_answer(void **
 		FROM_PBX(SAVP("6000") LINE("1", CM32, KEY_B)), /* a suite not offered */
 		FROM_PBX(SAVP("6000") LINE("1", CM80, "AAAA")),
 		FROM_PBX(SAVP("6000") LINE("1", CM80, KEY_B) LINE("2", GCM, KEY_G)), /* two answers */
+		FROM_PBX(SAVP("6000") LINE("1", CM80, KEY_B) LINE("1", CM80, KEY_B)),
+		FROM_PBX(SAVP("6000") LINE("0", CM80, KEY_B)),
 		FROM_PBX(SAVP("6000") "a=crypto:1 " CM80 " inline:" KEY_B " UNENCRYPTED_SRTP\r\n"),
 		FROM_PBX("m=audio 0 RTP/SAVP 0\r\n"),
 	};
 	enum { COUNT = sizeof(answers) / sizeof(answers[0]), NO = -EKEYREJECTED, PLAIN = 0, SRTP = 1 };
 	static const int expected[3][COUNT] = {
-		{ PLAIN, PLAIN, NO, NO, NO, NO, NO, NO, NO, NO, NO, PLAIN },
-		{ PLAIN, SRTP, SRTP, SRTP, NO, NO, NO, NO, NO, NO, NO, PLAIN },
-		{ NO, SRTP, SRTP, SRTP, NO, NO, NO, NO, NO, NO, NO, PLAIN },
+		{ PLAIN, PLAIN, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, PLAIN },
+		{ PLAIN, SRTP, SRTP, SRTP, NO, NO, NO, NO, NO, NO, NO, NO, NO, PLAIN },
+		{ NO, SRTP, SRTP, SRTP, NO, NO, NO, NO, NO, NO, NO, NO, NO, PLAIN },
 	};
 	static const char *const protocols[3] = { " RTP/AVP 0\r\n", " RTP/AVP 0\r\n", " RTP/SAVP 0\r\n" };
 

@@ -292,6 +292,29 @@ static void test_no_core_dump_has_keys(void **state)
 	secret_free(large);
 }
 
+static void test_a_tag_is_of_one_line_alone(void **state)
+{
+	struct sdes_tags tags = { 0 };
+	char value[64];
+
+	(void)state;
+	assert_true(sdes_tags_take(&tags, SPAN("1 AES_CM_128_HMAC_SHA1_80 inline:x")));
+	assert_true(sdes_tags_take(&tags, SPAN("2 AES_CM_128_HMAC_SHA1_80 inline:x")));
+	/* What is no tag, says none. */
+	assert_true(sdes_tags_take(&tags, SPAN("x")) && sdes_tags_take(&tags, SPAN("x")));
+	assert_true(sdes_tags_take(&tags, SPAN("")) && sdes_tags_take(&tags, SPAN("1x 2")));
+	assert_true(sdes_tags_take(&tags, SPAN("4294967297 of more digits than a tag has")));
+	/* Whatever the rest of a line may be. */
+	assert_false(sdes_tags_take(&tags, SPAN(" 01 UNKNOWN")));
+	assert_false(sdes_tags_take(&tags, SPAN("2")));
+	tags = (struct sdes_tags){ 0 };
+	for (unsigned i = 0; i < SDES_LINES_MAX; i++) {
+		snprintf(value, sizeof(value), "%u S inline:x", i);
+		assert_true(sdes_tags_take(&tags, span_from(value)));
+	}
+	assert_false(sdes_tags_take(&tags, SPAN("99 S inline:x")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_what_may_be_said_besides_is_read),
 		cmocka_unit_test(test_what_is_too_long_is_not_looked_at),
 		cmocka_unit_test(test_keys_of_our_own_differ_and_are_read_again_as_written),
+		cmocka_unit_test(test_a_tag_is_of_one_line_alone),
 		cmocka_unit_test(test_texts_with_keys_are_kept_apart_and_wiped),
 		cmocka_unit_test(test_no_core_dump_has_keys),
 	};

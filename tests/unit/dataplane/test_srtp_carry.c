@@ -261,6 +261,117 @@ static void among_many_sessions_of_a_key_the_farthest_counts(void **state)
 	over(&other);
 }
 
+/* --- SRTCP ------------------------------------------------------------------------------------------------------------------ */
+
+/* The next report of a source, protected: its index counts up by one. */
+static size_t seal_report(const struct ends *s, uint8_t p[ROOM], uint32_t ssrc)
+{
+	memset(p, 0, ROOM);
+	p[0] = RTP_PLAIN;
+	p[1] = 200;
+	p[3] = 6;
+	store_u32(p + 4, htonl(ssrc));
+	return secure_protect(s->out, p, 28, ROOM, true);
+}
+
+static bool reports(struct srtp_context *c, const uint8_t *packet, size_t length)
+{
+	uint8_t p[ROOM];
+
+	memcpy(p, packet, length);
+	return secure_unprotect(c, p, length, true) == 28;
+}
+
+static void a_report_that_came_to_the_old_session_is_a_replay_in_the_next(void **state)
+{
+	enum { REPORTS = 70, LATE = 66 };
+	static uint8_t p[REPORTS + 1][ROOM];
+	size_t length = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * (DP_SRTP_SUITE_COUNT - 1); i++) {
+		struct ends s;
+
+		begin_mki(&s, (enum dp_srtp_suite)(1 + i / 2), i % 2 ? 4 : 0);
+		for (unsigned n = 0; n < REPORTS; n++)
+			length = seal_report(&s, p[n], 7);
+		/* All but one, and one that has been overtaken by too many. */
+		for (unsigned n = 0; n < REPORTS; n++)
+			assert_int_equal(n == LATE || n == 2 || reports(s.in, p[n], length), true);
+		struct srtp_context *to = moved(&s.key);
+		for (unsigned n = 0; n < REPORTS; n++)
+			if (n != LATE)
+				assert_false(reports(to, p[n], length));
+		assert_true(reports(to, p[LATE], length));
+		assert_false(reports(to, p[LATE], length));
+		assert_true(reports(to, p[REPORTS], seal_report(&s, p[REPORTS], 7)));
+		assert_false(reports(to, p[REPORTS], length));
+		/* Other sources' are their own. */
+		assert_true(reports(to, p[0], seal_report(&s, p[0], 8)));
+		/* Forged ones change nothing. */
+		length = seal_report(&s, p[1], 7);
+		p[1][length - 1] ^= 1;
+		assert_false(reports(to, p[1], length));
+		p[1][length - 1] ^= 1;
+		assert_true(reports(to, p[1], length));
+		srtp_context_free(secure_store, to);
+		over(&s);
+	}
+}
+
+static void reports_of_a_session_that_has_just_ended_are_replays(void **state)
+{
+	uint8_t first[ROOM], second[ROOM];
+	struct ends s;
+
+	(void)state;
+	begin(&s, DP_SRTP_AES_CM_128_HMAC_SHA1_80);
+	size_t length = seal_report(&s, first, 7);
+	(void)seal_report(&s, second, 7);
+	assert_true(reports(s.in, first, length));
+	srtp_context_free(secure_store, s.in);
+	s.in = moved(&s.key);
+	assert_false(reports(s.in, first, length));
+	assert_true(reports(s.in, second, length));
+	struct dp_crypto other = s.key;
+	other.key[0] ^= 1;
+	struct srtp_context *fresh = moved(&other);
+	assert_int_equal(context_cold(fresh)->stream_count, 0);
+	srtp_context_free(secure_store, fresh);
+	over(&s);
+}
+
+/* Those that report come to as many as there is room for, and one that is silent makes room there too. */
+static void all_who_report_are_carried_and_their_places_are_used_again(void **state)
+{
+	uint8_t was[SRTP_SSRCS][ROOM], p[ROOM];
+	size_t length = 0;
+	struct ends s;
+
+	(void)state;
+	begin(&s, DP_SRTP_AEAD_AES_128_GCM);
+	for (uint32_t ssrc = 0; ssrc < SRTP_SSRCS; ssrc++) {
+		length = seal_report(&s, was[ssrc], ssrc);
+		assert_true(reports(s.in, was[ssrc], length));
+	}
+	struct srtp_context *to = moved(&s.key);
+	for (uint32_t ssrc = 0; ssrc < SRTP_SSRCS; ssrc++) {
+		assert_false(reports(to, was[ssrc], length));
+		assert_true(reports(to, p, seal_report(&s, p, ssrc)));
+	}
+	/* From another sender of the same key. */
+	struct srtp_context *out = s.out;
+	s.out = secure_end(&s.key, SRTP_OUT);
+	length = seal_report(&s, p, 99);
+	assert_false(reports(to, p, length));
+	context_cold(to)->stream_used_us[5] = 0;
+	assert_true(reports(to, p, length));
+	assert_int_equal(context_cold(to)->stream[5].ssrc, htonl(99));
+	srtp_context_free(secure_store, out);
+	srtp_context_free(secure_store, to);
+	over(&s);
+}
+
 /* --- beside the worker -------------------------------------------------------------------------------------------------------- */
 
 static struct busy {
@@ -428,6 +539,9 @@ int main(void)
 		cmocka_unit_test(what_we_protect_with_is_never_carried),
 		cmocka_unit_test(a_session_that_has_just_ended_is_remembered),
 		cmocka_unit_test(among_many_sessions_of_a_key_the_farthest_counts),
+		cmocka_unit_test(a_report_that_came_to_the_old_session_is_a_replay_in_the_next),
+		cmocka_unit_test(reports_of_a_session_that_has_just_ended_are_replays),
+		cmocka_unit_test(all_who_report_are_carried_and_their_places_are_used_again),
 		cmocka_unit_test(a_copy_beside_a_running_worker_is_whole),
 		cmocka_unit_test(a_copy_waits_for_the_end_of_a_change),
 		cmocka_unit_test(a_peer_that_keeps_its_key_is_heard_in_its_next_session),
