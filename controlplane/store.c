@@ -49,7 +49,7 @@ int store_put(struct store *store, struct store_change *change)
 	bool full;
 
 	pthread_mutex_lock(&store->lock);
-	full = store->queued >= store->config->store.queue;
+	full = store->queued >= __atomic_load_n(&store->queue, __ATOMIC_RELAXED);
 	if (full) {
 		store->lost++;
 	} else {
@@ -113,7 +113,7 @@ static struct store_change *take_group(struct store *store)
 
 	while (!store->first && !store->stopping)
 		pthread_cond_wait(&store->changed, &store->lock);
-	until = in_ms(store->config->store.group_time_ms);
+	until = in_ms(__atomic_load_n(&store->group_time_ms, __ATOMIC_RELAXED));
 	while (store->queued < GROUP_MAX && !store->stopping)
 		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
 			break;
@@ -231,6 +231,19 @@ static int open_file(const char *directory, sqlite3 **out)
 	return n < 0 || n >= (int)sizeof(path) ? -ENAMETOOLONG : database_open(path, &schema, out);
 }
 
+static void settings_take(struct store *store, const struct config *config)
+{
+	__atomic_store_n(&store->queue, config->store.queue, __ATOMIC_RELAXED);
+	__atomic_store_n(&store->group_time_ms, config->store.group_time_ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&store->audit_entries, config->store.audit_entries, __ATOMIC_RELAXED);
+}
+
+void store_move(struct store *store, const struct config_move *move)
+{
+	if (store)
+		settings_take(store, config_move_to(move));
+}
+
 int store_open(const struct config *config, struct store **out)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -239,7 +252,7 @@ int store_open(const struct config *config, struct store **out)
 
 	if (!store)
 		return -ENOMEM;
-	store->config = config;
+	settings_take(store, config);
 	store->last = &store->first;
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -280,8 +293,6 @@ static struct binding copy_binding(const struct binding *b)
 {
 	struct binding copy = { .number = b->number,
 		.method_bits = b->method_bits,
-		.interface = b->interface,
-		.agent = b->agent,
 		.flow = b->flow,
 		.reg_id = b->reg_id,
 		.cseq = __atomic_load_n(&b->cseq, __ATOMIC_RELAXED),
@@ -301,15 +312,20 @@ static struct binding copy_binding(const struct binding *b)
 
 void store_binding(struct store *store, const struct binding *binding)
 {
+	char listener[STORE_LISTENER_MAX];
 	struct store_change *change;
 
 	if (!store)
 		return;
+	/* Names now: by the time that it is written, the configuration may be another one. */
 	change = store_change_new(STORE_BINDING,
-		(struct span[STORE_TEXTS]){ binding->aor, binding->contact, binding->instance,
+		(struct span[STORE_TEXTS + STORE_NAMES]){ binding->aor, binding->contact, binding->instance,
 			binding->call_id, binding->user_agent, binding->path, binding->service_route,
-			binding->gruu, binding->associated, binding->upstream_call_id },
-		STORE_TEXTS);
+			binding->gruu, binding->associated, binding->upstream_call_id,
+			span_from(binding->interface->name),
+			store_listener_print(binding->flow.transport, &binding->flow.local, listener),
+			span_from(binding->agent->name) },
+		STORE_TEXTS + STORE_NAMES);
 	if (change)
 		change->binding = copy_binding(binding);
 	put(store, change);

@@ -45,7 +45,7 @@ void record_store_put(struct record_store *store, const struct cp_record *record
 	bool full;
 
 	pthread_mutex_lock(&store->lock);
-	full = !change || store->queued >= store->config->store.queue;
+	full = !change || store->queued >= __atomic_load_n(&store->queue, __ATOMIC_RELAXED);
 	if (full) {
 		store->lost++;
 	} else {
@@ -98,7 +98,7 @@ static struct record_change *take_group(struct record_store *store)
 	while (!store->first && !store->stopping)
 		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
 			break;
-	until = in_ms(store->config->store.group_time_ms);
+	until = in_ms(__atomic_load_n(&store->group_time_ms, __ATOMIC_RELAXED));
 	while (store->first && store->queued < GROUP_MAX && !store->stopping)
 		if (pthread_cond_timedwait(&store->changed, &store->lock, &until) == ETIMEDOUT)
 			break;
@@ -289,9 +289,21 @@ static int path_of(const char *directory, const char *name, char path[PATH_MAX])
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int open_files(struct record_store *store)
+static void settings_take(struct record_store *store, const struct config *config)
 {
-	const struct config *config = store->config;
+	__atomic_store_n(&store->queue, config->store.queue, __ATOMIC_RELAXED);
+	__atomic_store_n(&store->group_time_ms, config->store.group_time_ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&store->keep_days, config->accounting.keep_days, __ATOMIC_RELAXED);
+}
+
+void record_store_move(struct record_store *store, const struct config_move *move)
+{
+	if (store)
+		settings_take(store, config_move_to(move));
+}
+
+static int open_files(struct record_store *store, const struct config *config)
+{
 	char path[PATH_MAX];
 	int error = path_of(config->system.run_directory, "records.journal", path);
 
@@ -317,14 +329,14 @@ int record_store_open(const struct config *config, struct record_store **out)
 	store = calloc(1, sizeof(*store));
 	if (!store)
 		return -ENOMEM;
-	store->config = config;
+	settings_take(store, config);
 	store->last = &store->first;
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
-	error = open_files(store);
+	error = open_files(store, config);
 	if (error == 0)
 		error = take_over(store);
 	if (error == 0)
