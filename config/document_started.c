@@ -39,15 +39,22 @@ static bool is_same(const struct document_setting *a, const struct document_sett
 	return same;
 }
 
+static const struct document_setting *setting_in(
+	struct document_section *section, const struct config_row *row)
+{
+	struct document_setting **at = section ? document_setting_find(section, row) : NULL;
+
+	return at ? *at : NULL;
+}
+
 /* `from` NULL: the section was not there at the start, all its settings had their defaults. */
 static void keep_row(struct keeping *keeping, struct document_section *to, struct document_section *from,
 	const struct config_row *row)
 {
-	struct document_setting **at = document_setting_find(to, row), *gone = *at;
-	const struct document_setting *before = from ? *document_setting_find(from, row) : NULL;
-	struct document_setting *copy = NULL;
+	const struct document_setting *before = setting_in(from, row);
+	struct document_setting *copy = NULL, **at, *gone;
 
-	if (is_same(gone, before))
+	if (is_same(setting_in(to, row), before))
 		return;
 	keeping->changed = true;
 	if (before) {
@@ -56,10 +63,17 @@ static void keep_row(struct keeping *keeping, struct document_section *to, struc
 			keeping->error = -ENOMEM;
 			return;
 		}
-		copy->next = gone ? gone->next : NULL;
 	}
-	*at = copy ? copy : gone->next;
-	document_setting_free(gone);
+	at = document_setting_find(to, row);
+	gone = at ? *at : NULL;
+	if (gone) {
+		*at = gone->next;
+		document_setting_free(gone);
+	}
+	if (copy) {
+		copy->next = to->settings;
+		to->settings = copy;
+	}
 }
 
 static void keep_section(struct keeping *keeping, struct document_section *to, struct document_section *from)

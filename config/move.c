@@ -170,13 +170,14 @@ void config_move_free(struct config_move *move)
 void config_move_finish(struct config_move *move, struct config *next)
 {
 	struct config_snapshots *snapshots = move->snapshots;
-	struct config *kept[1 + CONFIG_SNAPSHOTS_MAX] = { next };
+	struct config *newest = next ? next : snapshots->config[0],
+		      *kept[1 + CONFIG_SNAPSHOTS_MAX] = { newest };
 	size_t count = 1;
 
 	for (size_t i = 0; i < move->count; i++) {
 		struct config *config = snapshots->config[i];
 
-		if (config == next)
+		if (config == newest)
 			continue;
 		if (move->older[i].used)
 			kept[count++] = config;
@@ -224,6 +225,8 @@ static bool is_in_newest(const struct config_move *move, enum config_kind kind, 
 	       object == &move->next->private->default_profile;
 }
 
+static void refresh(struct config_move *move, enum config_kind kind, const void *object);
+
 static bool moved(struct config_move *move, enum config_kind kind, const void *object, const void **to)
 {
 	*to = object;
@@ -240,11 +243,13 @@ static bool moved(struct config_move *move, enum config_kind kind, const void *o
 		if (index == CONFIG_NOWHERE)
 			continue;
 		index = older->index[kind][index];
-		if (index != CONFIG_NOWHERE)
+		if (index != CONFIG_NOWHERE) {
 			*to = at_index(move->next, &kinds[kind], index);
-		else
-			older->used = true;
-		return index != CONFIG_NOWHERE;
+			return true;
+		}
+		older->used = true;
+		refresh(move, kind, object);
+		return false;
 	}
 	/* Of no configuration that is kept: whoever holds it was not asked before. */
 	log_error("config", "a pointer into a configuration that is gone",
@@ -263,3 +268,68 @@ static bool moved(struct config_move *move, enum config_kind kind, const void *o
 	}
 CONFIG_KINDS(CONFIG_KIND)
 #undef CONFIG_KIND
+
+/* --- what is gone -------------------------------------------------------------------------------------------------------- */
+
+static void refresh_interface(struct config_move *move, struct config_sip_interface *interface)
+{
+	config_move_realm(move, &interface->realm);
+	config_move_ip_profile(move, &interface->ip_profile);
+	config_move_tls_profile(move, &interface->tls_profile);
+	for (size_t i = 0; i < interface->sni_profile_count; i++)
+		config_move_tls_profile(move, &interface->sni_profiles[i]);
+	config_move_sip_manipulation(move, &interface->manipulation_in);
+	config_move_sip_manipulation(move, &interface->manipulation_out);
+}
+
+static void refresh_agent(struct config_move *move, struct config_session_agent *agent)
+{
+	config_move_realm(move, &agent->realm);
+	config_move_ip_profile(move, &agent->ip_profile);
+	config_move_tls_profile(move, &agent->tls_profile);
+}
+
+static void refresh_policy(struct config_move *move, struct config_local_policy *policy)
+{
+	config_move_realm(move, &policy->from_realm);
+	config_move_session_agent(move, &policy->agent);
+	config_move_session_group(move, &policy->group);
+	config_move_translation(move, &policy->translation);
+}
+
+/* An object that is gone refers to those that are still there as they are now: an interface that is removed alone is in the realm that its calls
+ * are in. The memory is that of a configuration of ours. */
+static void refresh(struct config_move *move, enum config_kind kind, const void *object)
+{
+	void *gone = (void *)(uintptr_t)object;
+
+	switch (kind) {
+	case CONFIG_KIND_realm:
+		config_move_network_interface(move, &((struct config_realm *)gone)->network_interface);
+		break;
+	case CONFIG_KIND_sip_interface:
+		refresh_interface(move, gone);
+		break;
+	case CONFIG_KIND_session_agent:
+		refresh_agent(move, gone);
+		break;
+	case CONFIG_KIND_session_group:
+		for (size_t i = 0; i < ((struct config_session_group *)gone)->agent_count; i++)
+			config_move_session_agent(move, &((struct config_session_group *)gone)->agents[i]);
+		break;
+	case CONFIG_KIND_local_policy:
+		refresh_policy(move, gone);
+		break;
+	case CONFIG_KIND_admission:
+		config_move_local_policy(move, &((struct config_admission *)gone)->local_policy);
+		break;
+	case CONFIG_KIND_steering_pool:
+		config_move_realm(move, &((struct config_steering_pool *)gone)->realm);
+		break;
+	case CONFIG_KIND_access_control:
+		config_move_realm(move, &((struct config_access_control *)gone)->realm);
+		break;
+	default: /* these refer to nothing */
+		break;
+	}
+}

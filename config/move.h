@@ -57,14 +57,16 @@ size_t config_snapshots_kept(const struct config_snapshots *snapshots); /* older
  * config_move_free. 0, -ENOMEM, or -EBUSY: CONFIG_SNAPSHOTS_MAX older ones are in use. */
 int config_move_new(struct config_snapshots *snapshots, const struct config *next, struct config_move **out);
 void config_move_free(struct config_move *move); /* nothing has been moved yet; NULL is allowed */
-/* Everybody has moved: `next`, the one of config_move_new, runs, and what is not used any more is freed, like the move. */
+/* Everybody has moved: `next`, the one of config_move_new, runs, and what is not used any more is freed, like the move. NULL: that was the one
+ * that runs already, and the move a look at what is in use. */
 void config_move_finish(struct config_move *move, struct config *next);
 
 const struct config *config_move_from(const struct config_move *move); /* running until now */
 const struct config *config_move_to(const struct config_move *move);
 
 /* config_move_realm(move, &leg->realm) and so on: moves one pointer. True: it points into the newest configuration now, or is NULL.
- * False: there is no such object any more; it points where it did, and that stays readable. Moving twice does no harm. */
+ * False: there is no such object any more; it points where it did, and that stays readable; what it refers to itself has been moved. Moving
+ * twice does no harm. */
 #define CONFIG_KIND(kind, list, section) \
 	bool config_move_##kind(struct config_move *move, const struct config_##kind **at);
 CONFIG_KINDS(CONFIG_KIND)
