@@ -72,6 +72,11 @@ struct config_change {
 int config_document_compare(const struct config_document *from, const struct config_document *to,
 	void (*each)(void *arg, const struct config_change *change), void *arg);
 
+/* For a daemon that was started with `started`: settings that need a restart become as they were then, in every section that was there and still
+ * is; *changed: there was one. 0 or -ENOMEM. */
+int config_document_keep_started(
+	struct config_document *document, const struct config_document *started, bool *changed);
+
 /* Everything that is written, for other forms (JSON). `depth` 0 or 1 (a rule); sections come before their settings, leave after them. */
 struct config_visitor {
 	void (*enter)(

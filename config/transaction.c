@@ -18,6 +18,7 @@ struct config_transaction {
 	struct config_phases phases;
 	void *arg;
 	struct config_state state;
+	struct config_document *started; /* NULL: no file was read */
 	const struct ipc_peer *peer; /* whose the staged text and what is prepared are; NULL: nobody's */
 	char *text; /* staged */
 	size_t length, room;
@@ -80,6 +81,11 @@ int config_transaction_new(const struct config *running, enum config_daemon daem
 	if (running->private) { /* a configuration that no file was read for has none (tests) */
 		t->state.started = t->state.running = running->private->digest;
 		(void)snprintf(t->file, sizeof(t->file), "%s", config_file(running));
+		t->started = config_document_of(running);
+		if (!t->started) {
+			free(t);
+			return -ENOMEM;
+		}
 	}
 	*out = t;
 	return 0;
@@ -112,6 +118,7 @@ void config_transaction_free(struct config_transaction *t)
 	if (!t)
 		return;
 	let_go(t);
+	config_document_free(t->started);
 	free(t);
 }
 
@@ -177,12 +184,46 @@ static void note(void *arg, bool is_error, const char *line)
 	writer_char(why, '\n');
 }
 
+static int load(const struct config_transaction *t, const char *text, size_t length, struct writer *why,
+	struct config **next)
+{
+	const struct config_reporter reporter = { note, why };
+
+	return config_load_text(t->file, text, length, t->daemon != CONFIG_DATAPLANE, &reporter, next);
+}
+
+/* What is to run until the next start: settings that wait for it are put back, and the whole is read once more, since they must fit the others. */
+static int keep_started(const struct config_transaction *t, struct writer *why, struct config **next)
+{
+	struct config_document *document = config_document_of(*next);
+	struct config *mixed = NULL;
+	char *text = NULL;
+	bool changed = false;
+	int error = document ? config_document_keep_started(document, t->started, &changed) : -ENOMEM;
+
+	if (!error && changed)
+		error = config_document_print(document, NULL, 0, CONFIG_PRINT_WHOLE, &text, why);
+	config_document_free(document);
+	if (error || !changed)
+		return error;
+	error = load(t, text, strlen(text), why, &mixed);
+	explicit_bzero(text, strlen(text));
+	free(text);
+	if (error) {
+		writer_text(why, "(that is with the settings as they are until a restart, which some of the "
+				 "others do not fit)\n");
+		return error;
+	}
+	config_free(*next);
+	*next = mixed;
+	return 0;
+}
+
 static int prepare(struct config_transaction *t, const struct ipc_peer *peer, const void *body, size_t length,
 	struct writer *why)
 {
 	const struct config_digest *digest = body;
 	struct config_digest staged;
-	const struct config_reporter reporter = { note, why };
 	struct config *next = NULL;
 	int error;
 
@@ -191,9 +232,10 @@ static int prepare(struct config_transaction *t, const struct ipc_peer *peer, co
 	staged = config_digest_of(t->text, t->length);
 	if (!config_digest_equal(&staged, digest))
 		return -EINVAL;
-	error = config_load_text(
-		t->file, t->text, t->length, t->daemon != CONFIG_DATAPLANE, &reporter, &next);
+	error = load(t, t->text, t->length, why, &next);
 	drop_text(t);
+	if (!error && t->started)
+		error = keep_started(t, why, &next);
 	if (!error)
 		error = t->phases.prepare(t->arg, next, why);
 	if (error) {

@@ -52,7 +52,8 @@ struct config_state {
 struct config_digest config_digest_of(const char *text, size_t length);
 bool config_digest_equal(const struct config_digest *a, const struct config_digest *b);
 
-/* What a daemon does in each phase. `prepare`: 0 and the next configuration is kept for it, or -errno with lines of reason, and nothing has
+/* What a daemon does in each phase. In what it is given, settings that need a restart have the values that it was started with.
+ * `prepare`: 0 and the next configuration is kept for it, or -errno with lines of reason, and nothing has
  * changed. `apply`: `next` is the daemon's from now on; it frees the old one when nobody looks at it any more. `abort`: what was prepared
  * is let go; `next` is freed by the caller. */
 struct config_phases {

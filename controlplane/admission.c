@@ -46,7 +46,7 @@ struct admission {
 struct admission_ticket {
 	struct admission *admission;
 	struct account *account;
-	const struct config_admission *rule;
+	unsigned duration; /* seconds, as the rule said when the call began */
 };
 
 /* --- rules ------------------------------------------------------------------------------------------------------------- */
@@ -112,11 +112,14 @@ static void make_room(struct admission *a)
 
 static struct account *account_get(struct admission *a, const struct config_admission *rule, struct span user)
 {
-	uint64_t index = (uint64_t)(rule - a->config->admissions), hash[2];
+	struct span name = span_from(rule->name);
 	struct account **at, *account;
+	uint64_t hash[2];
 
+	/* By name: what is counted stays when the configuration changes around it. */
 	for (unsigned i = 0; i < 2; i++)
-		hash[i] = hash_bytes(&a->key[i], user.p, user.n) + index * UINT64_C(0x9e3779b97f4a7c15);
+		hash[i] = hash_bytes(&a->key[i], user.p, user.n) +
+			  hash_bytes(&a->key[i], name.p, name.n) * UINT64_C(0x9e3779b97f4a7c15);
 	at = find(a, hash);
 	if (*at) {
 		if ((*at)->sessions == 0) {
@@ -169,6 +172,8 @@ static unsigned judge(
 		return 503;
 	if (rule->max_unusual && !is_usual(a, account, rule->max_unusual, called))
 		return 403;
+	if (account->rate.rate != rule->max_rate)
+		token_bucket_change(&account->rate, rule->max_rate, rule->max_rate, a->now_ms() * 1000);
 	return rule->max_rate && !token_bucket_take(&account->rate, 1, a->now_ms() * 1000) ? 503 : 0;
 }
 
@@ -207,7 +212,7 @@ unsigned admission_begin(struct admission *a, const struct config_local_policy *
 		free(fresh);
 		return status;
 	}
-	*fresh = (struct admission_ticket){ a, account, rule };
+	*fresh = (struct admission_ticket){ a, account, rule->max_duration };
 	*ticket = fresh;
 	return 0;
 }
@@ -245,7 +250,7 @@ void admission_end(struct admission_ticket *ticket)
 
 unsigned admission_duration(const struct admission_ticket *ticket)
 {
-	return ticket ? ticket->rule->max_duration : 0;
+	return ticket ? ticket->duration : 0;
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
@@ -262,6 +267,12 @@ struct admission *admission_new(const struct config *config)
 	hash_key_random(&a->key[1]);
 	pthread_mutex_init(&a->lock, NULL);
 	return a;
+}
+
+void admission_move(struct admission *admission, const struct config_move *move)
+{
+	if (admission)
+		admission->config = config_move_to(move);
 }
 
 void admission_set_clock(struct admission *admission, uint64_t (*now_ms)(void))

@@ -4,7 +4,7 @@
 #ifndef CONTROLPLANE_ADMISSION_H
 #define CONTROLPLANE_ADMISSION_H
 
-#include "config/model.h"
+#include "config/move.h"
 #include "platforms/base/span.h"
 
 struct admission;
@@ -14,6 +14,8 @@ struct admission_ticket; /* a call that counts */
 struct admission *admission_new(const struct config *config);
 /* Tickets that are out stay valid until they are given back. NULL is fine. */
 void admission_free(struct admission *admission);
+/* Counts stay with the rules of the same name; a call keeps the duration it began with. NULL is fine. */
+void admission_move(struct admission *admission, const struct config_move *move);
 void admission_set_clock(struct admission *admission, uint64_t (*now_ms)(void)); /* for tests */
 
 /* The first admission of this policy, in the order of the file, whose pattern matches; NULL: none does. Pure. */

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/model.h"
+#include "config/move.h"
 #include "controlplane/api.h"
 #include "controlplane/resolver.h"
 
@@ -18,6 +18,12 @@ struct shard;
 /* 0 or -ENOMEM. Without a table (tests) there are no limits. */
 int agent_table_open(struct shard *shard);
 void agent_table_close(struct shard *shard);
+/* As reconfigure.h says. What is known of those of the same name stays: counts, rates; and, where the address is the same, whether they live
+ * and where their names lead. */
+int agent_table_prepare(struct shard *shard, const struct config_move *move, struct writer *why);
+void agent_table_abort(struct shard *shard);
+void agent_table_move(struct shard *shard, struct config_move *move);
+void agent_table_settle(struct shard *shard);
 
 /* The call of `leg` begins with leg->agent. 0; -EHOSTDOWN (it does not answer OPTIONS), -EUSERS (session-agent max-sessions), -EBUSY
  * (max-rate): nothing is held. `outgoing`: towards the agent, which is what max-rate and liveness are about. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/shard.h"
 #include "controlplane/timer_wheel.h"
@@ -17,11 +18,14 @@ enum {
 	RENEW_PERCENT = 75, /* of a TTL */
 	TRUST_SPARE_S = 60, /* beyond twice the time until trust is renewed */
 	TRUST_SHARD = 0, /* the one that tells the dataplane */
+	HOST_MAX = 256,
 };
 
 struct agent_name { /* owner: the shard */
 	struct agent_names *names;
 	const struct config_session_agent *agent;
+	char host[HOST_MAX]; /* queries need it for as long as they run */
+	bool v4, v6; /* of the last question */
 	struct resolver_query *query;
 	bool is_asking;
 	unsigned failures; /* in a row */
@@ -97,15 +101,16 @@ static bool has_host(const struct agent_name *name, const union address *address
 
 static bool is_anybodys(const struct agent_names *names, const union address *address)
 {
-	for (size_t i = 0; i < names->count; i++)
+	for (size_t i = 0; names && i < names->count; i++)
 		if (names->name[i] && has_host(names->name[i], address))
 			return true;
 	return false;
 }
 
-static void distrust(const struct agent_names *names, const struct resolved_address *old, unsigned count)
+/* `names`: of those that there still are. */
+static void distrust(struct shard *shard, const struct agent_names *names, const struct resolved_address *old,
+	unsigned count)
 {
-	struct shard *shard = names->shard;
 	struct dp_source_key list[RESOLVER_ADDRESSES_MAX];
 	unsigned gone = 0;
 
@@ -154,7 +159,7 @@ static void replace(struct agent_name *name, const struct resolved_address *list
 	pthread_mutex_unlock(&name->lock);
 	if (name->names->shard->index == TRUST_SHARD && (same != had || same != count))
 		log_change(name);
-	distrust(name->names, old, had);
+	distrust(name->names->shard, name->names, old, had);
 }
 
 static void on_dead(struct timer *timer, void *arg)
@@ -194,7 +199,7 @@ static void question_of(const struct agent_name *name, struct resolver_question 
 	const struct config_endpoint *address = &name->agent->address;
 
 	*question = (struct resolver_question){
-		.host = address->host, .transport = address->transport, .port = address->port
+		.host = name->host, .transport = address->transport, .port = address->port
 	};
 	for (size_t i = 0; i < config->sip_interfaces_count; i++) {
 		const struct config_sip_interface *interface = &config->sip_interfaces[i];
@@ -249,6 +254,8 @@ static void ask(struct timer *timer, void *arg)
 	question_of(name, &question);
 	if (name->is_asking)
 		return;
+	name->v4 = question.v4;
+	name->v6 = question.v6;
 	if (!question.v4 && !question.v6)
 		return;
 	name->is_asking = true;
@@ -359,13 +366,16 @@ bool agent_names_has(const struct agent_names *names, size_t agent, const union 
 static struct agent_name *name_new(struct agent_names *names, const struct config_session_agent *agent)
 {
 	struct agent_name *name = calloc(1, sizeof(*name));
+	size_t length = strlen(agent->address.host);
 
-	if (!name)
+	if (!name || length >= HOST_MAX) {
+		free(name);
 		return NULL;
+	}
 	name->names = names;
 	name->agent = agent;
 	pthread_mutex_init(&name->lock, NULL);
-	timer_arm(names->shard->timers, &name->next, 0, ask, name);
+	memcpy(name->host, agent->address.host, length);
 	return name;
 }
 
@@ -374,9 +384,8 @@ static bool is_named(const struct config_session_agent *agent)
 	return agent->address.host && !address_is_set(&agent->address.address);
 }
 
-int agent_names_new(struct shard *shard, struct agent_names **out)
+int agent_names_new(struct shard *shard, const struct config *config, struct agent_names **out)
 {
-	const struct config *config = shard->config;
 	size_t count = config->session_agents_count, named = 0;
 	struct agent_names *names;
 
@@ -389,23 +398,87 @@ int agent_names_new(struct shard *shard, struct agent_names **out)
 		return -ENOMEM;
 	names->shard = shard;
 	names->count = count;
-	*out = names;
 	for (size_t i = 0; i < count; i++)
 		if (is_named(&config->session_agents[i])) {
 			names->name[i] = name_new(names, &config->session_agents[i]);
-			if (!names->name[i])
+			if (!names->name[i]) {
+				agent_names_free(names);
 				return -ENOMEM;
+			}
 		}
+	*out = names;
 	return 0;
+}
+
+static void begin(struct agent_name *name)
+{
+	timer_arm(name->names->shard->timers, &name->next, 0, ask, name);
+}
+
+void agent_names_begin(struct agent_names *names, size_t agent)
+{
+	if (names && names->name[agent])
+		begin(names->name[agent]);
+}
+
+static bool servers_are_others(const struct config_strings *a, const struct config_strings *b)
+{
+	if (a->count != b->count)
+		return true;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->item[i], b->item[i]) != 0)
+			return true;
+	return false;
+}
+
+static bool is_the_same(const struct config_session_agent *a, const struct config_session_agent *b)
+{
+	return strcmp(a->address.host, b->address.host) == 0 && a->address.port == b->address.port &&
+	       a->address.transport == b->address.transport && strcmp(a->realm->name, b->realm->name) == 0;
+}
+
+bool agent_names_move(struct agent_names *from, size_t old, struct agent_names *to, size_t agent,
+	const struct config *before)
+{
+	struct agent_name *was = from ? from->name[old] : NULL, *is = to ? to->name[agent] : NULL;
+	struct resolver_question question;
+
+	if (!was || !is || !is_the_same(was->agent, is->agent))
+		return false;
+	from->name[old] = is;
+	is->names = from;
+	to->name[agent] = was;
+	was->names = to;
+	was->agent = is->agent;
+	question_of(was, &question);
+	if (question.v4 != was->v4 || question.v6 != was->v6 ||
+		servers_are_others(&before->sip.dns_servers, &to->shard->config->sip.dns_servers))
+		begin(was);
+	return true;
+}
+
+static void end(struct agent_name *name)
+{
+	resolver_cancel(name->query);
+	name->query = NULL;
+	timer_cancel(&name->next);
+	timer_cancel(&name->dead);
+}
+
+void agent_names_end(struct agent_names *from, const struct agent_names *to)
+{
+	for (size_t i = 0; from && i < from->count; i++)
+		if (from->name[i]) {
+			end(from->name[i]);
+			distrust(from->shard, to, from->name[i]->address, from->name[i]->count);
+		}
 }
 
 void agent_names_free(struct agent_names *names)
 {
 	for (size_t i = 0; names && i < names->count; i++)
 		if (names->name[i]) {
-			resolver_cancel(names->name[i]->query);
-			timer_cancel(&names->name[i]->next);
-			timer_cancel(&names->name[i]->dead);
+			end(names->name[i]);
 			pthread_mutex_destroy(&names->name[i]->lock);
 			free(names->name[i]);
 		}

@@ -12,9 +12,17 @@
 struct agent_names;
 struct shard;
 
-/* *out stays NULL where no agent has a name. 0 or -ENOMEM. */
-int agent_names_new(struct shard *shard, struct agent_names **out);
+/* For the agents of `config`; nothing is asked yet. *out stays NULL where none has a name. 0 or -ENOMEM. */
+int agent_names_new(struct shard *shard, const struct config *config, struct agent_names **out);
 void agent_names_free(struct agent_names *names);
+/* The agent with that number is looked up from now on, if it has a name. `names` may be NULL here and below. */
+void agent_names_begin(struct agent_names *names, size_t agent);
+/* The same agent in another configuration, after `before`: what DNS has said of it holds on in `to`, and is asked anew if other servers are asked now or
+ * other addresses are of use. False: it is to be begun there: its name is another, or in another realm. */
+bool agent_names_move(struct agent_names *from, size_t old, struct agent_names *to, size_t agent,
+	const struct config *before);
+/* Those that are left in `from` have gone: nothing is asked, and their addresses are trusted only if they are those of one in `to`. Memory stays. */
+void agent_names_end(struct agent_names *from, const struct agent_names *to);
 
 /* Addresses of the agent with that number in the configuration, with their ports, in an order made anew at each call: by priority,
  * at random by weight within one (RFC 2782). How many; 0: none is known, or the agent has no name. */

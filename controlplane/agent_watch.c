@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/agent.h"
 #include "controlplane/alarm.h"
@@ -12,15 +13,19 @@
 #include "platforms/base/clock.h"
 #include "platforms/base/random.h"
 
+enum { FIRST_MS = 1000 };
+
 struct watched {
 	struct agent_watch *watch;
 	const struct config_session_agent *agent;
 	struct timer timer;
 	struct transaction *asking;
+	uint64_t due_ms; /* when the timer was armed for */
 	union address address[RESOLVER_ADDRESSES_MAX]; /* asked in turn, until one answers */
 	unsigned count, at;
 	uint64_t silent
 		[RESOLVER_ADDRESSES_MAX]; /* hashes of those that did not, 0 = none; owner: the shard; others read relaxed */
+	bool is_mine; /* this shard asks */
 	bool down; /* owner: the shard; others read relaxed */
 	uint64_t back_wall_ms; /* likewise */
 	uint64_t since_wall_ms; /* of `down`; likewise */
@@ -29,13 +34,14 @@ struct watched {
 struct agent_watch {
 	struct shard *shard;
 	size_t count;
-	struct watched agent[]; /* as in the configuration; those of other shards are not used */
+	struct watched *agent[]; /* as in the configuration; those of other shards are not used */
 };
 
 static void ask(struct timer *timer, void *arg);
 
 static void arm(struct watched *watched, uint64_t delay_ms)
 {
+	watched->due_ms = clock_now_ms() + delay_ms;
 	timer_arm(watched->watch->shard->timers, &watched->timer, delay_ms, ask, watched);
 }
 
@@ -172,27 +178,88 @@ static void ask(struct timer *timer, void *arg)
 		arm(watched, (uint64_t)watched->agent->options_interval * 1000);
 }
 
-int agent_watch_new(struct shard *shard, struct agent_watch **out)
+int agent_watch_new(struct shard *shard, const struct config *config, struct agent_watch **out)
 {
-	const struct config *config = shard->config;
 	size_t count = config->session_agents_count;
 	struct agent_watch *watch = calloc(1, sizeof(*watch) + count * sizeof(watch->agent[0]));
 
 	if (!watch)
 		return -ENOMEM;
 	watch->shard = shard;
-	watch->count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct watched *watched = &watch->agent[i];
+	for (; watch->count < count; watch->count++) {
+		struct watched *watched = calloc(1, sizeof(*watched));
 
+		if (!watched) {
+			agent_watch_free(watch);
+			return -ENOMEM;
+		}
 		watched->watch = watch;
-		watched->agent = &config->session_agents[i];
-		/* The first time within a second, and not all at once. */
-		if (i % shard->count == shard->index && watched->agent->options_interval)
-			arm(watched, random_u64() % 1000);
+		watched->agent = &config->session_agents[watch->count];
+		watch->agent[watch->count] = watched;
 	}
 	*out = watch;
 	return 0;
+}
+
+void agent_watch_begin(struct agent_watch *watch, size_t agent)
+{
+	struct watched *watched = watch->agent[agent];
+
+	/* The first time within a second, and not all at once. */
+	watched->is_mine = true;
+	if (watched->agent->options_interval)
+		arm(watched, random_u64() % FIRST_MS);
+}
+
+static bool is_where_it_was(const struct config_session_agent *a, const struct config_session_agent *b)
+{
+	return a->address.transport == b->address.transport && a->address.port == b->address.port &&
+	       address_equal(&a->address.address, &b->address.address) &&
+	       strcmp(a->address.host ? a->address.host : "", b->address.host ? b->address.host : "") == 0 &&
+	       strcmp(a->realm->name, b->realm->name) == 0;
+}
+
+/* Asked more often than until now: not only after what was left of the time between. */
+static void hurry(struct watched *watched)
+{
+	uint64_t latest = clock_now_ms() + (uint64_t)watched->agent->options_interval * 1000;
+
+	if (!watched->asking && (watched->due_ms == 0 || watched->due_ms > latest))
+		arm(watched, random_u64() % FIRST_MS);
+}
+
+bool agent_watch_move(struct agent_watch *from, size_t old, struct agent_watch *to, size_t agent)
+{
+	struct watched *was = from->agent[old], *is = to->agent[agent];
+
+	if (!was->is_mine || !is->agent->options_interval || !is_where_it_was(was->agent, is->agent))
+		return false;
+	from->agent[old] = is;
+	is->watch = from;
+	to->agent[agent] = was;
+	was->watch = to;
+	was->agent = is->agent;
+	hurry(was);
+	return true;
+}
+
+static void end(struct watched *watched)
+{
+	timer_cancel(&watched->timer);
+	if (watched->asking)
+		transaction_detach(watched->asking);
+	watched->asking = NULL;
+}
+
+void agent_watch_end(struct agent_watch *watch)
+{
+	for (size_t i = 0; i < watch->count; i++) {
+		struct watched *watched = watch->agent[i];
+
+		end(watched);
+		if (watched->is_mine && watched->down)
+			alarm_clear(watch->shard->shared.alarms, CP_ALARM_AGENT_DOWN, watched->agent->name);
+	}
 }
 
 void agent_watch_free(struct agent_watch *watch)
@@ -200,29 +267,27 @@ void agent_watch_free(struct agent_watch *watch)
 	if (!watch)
 		return;
 	for (size_t i = 0; i < watch->count; i++) {
-		timer_cancel(&watch->agent[i].timer);
-		if (watch->agent[i].asking)
-			transaction_detach(watch->agent[i].asking);
+		end(watch->agent[i]);
+		free(watch->agent[i]);
 	}
 	free(watch);
 }
 
 bool agent_watch_is_down(const struct agent_watch *watch, size_t agent)
 {
-	return watch && agent < watch->count && __atomic_load_n(&watch->agent[agent].down, __ATOMIC_RELAXED);
+	return agent < watch->count && __atomic_load_n(&watch->agent[agent]->down, __ATOMIC_RELAXED);
 }
 
 uint64_t agent_watch_back_wall_ms(const struct agent_watch *watch, size_t agent)
 {
-	return watch && agent < watch->count
-		       ? __atomic_load_n(&watch->agent[agent].back_wall_ms, __ATOMIC_RELAXED)
-		       : 0;
+	return agent < watch->count ? __atomic_load_n(&watch->agent[agent]->back_wall_ms, __ATOMIC_RELAXED)
+				    : 0;
 }
 
 uint64_t agent_watch_since_wall_ms(const struct agent_watch *watch, size_t agent)
 {
 	return watch && agent < watch->count
-		       ? __atomic_load_n(&watch->agent[agent].since_wall_ms, __ATOMIC_RELAXED)
+		       ? __atomic_load_n(&watch->agent[agent]->since_wall_ms, __ATOMIC_RELAXED)
 		       : 0;
 }
 
@@ -230,11 +295,11 @@ bool agent_watch_address_is_down(const struct agent_watch *watch, size_t agent, 
 {
 	uint64_t hash;
 
-	if (!watch || agent >= watch->count)
+	if (agent >= watch->count)
 		return false;
 	hash = hash_of(watch, address);
 	for (unsigned i = 0; i < RESOLVER_ADDRESSES_MAX; i++)
-		if (__atomic_load_n(&watch->agent[agent].silent[i], __ATOMIC_RELAXED) == hash)
+		if (__atomic_load_n(&watch->agent[agent]->silent[i], __ATOMIC_RELAXED) == hash)
 			return true;
 	return false;
 }

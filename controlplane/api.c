@@ -13,6 +13,7 @@
 #include "controlplane/call.h"
 #include "controlplane/location.h"
 #include "controlplane/mailbox.h"
+#include "controlplane/reconfigure.h"
 #include "controlplane/subscription.h"
 #include "controlplane/tls_watch.h"
 #include "controlplane/transaction.h"
@@ -55,7 +56,6 @@ struct api_server {
 	const struct block_store *blocks;
 	struct api_security *security;
 	struct config_transaction *transaction;
-	const struct config *config;
 	const struct shard_shared *shared;
 	uint64_t started_ms;
 	struct api_job *jobs;
@@ -300,29 +300,6 @@ static void on_down(void *arg, struct ipc_peer *peer)
 	config_transaction_down(server->transaction, peer);
 }
 
-/* --- another configuration ------------------------------------------------------------------------------------------ */
-
-static int prepare(void *arg, const struct config *next, struct writer *why)
-{
-	const struct api_server *server = arg;
-
-	return config_unchanged_for(CONFIG_CONTROLPLANE, server->config, next, why);
-}
-
-/* Nothing of it concerns what runs. */
-static void apply(void *arg, struct config *next)
-{
-	(void)arg;
-	config_free(next);
-}
-
-static void abort_prepared(void *arg)
-{
-	(void)arg;
-}
-
-static const struct config_phases phases = { prepare, apply, abort_prepared };
-
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)
 {
 	struct api_server *server = arg;
@@ -372,7 +349,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 		if (api_security_frame(server->security, peer, frame, body) == 0 ||
 			api_alarm_frame(server->shared, peer, frame, body) == 0 ||
 			api_record_frame(server->shared, peer, frame, body) == 0 ||
-			api_statistics_frame(server->config, server->shards[0], peer, frame, body) == 0)
+			api_statistics_frame(
+				server->shards[0]->config, server->shards[0], peer, frame, body) == 0)
 			return;
 		break;
 	}
@@ -393,12 +371,11 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	server->shards = world->shards;
 	server->count = world->count;
 	server->blocks = world->blocks;
-	server->config = world->config;
 	server->shared = world->shared;
 	server->started_ms = clock_now_ms();
 	server->security = api_security_new(world);
-	error = server->security ? config_transaction_new(world->config, CONFIG_CONTROLPLANE, &phases, server,
-					   &server->transaction)
+	error = server->security ? config_transaction_new(world->config, CONFIG_CONTROLPLANE,
+					   &reconfigure_phases, world->reconfigure, &server->transaction)
 				 : -ENOMEM;
 	if (!error)
 		error = mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
@@ -427,6 +404,9 @@ void api_server_close(struct api_server *server)
 {
 	ipc_server_free(server->ipc);
 	server->ipc = NULL;
+	/* What is prepared is let go while there are shards. */
+	config_transaction_free(server->transaction);
+	server->transaction = NULL;
 	for (struct api_job *job = server->jobs; job; job = job->next)
 		job->peer = NULL;
 }

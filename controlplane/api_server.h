@@ -10,15 +10,17 @@
 #include "controlplane/shard.h"
 
 struct api_server;
+struct reconfigure;
 
 /* What it answers from. All of it outlives the server; `bans` and what is in `shared` may be NULL. */
 struct api_world {
-	const struct config *config;
+	const struct config *config; /* the one it was started with: for the call alone */
 	uint64_t generation;
 	struct shard **shards;
 	unsigned count;
 	const struct block_store *blocks;
 	struct bans *bans;
+	struct reconfigure *reconfigure; /* takes another configuration */
 	const struct shard_shared *shared;
 };
 

@@ -343,6 +343,12 @@ void bans_free(struct bans *bans)
 	uv_close((uv_handle_t *)&bans->tick, tick_closed);
 }
 
+void bans_move(struct bans *bans, const struct config_move *move)
+{
+	if (bans)
+		bans->config = config_move_to(move);
+}
+
 void bans_alarms(struct bans *bans, struct alarms *alarms)
 {
 	bans->alarms = alarms;

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "config/move.h"
 #include "controlplane/store.h"
 #include "dataplane/client.h"
 
@@ -19,6 +20,7 @@ int bans_new(uv_loop_t *loop, const struct config *config, uint64_t generation, 
 	struct bans **out);
 /* Nobody may post any more. NULL is fine. */
 void bans_free(struct bans *bans);
+void bans_move(struct bans *bans, const struct config_move *move); /* bans stay as they are; NULL is fine */
 /* Who is to forget the points of a source that an order lets in again. */
 void bans_forgives(struct bans *bans, struct guard *guard);
 /* Who is told of many denials, and of a table that is full. */

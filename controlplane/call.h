@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/move.h"
 #include "controlplane/api.h"
 #include "controlplane/transaction.h"
 #include "dataplane/api.h"
@@ -22,6 +23,9 @@ int call_layer_open(struct shard *shard);
 /* Frees all calls without a word to their peers: established calls and their media go on. After the transaction layer is
  * closed and the dataplane client is freed. */
 void call_layer_close(struct shard *shard);
+
+/* Another configuration (reconfigure.h). */
+void call_layer_move(struct shard *shard, struct config_move *move);
 
 /* The shard's dataplane client reports (dataplane/client.h). `fresh`: it knows no session of ours, so the media of
  * established calls is gone and they are ended. */

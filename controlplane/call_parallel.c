@@ -242,3 +242,9 @@ void parallel_begin(struct call *call)
 		branch_begin(call, i);
 	}
 }
+
+void parallel_move(struct call_attempts *attempts, struct config_move *move)
+{
+	for (struct call_branch *branch = attempts->branches; branch; branch = branch->next)
+		leg_move(&branch->leg, move);
+}

@@ -12,6 +12,8 @@ void parallel_begin(struct call *call);
 bool parallel_is(const struct call *call);
 /* The callee has refused or is lost, and its leg is empty: another one that still rings takes its place. False: there is none. */
 bool parallel_go_on(struct call *call);
+/* Another configuration (reconfigure.h). */
+void parallel_move(struct call_attempts *attempts, struct config_move *move);
 /* All branches are cancelled, with that Reason (or none). */
 void parallel_end(struct call *call, struct span reason);
 

@@ -20,6 +20,7 @@ bool transfer_write_fragment(const struct message *notify, struct writer *out);
 bool transfer_replaces(struct shard *shard, struct transaction *transaction, const struct message *invite,
 	const struct config_session_agent *source);
 void transfer_fini(struct call *call);
+void transfer_move(struct call *call, struct config_move *move); /* another configuration (reconfigure.h) */
 
 /* --- hooks of the call files; call->transfer or call->carry is set --- */
 /* The leg of a new call with the dialog of `leg`, whose peer does not know of it: it becomes the leg itself when the new call is joined.

@@ -267,3 +267,12 @@ void transfer_fini(struct call *call)
 	if (call->carry)
 		carry_fini(call);
 }
+
+void transfer_move(struct call *call, struct config_move *move)
+{
+	if (!call->carry)
+		return;
+	config_move_realm(move, &call->carry->realm);
+	if (call->carry->invite)
+		message_move(call->carry->invite, move);
+}

@@ -45,6 +45,16 @@ struct census *census_new(const struct config_sip *limits)
 	return census;
 }
 
+void census_move(struct census *census, const struct config_sip *limits)
+{
+	pthread_mutex_lock(&census->lock);
+	census->max_total = limits->stream_max_connections;
+	census->max_per_source = limits->stream_max_per_source;
+	token_bucket_change(
+		&census->accepts, limits->stream_accept_rate, limits->stream_accept_rate, clock_now_us());
+	pthread_mutex_unlock(&census->lock);
+}
+
 struct census *census_get(struct census *census)
 {
 	pthread_mutex_lock(&census->lock);

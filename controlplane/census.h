@@ -17,6 +17,9 @@ struct census *census_new(const struct config_sip *limits);
 struct census *census_get(struct census *census);
 void census_put(struct census *census); /* the last one frees it */
 
+/* Other limits from now on; who has entered stays, even above them. */
+void census_move(struct census *census, const struct config_sip *limits);
+
 /* True if the rate of new connections allows one more now. */
 bool census_may_accept(struct census *census, uint64_t now_us);
 /* Counts a connection with `remote` (IPv6: its /64). 0; -EUSERS: that source has its share; -EMFILE: there are too many in all;

@@ -294,6 +294,12 @@ struct digest_server *digest_server_new(const struct config *config, struct stor
 	return server;
 }
 
+void digest_server_move(struct digest_server *server, const struct config_move *move)
+{
+	if (server)
+		server->config = config_move_to(move);
+}
+
 void digest_server_free(struct digest_server *server)
 {
 	if (!server)

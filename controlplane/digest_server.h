@@ -5,6 +5,7 @@
 #ifndef CONTROLPLANE_DIGEST_SERVER_H
 #define CONTROLPLANE_DIGEST_SERVER_H
 
+#include "config/move.h"
 #include "controlplane/scan.h"
 #include "controlplane/store.h"
 #include "controlplane/transport.h"
@@ -13,6 +14,8 @@ struct digest_server;
 
 /* `store` may be NULL: nobody has a password. NULL: no memory. */
 struct digest_server *digest_server_new(const struct config *config, struct store *store);
+void digest_server_move(
+	struct digest_server *server, const struct config_move *move); /* nonces stay; NULL is fine */
 void digest_server_free(struct digest_server *server); /* NULL is fine */
 void digest_server_set_clock(struct digest_server *server, uint64_t (*wall_ms)(void)); /* for tests */
 

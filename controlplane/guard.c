@@ -2,6 +2,7 @@
 /* From signs to points, from points to steps. */
 #include "controlplane/guard.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -509,6 +510,45 @@ struct guard *guard_new(const struct config *config, struct location *location,
 	return guard;
 }
 
+int guard_prepare(struct guard *guard, const struct config_move *move)
+{
+	if (!guard)
+		return 0;
+	guard->next_forms = guard_forms_new(config_move_to(move));
+	return guard->next_forms ? 0 : -ENOMEM;
+}
+
+void guard_abort(struct guard *guard)
+{
+	if (!guard)
+		return;
+	guard_forms_free(guard->next_forms);
+	guard->next_forms = NULL;
+}
+
+void guard_move(struct guard *guard, const struct config_move *move)
+{
+	struct guard_forms *old;
+	unsigned rate;
+
+	if (!guard)
+		return;
+	old = guard->forms;
+	guard->config = config_move_to(move);
+	rate = guard->config->guard.unproven_deny_rate;
+	if (guard->next_forms) {
+		guard_forms_take(guard->next_forms, old, move);
+		guard->forms = guard->next_forms;
+		guard->next_forms = old;
+	}
+	token_bucket_change(&guard->unproven, rate, rate, guard->now_ms() * 1000);
+}
+
+void guard_settle(struct guard *guard)
+{
+	guard_abort(guard);
+}
+
 void guard_set_clock(struct guard *guard, uint64_t (*now_ms)(void))
 {
 	guard->now_ms = now_ms;
@@ -522,6 +562,7 @@ void guard_free(struct guard *guard)
 		return;
 	guard_table_free(guard->table);
 	guard_forms_free(guard->forms);
+	guard_forms_free(guard->next_forms);
 	block_free(guard->reasons);
 	pthread_mutex_destroy(&guard->lock);
 	free(guard);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/move.h"
 #include "controlplane/api.h"
 #include "controlplane/location.h"
 #include "controlplane/scan.h"
@@ -36,6 +37,11 @@ enum guard_verdict {
  * be NULL: nobody is registered. NULL: no memory. */
 struct guard *guard_new(const struct config *config, struct location *location,
 	void (*deny)(void *arg, const struct dp_ban *ban, bool proven), void *arg);
+/* As reconfigure.h says. What is known of sources and registrars stays. NULL is fine. */
+int guard_prepare(struct guard *guard, const struct config_move *move); /* 0 or -ENOMEM */
+void guard_abort(struct guard *guard);
+void guard_move(struct guard *guard, const struct config_move *move);
+void guard_settle(struct guard *guard);
 void guard_free(struct guard *guard); /* NULL is fine */
 void guard_set_clock(struct guard *guard, uint64_t (*now_ms)(void)); /* for tests; else clock_now_ms */
 

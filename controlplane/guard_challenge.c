@@ -43,11 +43,22 @@ void guard_forms_free(struct guard_forms *forms)
 	free(forms);
 }
 
+void guard_forms_take(
+	struct guard_forms *forms, const struct guard_forms *old, const struct config_move *move)
+{
+	for (size_t i = 0; i < forms->count; i++) {
+		ptrdiff_t origin = config_move_origin(move, CONFIG_KIND_session_agent, i);
+
+		if (origin >= 0 && (size_t)origin < old->count)
+			forms->form[i] = old->form[origin];
+	}
+}
+
 static struct form *form_of(struct guard_forms *forms, const struct config_session_agent *agent)
 {
-	size_t index = agent && forms->count ? (size_t)(agent - forms->config->session_agents) : forms->count;
+	ptrdiff_t index = config_session_agent_index(forms->config, agent);
 
-	return index < forms->count ? &forms->form[index] : NULL;
+	return index == CONFIG_NOWHERE ? NULL : &forms->form[index];
 }
 
 void guard_forms_learn(

@@ -76,6 +76,9 @@ struct span guard_parameter(struct span value, struct span name);
 struct guard_forms;
 struct guard_forms *guard_forms_new(const struct config *config);
 void guard_forms_free(struct guard_forms *forms);
+/* Takes over what `old` has learnt of those agents that there are still. */
+void guard_forms_take(
+	struct guard_forms *forms, const struct guard_forms *old, const struct config_move *move);
 void guard_forms_learn(
 	struct guard_forms *forms, const struct config_session_agent *agent, struct span challenge);
 void guard_forms_write(
@@ -108,7 +111,8 @@ struct guard {
 	uint64_t (*now_ms)(void);
 	struct hash_key key[2], seal;
 	struct guard_table *table;
-	struct guard_forms *forms;
+	struct guard_forms *forms,
+		*next_forms; /* next_forms: those prepared for another configuration, then those it replaced */
 	pthread_mutex_t lock;
 	struct token_bucket unproven; /* lock: denials of those who have not shown that they are there */
 	struct block_store *reasons; /* lock */

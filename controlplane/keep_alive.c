@@ -546,6 +546,12 @@ int keep_alive_open(struct shard *shard)
 	return 0;
 }
 
+void keep_alive_move(struct shard *shard, const struct config_move *move)
+{
+	if (shard->keep_alive)
+		shard->keep_alive->give_up_ms = (uint64_t)64 * config_move_to(move)->sip.t1_ms;
+}
+
 void keep_alive_close(struct shard *shard)
 {
 	struct keep_alive *all = shard->keep_alive;

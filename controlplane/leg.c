@@ -643,3 +643,11 @@ void leg_contact(const struct leg *leg, struct writer *out)
 	write_transport(leg, out);
 	writer_text(out, ">\r\n");
 }
+
+void leg_move(struct leg *leg, struct config_move *move)
+{
+	config_move_realm(move, &leg->realm);
+	config_move_ip_profile(move, &leg->profile);
+	config_move_session_agent(move, &leg->agent);
+	config_move_session_agent(move, &leg->flow.agent);
+}

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/model.h"
+#include "config/move.h"
 #include "controlplane/location.h"
 #include "controlplane/message.h"
 #include "controlplane/shard.h"
@@ -93,6 +93,9 @@ int leg_init_client(struct leg *leg, struct shard *shard, const struct sip_flow 
 int leg_init_answer(struct leg *leg, struct shard *shard, const struct message *answer);
 /* Detaches transactions and frees the leg's memory, not the leg. */
 void leg_fini(struct leg *leg);
+
+/* Another configuration (reconfigure.h). What its peer was and is not any more it stays for this leg. */
+void leg_move(struct leg *leg, struct config_move *move);
 
 /* From a response that made or confirmed the dialog: remote tag, target, route set (reversed). */
 int leg_take_response(struct leg *leg, const struct message *response);

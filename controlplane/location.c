@@ -126,21 +126,26 @@ static bool is_live(const struct binding *binding, uint64_t now)
 /* --- keys ----------------------------------------------------------------------------------------------------------- */
 
 struct flow_key {
-	const struct config_realm *realm;
-	uint64_t connection;
+	uint64_t realm, connection;
 	uint8_t ip[16];
 	uint16_t port;
 	uint8_t transport, family;
 	uint8_t zero[4];
 };
 
-static struct flow_key flow_key(const struct config_realm *realm, enum config_transport transport,
-	const union address *remote, uint64_t connection)
+/* By its name: it is the same realm in every configuration. */
+static uint64_t hash_realm(const struct location *location, const struct config_realm *realm)
+{
+	return hash_bytes(&location->key, realm->name, strlen(realm->name));
+}
+
+static struct flow_key flow_key(const struct location *location, const struct config_realm *realm,
+	enum config_transport transport, const union address *remote, uint64_t connection)
 {
 	struct flow_key key;
 
 	memset(&key, 0, sizeof(key));
-	key.realm = realm;
+	key.realm = hash_realm(location, realm);
 	key.transport = (uint8_t)transport;
 	key.connection = connection;
 	location_host_bytes(remote, key.ip);
@@ -149,9 +154,9 @@ static struct flow_key flow_key(const struct config_realm *realm, enum config_tr
 	return key;
 }
 
-static struct flow_key flow_of(const struct binding *binding)
+static struct flow_key flow_of(const struct location *location, const struct binding *binding)
 {
-	return flow_key(binding->interface->realm, binding->flow.transport, &binding->flow.remote,
+	return flow_key(location, binding->interface->realm, binding->flow.transport, &binding->flow.remote,
 		binding->flow.connection);
 }
 
@@ -178,7 +183,8 @@ static struct owner owner_of(const struct binding *binding)
 
 static uint64_t hash_owner(const struct location *location, const struct owner *owner)
 {
-	uint64_t parts[2] = { (uintptr_t)owner->realm, hash_span(location, owner->user) };
+	uint64_t parts[2] = { owner->realm ? hash_realm(location, owner->realm) : 0,
+		hash_span(location, owner->user) };
 
 	return hash_bytes(&location->key, parts, sizeof(parts));
 }
@@ -192,13 +198,59 @@ static bool is_owner(const struct owner *owner, const struct binding *binding)
 static void hash_entry(const struct location *location, struct entry *entry)
 {
 	const struct binding *binding = &entry->binding;
-	struct flow_key key = flow_of(binding);
+	struct flow_key key = flow_of(location, binding);
 	struct owner owner = owner_of(binding);
 
 	entry->node[BY_TOKEN].hash = hash_span(location, span_from(binding->token));
 	entry->node[BY_AOR].hash = hash_owner(location, &owner);
 	entry->node[BY_USER].hash = hash_span(location, user_of(binding->aor));
 	entry->node[BY_FLOW].hash = hash_bytes(&location->key, &key, sizeof(key));
+}
+
+/* --- another configuration ------------------------------------------------------------------------------------------- */
+
+struct moving {
+	struct config_move *move;
+	bool left; /* somebody has no place any more */
+};
+
+void binding_move(struct binding *binding, struct config_move *move)
+{
+	config_move_sip_interface(move, &binding->interface);
+	config_move_session_agent(move, &binding->agent);
+}
+
+/* What it is found by stands in the table: of another realm it would be another one. */
+bool location_serves(struct location *location, const struct binding *binding)
+{
+	struct owner owner = owner_of(binding);
+	const struct config *config = location->config;
+
+	return config_sip_interface_index(config, binding->interface) != CONFIG_NOWHERE &&
+	       (!binding->agent || config_session_agent_index(config, binding->agent) != CONFIG_NOWHERE) &&
+	       ((const struct entry *)(const void *)((const char *)binding - offsetof(struct entry, binding)))
+			       ->node[BY_AOR]
+			       .hash == hash_owner(location, &owner);
+}
+
+static void move_one(struct binding *binding, void *arg)
+{
+	struct moving *moving = arg;
+	const struct config_realm *realm = binding->interface->realm;
+	bool stays = config_move_sip_interface(moving->move, &binding->interface);
+
+	stays &= config_move_session_agent(moving->move, &binding->agent);
+	stays = stays && config_move_realm(moving->move, &realm) && realm == binding->interface->realm;
+	moving->left |= !stays;
+}
+
+bool location_move(struct location *location, struct config_move *move)
+{
+	struct moving moving = { .move = move };
+
+	location->config = config_move_to(move);
+	location_order_each(location->order, move_one, &moving);
+	return moving.left;
 }
 
 /* --- stripes -------------------------------------------------------------------------------------------------------- */
@@ -514,22 +566,23 @@ size_t location_known_user(struct location *location, struct span user, struct b
 	return collect(location, &(struct owner){ NULL, user }, 0, out, limit);
 }
 
-static struct flow_key key_of(const struct sip_flow *flow)
+static struct flow_key key_of(const struct location *location, const struct sip_flow *flow)
 {
-	return flow_key(listener_interface(flow->listener)->realm, listener_transport(flow->listener),
-		&flow->remote, flow->connection);
+	return flow_key(location, listener_interface(flow->listener)->realm,
+		listener_transport(flow->listener), &flow->remote, flow->connection);
 }
 
-static bool has_flow(const struct binding *binding, const struct flow_key *key)
+static bool has_flow(
+	const struct location *location, const struct binding *binding, const struct flow_key *key)
 {
-	struct flow_key own = flow_of(binding);
+	struct flow_key own = flow_of(location, binding);
 
 	return memcmp(key, &own, sizeof(own)) == 0;
 }
 
 struct binding *location_by_flow(struct location *location, const struct sip_flow *flow)
 {
-	struct flow_key key = key_of(flow);
+	struct flow_key key = key_of(location, flow);
 	uint64_t hash = hash_bytes(&location->key, &key, sizeof(key)), now = clock_wall_ms();
 	struct stripe *stripe = stripe_lock(&location->index[BY_FLOW], hash);
 	struct binding *found = NULL;
@@ -537,7 +590,7 @@ struct binding *location_by_flow(struct location *location, const struct sip_flo
 	for (struct node *node = stripe_first(stripe, hash); node && !found; node = node->next) {
 		struct binding *binding = &entry_of_node(node, BY_FLOW)->binding;
 
-		if (node->hash == hash && is_live(binding, now) && has_flow(binding, &key))
+		if (node->hash == hash && is_live(binding, now) && has_flow(location, binding, &key))
 			found = binding_get(binding);
 	}
 	pthread_mutex_unlock(&stripe->lock);
@@ -546,7 +599,7 @@ struct binding *location_by_flow(struct location *location, const struct sip_flo
 
 size_t location_flow_lost(struct location *location, const struct sip_flow *flow)
 {
-	struct flow_key key = key_of(flow);
+	struct flow_key key = key_of(location, flow);
 	uint64_t hash = hash_bytes(&location->key, &key, sizeof(key));
 	struct stripe *stripe = stripe_lock(&location->index[BY_FLOW], hash);
 	size_t count = 0;
@@ -555,7 +608,7 @@ size_t location_flow_lost(struct location *location, const struct sip_flow *flow
 		struct binding *binding = &entry_of_node(node, BY_FLOW)->binding;
 		uint32_t reachable = 0;
 
-		if (node->hash != hash || !has_flow(binding, &key))
+		if (node->hash != hash || !has_flow(location, binding, &key))
 			continue;
 		__atomic_compare_exchange_n(
 			&binding->unreachable, &reachable, 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/model.h"
+#include "config/move.h"
 #include "controlplane/shard.h"
 #include "controlplane/statistics.h"
 #include "platforms/base/address.h"
@@ -24,6 +24,7 @@ struct binding_flow {
 	union address remote;
 	uint64_t
 		connection; /* 0: a datagram, or a stream's after a restart: reached by a new connection only, if at all */
+	union address local; /* the listener's */
 };
 
 /* One contact of one address-of-record, at one registrar. The texts are in the same block of memory. */
@@ -72,11 +73,18 @@ struct binding {
 struct location *location_new(const struct config *config);
 /* Contacts are counted there from now on. Before the first one; NULL: nowhere. */
 void location_statistics(struct location *location, struct statistics *statistics);
+/* Another configuration (reconfigure.h): every binding points into it. Those whose interface or registrar is not there any more, or is in another
+ * realm, are found no more; true if there are such: who has them is to remove them. */
+bool location_move(struct location *location, struct config_move *move);
 void location_free(struct location *location); /* all entries with it; NULL is fine */
 
 /* A fresh entry that copies the texts of `model`; `references` 1, the caller's. A model without token gets one, a model without number when it
  * goes into the table. NULL: no memory. */
 struct binding *binding_new(const struct binding *model);
+/* The same for one that may not be in the table any more. */
+void binding_move(struct binding *binding, struct config_move *move);
+/* Its interface and its registrar are in the configuration, where they were when it was made. */
+bool location_serves(struct location *location, const struct binding *binding);
 struct binding *binding_get(struct binding *binding); /* one more reference */
 void binding_put(struct binding *binding); /* NULL is fine */
 

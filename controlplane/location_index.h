@@ -24,6 +24,8 @@ int location_order_reserve(struct location_order *order);
 /* In place of what has its number, if there is one. There is room. */
 void location_order_insert(struct location_order *order, struct binding *binding);
 void location_order_remove(struct location_order *order, const struct binding *binding);
+void location_order_each(
+	struct location_order *order, void (*each)(struct binding *binding, void *arg), void *arg);
 /* As location_list. */
 size_t location_order_list(struct location_order *order, uint64_t after, struct binding **out, size_t limit);
 

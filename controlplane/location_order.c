@@ -110,6 +110,16 @@ size_t location_order_list(struct location_order *order, uint64_t after, struct 
 	return count;
 }
 
+void location_order_each(
+	struct location_order *order, void (*each)(struct binding *binding, void *arg), void *arg)
+{
+	pthread_mutex_lock(&order->lock);
+	for (size_t i = 0; i < order->used; i++)
+		if (order->place[i].binding)
+			each(order->place[i].binding, arg);
+	pthread_mutex_unlock(&order->lock);
+}
+
 struct location_order *location_order_new(void)
 {
 	struct location_order *order = calloc(1, sizeof(*order));

@@ -24,7 +24,7 @@ struct mailbox {
 
 static void woken(uv_async_t *wake)
 {
-	mailbox_drain(wake->data);
+	(void)mailbox_drain(wake->data);
 }
 
 int mailbox_new(uv_loop_t *loop, void *owner, size_t entries, struct mailbox **out)
@@ -81,10 +81,11 @@ int mailbox_post(struct mailbox *mailbox, void (*run)(void *owner, void *arg), v
 	return 0;
 }
 
-void mailbox_drain(struct mailbox *mailbox)
+size_t mailbox_drain(struct mailbox *mailbox)
 {
 	/* What is posted from within comes in the next round: no message can keep the loop from its sockets. */
 	size_t end = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
+	size_t count = 0;
 
 	while (mailbox->head != end) {
 		struct slot *slot = &mailbox->slot[mailbox->head & mailbox->mask];
@@ -93,13 +94,15 @@ void mailbox_drain(struct mailbox *mailbox)
 
 		/* Claimed but not yet filled: its writer will wake us. */
 		if (atomic_load_explicit(&slot->turn, memory_order_acquire) != mailbox->head + 1)
-			return;
+			break;
 		run = slot->run;
 		arg = slot->arg;
 		atomic_store_explicit(&slot->turn, mailbox->head + mailbox->mask + 1, memory_order_release);
 		mailbox->head++;
 		run(mailbox->owner, arg);
+		count++;
 	}
+	return count;
 }
 
 static void closed(uv_handle_t *handle)
@@ -111,6 +114,6 @@ void mailbox_free(struct mailbox *mailbox)
 {
 	if (!mailbox)
 		return;
-	mailbox_drain(mailbox);
+	(void)mailbox_drain(mailbox);
 	uv_close((uv_handle_t *)&mailbox->wake, closed);
 }

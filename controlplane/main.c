@@ -13,6 +13,7 @@
 #include "controlplane/digest_server.h"
 #include "controlplane/guard.h"
 #include "controlplane/location.h"
+#include "controlplane/reconfigure.h"
 #include "controlplane/register_limits.h"
 #include "controlplane/shard.h"
 #include "controlplane/statistics.h"
@@ -27,13 +28,15 @@
 #include "platforms/base/sandbox.h"
 
 struct controlplane {
-	struct config *config;
+	struct config_snapshots *snapshots; /* owns the configuration, and older ones in use */
+	const struct config *config; /* that runs */
 	struct shard_shared shared;
 	struct shard **shards;
 	unsigned shard_count;
 	struct block_store *blocks;
 	struct bans *bans;
 	struct tls_expiry *expiry;
+	struct reconfigure *reconfigure;
 	struct api_server *api;
 };
 
@@ -41,14 +44,23 @@ static int config_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 
-	return config_process_load(d, CONFIG_CONTROLPLANE, &cp->config);
+	struct config *config;
+	int error = config_process_load(d, CONFIG_CONTROLPLANE, &config);
+
+	if (error)
+		return error;
+	cp->config = config;
+	error = config_snapshots_new(config, &cp->snapshots);
+	if (error)
+		config_free(config);
+	return error;
 }
 
 static void config_fini(struct daemon *d)
 {
-	struct controlplane *cp = d->context;
+	const struct controlplane *cp = d->context;
 
-	config_free(cp->config);
+	config_snapshots_free(cp->snapshots);
 }
 
 static int directory_init(struct daemon *d)
@@ -308,6 +320,19 @@ static int shards_init(struct daemon *d)
 	return shards_start(d, cp->config, &cp->shared, &cp->shards, &cp->shard_count);
 }
 
+static int reconfigure_init(struct daemon *d)
+{
+	struct controlplane *cp = d->context;
+
+	return reconfigure_new(&(struct reconfigure_world){ .snapshots = cp->snapshots,
+				       .config = &cp->config,
+				       .shards = cp->shards,
+				       .count = cp->shard_count,
+				       .shared = &cp->shared,
+				       .bans = cp->bans },
+		&cp->reconfigure);
+}
+
 static void shards_fini(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
@@ -318,13 +343,14 @@ static void shards_fini(struct daemon *d)
 	shards_stop(cp->shards, cp->shard_count);
 	if (cp->api)
 		api_server_free(cp->api);
+	reconfigure_free(cp->reconfigure);
 }
 
 static int api_init(struct daemon *d)
 {
 	struct controlplane *cp = d->context;
 	const struct api_world world = { cp->config, d->generation, cp->shards, cp->shard_count, cp->blocks,
-		cp->bans, &cp->shared };
+		cp->bans, cp->reconfigure, &cp->shared };
 	int error = api_server_new(d->loop, &world, &cp->api);
 
 	if (error)
@@ -354,6 +380,7 @@ int main(int argc, char **argv)
 		{ "bans", bans_init, bans_fini },
 		{ "guard", guard_init, guard_fini },
 		{ "shards", shards_init, shards_fini },
+		{ "reconfigure", reconfigure_init, NULL },
 		{ "api", api_init, NULL },
 		{ "sandbox", sandbox_init, NULL },
 		{ 0 },

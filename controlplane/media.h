@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/move.h"
 #include "controlplane/sdp.h"
 #include "controlplane/shard.h"
 #include "dataplane/api.h"
@@ -41,6 +42,8 @@ int media_new(struct shard *shard, const struct media_events *events, void *arg,
 int media_retarget(struct media *media, unsigned side, const struct media_party *party);
 /* Who is on a side; to be set before the first offer, and again when its signalling source changes. */
 void media_set_party(struct media *media, unsigned side, const struct media_party *party);
+/* Another configuration (reconfigure.h): who is on the sides stays. */
+void media_move(struct media *media, struct config_move *move);
 /* Gives the lease back; `closed` is called once, perhaps before the return. No other event comes any more. */
 void media_close(struct media *media, media_closed closed, void *arg);
 

@@ -187,6 +187,14 @@ void media_set_party(struct media *media, unsigned side, const struct media_part
 	media->party[side] = *party;
 }
 
+void media_move(struct media *media, struct config_move *move)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		config_move_realm(move, &media->party[side].realm);
+		config_move_ip_profile(move, &media->party[side].profile);
+	}
+}
+
 void media_moved(struct media *media, unsigned side, const struct media_party *party)
 {
 	bool same = address_equal(&media->party[side].signalling, &party->signalling);

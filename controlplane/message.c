@@ -162,6 +162,11 @@ const struct sip_flow *message_flow(const struct message *message)
 	return &message->flow;
 }
 
+void message_move(struct message *message, struct config_move *move)
+{
+	config_move_session_agent(move, &message->flow.agent);
+}
+
 struct span message_body(const struct message *message)
 {
 	return message->scan.body;

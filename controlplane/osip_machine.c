@@ -157,6 +157,11 @@ void osip_engine_free(struct osip_engine *engine)
 	free(engine);
 }
 
+void osip_engine_set_timers(struct osip_engine *engine, const struct config_sip *timers)
+{
+	engine->timers = timers;
+}
+
 /* libosip2's constants (T1 = 500 ms) give way to the configuration's. */
 static void timers_set(const struct config_sip *config, osip_transaction_t *tr)
 {

@@ -56,6 +56,8 @@ typedef int (*machine_send)(void *arg, bool ack);
 /* From the main thread, before the shards run: libosip2's own tables are filled by the first. 0, -ENOMEM or -EINVAL. */
 int osip_engine_new(const struct config_sip *timers, machine_send send, struct osip_engine **out);
 void osip_engine_free(struct osip_engine *engine);
+/* From now on; timers that run go on as they are. */
+void osip_engine_set_timers(struct osip_engine *engine, const struct config_sip *timers);
 
 /* `arg` is handed to `send`. NULL without memory. */
 struct osip_machine *osip_machine_new(struct osip_engine *engine, enum machine_kind kind, void *arg);

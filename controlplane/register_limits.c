@@ -2,6 +2,7 @@
 /* Rates of REGISTER: buckets in sets of four; and a schedule for each registrar: what has been let in, and when each message leaves. */
 #include "controlplane/register_limits.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ struct schedule {
 	uint64_t planned_us; /* when what has been let in will have been sent */
 	uint64_t wire_us; /* when the next message may go */
 	uint64_t *sent_us; /* of the last messages, as many as a second may have; made with the first */
-	size_t sent;
+	size_t places, sent; /* of sent_us */
 	struct register_turns *turns; /* likewise */
 };
 
@@ -46,6 +47,9 @@ struct register_limits {
 	pthread_mutex_t lock; /* all below */
 	struct schedule *schedule; /* by agent */
 	size_t agents; /* the configuration may be gone before this */
+	struct schedule *
+		next_schedule; /* prepared for another configuration, then what it replaced; owner: main thread */
+	size_t next_agents;
 };
 
 /* --- rates ---------------------------------------------------------------------------------------------------------- */
@@ -71,12 +75,13 @@ bool register_rate_take(
 {
 	struct rate *rate = &limits->rate[which];
 	size_t set = key % BUCKET_SETS;
-	uint64_t full = (rate->per_second + BURST) * SECOND_US;
+	uint64_t full;
 	struct bucket *bucket;
 	bool is_there, taken;
 
 	if (rate->per_second == 0)
 		return true;
+	full = (rate->per_second + BURST) * SECOND_US;
 	pthread_mutex_lock(&rate->lock[set % STRIPES]);
 	bucket = bucket_find(rate->bucket[set], key, &is_there);
 	if (!is_there)
@@ -178,10 +183,13 @@ static unsigned take_turn(struct register_limits *limits, struct schedule *sched
 
 unsigned register_wait_enter(struct register_limits *limits, const struct register_wait *who, uint64_t now_us)
 {
-	struct schedule *schedule = &limits->schedule[who->agent];
+	struct schedule *schedule;
 	unsigned wait = 0;
 	uint64_t behind;
 
+	if (who->agent >= limits->agents)
+		return 0;
+	schedule = &limits->schedule[who->agent];
 	pthread_mutex_lock(&limits->lock);
 	behind = behind_us(schedule, now_us);
 	if (!who->known)
@@ -196,9 +204,12 @@ unsigned register_wait_enter(struct register_limits *limits, const struct regist
 
 void register_wait_refund(struct register_limits *limits, size_t agent, unsigned parts)
 {
-	struct schedule *schedule = &limits->schedule[agent];
+	struct schedule *schedule;
 	uint64_t back = parts * slot_us(limits);
 
+	if (agent >= limits->agents)
+		return;
+	schedule = &limits->schedule[agent];
 	pthread_mutex_lock(&limits->lock);
 	schedule->planned_us -= schedule->planned_us > back ? back : schedule->planned_us;
 	pthread_mutex_unlock(&limits->lock);
@@ -209,10 +220,14 @@ void register_wait_refund(struct register_limits *limits, size_t agent, unsigned
 bool register_slot(struct register_limits *limits, size_t agent, uint64_t now_us, uint64_t patience_us,
 	uint64_t *wait_us)
 {
-	struct schedule *schedule = &limits->schedule[agent];
+	struct schedule *schedule;
 	uint64_t at;
 	bool taken;
 
+	*wait_us = 0;
+	if (agent >= limits->agents)
+		return true;
+	schedule = &limits->schedule[agent];
 	pthread_mutex_lock(&limits->lock);
 	at = schedule->wire_us > now_us ? schedule->wire_us : now_us;
 	*wait_us = at - now_us;
@@ -225,16 +240,21 @@ bool register_slot(struct register_limits *limits, size_t agent, uint64_t now_us
 
 uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t now_us, size_t *place)
 {
-	struct schedule *schedule = &limits->schedule[agent];
+	struct schedule *schedule;
 	uint64_t wait_us = 0, *oldest;
 
+	if (agent >= limits->agents)
+		return 0;
+	schedule = &limits->schedule[agent];
 	pthread_mutex_lock(&limits->lock);
-	if (!schedule->sent_us)
-		schedule->sent_us = calloc(rate_of(limits), sizeof(*schedule->sent_us));
+	if (!schedule->sent_us) {
+		schedule->places = rate_of(limits);
+		schedule->sent_us = calloc(schedule->places, sizeof(*schedule->sent_us));
+	}
 	if (!schedule->sent_us) {
 		wait_us = WINDOW_US;
 	} else {
-		*place = schedule->sent % rate_of(limits);
+		*place = schedule->sent % schedule->places;
 		oldest = &schedule->sent_us[*place];
 		if (*oldest && *oldest + WINDOW_US > now_us) {
 			wait_us = *oldest + WINDOW_US - now_us;
@@ -250,10 +270,13 @@ uint64_t register_send(struct register_limits *limits, size_t agent, uint64_t no
 /* Of more messages than the rate two have the same place, and these are a second apart. */
 void register_sent(struct register_limits *limits, size_t agent, size_t place, uint64_t now_us)
 {
-	struct schedule *schedule = &limits->schedule[agent];
+	struct schedule *schedule;
 
+	if (agent >= limits->agents)
+		return;
+	schedule = &limits->schedule[agent];
 	pthread_mutex_lock(&limits->lock);
-	if (schedule->sent_us[place] < now_us)
+	if (schedule->sent_us && place < schedule->places && schedule->sent_us[place] < now_us)
 		schedule->sent_us[place] = now_us;
 	pthread_mutex_unlock(&limits->lock);
 }
@@ -272,17 +295,31 @@ uint32_t register_waiting(struct register_limits *limits)
 
 /* --- making ----------------------------------------------------------------------------------------------------------- */
 
+static void settings_take(struct register_limits *limits, const struct config *config)
+{
+	limits->config = config;
+	limits->rate[REGISTER_RATE_SOURCE].per_second = config->registration.per_source_rate;
+	limits->rate[REGISTER_RATE_AOR].per_second = config->registration.per_aor_rate;
+	limits->rate[REGISTER_RATE_REALM].per_second = config->registration.per_realm_rate;
+}
+
+static void schedules_free(struct schedule *schedule, size_t agents)
+{
+	for (size_t i = 0; schedule && i < agents; i++) {
+		free(schedule[i].sent_us);
+		register_turns_free(schedule[i].turns);
+	}
+	free(schedule);
+}
+
 struct register_limits *register_limits_new(const struct config *config)
 {
 	struct register_limits *limits = calloc(1, sizeof(*limits));
 
 	if (!limits)
 		return NULL;
-	limits->config = config;
 	limits->agents = config->session_agents_count;
-	limits->rate[REGISTER_RATE_SOURCE].per_second = config->registration.per_source_rate;
-	limits->rate[REGISTER_RATE_AOR].per_second = config->registration.per_aor_rate;
-	limits->rate[REGISTER_RATE_REALM].per_second = config->registration.per_realm_rate;
+	settings_take(limits, config);
 	for (unsigned i = 0; i < REGISTER_RATE_COUNT; i++)
 		for (unsigned s = 0; s < STRIPES; s++)
 			pthread_mutex_init(&limits->rate[i].lock[s], NULL);
@@ -302,10 +339,95 @@ void register_limits_free(struct register_limits *limits)
 		for (unsigned s = 0; s < STRIPES; s++)
 			pthread_mutex_destroy(&limits->rate[i].lock[s]);
 	pthread_mutex_destroy(&limits->lock);
-	for (size_t i = 0; limits->schedule && i < limits->agents; i++) {
-		free(limits->schedule[i].sent_us);
-		register_turns_free(limits->schedule[i].turns);
-	}
-	free(limits->schedule);
+	schedules_free(limits->schedule, limits->agents);
+	schedules_free(limits->next_schedule, limits->next_agents);
 	free(limits);
+}
+
+/* --- another configuration -------------------------------------------------------------------------------------------- */
+
+int register_limits_prepare(struct register_limits *limits, const struct config_move *move)
+{
+	const struct config *next = config_move_to(move);
+	unsigned rate = next->registration.upstream_rate ? next->registration.upstream_rate : 1;
+
+	if (!limits)
+		return 0;
+	limits->next_agents = next->session_agents_count;
+	limits->next_schedule = calloc(limits->next_agents + 1, sizeof(*limits->next_schedule));
+	if (!limits->next_schedule)
+		return -ENOMEM;
+	/* Only where a second may have another number of messages than until now. */
+	for (size_t i = 0; i < limits->next_agents && rate != rate_of(limits); i++) {
+		struct schedule *schedule = &limits->next_schedule[i];
+
+		if (config_move_origin(move, CONFIG_KIND_session_agent, i) == CONFIG_NOWHERE)
+			continue;
+		schedule->places = rate;
+		schedule->sent_us = calloc(rate, sizeof(*schedule->sent_us));
+		if (!schedule->sent_us)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void register_limits_abort(struct register_limits *limits)
+{
+	if (!limits)
+		return;
+	schedules_free(limits->next_schedule, limits->next_agents);
+	limits->next_schedule = NULL;
+	limits->next_agents = 0;
+}
+
+/* The latest of what was sent, in order, the oldest place next. */
+static void sent_take(struct schedule *to, const struct schedule *from)
+{
+	size_t count = from->sent < from->places ? from->sent : from->places;
+
+	count = count < to->places ? count : to->places;
+	for (size_t i = 0; i < count; i++)
+		to->sent_us[i] = from->sent_us[(from->sent - count + i) % from->places];
+	to->sent = count;
+}
+
+void register_limits_move(struct register_limits *limits, const struct config_move *move)
+{
+	struct schedule *old;
+	size_t agents;
+
+	if (!limits)
+		return;
+	settings_take(limits, config_move_to(move));
+	if (!limits->next_schedule)
+		return;
+	old = limits->schedule;
+	agents = limits->agents;
+	for (size_t i = 0; i < limits->next_agents; i++) {
+		ptrdiff_t origin = config_move_origin(move, CONFIG_KIND_session_agent, i);
+		struct schedule *to = &limits->next_schedule[i], swapped;
+
+		if (origin == CONFIG_NOWHERE)
+			continue;
+		swapped = old[origin];
+		if (to->sent_us && swapped.sent_us) {
+			sent_take(to, &swapped);
+			old[origin] = (struct schedule){ .sent_us = swapped.sent_us };
+			swapped.sent_us = to->sent_us;
+			swapped.places = to->places;
+			swapped.sent = to->sent;
+		} else {
+			old[origin] = (struct schedule){ .sent_us = to->sent_us };
+		}
+		*to = swapped;
+	}
+	limits->schedule = limits->next_schedule;
+	limits->agents = limits->next_agents;
+	limits->next_schedule = old;
+	limits->next_agents = agents;
+}
+
+void register_limits_settle(struct register_limits *limits)
+{
+	register_limits_abort(limits);
 }

@@ -7,13 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/model.h"
+#include "config/move.h"
 
 struct register_limits;
 
 /* NULL: no memory. */
 struct register_limits *register_limits_new(const struct config *config);
 void register_limits_free(struct register_limits *limits); /* NULL is fine */
+/* As reconfigure.h says. Waiting and sending go on at registrars of the same name. NULL is fine. */
+int register_limits_prepare(
+	struct register_limits *limits, const struct config_move *move); /* 0 or -ENOMEM */
+void register_limits_abort(struct register_limits *limits);
+void register_limits_move(struct register_limits *limits, const struct config_move *move);
+void register_limits_settle(struct register_limits *limits);
 
 enum register_rate { REGISTER_RATE_SOURCE, REGISTER_RATE_AOR, REGISTER_RATE_REALM, REGISTER_RATE_COUNT };
 /* May one more of `key` pass? A keyed hash of what it is about. */
@@ -21,7 +27,7 @@ bool register_rate_take(
 	struct register_limits *limits, enum register_rate rate, uint64_t key, uint64_t now_us);
 
 struct register_wait {
-	size_t agent; /* the registrar's number in the configuration */
+	size_t agent; /* the registrar's number in the configuration; here and below: of one that is not in it any more nothing is held up */
 	uint64_t aor, host; /* keyed hashes: who asks, and from which host (what is shared out fairly) */
 	bool known; /* registered already, by this very flow: comes before strangers */
 };

@@ -55,18 +55,23 @@ static struct span owner_of(struct span aor)
 
 /* --- before anything is kept ------------------------------------------------------------------------------------------ */
 
+/* By its name: what is remembered of it outlives a configuration. */
+static uint64_t realm_hash(const struct shard *shard, const struct config_realm *realm)
+{
+	return hash_bytes(&shard->shard_key, realm->name, strlen(realm->name));
+}
+
 static uint64_t flow_hash(const struct shard *shard, const struct sip_flow *flow, bool host_alone)
 {
 	struct {
-		const struct config_realm *realm;
-		uint64_t connection;
+		uint64_t realm, connection;
 		uint8_t ip[16];
 		uint16_t port;
 		uint8_t zero[6];
 	} key;
 
 	memset(&key, 0, sizeof(key));
-	key.realm = listener_interface(flow->listener)->realm;
+	key.realm = realm_hash(shard, listener_interface(flow->listener)->realm);
 	if (flow->remote.sa.sa_family == AF_INET6)
 		/* A subscriber has a /64. */
 		memcpy(key.ip, &flow->remote.in6.sin6_addr, host_alone ? 8 : 16);
@@ -88,7 +93,8 @@ static const struct config_realm *realm_of(const struct sip_flow *flow)
 static uint64_t owner_hash(const struct shard *shard, const struct sip_flow *flow, struct span aor)
 {
 	struct span user = owner_of(aor);
-	uint64_t parts[2] = { (uintptr_t)realm_of(flow), hash_bytes(&shard->shard_key, user.p, user.n) };
+	uint64_t parts[2] = { realm_hash(shard, realm_of(flow)),
+		hash_bytes(&shard->shard_key, user.p, user.n) };
 
 	return hash_bytes(&shard->shard_key, parts, sizeof(parts));
 }
@@ -133,7 +139,7 @@ static unsigned screen_upstream(struct shard *shard, const struct sip_flow *flow
 		registration_route(shard, listener_interface(flow->listener)->realm, user_of(&from),
 			owner_of(aor), &agent))
 		return 0;
-	who.agent = (size_t)(agent - shard->config->session_agents);
+	who.agent = (size_t)config_session_agent_index(shard->config, agent);
 	challenge = register_challenge_find(shard->registrar, aor, flow, register_authorization(request));
 	/* The answer to a challenge has its turn already; the same answer once more has none. */
 	wait = challenge && !challenge->answered ? 0 : register_wait_enter(limits, &who, now_us);
@@ -417,7 +423,7 @@ static void ask_registrar(struct registrar *registrar, struct transaction *trans
 	const struct config_session_agent *agent, struct binding *const *known, size_t count, bool too_many)
 {
 	struct shard *shard = registrar->shard;
-	size_t number = (size_t)(agent - shard->config->session_agents);
+	size_t number = (size_t)config_session_agent_index(shard->config, agent);
 	struct registration *registration;
 	bool reserved;
 	unsigned wait = take_place(registrar, request, message, number, &reserved);
@@ -539,6 +545,24 @@ unsigned registrar_shard(const struct shard *shard, struct span aor)
 bool registrar_is_mine(const struct shard *shard, struct span aor)
 {
 	return registrar_shard(shard, aor) == shard->index;
+}
+
+static void registration_move(struct registration *registration, struct config_move *move)
+{
+	config_move_session_agent(move, &registration->agent);
+	config_move_session_agent(move, &registration->flow.agent);
+	config_move_session_agent(move, &registration->upstream.agent);
+	for (unsigned i = 0; i < REGISTER_CONTACTS_MAX; i++)
+		if (registration->old[i])
+			binding_move(registration->old[i], move);
+}
+
+void registrar_move(struct shard *shard, struct config_move *move)
+{
+	struct registration *registration = shard->registrar ? shard->registrar->first : NULL;
+
+	for (; registration; registration = registration->next)
+		registration_move(registration, move);
 }
 
 int registrar_open(struct shard *shard)

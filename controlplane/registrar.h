@@ -13,6 +13,10 @@ struct registrar; /* of one shard */
 int registrar_open(
 	struct shard *shard); /* 0 or -ENOMEM; takes over the shard's bindings from the location table */
 void registrar_close(struct shard *shard);
+void registrar_move(
+	struct shard *shard, struct config_move *move); /* another configuration (reconfigure.h) */
+/* There are bindings that location_serves() no more: this shard's are taken out, in its next ticks. */
+void registrar_leave(struct shard *shard);
 
 enum { REGISTRAR_AOR_MAX = 256 };
 /* The address-of-record of a To's value: user@host, the user as sip_user_normal has it, host in lower case. The result is in `buffer`; empty

@@ -193,6 +193,9 @@ static int enter(struct registration *registration, unsigned n, struct binding *
 		error = location_replace(location, old, binding);
 	if (error == 0) {
 		entered(registration->registrar, old, binding);
+		/* The configuration has changed since it was asked for. */
+		if (!location_serves(location, binding))
+			registrar_leave(registration->registrar->shard);
 		if (old && !same_flow(old, binding))
 			registrar_quit(registration->registrar, old);
 	}
@@ -216,7 +219,7 @@ static int take(struct registration *registration, unsigned n, uint32_t granted,
 		.interface = interface,
 		.agent = registration->agent,
 		.flow = { listener_index(flow->listener), listener_transport(flow->listener), flow->remote,
-			flow->connection },
+			flow->connection, *listener_address(flow->listener) },
 		.aor = parsed->aor,
 		.contact = contact->uri,
 		.instance = contact->instance,

@@ -71,6 +71,8 @@ struct registrar {
 	struct admitted admitted;
 	struct timer sweep;
 	uint64_t swept; /* number of the last binding looked at */
+	uint64_t
+		leaving; /* from this number on bindings are to be looked at that the configuration serves no more; UINT64_MAX: none */
 	struct registrar_trust *trust;
 	struct challenge challenge[CHALLENGE_SETS][CHALLENGE_WAYS];
 };

@@ -154,6 +154,31 @@ static void trust_page(struct registrar *registrar, uint64_t now)
 	}
 }
 
+/* What the registrar has of it lapses by itself: we have no password. */
+static void leave_page(struct registrar *registrar)
+{
+	struct shard *shard = registrar->shard;
+	struct location *location = shard->shared.location;
+	struct binding *page[PAGE];
+	size_t count = location_list(location, registrar->leaving, page, PAGE);
+
+	registrar->leaving = count ? page[count - 1]->number : UINT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		if (registrar_is_mine(shard, page[i]->aor) && !location_serves(location, page[i]) &&
+			location_remove(location, page[i])) {
+			registrar_quit(registrar, page[i]);
+			store_binding_gone(shard->shared.store, page[i]->number);
+		}
+		binding_put(page[i]);
+	}
+}
+
+void registrar_leave(struct shard *shard)
+{
+	if (shard->registrar)
+		shard->registrar->leaving = 0;
+}
+
 static void tick(struct timer *timer, void *arg)
 {
 	struct registrar *registrar = arg;
@@ -169,6 +194,8 @@ static void tick(struct timer *timer, void *arg)
 	} while (looked < enough && registrar->swept);
 	for (looked = 0; looked < LOOKED_MOST && registrar->trust->again != UINT64_MAX; looked += PAGE)
 		trust_page(registrar, now);
+	for (looked = 0; looked < LOOKED_MOST && registrar->leaving != UINT64_MAX; looked += PAGE)
+		leave_page(registrar);
 	send_trust(registrar);
 	timer_arm(shard->timers, timer, TICK_MS, tick, registrar);
 }
@@ -216,6 +243,7 @@ int registrar_sweep_open(struct registrar *registrar)
 	if (!registrar->trust)
 		return -ENOMEM;
 	registrar->trust->again = 0;
+	registrar->leaving = UINT64_MAX;
 	if (!shard->shared.location)
 		return 0;
 	take_over(registrar);

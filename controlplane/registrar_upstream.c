@@ -78,7 +78,8 @@ static bool find_upstream(struct registration *registration)
 
 static size_t agent_number(const struct registration *registration)
 {
-	return (size_t)(registration->agent - registration->registrar->shard->config->session_agents);
+	return (size_t)config_session_agent_index(
+		registration->registrar->shard->config, registration->agent);
 }
 
 /* --- writing ---------------------------------------------------------------------------------------------------------- */

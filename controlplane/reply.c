@@ -146,6 +146,14 @@ void reply_budget_init(struct transaction_layer *layer)
 	token_bucket_init(&layer->stateless, rate, rate, clock_now_us());
 }
 
+void reply_budget_move(struct shard *shard, const struct config_move *move)
+{
+	unsigned rate = config_move_to(move)->sip.stateless_rate;
+
+	if (shard->transactions)
+		token_bucket_change(&shard->transactions->stateless, rate, rate, clock_now_us());
+}
+
 struct span reply_write(struct transaction_layer *layer, const struct sip_flow *flow,
 	const struct scan *request, unsigned status, struct span to_tag, struct span extra)
 {

@@ -3,6 +3,7 @@
 #ifndef CONTROLPLANE_REPLY_H
 #define CONTROLPLANE_REPLY_H
 
+#include "config/move.h"
 #include "controlplane/scan.h"
 #include "controlplane/transport.h"
 
@@ -24,5 +25,6 @@ void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flo
  * answer that leaves no state. */
 int reply_send(const struct sip_flow *flow, struct span text);
 void reply_budget_init(struct transaction_layer *layer);
+void reply_budget_move(struct shard *shard, const struct config_move *move);
 
 #endif

@@ -92,12 +92,36 @@ void relay_free(struct request_relay *relay)
 		transaction_detach(relay->server);
 	if (relay->outside) {
 		relay->shard->routed_requests--;
+		*relay->routed = relay->next_routed;
+		if (relay->next_routed)
+			relay->next_routed->routed = relay->routed;
 		for (unsigned side = 0; side < LEGS; side++)
 			leg_fini(&relay->outside[side]);
 		free(relay->outside);
 	}
 	free(relay->rest);
 	free(relay);
+}
+
+void relay_take_legs(struct request_relay *relay, struct leg *legs)
+{
+	struct shard *shard = relay->shard;
+
+	relay->outside = legs;
+	relay->next_routed = shard->routed;
+	relay->routed = &shard->routed;
+	if (shard->routed)
+		shard->routed->routed = &relay->next_routed;
+	shard->routed = relay;
+	shard->routed_requests++;
+}
+
+/* Requests within dialogs have the legs of those. */
+void request_relay_layer_move(struct shard *shard, struct config_move *move)
+{
+	for (struct request_relay *relay = shard->routed; relay; relay = relay->next_routed)
+		for (unsigned side = 0; side < LEGS; side++)
+			leg_move(&relay->outside[side], move);
 }
 
 void relay_move(struct request_relay *relay, struct leg *from, struct leg *to)

@@ -11,6 +11,7 @@ struct request_relay {
 	struct leg *from, *to; /* from: NULL for a request of our own */
 	struct request_relay *next_asking, **asking, *next_asked, **asked; /* lists of the legs */
 	struct leg *outside; /* LEGS of its own, for a request outside of dialogs; else NULL */
+	struct request_relay *next_routed, **routed; /* list of those with `outside`, of the shard */
 	struct transaction *server, *client;
 	enum sip_method method;
 	unsigned hops;
@@ -36,6 +37,8 @@ struct request_content {
 struct request_relay *relay_new(
 	struct shard *shard, struct leg *from, struct leg *to, enum sip_method method);
 void relay_free(struct request_relay *relay);
+/* It is outside of dialogs: `legs` are its own from now on. */
+void relay_take_legs(struct request_relay *relay, struct leg *legs);
 /* From now on it is of these legs: copies of those that it was of, in the same dialogs. */
 void relay_move(struct request_relay *relay, struct leg *from, struct leg *to);
 /* Takes the asker's transaction over. */

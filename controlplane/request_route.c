@@ -327,8 +327,7 @@ static struct request_relay *routed_new(struct shard *shard, enum sip_method met
 		free(legs);
 		return NULL;
 	}
-	relay->outside = legs;
-	shard->routed_requests++;
+	relay_take_legs(relay, legs);
 	return relay;
 }
 

@@ -126,6 +126,8 @@ static int loop_open(struct shard *shard)
 	uv_prepare_start(&private->prepare, before_sleep);
 	result = uv_async_init(&shard->loop, &private->stop, stop_asked);
 	if (result == 0)
+		result = standstill_open(shard);
+	if (result == 0)
 		result = mailbox_new(&shard->loop, shard, MAILBOX_ENTRIES, &private->mailbox);
 	return result;
 }
@@ -139,6 +141,7 @@ static void loop_close(struct shard *shard)
 		uv_close((uv_handle_t *)&private->wake, NULL);
 	if (private->prepare.loop)
 		uv_close((uv_handle_t *)&private->prepare, NULL);
+	standstill_close(shard);
 	if (private->stop.loop)
 		uv_close((uv_handle_t *)&private->stop, NULL);
 	if (private->wake.loop) {

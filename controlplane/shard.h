@@ -33,6 +33,7 @@ struct alarms;
 struct statistics;
 struct tls;
 struct tls_watch;
+struct request_relay;
 
 /* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
 struct shard_shared {
@@ -69,7 +70,8 @@ struct shard {
 		struct binding *phone; /* a reference; NULL: of nobody who is registered */
 	} heard;
 	struct shard_shared shared;
-	uint32_t routed_requests; /* under way outside of dialogs; request_relay.c */
+	struct request_relay *routed; /* under way outside of dialogs; request_relay.c */
+	uint32_t routed_requests; /* how many those are */
 	struct dp_client *dataplane;
 	uint64_t counter[CP_COUNTER_COUNT]; /* owner: this shard; others read relaxed */
 	struct shard **all; /* count entries */

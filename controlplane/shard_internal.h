@@ -9,6 +9,7 @@
 #include "controlplane/resolver.h"
 #include "controlplane/scan.h"
 #include "controlplane/shard.h"
+#include "controlplane/standstill.h"
 
 /* Zero-initialised is what production wants. */
 struct shard_private {
@@ -18,6 +19,8 @@ struct shard_private {
 	struct mailbox *mailbox;
 	uint64_t wake_at_ms; /* 0 = `wake` is not started */
 	uv_async_t stop;
+	uv_async_t stand;
+	struct standstill *standstill; /* that `stand` was sent for; owner: standstill.c */
 	struct shard_moves
 		*moves; /* INVITEs handed on to other shards; NULL: none yet; owner: shard_route.c */
 	bool handed_on; /* the message being received is such a one */

@@ -149,6 +149,18 @@ static int open_file(const char *directory, sqlite3 **out)
 	return n < 0 || n >= (int)sizeof(path) ? -ENAMETOOLONG : database_open(path, &schema, out);
 }
 
+static void settings_take(struct store *store, const struct config *config)
+{
+	store_queue_settings(&store->queue, &config->store);
+	__atomic_store_n(&store->audit_entries, config->store.audit_entries, __ATOMIC_RELAXED);
+}
+
+void store_move(struct store *store, const struct config_move *move)
+{
+	if (store)
+		settings_take(store, config_move_to(move));
+}
+
 int store_open(const struct config *config, struct store **out)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -156,8 +168,8 @@ int store_open(const struct config *config, struct store **out)
 
 	if (!store)
 		return -ENOMEM;
-	store->config = config;
-	store_queue_init(&store->queue, &kind, &store->config, store);
+	store_queue_init(&store->queue, &kind, &config->store, store);
+	__atomic_store_n(&store->audit_entries, config->store.audit_entries, __ATOMIC_RELAXED);
 	error = open_file(config->system.data_directory, &store->db);
 	if (error == 0)
 		error = store_write_prepare(store);
@@ -188,8 +200,6 @@ static struct binding copy_binding(const struct binding *b)
 {
 	struct binding copy = { .number = b->number,
 		.method_bits = b->method_bits,
-		.interface = b->interface,
-		.agent = b->agent,
 		.flow = b->flow,
 		.reg_id = b->reg_id,
 		.cseq = __atomic_load_n(&b->cseq, __ATOMIC_RELAXED),
@@ -209,15 +219,20 @@ static struct binding copy_binding(const struct binding *b)
 
 void store_binding(struct store *store, const struct binding *binding)
 {
+	char listener[STORE_LISTENER_MAX];
 	struct store_change *change;
 
 	if (!store)
 		return;
+	/* Names now: by the time that it is written, the configuration may be another one. */
 	change = store_change_new(STORE_BINDING,
-		(struct span[STORE_TEXTS]){ binding->aor, binding->contact, binding->instance,
+		(struct span[STORE_TEXTS + STORE_NAMES]){ binding->aor, binding->contact, binding->instance,
 			binding->call_id, binding->user_agent, binding->path, binding->service_route,
-			binding->gruu, binding->associated, binding->upstream_call_id },
-		STORE_TEXTS);
+			binding->gruu, binding->associated, binding->upstream_call_id,
+			span_from(binding->interface->name),
+			store_listener_print(binding->flow.transport, &binding->flow.local, listener),
+			span_from(binding->agent->name) },
+		STORE_TEXTS + STORE_NAMES);
 	if (change)
 		change->binding = copy_binding(binding);
 	store_put(store, change);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/move.h"
 #include "controlplane/location.h"
 #include "dataplane/api.h"
 
@@ -15,8 +16,10 @@ struct store;
 
 /* Opens or makes the file (0640, of the process's user), checks it, starts the thread. A file that is damaged, or of a later version, is
  * put aside under another name, with an error in the log, and a fresh one begun: phones matter more than history. 0 or -errno (-EBUSY:
- * another process has it). The configuration outlives the store. */
+ * another process has it). Nothing of the configuration is needed afterwards. */
 int store_open(const struct config *config, struct store **out);
+/* Another queue, time of a group, number of audit entries. NULL is fine. */
+void store_move(struct store *store, const struct config_move *move);
 /* Writes what is queued and ends. NULL is fine. */
 void store_close(struct store *store);
 /* Who is told of a disk that fails; once, before anything is written. They outlive the store. */

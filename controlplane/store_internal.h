@@ -19,7 +19,11 @@ enum store_change_kind {
 	STORE_KINDS
 };
 
-enum { STORE_TEXTS = 10 }; /* of a binding: from aor to upstream_call_id, as the columns are */
+enum {
+	STORE_TEXTS = 10, /* of a binding: from aor to upstream_call_id, as the columns are */
+	STORE_NAMES =
+		3, /* behind them: of its interface, listener, agent, as the configuration calls them then */
+};
 
 /* One change on its way to the disk, all that it says in one block of memory. */
 struct store_change {
@@ -29,7 +33,7 @@ struct store_change {
 	uint64_t wall_ms;
 	struct binding binding; /* its texts are in `text` */
 	struct store_ban ban;
-	struct span text[STORE_TEXTS]; /* into `bytes` */
+	struct span text[STORE_TEXTS + STORE_NAMES]; /* into `bytes` */
 	char bytes[];
 };
 
@@ -41,7 +45,7 @@ struct store_statements {
 struct store_users;
 
 struct store {
-	const struct config *config;
+	uint64_t audit_entries; /* atomic: as configured now */
 	sqlite3 *db; /* owner: the thread, once it runs; serialised by SQLite for the loads at start */
 	struct store_statements statements; /* owner: the thread */
 	struct store_users *users;
@@ -65,9 +69,9 @@ void store_users_free(struct store_users *users);
 
 /* store_listener.c: how a listener is called in the file, whatever its index will be. */
 enum { STORE_LISTENER_MAX = 80 };
-/* Empty: there is none of that index. */
-struct span store_listener_print(const struct config *config, size_t index, char buffer[STORE_LISTENER_MAX]);
-/* Index and transport of what is so called within that interface. 0 or -ENOENT. */
+struct span store_listener_print(
+	enum config_transport transport, const union address *address, char buffer[STORE_LISTENER_MAX]);
+/* Index, transport and address of what is so called within that interface, at the start of the process. 0 or -ENOENT. */
 int store_listener_find(const struct config *config, const struct config_sip_interface *interface,
 	struct span name, struct binding_flow *flow);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Listeners have indices while the process runs and names in the file: the configuration may have changed in between. */
+/* Listeners have indices while the process runs and names in the file: the configuration may have changed in between. Those of a
+ * process that has just started are in the order of the file. */
 #include <errno.h>
 
 #include "controlplane/store_internal.h"
@@ -13,28 +14,17 @@ static const char *const transports[] = {
 	[CONFIG_TRANSPORT_WSS] = "wss",
 };
 
-static struct span print(const struct config_endpoint *endpoint, char buffer[STORE_LISTENER_MAX])
+struct span store_listener_print(
+	enum config_transport transport, const union address *address, char buffer[STORE_LISTENER_MAX])
 {
 	char text[ADDRESS_TEXT_MAX];
 	struct writer w;
 
 	writer_init(&w, buffer, STORE_LISTENER_MAX);
-	writer_text(&w, transports[endpoint->transport]);
+	writer_text(&w, transports[transport]);
 	writer_char(&w, ':');
-	writer_text(&w, address_print(&endpoint->address, text));
+	writer_text(&w, address_print(address, text));
 	return writer_result(&w);
-}
-
-struct span store_listener_print(const struct config *config, size_t index, char buffer[STORE_LISTENER_MAX])
-{
-	for (size_t i = 0; i < config->sip_interfaces_count; i++) {
-		const struct config_sip_interface *interface = &config->sip_interfaces[i];
-
-		for (size_t n = 0; n < interface->listen_count; n++)
-			if (transport_serves(interface->listen[n].transport) && index-- == 0)
-				return print(&interface->listen[n], buffer);
-	}
-	return (struct span){ NULL, 0 };
 }
 
 int store_listener_find(const struct config *config, const struct config_sip_interface *interface,
@@ -47,10 +37,15 @@ int store_listener_find(const struct config *config, const struct config_sip_int
 		const struct config_sip_interface *one = &config->sip_interfaces[i];
 
 		for (size_t n = 0; n < one->listen_count; n++) {
-			if (!transport_serves(one->listen[n].transport))
+			const struct config_endpoint *endpoint = &one->listen[n];
+
+			if (!transport_serves(endpoint->transport))
 				continue;
-			if (one == interface && span_equal(print(&one->listen[n], text), name)) {
-				flow->transport = one->listen[n].transport;
+			if (one == interface && span_equal(store_listener_print(endpoint->transport,
+								   &endpoint->address, text),
+							name)) {
+				flow->transport = endpoint->transport;
+				flow->local = endpoint->address;
 				return 0;
 			}
 			flow->listener++;

@@ -8,17 +8,12 @@
 #include "controlplane/alarm.h"
 #include "platforms/base/log.h"
 
-static const struct config_store *settings(const struct store_queue *queue)
-{
-	return &__atomic_load_n(queue->config, __ATOMIC_ACQUIRE)->store;
-}
-
 int store_queue_put(struct store_queue *queue, struct store_item *item)
 {
 	bool full;
 
 	pthread_mutex_lock(&queue->lock);
-	full = !item || queue->queued >= settings(queue)->queue;
+	full = !item || queue->queued >= __atomic_load_n(&queue->most, __ATOMIC_RELAXED);
 	if (full) {
 		queue->lost++;
 	} else {
@@ -93,7 +88,7 @@ static struct store_item *take_group(struct store_queue *queue, uint64_t rest_ms
 			pthread_cond_wait(&queue->changed, &queue->lock);
 		else if (pthread_cond_timedwait(&queue->changed, &queue->lock, &until) == ETIMEDOUT)
 			break;
-	until = in_ms(settings(queue)->group_time_ms);
+	until = in_ms(__atomic_load_n(&queue->group_time_ms, __ATOMIC_RELAXED));
 	while (queue->first && queue->queued < queue->kind->group_max && !queue->stopping)
 		if (pthread_cond_timedwait(&queue->changed, &queue->lock, &until) == ETIMEDOUT)
 			break;
@@ -146,13 +141,19 @@ static void *run(void *arg)
 
 /* --- open and close -------------------------------------------------------------------------------------------------- */
 
+void store_queue_settings(struct store_queue *queue, const struct config_store *settings)
+{
+	__atomic_store_n(&queue->most, settings->queue, __ATOMIC_RELAXED);
+	__atomic_store_n(&queue->group_time_ms, settings->group_time_ms, __ATOMIC_RELAXED);
+}
+
 void store_queue_init(struct store_queue *queue, const struct store_queue_kind *kind,
-	const struct config *const *config, void *arg)
+	const struct config_store *settings, void *arg)
 {
 	pthread_condattr_t attributes;
 
 	queue->kind = kind;
-	queue->config = config;
+	store_queue_settings(queue, settings);
 	queue->arg = arg;
 	queue->last = &queue->first;
 	pthread_mutex_init(&queue->lock, NULL);

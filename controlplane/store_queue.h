@@ -34,8 +34,7 @@ struct store_queue_kind {
 
 struct store_queue {
 	const struct store_queue_kind *kind;
-	const struct config *const
-		*config; /* the owner's: store.queue and store.group-time are read at use */
+	uint64_t most, group_time_ms; /* atomic: store.queue and store.group-time as they are now */
 	void *arg;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -48,7 +47,9 @@ struct store_queue {
 };
 
 void store_queue_init(struct store_queue *queue, const struct store_queue_kind *kind,
-	const struct config *const *config, void *arg);
+	const struct config_store *settings, void *arg);
+/* What is configured from now on; any thread. */
+void store_queue_settings(struct store_queue *queue, const struct config_store *settings);
 int store_queue_start(struct store_queue *queue); /* the thread. 0 or -errno */
 void store_queue_stop(struct store_queue *queue); /* writes what is queued and ends it */
 void store_queue_fini(struct store_queue *queue);

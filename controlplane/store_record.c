@@ -215,9 +215,20 @@ static int path_of(const char *directory, const char *name, char path[PATH_MAX])
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int open_files(struct record_store *store)
+static void settings_take(struct record_store *store, const struct config *config)
 {
-	const struct config *config = store->config;
+	store_queue_settings(&store->queue, &config->store);
+	__atomic_store_n(&store->keep_days, config->accounting.keep_days, __ATOMIC_RELAXED);
+}
+
+void record_store_move(struct record_store *store, const struct config_move *move)
+{
+	if (store)
+		settings_take(store, config_move_to(move));
+}
+
+static int open_files(struct record_store *store, const struct config *config)
+{
 	char path[PATH_MAX];
 	int error = path_of(config->system.run_directory, "records.journal", path);
 
@@ -242,9 +253,9 @@ int record_store_open(const struct config *config, struct record_store **out)
 	store = calloc(1, sizeof(*store));
 	if (!store)
 		return -ENOMEM;
-	store->config = config;
-	store_queue_init(&store->queue, &kind, &store->config, store);
-	error = open_files(store);
+	store_queue_init(&store->queue, &kind, &config->store, store);
+	__atomic_store_n(&store->keep_days, config->accounting.keep_days, __ATOMIC_RELAXED);
+	error = open_files(store, config);
 	if (error == 0)
 		error = take_over(store);
 	if (error == 0)

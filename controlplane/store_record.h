@@ -4,16 +4,18 @@
 #ifndef CONTROLPLANE_STORE_RECORD_H
 #define CONTROLPLANE_STORE_RECORD_H
 
-#include "config/model.h"
+#include "config/move.h"
 #include "controlplane/api.h"
 
 struct record_store;
 struct alarms;
 
 /* Opens what accounting asks for; *out is NULL if it asks for nothing. What a process before us has left in the journal is written, and
- * calls that it had answered and not ended are closed as lost. 0 or -errno (-EBUSY: another process has it). The configuration outlives
- * the store. */
+ * calls that it had answered and not ended are closed as lost. 0 or -errno (-EBUSY: another process has it). Nothing of the
+ * configuration is needed afterwards. */
 int record_store_open(const struct config *config, struct record_store **out);
+/* Another queue, time of a group, age of records. NULL is fine. */
+void record_store_move(struct record_store *store, const struct config_move *move);
 /* Writes what is queued and ends. NULL is fine. */
 void record_store_close(struct record_store *store);
 /* Who is told of a disk that fails; once, before anything is written. They outlive the store. */

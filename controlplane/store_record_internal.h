@@ -23,7 +23,7 @@ struct record_statements {
 struct record_file;
 
 struct record_store {
-	const struct config *config;
+	uint64_t keep_days; /* atomic: as configured now */
 	sqlite3 *db; /* NULL: accounting.database = no; serialised by SQLite */
 	struct record_statements statements; /* owner: the thread, but for the last ones */
 	struct record_file *file; /* owner: the thread; NULL: none is configured */

@@ -153,7 +153,7 @@ int record_write_group(struct record_store *store, const struct record_change *f
 
 int record_write_trim(struct record_store *store)
 {
-	uint64_t age = (uint64_t)store->config->accounting.keep_days * DAY_MS;
+	uint64_t age = __atomic_load_n(&store->keep_days, __ATOMIC_RELAXED) * DAY_MS;
 	int error;
 
 	sqlite3_bind_int64(store->statements.trim, 1, TRIM_BATCH);

@@ -34,16 +34,15 @@ static void put_blob(struct parameters *p, struct span text)
 		       : sqlite3_bind_zeroblob(p->statement, ++p->count, 0));
 }
 
-static void put_binding(struct parameters *p, const struct config *config, const struct store_change *change)
+static void put_binding(struct parameters *p, const struct store_change *change)
 {
 	const struct binding *b = &change->binding;
-	char listener[STORE_LISTENER_MAX], host[ADDRESS_TEXT_MAX];
+	char host[ADDRESS_TEXT_MAX];
 
 	put_number(p, b->number);
 	put_blob(p, span_from(b->token));
-	put_text(p, span_from(b->interface->name));
-	put_text(p, store_listener_print(config, b->flow.listener, listener));
-	put_text(p, span_from(b->agent->name));
+	for (unsigned i = 0; i < STORE_NAMES; i++)
+		put_text(p, change->text[STORE_TEXTS + i]);
 	put_text(p, span_from(address_print_host(&b->flow.remote, host)));
 	put_number(p, address_port(&b->flow.remote));
 	put_number(p, b->method_bits);
@@ -62,9 +61,8 @@ static void put_binding(struct parameters *p, const struct config *config, const
 		put_blob(p, change->text[i]);
 }
 
-static void put_gone(struct parameters *p, const struct config *config, const struct store_change *change)
+static void put_gone(struct parameters *p, const struct store_change *change)
 {
-	(void)config;
 	put_number(p, change->number);
 }
 
@@ -79,9 +77,8 @@ static void put_source(struct parameters *p, const struct dp_source_key *key)
 	put_number(p, key->address.port);
 }
 
-static void put_ban(struct parameters *p, const struct config *config, const struct store_change *change)
+static void put_ban(struct parameters *p, const struct store_change *change)
 {
-	(void)config;
 	put_source(p, &change->ban.ban.key);
 	put_number(p, change->ban.until_wall_ms);
 	put_number(p, change->ban.times);
@@ -91,17 +88,14 @@ static void put_ban(struct parameters *p, const struct config *config, const str
 	put_number(p, change->wall_ms);
 }
 
-static void put_ban_lifted(
-	struct parameters *p, const struct config *config, const struct store_change *change)
+static void put_ban_lifted(struct parameters *p, const struct store_change *change)
 {
-	(void)config;
 	put_source(p, &change->ban.ban.key);
 }
 
 /* User, realm, both H(A1). */
-static void put_user(struct parameters *p, const struct config *config, const struct store_change *change)
+static void put_user(struct parameters *p, const struct store_change *change)
 {
-	(void)config;
 	put_number(p, change->number);
 	put_blob(p, change->text[0]);
 	put_blob(p, change->text[1]);
@@ -111,9 +105,8 @@ static void put_user(struct parameters *p, const struct config *config, const st
 }
 
 /* Who, what, object, reason. */
-static void put_audit(struct parameters *p, const struct config *config, const struct store_change *change)
+static void put_audit(struct parameters *p, const struct store_change *change)
 {
-	(void)config;
 	put_number(p, change->wall_ms);
 	for (unsigned i = 0; i < 4; i++)
 		put_text(p, change->text[i]);
@@ -122,7 +115,7 @@ static void put_audit(struct parameters *p, const struct config *config, const s
 /* clang-format off */
 static const struct {
 	const char *sql;
-	void (*put)(struct parameters *p, const struct config *config, const struct store_change *change);
+	void (*put)(struct parameters *p, const struct store_change *change);
 } kinds[STORE_KINDS] = {
 	[STORE_BINDING] = {
 		"INSERT OR REPLACE INTO binding (number, token, interface, listener, agent, host, port, method_bits, reg_id, cseq, q,"
@@ -190,7 +183,7 @@ static int write_change(struct store *store, const struct store_change *change)
 	struct parameters p = { .statement = store->statements.change[change->kind] };
 	int error;
 
-	kinds[change->kind].put(&p, store->config, change);
+	kinds[change->kind].put(&p, change);
 	error = p.result == SQLITE_OK ? step(p.statement) : database_errno(p.result);
 	sqlite3_clear_bindings(p.statement);
 	return error;
@@ -198,7 +191,8 @@ static int write_change(struct store *store, const struct store_change *change)
 
 static int trim_audit(struct store *store)
 {
-	sqlite3_bind_int64(store->statements.trim, 1, store->config->store.audit_entries);
+	sqlite3_bind_int64(store->statements.trim, 1,
+		(sqlite3_int64)__atomic_load_n(&store->audit_entries, __ATOMIC_RELAXED));
 	return step(store->statements.trim);
 }
 

@@ -53,6 +53,15 @@ void subscription_layer_close(struct shard *shard)
 	shard->subscriptions = NULL;
 }
 
+void subscription_layer_move(struct shard *shard, struct config_move *move)
+{
+	struct subscription *subscription = shard->subscriptions ? shard->subscriptions->first : NULL;
+
+	for (; subscription; subscription = subscription->next)
+		for (unsigned side = 0; side < LEGS; side++)
+			leg_move(&subscription->leg[side], move);
+}
+
 size_t subscription_count(const struct shard *shard)
 {
 	return __atomic_load_n(&shard->subscriptions->count, __ATOMIC_RELAXED);

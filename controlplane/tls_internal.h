@@ -98,6 +98,7 @@ int tls_session_protocol(SSL *ssl, const unsigned char **out, unsigned char *out
 struct tls_rate;
 struct tls_rate *tls_rate_new(unsigned per_second); /* NULL without memory */
 void tls_rate_free(struct tls_rate *rate);
+void tls_rate_move(struct tls_rate *rate, unsigned per_second); /* from now on, for all sources */
 bool tls_rate_take(struct tls_rate *rate, const union address *remote, uint64_t now_us);
 
 #endif

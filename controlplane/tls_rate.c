@@ -19,7 +19,7 @@ struct source {
 
 struct tls_rate {
 	pthread_mutex_t lock; /* of all below */
-	unsigned per_second;
+	unsigned per_second; /* changed with the lock; read without to see that there is no limit */
 	struct hash_key secret;
 	struct source source[SETS][WAYS];
 };
@@ -44,6 +44,13 @@ void tls_rate_free(struct tls_rate *rate)
 	free(rate);
 }
 
+void tls_rate_move(struct tls_rate *rate, unsigned per_second)
+{
+	pthread_mutex_lock(&rate->lock);
+	__atomic_store_n(&rate->per_second, per_second, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&rate->lock);
+}
+
 static struct source *find(
 	struct tls_rate *rate, const uint8_t key[KEY_OCTETS], sa_family_t family, uint64_t now_us)
 {
@@ -65,16 +72,21 @@ static struct source *find(
 bool tls_rate_take(struct tls_rate *rate, const union address *remote, uint64_t now_us)
 {
 	uint8_t key[KEY_OCTETS] = { 0 };
+	struct source *source;
 	bool may;
 
-	if (rate->per_second == 0)
+	if (__atomic_load_n(&rate->per_second, __ATOMIC_RELAXED) == 0)
 		return true;
 	if (remote->sa.sa_family == AF_INET6)
 		memcpy(key, &remote->in6.sin6_addr, KEY_OCTETS);
 	else
 		memcpy(key, &remote->in4.sin_addr, IPV4_OCTETS);
 	pthread_mutex_lock(&rate->lock);
-	may = token_bucket_take(&find(rate, key, remote->sa.sa_family, now_us)->bucket, 1, now_us);
+	source = find(rate, key, remote->sa.sa_family, now_us);
+	if (source->bucket.rate != rate->per_second)
+		token_bucket_change(
+			&source->bucket, rate->per_second, 2 * (uint64_t)rate->per_second, now_us);
+	may = token_bucket_take(&source->bucket, 1, now_us);
 	pthread_mutex_unlock(&rate->lock);
 	return may;
 }

@@ -313,9 +313,10 @@ int transaction_layer_open(struct shard *shard, const struct transaction_core *c
 	own_limits_set(&layer->own_limits, sip);
 	reply_budget_init(layer);
 	/* Most of what is in it lingers. */
-	if (shard->config->session_agents_count)
-		layer->no_tcp_until_ms = calloc(shard->config->session_agents_count, sizeof(uint64_t));
-	result = table_init(&layer->table, (size_t)sip->max_transactions * LINGERING_PER_TRANSACTION / 2);
+	layer->no_tcp_until_ms = calloc(shard->config->session_agents_count + 1, sizeof(uint64_t));
+	result = layer->no_tcp_until_ms ? table_init(&layer->table, (size_t)sip->max_transactions *
+									    LINGERING_PER_TRANSACTION / 2)
+					: -ENOMEM;
 	if (result == 0)
 		result = osip_engine_new(sip, machine_sends, &layer->engine);
 	if (result < 0) {
@@ -345,8 +346,65 @@ void transaction_layer_close(struct shard *shard)
 	osip_engine_free(layer->engine);
 	table_fini(&layer->table);
 	free(layer->no_tcp_until_ms);
+	free(layer->no_tcp_next);
 	free(layer);
 	shard->transactions = NULL;
+}
+
+/* --- another configuration --------------------------------------------------------------------------------------- */
+
+int transaction_layer_prepare(struct shard *shard, const struct config_move *move, struct writer *why)
+{
+	size_t count = config_move_to(move)->session_agents_count;
+
+	(void)why;
+	shard->transactions->no_tcp_next = calloc(count + 1, sizeof(uint64_t));
+	return shard->transactions->no_tcp_next ? 0 : -ENOMEM;
+}
+
+void transaction_layer_abort(struct shard *shard)
+{
+	free(shard->transactions->no_tcp_next);
+	shard->transactions->no_tcp_next = NULL;
+}
+
+static void agents_move(struct transaction_layer *layer, const struct config_move *move)
+{
+	if (!layer->no_tcp_next)
+		return;
+	for (size_t i = 0; i < config_move_to(move)->session_agents_count; i++) {
+		ptrdiff_t origin = config_move_origin(move, CONFIG_KIND_session_agent, i);
+
+		layer->no_tcp_next[i] = origin == CONFIG_NOWHERE ? 0 : layer->no_tcp_until_ms[origin];
+	}
+	free(layer->no_tcp_until_ms);
+	layer->no_tcp_until_ms = layer->no_tcp_next;
+	layer->no_tcp_next = NULL;
+}
+
+static void transaction_move(struct transaction *tr, struct config_move *move)
+{
+	config_move_session_agent(move, &tr->flow.agent);
+	if (tr->request)
+		message_move(tr->request, move);
+	for (unsigned i = 0; tr->accepted && i < tr->dialogs; i++)
+		config_move_session_agent(move, &tr->accepted[i].flow.agent);
+}
+
+void transaction_layer_move(struct shard *shard, struct config_move *move)
+{
+	struct transaction_layer *layer = shard->transactions;
+	const struct config_sip *sip = &config_move_to(move)->sip;
+
+	own_limits_set(&layer->own_limits, sip);
+	osip_engine_set_timers(layer->engine, sip);
+	agents_move(layer, move);
+	for (struct transaction *tr = layer->live; tr; tr = tr->next)
+		transaction_move(tr, move);
+	for (struct transaction *tr = layer->ended; tr; tr = tr->next)
+		transaction_move(tr, move);
+	for (struct tombstone *stone = layer->oldest; stone; stone = stone->next)
+		config_move_session_agent(move, &stone->flow.agent);
 }
 
 void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_t *tombstones)

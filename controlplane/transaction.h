@@ -57,6 +57,10 @@ struct transaction_core {
 int transaction_layer_open(struct shard *shard, const struct transaction_core *core);
 /* Ends all with TRANSACTION_SHUTDOWN. */
 void transaction_layer_close(struct shard *shard);
+/* Another configuration (reconfigure.h): what is under way keeps the timers that run. */
+int transaction_layer_prepare(struct shard *shard, const struct config_move *move, struct writer *why);
+void transaction_layer_abort(struct shard *shard);
+void transaction_layer_move(struct shard *shard, struct config_move *move);
 /* For the API; from any thread. */
 void transaction_layer_counts(const struct shard *shard, uint32_t *live, uint32_t *tombstones);
 /* Entry from the transport: one received message, any bytes. Scans, absorbs repetitions, matches, parses, delivers. */

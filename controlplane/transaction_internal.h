@@ -100,8 +100,8 @@ struct transaction_layer {
 	struct tombstone *oldest, **newest;
 	struct config_sip
 		own_limits; /* of what we write ourselves: an answer repeats a peer's text and adds to it */
-	uint64_t *
-		no_tcp_until_ms; /* of each session-agent: it took no connection; NULL: there are no agents */
+	uint64_t *no_tcp_until_ms; /* of each session-agent: it took no connection */
+	uint64_t *no_tcp_next; /* the same for a configuration that is prepared; or NULL */
 	struct token_bucket stateless; /* answers without a transaction */
 	struct hash_key tag_key; /* makes their To tags */
 	struct scan received, own; /* scratch: a received message; one of our own */

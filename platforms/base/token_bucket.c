@@ -30,6 +30,20 @@ static void refill(struct token_bucket *b, uint64_t now_us)
 	b->last_us = now_us;
 }
 
+void token_bucket_change(struct token_bucket *b, uint64_t rate, uint64_t burst, uint64_t now_us)
+{
+	uint64_t full = micro(burst);
+
+	if (b->rate == 0) {
+		token_bucket_init(b, rate, burst, now_us);
+		return;
+	}
+	refill(b, now_us);
+	b->rate = rate;
+	b->burst = burst;
+	b->level = b->level < full ? b->level : full;
+}
+
 bool token_bucket_take(struct token_bucket *b, uint64_t tokens, uint64_t now_us)
 {
 	uint64_t need = micro(tokens);

@@ -15,6 +15,8 @@ struct token_bucket {
 
 /* Starts full. */
 void token_bucket_init(struct token_bucket *b, uint64_t rate, uint64_t burst, uint64_t now_us);
+/* Another rate and burst from now on; what is in it stays, as far as it still fits. One that let everything pass starts full. */
+void token_bucket_change(struct token_bucket *b, uint64_t rate, uint64_t burst, uint64_t now_us);
 /* Takes `tokens` if they are there. Time running backwards is treated as standing still. */
 bool token_bucket_take(struct token_bucket *b, uint64_t tokens, uint64_t now_us);
 

@@ -48,6 +48,24 @@ static void never_holds_more_than_its_burst(void **state)
 	assert_int_equal(take_all(&b, 3600u * 1000000u), 40);
 }
 
+static void a_change_keeps_what_is_in_it(void **state)
+{
+	struct token_bucket b;
+
+	(void)state;
+	token_bucket_init(&b, 10, 10, 0);
+	take_all(&b, 0);
+	token_bucket_change(&b, 100, 200, 500000);
+	assert_int_equal(take_all(&b, 500000), 5);
+	assert_int_equal(take_all(&b, 600000), 10);
+	token_bucket_change(&b, 100, 3, 60 * 1000000u);
+	assert_int_equal(take_all(&b, 60 * 1000000u), 3);
+	token_bucket_change(&b, 0, 0, 60 * 1000000u);
+	assert_true(token_bucket_take(&b, 1000, 60 * 1000000u));
+	token_bucket_change(&b, 5, 7, 61 * 1000000u);
+	assert_int_equal(take_all(&b, 61 * 1000000u), 7);
+}
+
 static void small_steps_lose_nothing(void **state)
 {
 	struct token_bucket b;
@@ -112,6 +130,7 @@ int main(void)
 		cmocka_unit_test(starts_full_and_runs_dry),
 		cmocka_unit_test(refills_at_its_rate),
 		cmocka_unit_test(never_holds_more_than_its_burst),
+		cmocka_unit_test(a_change_keeps_what_is_in_it),
 		cmocka_unit_test(small_steps_lose_nothing),
 		cmocka_unit_test(large_bites_are_all_or_nothing),
 		cmocka_unit_test(time_running_backwards_stands_still),

@@ -118,6 +118,7 @@ static inline struct binding store_bed_binding(struct store_bed *bed, uint64_t n
 	snprintf(b.token, sizeof(b.token), "t%llu", (unsigned long long)number);
 	b.flow.listener = 1;
 	b.flow.transport = CONFIG_TRANSPORT_TCP;
+	b.flow.local = bed->endpoint[1].address;
 	assert_int_equal(address_parse(SPAN("[2001:db8::9]:40000"), 0, &b.flow.remote), 0);
 	return b;
 }

@@ -64,7 +64,7 @@ static int setup(void **state)
 	snprintf(bed.directory, sizeof(bed.directory), "/tmp/sallyport-test-api-XXXXXX");
 	assert_non_null(mkdtemp(bed.directory));
 	bed.world->f->config.system.run_directory = bed.directory;
-	world = (struct api_world){ &bed.world->f->config, 7, bed.shards, 1, bed.blocks, NULL,
+	world = (struct api_world){ &bed.world->f->config, 7, bed.shards, 1, bed.blocks, NULL, NULL,
 		&bed.world->f->shard.shared };
 	assert_int_equal(api_server_new(&bed.loop, &world, &bed.server), 0);
 	ipc_hello_fill(&self, "test", CP_API_VERSION, 1);

@@ -122,6 +122,8 @@ static void a_binding_whose_listener_interface_or_agent_is_gone_is_dropped_for_g
 
 	(void)state;
 	udp.flow.listener = 0;
+	udp.flow.transport = CONFIG_TRANSPORT_UDP;
+	udp.flow.local = bed->endpoint[0].address;
 	store_bed_open(bed);
 	store_binding(bed->store, &b);
 	store_binding(bed->store, &udp);
