@@ -53,7 +53,7 @@ dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl libsrtp2 libIPSec_MB
 cpclient_PKG     := libuv
 controlplane_PKG := libuv libosip2 mimalloc libssl libcrypto sqlite3 libcares libm
-mgmt_PKG         := libuv jansson libcrypto sqlite3 libedit libmicrohttpd
+mgmt_PKG         := libuv jansson libcrypto sqlite3 libedit libmicrohttpd libarchive
 
 base_LIBS         := base
 config_LIBS       := config base
@@ -77,7 +77,7 @@ libm_libs   := -lm
 # DPDK's inline rings copy elements as words of 32 bits, whatever they are: clang takes the other type's stores for dead.
 libdpdk_cflags  := $(call pkg_cflags,libdpdk) -fno-strict-aliasing
 libdpdk_libs    := $(call pkg_libs,libdpdk)
-$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares libedit libmicrohttpd,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares libedit libmicrohttpd libarchive,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
 module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
 module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))

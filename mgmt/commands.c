@@ -12,6 +12,7 @@
 #include "mgmt/show.h"
 #include "mgmt/ssh.h"
 #include "mgmt/subscriber.h"
+#include "mgmt/support.h"
 
 /* clang-format off */
 const struct command command_table[] = {
@@ -36,8 +37,14 @@ const struct command command_table[] = {
 	{ .words = "records export", .role = CONFIG_ROLE_OPERATOR, .arguments = "FORMAT", .options = "[since TIME] [until TIME] [number X] [limit N]",
 	  .help = "all columns of records of calls, as csv or json",
 	  .start = records_export },
+	{ .words = "show agents", .arguments = "", .options = "[NAME]",
+	  .help = "session-agents: state, address, calls now and since the start; all there is of one",
+	  .start = show_agents },
+	{ .words = "show quality", .arguments = "", .options = "[NAME]",
+	  .help = "how calls sounded by realm and session-agent: MOS, loss, jitter; the classes of one",
+	  .start = show_quality },
 	{ .words = "show realms", .arguments = "",
-	  .help = "realms: ports in use, streams, media since the start",
+	  .help = "realms: ports in use, streams, media and calls since the start",
 	  .start = show_realms },
 	{ .words = "show flows", .arguments = "", .options = "[NETWORK|realm NAME]",
 	  .help = "each direction of each media stream: where from, where to, what passed",
@@ -171,6 +178,9 @@ const struct command command_table[] = {
 	{ .words = "reload tls", .role = CONFIG_ROLE_ADMIN, .arguments = "",
 	  .help = "read certificates, keys and authorities of all tls-profiles again; connections go on",
 	  .start = reload_tls },
+	{ .words = "support bundle", .role = CONFIG_ROLE_OPERATOR, .arguments = "", .options = "[records N]",
+	  .help = "all that support needs to know as an archive (.tar.gz), without secrets; records of calls only if wanted",
+	  .start = support_begin, .composed = true },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },
