@@ -34,6 +34,8 @@ void show_gathered(struct request *request); /* by request->match.command->show 
 void show_calls(struct request *request);
 void show_call(struct request *request);
 void show_realms(struct request *request);
+void show_agents(struct request *request);
+void show_quality(struct request *request);
 void show_flows(struct request *request);
 void show_bans(struct request *request);
 void show_trusted(struct request *request);
