@@ -325,6 +325,12 @@ struct config_listen {
 	union address address;
 };
 
+/* Percent. Between raise and clear an alarm stays what it is. */
+struct config_alarms {
+	unsigned in_use_raise, in_use_clear;
+	unsigned disk_raise, disk_clear; /* what is left */
+};
+
 struct config_ssh {
 	struct config_listen listen;
 	unsigned idle_timeout; /* seconds */
@@ -357,6 +363,7 @@ struct config {
 	struct config_trace trace;
 	struct config_snmp snmp;
 	struct config_listen metrics;
+	struct config_alarms alarms;
 	struct config_ssh ssh;
 	CONFIG_LIST(config_network_interface, network_interfaces);
 	CONFIG_LIST(config_realm, realms);

@@ -596,6 +596,17 @@ static const struct config_row metrics_rows[] = {
 	  HELP("Where Prometheus and browsers may look, ADDRESS:PORT; empty: nowhere.") },
 };
 
+static const struct config_row alarms_rows[] = {
+	{ .name = "in-use-raise", T(UINT), FIELD(config_alarms, in_use_raise), .fallback = "90", RANGE(1, 100), .unit = "percent", USED(MG, MG),
+	  HELP("A realm's media ports or the sessions are scarce when so many of them are in use.") },
+	{ .name = "in-use-clear", T(UINT), FIELD(config_alarms, in_use_clear), .fallback = "80", RANGE(0, 99), .unit = "percent", USED(MG, MG),
+	  HELP("It is over when fewer than so many are; not above `in-use-raise`.") },
+	{ .name = "disk-raise", T(UINT), FIELD(config_alarms, disk_raise), .fallback = "5", RANGE(1, 99), .unit = "percent", USED(MG, MG),
+	  HELP("The disk of system.data-directory is scarce when less than so much of it is left.") },
+	{ .name = "disk-clear", T(UINT), FIELD(config_alarms, disk_clear), .fallback = "10", RANGE(1, 100), .unit = "percent", USED(MG, MG),
+	  HELP("It is over when so much is left; not below `disk-raise`.") },
+};
+
 static const struct config_row ssh_rows[] = {
 	{ .name = "listen", T(LISTEN), FIELD(config_ssh, listen), USED(MG, MG), RESTART,
 	  HELP("Where the shell is served, ADDRESS:PORT; empty: nowhere. Read when the SSH server starts.") },
@@ -655,6 +666,7 @@ const struct config_section config_sections[] = {
 	{ .name = "trace", ONE(trace), ROWS(trace_rows), HELP("Messages of recent calls.") },
 	{ .name = "snmp", ONE(snmp), ROWS(snmp_rows), HELP("SNMP.") },
 	{ .name = "metrics", ONE(metrics), ROWS(metrics_rows), HELP("Prometheus metrics and the status page.") },
+	{ .name = "alarms", ONE(alarms), ROWS(alarms_rows), HELP("When what there is little of is told of.") },
 	{ .name = "ssh", ONE(ssh), ROWS(ssh_rows), HELP("The shell.") },
 	{ .name = "user", MANY(users), ROWS(user_rows), .name_max = 32, .name_characters = "abcdefghijklmnopqrstuvwxyz0123456789-_",
 	  HELP("Who may log in.") },
