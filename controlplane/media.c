@@ -324,6 +324,7 @@ void media_reject(struct media *media)
 			continue;
 		secret_free(media->written[side]);
 		media->written[side] = media->before[side];
+		media->changes++;
 		media->written_length[side] = media->before_length[side];
 		media->before[side] = NULL;
 	}
@@ -336,6 +337,7 @@ static void forget_written(struct media *media, unsigned side)
 {
 	secret_free(media->written[side]);
 	media->written[side] = NULL;
+	media->changes++;
 	media->written_length[side] = 0;
 	media->secured[side] = media->savp[side] = false;
 	media->origin[side] = (struct sdp_origin){ .session_id = random_u64() >> 2, .version = 1 };
@@ -445,6 +447,7 @@ int media_keep_written(struct media *media, unsigned to, struct span text)
 		secret_free(media->written[to]);
 	}
 	media->written[to] = copy;
+	media->changes++;
 	media->written_length[to] = text.n;
 	return 0;
 }
@@ -543,6 +546,11 @@ bool media_is_known(const struct media *media, unsigned side, struct span body)
 	return sdp_parse(&offer, body, limits) == 0 &&
 	       sdp_parse(&answer, media_written(media, side), limits) == 0 && can_answer(&offer, &answer) &&
 	       media_crypto_is_answer(media, side, &answer);
+}
+
+unsigned media_changes(const struct media *media)
+{
+	return media->changes;
 }
 
 struct span media_written(const struct media *media, unsigned to)

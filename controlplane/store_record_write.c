@@ -118,12 +118,16 @@ static int step(sqlite3_stmt *statement)
 	return database_errno(result);
 }
 
-/* The record outlives the step. */
-static int write_record(const struct record_store *store, const struct cp_record *record)
+static int write_record(const struct record_store *store, const struct record *unpacked)
 {
+	_Alignas(struct cp_record) char packed[CP_RECORD_MAX];
+	struct cp_record *record = (struct cp_record *)packed;
 	sqlite3_stmt *put = store->statements.put;
 	const char *text = record->text;
-	int at = 1, result = sqlite3_bind_int64(put, at++, (sqlite3_int64)record->number);
+	int at = 1, result;
+
+	record_pack(unpacked, record);
+	result = sqlite3_bind_int64(put, at++, (sqlite3_int64)record->number);
 
 	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT && result == SQLITE_OK; i++)
 		result = record->value[i] == CP_RECORD_NULL ? sqlite3_bind_null(put, at++)
@@ -132,7 +136,10 @@ static int write_record(const struct record_store *store, const struct cp_record
 		result = sqlite3_bind_text(put, at++, text, record->text_length[i], SQLITE_STATIC);
 		text += record->text_length[i];
 	}
-	return result == SQLITE_OK ? step(put) : database_errno(result);
+	result = result == SQLITE_OK ? step(put) : database_errno(result);
+	/* What is bound ends with this function. */
+	sqlite3_clear_bindings(put);
+	return result;
 }
 
 int record_write_group(struct record_store *store, const struct record_change *first)
@@ -143,7 +150,6 @@ int record_write_group(struct record_store *store, const struct record_change *f
 		return error;
 	for (; first && error == 0; first = (const struct record_change *)first->item.next)
 		error = write_record(store, &first->record);
-	sqlite3_clear_bindings(store->statements.put);
 	if (error == 0)
 		error = step(store->statements.commit);
 	if (error && !sqlite3_get_autocommit(store->db))

@@ -301,7 +301,7 @@ static void put(struct bed *bed, struct wish wish)
 	record_number(&record, CP_RECORD_STATE, wish.state);
 	record_number(&record, CP_RECORD_STARTED, wish.started);
 	record_text(&record, CP_RECORD_TEXT_CALLEE_TO, span_from(wish.user));
-	record_store_put(bed->store, pack(&record));
+	record_store_put(bed->store, &record);
 }
 
 /* A call that begins now. Its number. */
