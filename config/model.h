@@ -307,7 +307,7 @@ struct config_store {
 struct config_accounting {
 	bool database;
 	char *file;
-	unsigned interim, keep_days;
+	unsigned interim, interim_rate, keep_days;
 };
 
 struct config_trace {

@@ -571,8 +571,10 @@ static const struct config_row accounting_rows[] = {
 	  HELP("Keep call records in the database.") },
 	{ .name = "file", T(STRING), FIELD(config_accounting, file), RANGE(0, 255), USED(CP, CP), RESTART,
 	  HELP("Also write them to this file as CSV, an absolute path; empty: do not. It is begun anew when it has been renamed.") },
-	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, NOT_YET),
-	  HELP("Interval of interim records of long calls; 0: none.") },
+	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, CP),
+	  HELP("So often the record of a call that goes on is written anew, with its duration and media figures until then; 0: not before its end.") },
+	{ .name = "interim-rate", T(UINT), FIELD(config_accounting, interim_rate), .fallback = "1000", RANGE(1, 100000), .unit = "per second",
+	  USED(CP, CP), HELP("So many of these are written at most; with more calls each is written less often.") },
 	{ .name = "keep-days", T(UINT), FIELD(config_accounting, keep_days), .fallback = "90", RANGE(1, 3650), .unit = "days",
 	  USED(CP, CP), RESTART, HELP("Age at which records are deleted from the database.") },
 };

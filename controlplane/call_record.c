@@ -240,6 +240,17 @@ void call_record_answered(struct call *call)
 	fill(&record, call, clock_now_ms(), 200);
 	record_media(&record, formats_of(call), NULL);
 	record_store_put(call->shard->shared.records, &record);
+	call_interim_wake(call->shard);
+}
+
+void call_record_interim(const struct call *call, const struct dp_session_info *info)
+{
+	struct record record;
+
+	fill(&record, call, call->answered_ms, call->status);
+	record_number(&record, CP_RECORD_DURATION, clock_now_ms() - call->answered_ms);
+	record_media(&record, formats_of(call), info);
+	record_store_put(call->shard->shared.records, &record);
 }
 
 /* A challenge is a step on the way of a call that comes again; and what strangers are refused is told by the counters and the guard: they would fill

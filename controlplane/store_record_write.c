@@ -44,7 +44,7 @@ static void write_updates(struct writer *out)
 	}
 }
 
-/* What comes out of the journal may be there already, and older than what is. */
+/* What comes out of the journal, in no order, may be there already, and older than what is. */
 static int prepare_put(struct record_store *store)
 {
 	char sql[SQL_MAX];
@@ -58,7 +58,9 @@ static int prepare_put(struct record_store *store)
 		writer_text(&out, ",?");
 	writer_text(&out, ") ON CONFLICT (number) DO UPDATE SET ");
 	write_updates(&out);
-	writer_text(&out, " WHERE record.state = 0");
+	writer_text(&out,
+		" WHERE record.state = 0 AND (excluded.state <> 0"
+		" OR coalesce(excluded.\"duration-ms\", -1) >= coalesce(record.\"duration-ms\", -1))");
 	if (out.overflow)
 		return -ENOSPC;
 	sql[out.len] = '\0';
