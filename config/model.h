@@ -318,6 +318,7 @@ struct config_trace {
 struct config_snmp {
 	char *agentx;
 	bool enabled;
+	unsigned traps_per_minute, trap_interval; /* seconds */
 };
 
 struct config_listen {

@@ -587,10 +587,14 @@ static const struct config_row trace_rows[] = {
 };
 
 static const struct config_row snmp_rows[] = {
-	{ .name = "agentx", T(STRING), FIELD(config_snmp, agentx), .fallback = "/var/agentx/master", RANGE(1, 107), USED(MG, NOT_YET),
-	  HELP("Socket of the SNMP daemon, an absolute path.") },
-	{ .name = "enabled", T(BOOL), FIELD(config_snmp, enabled), .fallback = "no", USED(MG, NOT_YET), .works = "no",
-	  HELP("Answer SNMP through it.") },
+	{ .name = "agentx", T(STRING), FIELD(config_snmp, agentx), .fallback = "/var/agentx/master", RANGE(1, 107), USED(MG, MG),
+	  HELP("Socket of the SNMP daemon, an absolute path; `system.user` must be allowed to write to it.") },
+	{ .name = "enabled", T(BOOL), FIELD(config_snmp, enabled), .fallback = "no", USED(MG, MG),
+	  HELP("Answer SNMP through it, and send a notification for each alarm.") },
+	{ .name = "traps-per-minute", T(UINT), FIELD(config_snmp, traps_per_minute), .fallback = "60", RANGE(1, 1000), USED(MG, MG),
+	  HELP("Notifications that are sent in any one minute; others wait.") },
+	{ .name = "trap-interval", T(SECONDS), FIELD(config_snmp, trap_interval), .fallback = "10", RANGE(1, 3600), USED(MG, MG),
+	  HELP("Time between two notifications of one alarm: what it did in between is counted in the later one.") },
 };
 
 static const struct config_row metrics_rows[] = {
