@@ -81,6 +81,7 @@ struct config_sip {
 	struct config_strings dns_servers; /* ADDRESS or ADDRESS:PORT; none: those of resolv.conf(5) */
 	unsigned dns_timeout_ms, dns_max_addresses;
 	unsigned dns_min_ttl, dns_max_ttl, dns_stale_time, dns_retry; /* seconds */
+	unsigned test_timeout_ms;
 	unsigned address_timeout_ms;
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };

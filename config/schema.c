@@ -181,6 +181,8 @@ static const struct config_row sip_config_rows[] = {
 	  HELP("Addresses, and targets of SRV records, that are taken for a name; more are ignored.") },
 	{ .name = "address-timeout", T(MILLISECONDS), FIELD(config_sip, address_timeout_ms), .fallback = "4s", RANGE(100, 64000), USED(CP, CP),
 	  HELP("An address of a name that has not answered an INVITE by then, not even 100, is given up for the next one (RFC 3263, 4.3).") },
+	{ .name = "test-timeout", T(MILLISECONDS), FIELD(config_sip, test_timeout_ms), .fallback = "5s", RANGE(100, 30000), USED(CP, CP),
+	  HELP("How long the commands test agent and test registration wait for answers.") },
 	{ .name = "user-agent", T(STRING), FIELD(config_sip, user_agent), RANGE(0, 128), USED(CP, CP),
 	  HELP("What we call ourselves in User-Agent and Server; empty: we say nothing.") },
 };
