@@ -7,6 +7,7 @@
 #include "mgmt/config_command.h"
 #include "mgmt/edit.h"
 #include "mgmt/hangup.h"
+#include "mgmt/probe.h"
 #include "mgmt/reload.h"
 #include "mgmt/records.h"
 #include "mgmt/show.h"
@@ -103,6 +104,12 @@ const struct command command_table[] = {
 	{ .words = "clear registration", .role = CONFIG_ROLE_OPERATOR, .arguments = "AOR",
 	  .help = "let a user's contacts run out now; his phone comes back with its next REGISTER",
 	  .start = clear_registration },
+	{ .words = "test agent", .role = CONFIG_ROLE_OPERATOR, .arguments = "NAME",
+	  .help = "ask all addresses of a session-agent once by OPTIONS, and tell what each of them says",
+	  .start = test_agent },
+	{ .words = "test registration", .role = CONFIG_ROLE_OPERATOR, .arguments = "AOR",
+	  .help = "ask a registered phone once by OPTIONS over each of its flows; why a call would fail",
+	  .start = test_registration },
 	{ .words = "ban", .role = CONFIG_ROLE_OPERATOR, .arguments = "SOURCE", .options = "[for SECONDS] [reason TEXT] [force]",
 	  .help = "drop what an address, a network, or one port of an address sends, except media of calls",
 	  .start = ban_set },
