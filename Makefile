@@ -53,7 +53,7 @@ dpclient_PKG     := libuv
 dataplane_PKG    := libdpdk libuv libmnl libsrtp2 libIPSec_MB
 cpclient_PKG     := libuv
 controlplane_PKG := libuv libosip2 mimalloc libssl libcrypto sqlite3 libcares libm
-mgmt_PKG         := libuv jansson libcrypto sqlite3 libedit libmicrohttpd
+mgmt_PKG         := libuv jansson libcrypto sqlite3 libedit libmicrohttpd libarchive netsnmp-agent
 
 base_LIBS         := base
 config_LIBS       := config base
@@ -77,7 +77,7 @@ libm_libs   := -lm
 # DPDK's inline rings copy elements as words of 32 bits, whatever they are: clang takes the other type's stores for dead.
 libdpdk_cflags  := $(call pkg_cflags,libdpdk) -fno-strict-aliasing
 libdpdk_libs    := $(call pkg_libs,libdpdk)
-$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares libedit libmicrohttpd,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
+$(foreach p,libuv libsystemd libseccomp libconfuse libmnl libsrtp2 jansson libssl libcrypto sqlite3 libcares libedit libmicrohttpd libarchive netsnmp-agent,$(eval $(p)_cflags := $(call pkg_cflags,$(p)))$(eval $(p)_libs := $(call pkg_libs,$(p))))
 
 module_cflags = $(foreach p,$($(1)_PKG),$($(p)_cflags))
 module_libs   = $(foreach p,$(sort $(foreach l,$($(1)_LIBS),$($(l)_PKG))),$($(p)_libs))
@@ -264,10 +264,11 @@ PREFIX  ?= /usr
 DESTDIR ?=
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/snmp/mibs
 	install -m 755 $(OUT)/sallyport-dataplane $(OUT)/sallyport-controlplane $(OUT)/sallyport-mgmt $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(OUT)/sallyport $(DESTDIR)$(PREFIX)/bin
 	for s in 1 5 8; do install -m 644 docs/man/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; done
+	install -m 644 docs/mib/SALLYPORT-MIB.txt $(DESTDIR)$(PREFIX)/share/snmp/mibs
 
 deb:
 	@echo "make deb: no Debian package yet; use make install" >&2; exit 1

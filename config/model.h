@@ -81,6 +81,7 @@ struct config_sip {
 	struct config_strings dns_servers; /* ADDRESS or ADDRESS:PORT; none: those of resolv.conf(5) */
 	unsigned dns_timeout_ms, dns_max_addresses;
 	unsigned dns_min_ttl, dns_max_ttl, dns_stale_time, dns_retry; /* seconds */
+	unsigned test_timeout_ms;
 	unsigned address_timeout_ms;
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };
@@ -307,7 +308,7 @@ struct config_store {
 struct config_accounting {
 	bool database;
 	char *file;
-	unsigned interim, keep_days;
+	unsigned interim, interim_rate, keep_days;
 };
 
 struct config_trace {
@@ -318,11 +319,18 @@ struct config_trace {
 struct config_snmp {
 	char *agentx;
 	bool enabled;
+	unsigned traps_per_minute, trap_interval; /* seconds */
 };
 
 struct config_listen {
 	bool enabled;
 	union address address;
+};
+
+/* Percent. Between raise and clear an alarm stays what it is. */
+struct config_alarms {
+	unsigned in_use_raise, in_use_clear;
+	unsigned disk_raise, disk_clear; /* what is left */
 };
 
 struct config_ssh {
@@ -357,6 +365,7 @@ struct config {
 	struct config_trace trace;
 	struct config_snmp snmp;
 	struct config_listen metrics;
+	struct config_alarms alarms;
 	struct config_ssh ssh;
 	CONFIG_LIST(config_network_interface, network_interfaces);
 	CONFIG_LIST(config_realm, realms);

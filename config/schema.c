@@ -181,6 +181,8 @@ static const struct config_row sip_config_rows[] = {
 	  HELP("Addresses, and targets of SRV records, that are taken for a name; more are ignored.") },
 	{ .name = "address-timeout", T(MILLISECONDS), FIELD(config_sip, address_timeout_ms), .fallback = "4s", RANGE(100, 64000), USED(CP, CP),
 	  HELP("An address of a name that has not answered an INVITE by then, not even 100, is given up for the next one (RFC 3263, 4.3).") },
+	{ .name = "test-timeout", T(MILLISECONDS), FIELD(config_sip, test_timeout_ms), .fallback = "5s", RANGE(100, 30000), USED(CP, CP),
+	  HELP("How long the commands test agent and test registration wait for answers.") },
 	{ .name = "user-agent", T(STRING), FIELD(config_sip, user_agent), RANGE(0, 128), USED(CP, CP),
 	  HELP("What we call ourselves in User-Agent and Server; empty: we say nothing.") },
 };
@@ -571,8 +573,10 @@ static const struct config_row accounting_rows[] = {
 	  HELP("Keep call records in the database.") },
 	{ .name = "file", T(STRING), FIELD(config_accounting, file), RANGE(0, 255), USED(CP, CP), RESTART,
 	  HELP("Also write them to this file as CSV, an absolute path; empty: do not. It is begun anew when it has been renamed.") },
-	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, NOT_YET),
-	  HELP("Interval of interim records of long calls; 0: none.") },
+	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, CP),
+	  HELP("So often the record of a call that goes on is written anew, with its duration and media figures until then; 0: not before its end.") },
+	{ .name = "interim-rate", T(UINT), FIELD(config_accounting, interim_rate), .fallback = "1000", RANGE(1, 100000), .unit = "per second",
+	  USED(CP, CP), HELP("So many of these are written at most; with more calls each is written less often.") },
 	{ .name = "keep-days", T(UINT), FIELD(config_accounting, keep_days), .fallback = "90", RANGE(1, 3650), .unit = "days",
 	  USED(CP, CP), RESTART, HELP("Age at which records are deleted from the database.") },
 };
@@ -585,15 +589,30 @@ static const struct config_row trace_rows[] = {
 };
 
 static const struct config_row snmp_rows[] = {
-	{ .name = "agentx", T(STRING), FIELD(config_snmp, agentx), .fallback = "/var/agentx/master", RANGE(1, 107), USED(MG, NOT_YET),
-	  HELP("Socket of the SNMP daemon, an absolute path.") },
-	{ .name = "enabled", T(BOOL), FIELD(config_snmp, enabled), .fallback = "no", USED(MG, NOT_YET), .works = "no",
-	  HELP("Answer SNMP through it.") },
+	{ .name = "agentx", T(STRING), FIELD(config_snmp, agentx), .fallback = "/var/agentx/master", RANGE(1, 107), USED(MG, MG),
+	  HELP("Socket of the SNMP daemon, an absolute path; `system.user` must be allowed to write to it.") },
+	{ .name = "enabled", T(BOOL), FIELD(config_snmp, enabled), .fallback = "no", USED(MG, MG),
+	  HELP("Answer SNMP through it, and send a notification for each alarm.") },
+	{ .name = "traps-per-minute", T(UINT), FIELD(config_snmp, traps_per_minute), .fallback = "60", RANGE(1, 1000), USED(MG, MG),
+	  HELP("Notifications that are sent in any one minute; others wait.") },
+	{ .name = "trap-interval", T(SECONDS), FIELD(config_snmp, trap_interval), .fallback = "10", RANGE(1, 3600), USED(MG, MG),
+	  HELP("Time between two notifications of one alarm: what it did in between is counted in the later one.") },
 };
 
 static const struct config_row metrics_rows[] = {
 	{ .name = "listen", T(LISTEN), USED(MG, MG),
 	  HELP("Where Prometheus and browsers may look, ADDRESS:PORT; empty: nowhere.") },
+};
+
+static const struct config_row alarms_rows[] = {
+	{ .name = "in-use-raise", T(UINT), FIELD(config_alarms, in_use_raise), .fallback = "90", RANGE(1, 100), .unit = "percent", USED(MG, MG),
+	  HELP("A realm's media ports or the sessions are scarce when so many of them are in use.") },
+	{ .name = "in-use-clear", T(UINT), FIELD(config_alarms, in_use_clear), .fallback = "80", RANGE(0, 99), .unit = "percent", USED(MG, MG),
+	  HELP("It is over when fewer than so many are; not above `in-use-raise`.") },
+	{ .name = "disk-raise", T(UINT), FIELD(config_alarms, disk_raise), .fallback = "5", RANGE(1, 99), .unit = "percent", USED(MG, MG),
+	  HELP("The disk of system.data-directory is scarce when less than so much of it is left.") },
+	{ .name = "disk-clear", T(UINT), FIELD(config_alarms, disk_clear), .fallback = "10", RANGE(1, 100), .unit = "percent", USED(MG, MG),
+	  HELP("It is over when so much is left; not below `disk-raise`.") },
 };
 
 static const struct config_row ssh_rows[] = {
@@ -655,6 +674,7 @@ const struct config_section config_sections[] = {
 	{ .name = "trace", ONE(trace), ROWS(trace_rows), HELP("Messages of recent calls.") },
 	{ .name = "snmp", ONE(snmp), ROWS(snmp_rows), HELP("SNMP.") },
 	{ .name = "metrics", ONE(metrics), ROWS(metrics_rows), HELP("Prometheus metrics and the status page.") },
+	{ .name = "alarms", ONE(alarms), ROWS(alarms_rows), HELP("When what there is little of is told of.") },
 	{ .name = "ssh", ONE(ssh), ROWS(ssh_rows), HELP("The shell.") },
 	{ .name = "user", MANY(users), ROWS(user_rows), .name_max = 32, .name_characters = "abcdefghijklmnopqrstuvwxyz0123456789-_",
 	  HELP("Who may log in.") },

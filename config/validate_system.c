@@ -61,6 +61,20 @@ static void check_listeners(struct config_load *load)
 			config_line(load->config, "metrics", NULL, "listen"));
 }
 
+/* Else an alarm would come and go with every look. */
+static void check_alarms(struct config_load *load)
+{
+	const struct config_alarms *alarms = &load->config->alarms;
+
+	if (alarms->in_use_clear > alarms->in_use_raise)
+		config_blame(load, true, "alarms", NULL, "in-use-clear", 0,
+			"%u is above in-use-raise; allowed: 0..%u", alarms->in_use_clear,
+			alarms->in_use_raise);
+	if (alarms->disk_clear < alarms->disk_raise)
+		config_blame(load, true, "alarms", NULL, "disk-clear", 0,
+			"%u is below disk-raise; allowed: %u..100", alarms->disk_clear, alarms->disk_raise);
+}
+
 /* "TYPE BASE64 [comment]", as in authorized_keys; every key's base64 begins with the length of its type's name. */
 static bool is_public_key(const char *text)
 {
@@ -103,6 +117,7 @@ void config_validate_system(struct config_load *load)
 	check_system(load);
 	check_hep(load);
 	check_listeners(load);
+	check_alarms(load);
 	for (size_t i = 0; i < load->config->users_count; i++)
 		check_user(load, &load->config->users[i]);
 }

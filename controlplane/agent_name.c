@@ -193,23 +193,30 @@ static bool is_of_use(const struct resolver_question *question, const union addr
 }
 
 /* Families that the realm can send from. */
-static void question_of(const struct agent_name *name, struct resolver_question *question)
+struct resolver_question agent_names_question(
+	const struct config *config, const struct config_session_agent *agent)
 {
-	const struct config *config = name->names->shard->config;
-	const struct config_endpoint *address = &name->agent->address;
-
-	*question = (struct resolver_question){
-		.host = name->host, .transport = address->transport, .port = address->port
+	const struct config_endpoint *address = &agent->address;
+	struct resolver_question question = {
+		.host = address->host, .transport = address->transport, .port = address->port
 	};
+
 	for (size_t i = 0; i < config->sip_interfaces_count; i++) {
 		const struct config_sip_interface *interface = &config->sip_interfaces[i];
 
-		for (size_t k = 0; interface->realm == name->agent->realm && k < interface->listen_count; k++)
+		for (size_t k = 0; interface->realm == agent->realm && k < interface->listen_count; k++)
 			if (interface->listen[k].transport == address->transport) {
-				question->v4 |= interface->listen[k].address.sa.sa_family == AF_INET;
-				question->v6 |= interface->listen[k].address.sa.sa_family == AF_INET6;
+				question.v4 |= interface->listen[k].address.sa.sa_family == AF_INET;
+				question.v6 |= interface->listen[k].address.sa.sa_family == AF_INET6;
 			}
 	}
+	return question;
+}
+
+static void question_of(const struct agent_name *name, struct resolver_question *question)
+{
+	*question = agent_names_question(name->names->shard->config, name->agent);
+	question->host = name->host; /* outlives the configuration it is from */
 }
 
 static void on_answer(void *arg, const struct resolver_answer *answer)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/model.h"
 #include "controlplane/resolver.h"
 
 struct agent_names;
@@ -31,6 +32,9 @@ unsigned agent_names_list(
 /* The same sorted by priority alone, from any thread. *since_wall_ms: when it got its first address, or lost its last one; 0: never. */
 unsigned agent_names_known(const struct agent_names *names, size_t agent,
 	union address list[RESOLVER_ADDRESSES_MAX], uint64_t *since_wall_ms);
+/* What DNS is asked about an agent with a name. */
+struct resolver_question agent_names_question(
+	const struct config *config, const struct config_session_agent *agent);
 /* It has this address, with any port or with this one. */
 bool agent_names_has(const struct agent_names *names, size_t agent, const union address *address, bool port);
 /* The dataplane is there (again): it is told whom to trust. */

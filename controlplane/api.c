@@ -9,6 +9,7 @@
 #include "controlplane/api_record.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_statistics.h"
+#include "controlplane/api_test.h"
 #include "controlplane/api_server.h"
 #include "controlplane/call.h"
 #include "controlplane/location.h"
@@ -55,6 +56,7 @@ struct api_server {
 	unsigned count;
 	const struct block_store *blocks;
 	struct api_security *security;
+	struct api_tests *tests;
 	struct config_transaction *transaction;
 	const struct shard_shared *shared;
 	uint64_t started_ms;
@@ -297,6 +299,7 @@ static void on_down(void *arg, struct ipc_peer *peer)
 		if (job->peer == peer)
 			job->peer = NULL;
 	api_security_down(server->security, peer);
+	api_tests_down(server->tests, peer);
 	config_transaction_down(server->transaction, peer);
 }
 
@@ -350,7 +353,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 			api_alarm_frame(server->shared, peer, frame, body) == 0 ||
 			api_record_frame(server->shared, peer, frame, body) == 0 ||
 			api_statistics_frame(
-				server->shards[0]->config, server->shards[0], peer, frame, body) == 0)
+				server->shards[0]->config, server->shards[0], peer, frame, body) == 0 ||
+			api_tests_frame(server->tests, peer, frame, body) == 0)
 			return;
 		break;
 	}
@@ -374,9 +378,11 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	server->shared = world->shared;
 	server->started_ms = clock_now_ms();
 	server->security = api_security_new(world);
-	error = server->security ? config_transaction_new(world->config, CONFIG_CONTROLPLANE,
-					   &reconfigure_phases, world->reconfigure, &server->transaction)
-				 : -ENOMEM;
+	server->tests = api_tests_new(loop, world->shards[0]);
+	error = server->security && server->tests
+			? config_transaction_new(world->config, CONFIG_CONTROLPLANE, &reconfigure_phases,
+				  world->reconfigure, &server->transaction)
+			: -ENOMEM;
 	if (!error)
 		error = mailbox_new(loop, server, 2 * API_JOBS_MAX, &server->mailbox);
 	if (error)
@@ -394,6 +400,7 @@ int api_server_new(uv_loop_t *loop, const struct api_world *world, struct api_se
 	}
 	mailbox_free(server->mailbox);
 out:
+	api_tests_free(server->tests);
 	config_transaction_free(server->transaction);
 	api_security_free(server->security);
 	free(server);
@@ -416,6 +423,7 @@ void api_server_free(struct api_server *server)
 	mailbox_free(server->mailbox);
 	while (server->jobs)
 		job_end(server->jobs);
+	api_tests_free(server->tests);
 	config_transaction_free(server->transaction);
 	api_security_free(server->security);
 	free(server);

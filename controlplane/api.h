@@ -53,6 +53,8 @@ enum cp_message {
 	CP_RECORD_LIST = 19, /* cp_record_list -> cp_record_page + its cp_record[], newest first */
 	CP_STATISTICS_LIST = 20, /* cp_call_list -> cp_statistics_page + cp_statistics[] */
 	CP_LOAD_GET = 21, /* empty -> cp_load */
+	CP_TEST_AGENT = 22, /* cp_test -> cp_test_report; -ENOENT: no such agent, or no such test; -EALREADY: it is being tested; -EBUSY */
+	CP_TEST_REGISTRATION = 23, /* likewise */
 	CP_GUARD_CLEAR =
 		24, /* cp_ban, its key and who -> empty: points are forgotten, and a denial of the guard's is over. No ban by order is */
 	CP_REGISTRATION_CLEAR = 25, /* cp_registration_clear -> cp_cleared, or -ENOENT */
@@ -593,6 +595,55 @@ struct cp_statistics {
 	uint32_t max_sessions; /* 0: no limit */
 	struct cp_statistics_calls calls[CP_STATISTICS_WAYS];
 	struct cp_quality quality;
+};
+
+/* --- tests --- */
+
+enum { CP_TEST_TARGETS = 16, CP_TEST_TEXT_MAX = 160 };
+
+/* Begins a test, or asks for one that was begun. The answer comes when it is over; after a second without, only to ask again. A test that nobody
+ * asks for is forgotten. */
+struct cp_test {
+	uint64_t test; /* 0: begin */
+	char subject[CP_AOR_MAX]; /* a session-agent; USER or USER@HOST */
+	char who[CP_USER_MAX];
+};
+
+enum cp_test_source { /* where its addresses are from */
+	CP_TEST_CONFIGURED,
+	CP_TEST_DNS,
+	CP_TEST_DNS_NONE, /* there is no such name, or it has no address */
+	CP_TEST_DNS_SILENT, /* no server answered */
+	CP_TEST_REGISTERED,
+	CP_TEST_UNKNOWN /* nobody has registered so */
+};
+
+enum cp_test_outcome {
+	CP_TEST_ANSWERED, /* OPTIONS was: status */
+	CP_TEST_SILENT, /* no answer in time */
+	CP_TEST_UNREACHED, /* no connection, or it ended */
+	CP_TEST_IMPOSSIBLE, /* there is nothing to ask from, or it could not be written */
+	CP_TEST_EXPIRED /* the registration has run out */
+};
+
+struct cp_test_target {
+	char address[CP_ADDRESS_MAX]; /* with its transport */
+	char contact[CP_AOR_MAX]; /* of a phone, as it wrote it */
+	uint32_t outcome; /* enum cp_test_outcome */
+	uint32_t status; /* of its answer */
+	uint64_t took_us; /* until that, the connection included if one was made */
+	uint32_t connection_was_there, reserved;
+	char text[CP_TEST_TEXT_MAX]; /* why not; or what its connection is */
+};
+
+struct cp_test_report {
+	uint64_t test; /* to ask with, while it is not over */
+	uint32_t over; /* 1: what follows is known */
+	uint32_t source; /* enum cp_test_source */
+	uint32_t call_status; /* of a phone: what a call to it gets from us; 0: it is tried */
+	uint32_t count;
+	char name[CP_AOR_MAX]; /* that DNS was asked for */
+	struct cp_test_target target[CP_TEST_TARGETS];
 };
 
 /* What each thread of the process has used. */

@@ -311,7 +311,8 @@ static void take_registrations(const struct asked *asked, const void *body)
 	answer(asked, 0, &reply, sizeof(reply.page) + reply.page.count * sizeof(reply.entry[0]));
 }
 
-/* What it finds in the table runs out; the shard that has it does the rest, as for a phone that has gone. */
+/* What it finds in the table runs out; the shard that has it does the rest, as for a phone that has gone. The token is kept as it is then: the registrar
+ * still has it, and the phone is to be reached by it when it is back. */
 static uint32_t run_out(struct location *location, const struct cp_registration_clear *clear)
 {
 	struct cp_registration_list list = { .after = 0 };
@@ -324,7 +325,6 @@ static uint32_t run_out(struct location *location, const struct cp_registration_
 	do {
 		count = find_bindings(location, &list, CP_REGISTRATION_PAGE, found);
 		for (size_t i = 0; i < count; i++) {
-			__atomic_store_n(&found[i]->upstream_expires_wall_ms, now, __ATOMIC_RELAXED);
 			__atomic_store_n(&found[i]->expires_wall_ms, now, __ATOMIC_RELAXED);
 			binding_put(found[i]);
 		}

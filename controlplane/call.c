@@ -332,9 +332,18 @@ void call_dataplane_event(struct shard *shard, enum dp_message type, const struc
 
 /* --- what the API shows ------------------------------------------------------------------------------------------------ */
 
+static void copy_span(char *out, size_t size, struct span text)
+{
+	size_t n = text.n < size ? text.n : size - 1;
+
+	if (n)
+		memcpy(out, text.p, n);
+	out[n] = '\0';
+}
+
 static void copy_text(char *out, size_t size, const char *text)
 {
-	snprintf(out, size, "%s", text ? text : "");
+	copy_span(out, size, span_from(text));
 }
 
 static void describe_leg(const struct leg *leg, struct cp_leg *out)
@@ -355,7 +364,7 @@ static void describe_leg(const struct leg *leg, struct cp_leg *out)
 	else if (leg->remote && name_addr_parse(span_from(leg->remote), &address) == 0 &&
 		 sip_uri_parse(address.uri, &uri) == 0)
 		user = uri.user;
-	snprintf(out->user, sizeof(out->user), "%.*s", SPAN_FMT(user));
+	copy_span(out->user, sizeof(out->user), user);
 }
 
 static uint32_t shown_state(const struct call *call)

@@ -22,18 +22,20 @@ struct call_notes {
 	char called[NOTED_MAX]; /* user of the request URI, as received */
 	char reason[LEGS][NOTED_MAX]; /* Reason of what that side ended it with */
 	char session_id[LEGS][36]; /* RFC 7989: the UUID of that side */
+	unsigned said_change; /* media_changes when it was read */
+	struct record_formats said[LEGS]; /* what was last written for a side */
 };
 
 /* A call that has ended and waits for the counters of its media. */
 struct call_end {
-	struct cp_call call;
 	struct record_store *store; /* NULL: no record is kept */
 	unsigned status;
 	const char *cause;
 	uint64_t duration_ms;
-	bool tried; /* the callee was asked */
+	enum log_level level;
 	struct shard *shard;
 	struct statistics_place place[LEGS];
+	struct cp_call call; /* nothing is in it unless that level is logged */
 	struct record_formats said[LEGS];
 	struct record record;
 };
@@ -145,43 +147,37 @@ void call_record_note(struct call *call, const struct call_event *event)
 
 /* --- the record ---------------------------------------------------------------------------------------------------------- */
 
-static struct span user_of(const char *value)
-{
-	struct name_addr address;
-	struct sip_uri uri;
-
-	return value && name_addr_parse(span_from(value), &address) == 0 &&
-			       sip_uri_parse(address.uri, &uri) == 0
-		       ? uri.user
-		       : (struct span){ NULL, 0 };
-}
-
-static void fill_leg(
-	struct record *record, const struct call *call, const struct leg *leg, const struct cp_leg *shown)
+static void fill_leg(struct record *record, const struct call *call, const struct leg *leg)
 {
 	unsigned first = leg->side * CP_RECORD_SIDE_TEXTS_COUNT;
 	const struct call_notes *notes = call->notes;
-	bool is_caller = leg->side == LEG_CALLER, has_flow = leg->realm && leg->flow.listener;
+	bool is_caller = leg->side == LEG_CALLER;
 	const struct {
 		enum cp_record_text column;
-		struct span value;
+		const char *text;
 	} rows[] = {
-		{ CP_RECORD_TEXT_CALLER_FROM, is_caller ? span_from(shown->user) : user_of(leg->local) },
-		{ CP_RECORD_TEXT_CALLER_TO, span_from(is_caller ? notes->called : leg->called) },
-		{ CP_RECORD_TEXT_CALLER_REALM, span_from(shown->realm) },
-		{ CP_RECORD_TEXT_CALLER_AGENT, span_from(shown->agent) },
-		{ CP_RECORD_TEXT_CALLER_REMOTE, span_from(shown->remote) },
-		{ CP_RECORD_TEXT_CALLER_LOCAL, span_from(shown->local) },
-		{ CP_RECORD_TEXT_CALLER_TRANSPORT,
-			span_from(has_flow ? transport_via_name(listener_transport(leg->flow.listener))
-					   : NULL) },
-		{ CP_RECORD_TEXT_CALLER_CALL_ID, span_from(leg->call_id) },
-		{ CP_RECORD_TEXT_CALLER_SESSION_ID, span_from(notes->session_id[leg->side]) },
-		{ CP_RECORD_TEXT_CALLER_REASON, span_from(notes->reason[leg->side]) },
+		{ CP_RECORD_TEXT_CALLER_TO, is_caller ? notes->called : leg->called },
+		{ CP_RECORD_TEXT_CALLER_REALM, leg->realm ? leg->realm->name : NULL },
+		{ CP_RECORD_TEXT_CALLER_AGENT, leg->agent ? leg->agent->name : NULL },
+		{ CP_RECORD_TEXT_CALLER_CALL_ID, leg->call_id },
+		{ CP_RECORD_TEXT_CALLER_SESSION_ID, notes->session_id[leg->side] },
+		{ CP_RECORD_TEXT_CALLER_REASON, notes->reason[leg->side] },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		record_text(record, (enum cp_record_text)(rows[i].column + first), rows[i].value);
+		if (rows[i].text && rows[i].text[0])
+			record_text(record, (enum cp_record_text)(rows[i].column + first),
+				span_from(rows[i].text));
+	record_user(record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_FROM + first),
+		span_from(is_caller ? leg->remote : leg->local));
+	if (!leg->realm || !leg->flow.listener)
+		return;
+	record_address(
+		record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_REMOTE + first), &leg->flow.remote);
+	record_address(record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_LOCAL + first),
+		listener_address(leg->flow.listener));
+	record_text(record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_TRANSPORT + first),
+		span_from(transport_via_name(listener_transport(leg->flow.listener))));
 }
 
 static void fill_times(struct record *record, const struct call *call, uint64_t answered_ms)
@@ -198,8 +194,7 @@ static void fill_times(struct record *record, const struct call *call, uint64_t 
 	record_number(record, CP_RECORD_ANSWERED, call->started_wall_ms + answered_ms - call->started_ms);
 }
 
-static void fill(struct record *record, const struct call *call, const struct cp_call *shown,
-	uint64_t answered_ms, unsigned status)
+static void fill(struct record *record, const struct call *call, uint64_t answered_ms, unsigned status)
 {
 	const struct call_notes *notes = call->notes;
 
@@ -215,7 +210,7 @@ static void fill(struct record *record, const struct call *call, const struct cp
 		record_number(record, CP_RECORD_MEDIA_SESSION, media_session(call->media));
 	record_text(record, CP_RECORD_TEXT_POLICY, span_from(call->policy ? call->policy->name : NULL));
 	for (unsigned side = 0; side < LEGS; side++)
-		fill_leg(record, call, &call->leg[side], &shown->leg[side]);
+		fill_leg(record, call, &call->leg[side]);
 }
 
 static void read_formats(const struct call *call, struct record_formats said[LEGS])
@@ -224,27 +219,38 @@ static void read_formats(const struct call *call, struct record_formats said[LEG
 		record_formats_read(&said[side], media_written(call->media, side));
 }
 
-static void put(struct record_store *store, const struct record *record)
+/* Descriptions are read when they have changed. */
+static const struct record_formats *formats_of(const struct call *call)
 {
-	_Alignas(struct cp_record) char packed[CP_RECORD_MAX];
+	struct call_notes *notes = call->notes;
 
-	record_pack(record, (struct cp_record *)packed);
-	record_store_put(store, (struct cp_record *)packed);
+	if (notes->said_change != media_changes(call->media)) {
+		notes->said_change = media_changes(call->media);
+		read_formats(call, notes->said);
+	}
+	return notes->said;
 }
 
 void call_record_answered(struct call *call)
 {
-	struct record_formats said[LEGS];
-	struct cp_call shown;
 	struct record record;
 
 	if (!call->notes)
 		return;
-	call_fill(call, &shown);
-	fill(&record, call, &shown, clock_now_ms(), 200);
-	read_formats(call, said);
-	record_media(&record, said, NULL);
-	put(call->shard->shared.records, &record);
+	fill(&record, call, clock_now_ms(), 200);
+	record_media(&record, formats_of(call), NULL);
+	record_store_put(call->shard->shared.records, &record);
+	call_interim_wake(call->shard);
+}
+
+void call_record_interim(const struct call *call, const struct dp_session_info *info)
+{
+	struct record record;
+
+	fill(&record, call, call->answered_ms, call->status);
+	record_number(&record, CP_RECORD_DURATION, clock_now_ms() - call->answered_ms);
+	record_media(&record, formats_of(call), info);
+	record_store_put(call->shard->shared.records, &record);
 }
 
 /* A challenge is a step on the way of a call that comes again; and what strangers are refused is told by the counters and the guard: they would fill
@@ -286,16 +292,15 @@ static void log_end(const struct call_end *end, const struct dp_session_info *fi
 			     callee = sum_direction(final, LEG_CALLED);
 	const struct cp_call *call = &end->call;
 
-	/* What never left this SBC is of interest only when somebody looks for it: scanners make thousands of those. */
-	LOG_AT(end->tried ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "record", "call ended",
-		LOG_UINT("call", call->call), LOG_UINT("status", end->status),
-		LOG_TEXT("cause", end->cause ? end->cause : "unknown"), LOG_TEXT("policy", call->policy),
-		LOG_TEXT("from", call->leg[0].user), LOG_TEXT("from-realm", call->leg[0].realm),
-		LOG_TEXT("from-address", call->leg[0].remote), LOG_TEXT("to", call->leg[1].user),
-		LOG_TEXT("to-realm", call->leg[1].realm), LOG_TEXT("to-address", call->leg[1].remote),
-		LOG_UINT("setup-ms", call->setup_ms), LOG_UINT("duration-ms", end->duration_ms),
-		LOG_UINT("session", call->session), LOG_UINT("caller-packets", caller.packets),
-		LOG_UINT("caller-lost", caller.lost), LOG_UINT("caller-jitter-us", caller.jitter_us),
+	LOG_AT(end->level, "record", "call ended", LOG_UINT("call", call->call),
+		LOG_UINT("status", end->status), LOG_TEXT("cause", end->cause ? end->cause : "unknown"),
+		LOG_TEXT("policy", call->policy), LOG_TEXT("from", call->leg[0].user),
+		LOG_TEXT("from-realm", call->leg[0].realm), LOG_TEXT("from-address", call->leg[0].remote),
+		LOG_TEXT("to", call->leg[1].user), LOG_TEXT("to-realm", call->leg[1].realm),
+		LOG_TEXT("to-address", call->leg[1].remote), LOG_UINT("setup-ms", call->setup_ms),
+		LOG_UINT("duration-ms", end->duration_ms), LOG_UINT("session", call->session),
+		LOG_UINT("caller-packets", caller.packets), LOG_UINT("caller-lost", caller.lost),
+		LOG_UINT("caller-jitter-us", caller.jitter_us),
 		LOG_UINT("caller-wrong-source", caller.wrong_source),
 		LOG_UINT("callee-packets", callee.packets), LOG_UINT("callee-lost", callee.lost),
 		LOG_UINT("callee-jitter-us", callee.jitter_us),
@@ -317,11 +322,12 @@ static void on_media_closed(void *arg, const struct dp_session_info *final)
 
 	if (!end)
 		return;
-	log_end(end, final);
+	if (end->level <= log_level_now)
+		log_end(end, final);
 	if (end->store || final)
 		record_media(&end->record, end->said, final);
 	if (end->store)
-		put(end->store, &end->record);
+		record_store_put(end->store, &end->record);
 	if (final)
 		count_quality(end);
 	free(end);
@@ -331,7 +337,7 @@ static void fill_end(struct call_end *end, const struct call *call)
 {
 	uint64_t now = clock_now_ms();
 
-	fill(&end->record, call, &end->call, call->answered_ms, call->status);
+	fill(&end->record, call, call->answered_ms, call->status);
 	record_number(&end->record, CP_RECORD_STATE, CP_RECORD_IS_ENDED);
 	record_number(&end->record, CP_RECORD_ENDED, call->started_wall_ms + now - call->started_ms);
 	record_number(&end->record, CP_RECORD_DURATION, end->duration_ms);
@@ -344,15 +350,18 @@ static void fill_end(struct call_end *end, const struct call *call)
 void call_record_end(struct call *call)
 {
 	struct call_end *end = malloc(sizeof(*end));
+	bool tried = call->leg[LEG_CALLED].local_cseq > 0; /* the callee was asked */
 	struct media *media = call->media;
 
 	if (end) {
-		call_fill(call, &end->call);
 		end->status = call->status;
 		end->cause = call->cause;
-		end->tried = call->leg[LEG_CALLED].local_cseq > 0;
+		/* What never left this SBC is of interest only when somebody looks for it: scanners make thousands of those. */
+		end->level = tried ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+		if (end->level <= log_level_now)
+			call_fill(call, &end->call);
 		end->duration_ms = call->answered_ms ? clock_now_ms() - call->answered_ms : 0;
-		end->store = is_worth_keeping(call, end->tried) ? call->shard->shared.records : NULL;
+		end->store = is_worth_keeping(call, tried) ? call->shard->shared.records : NULL;
 		end->shard = call->shard;
 		for (unsigned side = 0; side < LEGS; side++)
 			end->place[side] = call->leg[side].statistics.place;
@@ -360,7 +369,10 @@ void call_record_end(struct call *call)
 			fill_end(end, call);
 		else
 			record_init(&end->record, 0);
-		read_formats(call, end->said);
+		if (call->notes)
+			memcpy(end->said, formats_of(call), sizeof(end->said));
+		else
+			read_formats(call, end->said);
 	}
 	call_session_remove(call);
 	call->media = NULL;

@@ -197,6 +197,14 @@ struct call {
 	struct call_notes *notes; /* for its record; NULL: none is kept; owner: call_record.c */
 };
 
+/* The course of interim records through the calls of a shard. owner: call_interim.c */
+struct call_interim {
+	struct timer timer;
+	struct call *next; /* whose turn it is; NULL: the first one's */
+	uint64_t owed; /* to the calls, times milliseconds of a round */
+	uint64_t allowed; /* by accounting.interim-rate, thousandths of a call */
+};
+
 /* call_table.c */
 void call_dataplane_note(struct shard *shard, bool up);
 int call_new(struct shard *shard, struct call **out); /* 0, -ENOBUFS (sip-config.max-calls), -ENOMEM */
@@ -224,6 +232,8 @@ void call_forks_stale(struct call *call);
 /* False, and nothing done: PRACKs are on their way. `at_once`: they are given up. */
 bool call_forks_free(struct call *call, bool at_once);
 
+struct call *call_first(const struct shard *shard); /* by ascending number, on by `next`; NULL: there is none */
+struct call_interim *call_interim(const struct shard *shard);
 void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
 	void *arg); /* `each` may end the call */
 
@@ -342,6 +352,12 @@ void call_record_note(struct call *call, const struct call_event *event);
 void call_record_answered(struct call *call);
 void call_record_end(
 	struct call *call); /* closes the media and logs the record when the counters have come */
+/* The call goes on: what is known of it, written anew. `info` NULL: it has no media. */
+void call_record_interim(const struct call *call, const struct dp_session_info *info);
+
+/* call_interim.c. A call has been answered: from now on there may be something to write. */
+void call_interim_wake(struct shard *shard);
+
 void call_store(struct call *call); /* what a restart needs, into the session's blob */
 
 #endif

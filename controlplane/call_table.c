@@ -17,6 +17,7 @@ struct call_table {
 	size_t mask;
 	uint64_t last_id;
 	struct call *first, *last; /* by ascending number */
+	struct call_interim interim;
 	struct call_tag **tags;
 	struct call **sessions;
 };
@@ -57,6 +58,7 @@ void call_layer_close(struct shard *shard)
 	while (table->first)
 		call_free(table->first);
 	subscription_layer_close(shard);
+	timer_cancel(&table->interim.timer);
 	free(table->tags);
 	free(table->sessions);
 	free(table);
@@ -211,6 +213,8 @@ void call_free(struct call *call)
 		call->media = NULL;
 	}
 	call_forks_free(call, true);
+	if (table->interim.next == call)
+		table->interim.next = call->next;
 	if (call->previous)
 		call->previous->next = call->next;
 	else
@@ -234,6 +238,16 @@ void call_free(struct call *call)
 	free(call->reason);
 	free(call->notes);
 	free(call);
+}
+
+struct call_interim *call_interim(const struct shard *shard)
+{
+	return &shard->calls->interim;
+}
+
+struct call *call_first(const struct shard *shard)
+{
+	return shard->calls->first;
 }
 
 void call_each(struct shard *shard, void (*each)(struct call *call, void *arg), void *arg)

@@ -356,6 +356,7 @@ void media_reject(struct media *media)
 			continue;
 		secret_free(media->written[side]);
 		media->written[side] = media->before[side];
+		media->changes++;
 		media->written_length[side] = media->before_length[side];
 		media->before[side] = NULL;
 	}
@@ -368,6 +369,7 @@ static void forget_written(struct media *media, unsigned side)
 {
 	secret_free(media->written[side]);
 	media->written[side] = NULL;
+	media->changes++;
 	media->written_length[side] = 0;
 	media->secured[side] = media->savp[side] = false;
 	media->origin[side] = (struct sdp_origin){ .session_id = random_u64() >> 2, .version = 1 };

@@ -86,6 +86,8 @@ int media_restate(struct media *media, unsigned to, struct writer *out);
 void media_moved(struct media *media, unsigned side, const struct media_party *party);
 /* What was last written for a side; empty if nothing was. Borrowed until the next media_write. */
 struct span media_written(const struct media *media, unsigned to);
+/* Another number whenever media_written may give another text. */
+unsigned media_changes(const struct media *media);
 
 /* Stores the control plane's own state with the session. */
 void media_store(struct media *media, const void *blob, size_t length);

@@ -55,6 +55,7 @@ int media_keep_written(struct media *media, unsigned to, struct span text)
 		secret_free(media->written[to]);
 	}
 	media->written[to] = copy;
+	media->changes++;
 	media->written_length[to] = text.n;
 	return 0;
 }
@@ -153,6 +154,11 @@ bool media_is_known(const struct media *media, unsigned side, struct span body)
 	return sdp_parse(&offer, body, limits) == 0 &&
 	       sdp_parse(&answer, media_written(media, side), limits) == 0 && can_answer(&offer, &answer) &&
 	       media_crypto_is_answer(media, side, &answer);
+}
+
+unsigned media_changes(const struct media *media)
+{
+	return media->changes;
 }
 
 struct span media_written(const struct media *media, unsigned to)

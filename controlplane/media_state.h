@@ -65,6 +65,7 @@ struct media {
 	struct sdp_origin origin[2];
 	char *written[2];
 	size_t written_length[2];
+	unsigned changes; /* of `written` */
 	char *before[2]; /* what `written` was before the offer under way; NULL: the same */
 	size_t before_length[2];
 	uint64_t heard[2],

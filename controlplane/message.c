@@ -206,7 +206,7 @@ static const struct {
 static char compact_form(struct span name)
 {
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-		if (span_equal_case(name, forms[i].name))
+		if (name.n == forms[i].name.n && span_equal_case(name, forms[i].name))
 			return forms[i].compact;
 	return 0;
 }

@@ -19,10 +19,25 @@ static bool is_white(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static bool contains_any(struct span s, const char *characters)
+/* What ends or breaks a URI where it stands. */
+enum { WHITE = 1, ANGLE = 2, QUOTE = 4, AT = 8, QUESTION = 16, OPENING = 32 };
+
+static const unsigned char breaks[256] = { ['\0'] = WHITE,
+	[' '] = WHITE,
+	['\t'] = WHITE,
+	['\r'] = WHITE,
+	['\n'] = WHITE,
+	['<'] = ANGLE | OPENING,
+	['>'] = ANGLE,
+	['"'] = QUOTE,
+	['@'] = AT,
+	['?'] = QUESTION };
+
+/* White space, or one of the kinds. */
+static bool contains_any(struct span s, unsigned kinds)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (is_white(s.p[i]) || strchr(characters, s.p[i]))
+		if (breaks[(unsigned char)s.p[i]] & (WHITE | kinds))
 			return true;
 	return false;
 }
@@ -74,7 +89,10 @@ static int tel_uri(struct span rest, struct sip_uri *out)
 {
 	out->user = span_cut(&rest, ';');
 	out->parameters = rest;
-	return out->user.n && !contains_any(out->user, "<>\"@?") && !contains_any(rest, "<>\"") ? 0 : -EINVAL;
+	return out->user.n && !contains_any(out->user, ANGLE | QUOTE | AT | QUESTION) &&
+			       !contains_any(rest, ANGLE | QUOTE)
+		       ? 0
+		       : -EINVAL;
 }
 
 int sip_uri_parse(struct span text, struct sip_uri *out)
@@ -98,15 +116,16 @@ int sip_uri_parse(struct span text, struct sip_uri *out)
 		rest = skip(rest, before.n + 1);
 		out->user = span_cut(&before, ':');
 		out->password = before;
-		if (out->user.n == 0 || contains_any(out->user, "<>\"") ||
-			contains_any(out->password, "<>\""))
+		if (out->user.n == 0 || contains_any(out->user, ANGLE | QUOTE) ||
+			contains_any(out->password, ANGLE | QUOTE))
 			return -EINVAL;
 	}
 	before = span_cut(&rest, '?');
 	out->headers = rest;
 	out->parameters = before;
 	before = span_cut(&out->parameters, ';');
-	if (contains_any(out->parameters, "<>\"@") || contains_any(out->headers, "<>\"@"))
+	if (contains_any(out->parameters, ANGLE | QUOTE | AT) ||
+		contains_any(out->headers, ANGLE | QUOTE | AT))
 		return -EINVAL;
 	return host_port(before, out);
 }
@@ -214,7 +233,7 @@ static int bracketed(struct span text, size_t open, struct name_addr *out)
 	if (!close)
 		return -EINVAL;
 	out->uri = (struct span){ inside.p, (size_t)(close - inside.p) };
-	if (out->uri.n == 0 || contains_any(out->uri, "<\""))
+	if (out->uri.n == 0 || contains_any(out->uri, OPENING | QUOTE))
 		return -EINVAL;
 	return parameters_take(skip(inside, out->uri.n + 1), out);
 }
@@ -249,7 +268,7 @@ int name_addr_parse(struct span text, struct name_addr *out)
 	for (n = 0; n < text.n && text.p[n] != ';' && text.p[n] != ',' && !is_white(text.p[n]); n++)
 		;
 	out->uri = (struct span){ text.p, n };
-	if (n == 0 || contains_any(out->uri, "<>\""))
+	if (n == 0 || contains_any(out->uri, ANGLE | QUOTE))
 		return -EINVAL;
 	return parameters_take(skip(text, n), out);
 }

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "controlplane/client.h"
 #include "platforms/base/log.h"
 
 enum { PLACES = 4096 };
@@ -19,10 +18,7 @@ static const char magic[8] = "SPRECJ1";
 
 struct place {
 	uint64_t used; /* 1 when the record is whole */
-	union {
-		struct cp_record record;
-		char octets[CP_RECORD_MAX];
-	};
+	struct record record;
 };
 
 struct file {
@@ -42,7 +38,8 @@ struct record_journal {
 /* Of what a record is. */
 static uint64_t layout(void)
 {
-	return (uint64_t)CP_API_VERSION << 32 | CP_RECORD_NUMBER_COUNT << 16 | CP_RECORD_TEXT_COUNT;
+	return (uint64_t)CP_API_VERSION << 48 | (uint64_t)sizeof(struct record) << 32 |
+	       CP_RECORD_NUMBER_COUNT << 16 | CP_RECORD_TEXT_COUNT;
 }
 
 /* NULL: errno tells why. */
@@ -121,13 +118,13 @@ void record_journal_remove(struct record_journal *journal)
 	unlink(journal->path);
 }
 
-void record_journal_each(const struct record_journal *journal,
-	void (*each)(void *arg, const struct cp_record *record), void *arg)
+void record_journal_each(
+	const struct record_journal *journal, void (*each)(void *arg, const struct record *record), void *arg)
 {
 	for (unsigned i = 0; i < PLACES; i++) {
 		const struct place *place = &journal->file->place[i];
 
-		if (place->used == 1 && cp_record_is_good(&place->record, sizeof(place->octets)))
+		if (place->used == 1 && record_is_whole(&place->record))
 			each(arg, &place->record);
 	}
 }
@@ -143,15 +140,15 @@ static int take_place(struct record_journal *journal)
 	return at;
 }
 
-int record_journal_put(struct record_journal *journal, const struct cp_record *record)
+int record_journal_put(struct record_journal *journal, const struct record *record)
 {
 	struct place *place;
-	int at = record->length > CP_RECORD_MAX ? -ENOSPC : take_place(journal);
+	int at = take_place(journal);
 
 	if (at < 0)
 		return at;
 	place = &journal->file->place[at];
-	memcpy(place->octets, record, record->length);
+	memcpy(&place->record, record, record_size(record));
 	/* The last deed: a process killed before it has put nothing. */
 	__atomic_store_n(&place->used, 1, __ATOMIC_RELEASE);
 	return at;

@@ -4,7 +4,7 @@
 #ifndef CONTROLPLANE_RECORD_JOURNAL_H
 #define CONTROLPLANE_RECORD_JOURNAL_H
 
-#include "controlplane/api.h"
+#include "controlplane/record.h"
 
 struct record_journal;
 
@@ -14,10 +14,10 @@ void record_journal_close(struct record_journal *journal); /* what is in it stay
 void record_journal_remove(struct record_journal *journal); /* the file; nothing in it is wanted any more */
 /* What a process before us has left, in no order. */
 void record_journal_each(const struct record_journal *journal,
-	void (*each)(void *arg, const struct cp_record *record), void *arg);
+	void (*each)(void *arg, const struct record *record), void *arg);
 void record_journal_clear(struct record_journal *journal);
 /* A copy of it. Its place, or -ENOSPC. */
-int record_journal_put(struct record_journal *journal, const struct cp_record *record);
+int record_journal_put(struct record_journal *journal, const struct record *record);
 void record_journal_free(struct record_journal *journal, int place);
 
 #endif

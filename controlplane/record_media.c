@@ -71,19 +71,24 @@ static void read_map(struct record_formats *formats, struct span value)
 void record_formats_read(struct record_formats *formats, struct span sdp)
 {
 	static const struct span map = { "a=rtpmap:", 9 };
+	const char *at = sdp.p, *end = sdp.p + sdp.n, *next;
 	unsigned stream = 0;
 
 	formats->there = false;
 	formats->count = 0;
-	while (sdp.n) {
-		struct span line = span_cut(&sdp, '\n');
+	for (; at < end; at = next + 1) {
+		struct span line;
 
+		next = memchr(at, '\n', (size_t)(end - at));
+		next = next ? next : end;
+		line = (struct span){ at, (size_t)(next - at) };
 		if (line.n > 2 && line.p[0] == 'm' && line.p[1] == '=') {
 			if (formats->there)
 				return;
 			formats->there = read_line(formats, (struct span){ line.p + 2, line.n - 2 });
 			formats->stream = stream++;
-		} else if (formats->there && span_starts_case(line, map)) {
+		} else if (formats->there && line.n > 2 && (line.p[2] | 0x20) == 'r' &&
+			   span_starts_case(line, map)) {
 			read_map(formats, (struct span){ line.p + map.n, line.n - map.n });
 		}
 	}
@@ -162,7 +167,6 @@ static void add_side(
 	};
 	const char *suite = dp_srtp_suite_name(info->suite_from[side]);
 	union address source;
-	char address[ADDRESS_TEXT_MAX];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].known)
@@ -174,8 +178,7 @@ static void add_side(
 			record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_SUITE + texts), span_from(suite));
 	if (from->packets) {
 		dp_address_to(&from->source, &source);
-		record_text(record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_MEDIA + texts),
-			span_from(address_print(&source, address)));
+		record_address(record, (enum cp_record_text)(CP_RECORD_TEXT_CALLER_MEDIA + texts), &source);
 	}
 }
 

@@ -350,6 +350,8 @@ bool scan_header_find(const struct scan *scan, struct span name, char compact, u
 	for (unsigned i = 0; i < scan->headers; i++) {
 		struct span candidate = scan->header[i].name;
 
+		if (candidate.n != name.n && candidate.n != letter.n)
+			continue;
 		if (!span_equal_case(candidate, name) && !(letter.n && span_equal_case(candidate, letter)))
 			continue;
 		if (n-- == 0) {

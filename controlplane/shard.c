@@ -10,6 +10,7 @@
 #include "controlplane/agent.h"
 #include "controlplane/call.h"
 #include "controlplane/keep_alive.h"
+#include "controlplane/probe.h"
 #include "controlplane/registrar.h"
 #include "controlplane/shard_internal.h"
 #include "controlplane/transaction.h"
@@ -203,6 +204,7 @@ static const struct {
 /* Transactions tell the calls that they end, calls give up their requests to the dataplane, both may send a last message. */
 static void shard_free(struct shard *shard)
 {
+	probes_close(shard);
 	transaction_layer_close(shard);
 	dataplane_close(shard);
 	calls_close(shard);

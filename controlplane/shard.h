@@ -26,6 +26,7 @@ struct store;
 struct record_store;
 struct registrar;
 struct keep_alive;
+struct probe;
 struct register_limits;
 struct digest_server;
 struct admission;
@@ -65,6 +66,7 @@ struct shard {
 	struct subscription_table *subscriptions;
 	struct registrar *registrar;
 	struct keep_alive *keep_alive;
+	struct probe *probes; /* tests under way */
 	struct { /* whose message is being received; keep_alive.c */
 		const struct sip_flow *flow; /* NULL: not known */
 		struct binding *phone; /* a reference; NULL: of nobody who is registered */

@@ -49,9 +49,11 @@ void store_queue_tell(struct store_queue *queue, int error)
 {
 	const struct store_queue_kind *kind = queue->kind;
 
-	if (error && !queue->failing)
+	if (error && !queue->failing && kind->why)
 		log_error(kind->log, kind->refused, LOG_ERRNO("error", error),
-			LOG_TEXT("sqlite", kind->why ? kind->why(queue->arg) : NULL));
+			LOG_TEXT("sqlite", kind->why(queue->arg)));
+	else if (error && !queue->failing)
+		log_error(kind->log, kind->refused, LOG_ERRNO("error", error));
 	else if (!error && queue->failing)
 		log_notice(kind->log, kind->again);
 	queue->failing = error != 0;

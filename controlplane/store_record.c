@@ -25,15 +25,15 @@ uint64_t record_store_number(struct record_store *store)
 	return __atomic_fetch_add(&store->next_number, 1, __ATOMIC_RELAXED);
 }
 
-static struct record_change *change_new(const struct cp_record *record)
+static struct record_change *change_new(const struct record *record)
 {
-	struct record_change *change = malloc(offsetof(struct record_change, record) + record->length);
+	struct record_change *change = malloc(offsetof(struct record_change, record) + record_size(record));
 
 	if (!change)
 		return NULL;
 	change->item.next = NULL;
 	change->place = -1;
-	memcpy(&change->record, record, record->length);
+	memcpy(&change->record, record, record_size(record));
 	return change;
 }
 
@@ -47,7 +47,7 @@ static void release_change(void *arg, struct store_item *item)
 	free(change);
 }
 
-void record_store_put(struct record_store *store, const struct cp_record *record)
+void record_store_put(struct record_store *store, const struct record *record)
 {
 	struct record_change *change = change_new(record);
 
@@ -66,6 +66,14 @@ void record_store_counts(struct record_store *store, uint64_t *waiting, uint64_t
 
 /* --- the thread ------------------------------------------------------------------------------------------------------ */
 
+static void add_to_file(struct record_store *store, const struct record *record)
+{
+	_Alignas(struct cp_record) char packed[CP_RECORD_MAX];
+
+	record_pack(record, (struct cp_record *)packed);
+	record_file_add(store->file, (struct cp_record *)packed);
+}
+
 static int write_file(struct record_store *store, const struct record_change *first)
 {
 	int error;
@@ -77,7 +85,7 @@ static int write_file(struct record_store *store, const struct record_change *fi
 		return error;
 	for (; first; first = (const struct record_change *)first->item.next)
 		if (first->record.value[CP_RECORD_STATE] != CP_RECORD_IS_OPEN)
-			record_file_add(store->file, &first->record);
+			add_to_file(store, &first->record);
 	return record_file_end(store->file);
 }
 
@@ -127,7 +135,7 @@ struct left {
 	bool failed;
 };
 
-static void take_left(void *arg, const struct cp_record *record)
+static void take_left(void *arg, const struct record *record)
 {
 	struct left *left = arg;
 	struct record_change *change = change_new(record);

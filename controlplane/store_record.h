@@ -7,6 +7,7 @@
 #include "config/move.h"
 #include "controlplane/api.h"
 
+struct record;
 struct record_store;
 struct alarms;
 
@@ -24,7 +25,7 @@ void record_store_alarms(struct record_store *store, struct alarms *alarms);
 uint64_t record_store_number(struct record_store *store);
 /* Any thread; copied at once, into the journal too: from here on kill -9 does not lose it. One of the same number replaces it, but nothing an
  * ended one. Never waits for a disk. */
-void record_store_put(struct record_store *store, const struct cp_record *record);
+void record_store_put(struct record_store *store, const struct record *record);
 /* How many wait, and how many were lost because the queue was full or the disk refused them. NULL is fine. */
 void record_store_counts(struct record_store *store, uint64_t *waiting, uint64_t *lost);
 /* Those on disk that `ask` means, newest first, as many as fit into `size` octets and a bounded search finds: a page may be empty with others

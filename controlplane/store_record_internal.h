@@ -12,7 +12,7 @@
 struct record_change {
 	struct store_item item; /* first */
 	int place; /* in the journal; negative: in none */
-	struct cp_record record;
+	struct record record; /* not all of it: record_size */
 };
 
 struct record_statements {

@@ -44,7 +44,7 @@ static void write_updates(struct writer *out)
 	}
 }
 
-/* What comes out of the journal may be there already, and older than what is. */
+/* What comes out of the journal, in no order, may be there already, and older than what is. */
 static int prepare_put(struct record_store *store)
 {
 	char sql[SQL_MAX];
@@ -58,7 +58,9 @@ static int prepare_put(struct record_store *store)
 		writer_text(&out, ",?");
 	writer_text(&out, ") ON CONFLICT (number) DO UPDATE SET ");
 	write_updates(&out);
-	writer_text(&out, " WHERE record.state = 0");
+	writer_text(&out,
+		" WHERE record.state = 0 AND (excluded.state <> 0"
+		" OR coalesce(excluded.\"duration-ms\", -1) >= coalesce(record.\"duration-ms\", -1))");
 	if (out.overflow)
 		return -ENOSPC;
 	sql[out.len] = '\0';
@@ -118,12 +120,16 @@ static int step(sqlite3_stmt *statement)
 	return database_errno(result);
 }
 
-/* The record outlives the step. */
-static int write_record(const struct record_store *store, const struct cp_record *record)
+static int write_record(const struct record_store *store, const struct record *unpacked)
 {
+	_Alignas(struct cp_record) char packed[CP_RECORD_MAX];
+	struct cp_record *record = (struct cp_record *)packed;
 	sqlite3_stmt *put = store->statements.put;
 	const char *text = record->text;
-	int at = 1, result = sqlite3_bind_int64(put, at++, (sqlite3_int64)record->number);
+	int at = 1, result;
+
+	record_pack(unpacked, record);
+	result = sqlite3_bind_int64(put, at++, (sqlite3_int64)record->number);
 
 	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT && result == SQLITE_OK; i++)
 		result = record->value[i] == CP_RECORD_NULL ? sqlite3_bind_null(put, at++)
@@ -132,7 +138,10 @@ static int write_record(const struct record_store *store, const struct cp_record
 		result = sqlite3_bind_text(put, at++, text, record->text_length[i], SQLITE_STATIC);
 		text += record->text_length[i];
 	}
-	return result == SQLITE_OK ? step(put) : database_errno(result);
+	result = result == SQLITE_OK ? step(put) : database_errno(result);
+	/* What is bound ends with this function. */
+	sqlite3_clear_bindings(put);
+	return result;
 }
 
 int record_write_group(struct record_store *store, const struct record_change *first)
@@ -143,7 +152,6 @@ int record_write_group(struct record_store *store, const struct record_change *f
 		return error;
 	for (; first && error == 0; first = (const struct record_change *)first->item.next)
 		error = write_record(store, &first->record);
-	sqlite3_clear_bindings(store->statements.put);
 	if (error == 0)
 		error = step(store->statements.commit);
 	if (error && !sqlite3_get_autocommit(store->db))

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "controlplane/probe.h"
 #include "controlplane/registrar.h"
 #include "controlplane/route.h"
 #include "controlplane/tls.h"
@@ -406,6 +407,16 @@ void connection_closed(uv_handle_t *handle)
 	free(connection);
 }
 
+static void tell_probes(const struct connection *connection, enum cp_counter why)
+{
+	char text[CP_TEST_TEXT_MAX];
+	struct writer out;
+
+	writer_init(&out, text, sizeof(text));
+	connection_describe_end(connection, why, &out);
+	probe_connection_ended(connection->listener->shard, connection->id, (struct span){ text, out.len });
+}
+
 void connection_close(struct connection *connection, enum cp_counter why)
 {
 	struct streams *streams = connection->streams;
@@ -418,6 +429,8 @@ void connection_close(struct connection *connection, enum cp_counter why)
 	if (connection->tls && connection->state == CONNECTION_OPEN)
 		tls_close_notify(connection->tls);
 	handshake_forget(connection);
+	if (shard->probes)
+		tell_probes(connection, why);
 	if (connection->accepted && connection->agent)
 		tls_trust_end(shard, &connection->remote);
 	connection->state = CONNECTION_CLOSED;

@@ -25,6 +25,8 @@ int stream_send(struct streams *streams, const struct sip_flow *flow, struct spa
 int stream_connect(struct streams *streams, struct sip_flow *flow);
 /* For another shard, by flow->connection of this one alone. False: it is not there any more. */
 bool stream_send_shared(struct streams *streams, const struct sip_flow *flow, struct span message);
+/* What an open connection of this shard is, or what it waits for: for people. Nothing is written of one that is not there. */
+void stream_describe(struct streams *streams, uint64_t id, struct writer *out);
 /* As transport_connections. */
 uint32_t stream_connections(const struct streams *streams);
 /* As transport_admitted. */

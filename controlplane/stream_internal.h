@@ -60,6 +60,7 @@ struct connection {
 	size_t drained;
 	int fd;
 	int polled; /* events it is asked for now; 0: none */
+	int error; /* why it could not be made; 0: it could */
 	enum connection_state state;
 	enum connection_rank rank;
 	unsigned line_ends; /* half a ping */
@@ -136,6 +137,10 @@ static inline void shard_count_id(struct shard *shard, enum cp_counter id)
 {
 	__atomic_store_n(&shard->counter[id], shard->counter[id] + 1, __ATOMIC_RELAXED);
 }
+
+/* stream_describe.c */
+/* Why it ends, for people: `why` as connection_close has it. */
+void connection_describe_end(const struct connection *connection, enum cp_counter why, struct writer *out);
 
 /* stream_listen.c */
 struct connection *stream_dial(struct streams *streams, struct listener *listener,

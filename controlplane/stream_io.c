@@ -355,6 +355,7 @@ static void connected(struct connection *connection)
 	socklen_t length = sizeof(error);
 
 	if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 || error) {
+		connection->error = error ? error : errno;
 		connection_close(connection, CP_COUNTER_STREAM_UNREACHED);
 		return;
 	}

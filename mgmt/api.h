@@ -45,6 +45,7 @@ enum mgmt_flag {
 	MGMT_JSON = 1, /* one JSON document instead of text */
 	MGMT_SECRET = 2, /* the last word is a secret that the command asked for: never shown, never logged */
 	MGMT_HAS_INPUT = 4, /* MGMT_INPUT frames follow */
+	MGMT_MASKED = 8, /* secrets are not shown, whoever asks */
 };
 
 struct mgmt_command {

@@ -37,6 +37,8 @@ struct command {
 		secret; /* what the program asks for on its standard input: never an argument, which all users see. NULL: nothing */
 	/* Answered by the daemon: begins; ends by request_finish or request_fail. NULL: a local command. */
 	void (*start)(struct request *request);
+	/* Once the daemon has let it, the program makes the answer of those of other commands. */
+	bool composed;
 	const struct show *show; /* what show_gathered needs */
 	/* Answered by the program itself, without a daemon: returns enum mgmt_exit. */
 	int (*local)(const struct command_match *match, bool json, FILE *out, FILE *errors);

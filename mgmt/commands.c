@@ -7,11 +7,13 @@
 #include "mgmt/config_command.h"
 #include "mgmt/edit.h"
 #include "mgmt/hangup.h"
+#include "mgmt/probe.h"
 #include "mgmt/reload.h"
 #include "mgmt/records.h"
 #include "mgmt/show.h"
 #include "mgmt/ssh.h"
 #include "mgmt/subscriber.h"
+#include "mgmt/support.h"
 
 /* clang-format off */
 const struct command command_table[] = {
@@ -36,8 +38,14 @@ const struct command command_table[] = {
 	{ .words = "records export", .role = CONFIG_ROLE_OPERATOR, .arguments = "FORMAT", .options = "[since TIME] [until TIME] [number X] [limit N]",
 	  .help = "all columns of records of calls, as csv or json",
 	  .start = records_export },
+	{ .words = "show agents", .arguments = "", .options = "[NAME]",
+	  .help = "session-agents: state, address, calls now and since the start; all there is of one",
+	  .start = show_agents },
+	{ .words = "show quality", .arguments = "", .options = "[NAME]",
+	  .help = "how calls sounded by realm and session-agent: MOS, loss, jitter; the classes of one",
+	  .start = show_quality },
 	{ .words = "show realms", .arguments = "",
-	  .help = "realms: ports in use, streams, media since the start",
+	  .help = "realms: ports in use, streams, media and calls since the start",
 	  .start = show_realms },
 	{ .words = "show flows", .arguments = "", .options = "[NETWORK|realm NAME]",
 	  .help = "each direction of each media stream: where from, where to, what passed",
@@ -96,6 +104,12 @@ const struct command command_table[] = {
 	{ .words = "clear registration", .role = CONFIG_ROLE_OPERATOR, .arguments = "AOR",
 	  .help = "let a user's contacts run out now; his phone comes back with its next REGISTER",
 	  .start = clear_registration },
+	{ .words = "test agent", .role = CONFIG_ROLE_OPERATOR, .arguments = "NAME",
+	  .help = "ask all addresses of a session-agent once by OPTIONS, and tell what each of them says",
+	  .start = test_agent },
+	{ .words = "test registration", .role = CONFIG_ROLE_OPERATOR, .arguments = "AOR",
+	  .help = "ask a registered phone once by OPTIONS over each of its flows; why a call would fail",
+	  .start = test_registration },
 	{ .words = "ban", .role = CONFIG_ROLE_OPERATOR, .arguments = "SOURCE", .options = "[for SECONDS] [reason TEXT] [force]",
 	  .help = "drop what an address, a network, or one port of an address sends, except media of calls",
 	  .start = ban_set },
@@ -171,6 +185,9 @@ const struct command command_table[] = {
 	{ .words = "reload tls", .role = CONFIG_ROLE_ADMIN, .arguments = "",
 	  .help = "read certificates, keys and authorities of all tls-profiles again; connections go on",
 	  .start = reload_tls },
+	{ .words = "support bundle", .role = CONFIG_ROLE_OPERATOR, .arguments = "", .options = "[records N]",
+	  .help = "all that support needs to know as an archive (.tar.gz), without secrets; records of calls only if wanted",
+	  .start = support_begin, .composed = true },
 	{ .words = "config check", .arguments = "FILE",
 	  .help = "validate a configuration file; nothing is applied",
 	  .local = config_command_check },

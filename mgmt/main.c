@@ -11,6 +11,7 @@
 #include "mgmt/neighbours.h"
 #include "mgmt/server.h"
 #include "mgmt/session.h"
+#include "mgmt/snmp.h"
 #include "mgmt/ssh.h"
 #include "mgmt/store.h"
 #include "mgmt/watch.h"
@@ -28,6 +29,7 @@ struct mgmt {
 	struct counter_marks marks;
 	struct server *server;
 	struct metrics *metrics;
+	struct snmp *snmp;
 	struct watch *watch;
 };
 
@@ -91,6 +93,8 @@ static void applied(void *arg, struct config *config)
 	(void)ssh_accounts_write(config);
 	if (mgmt->metrics != NULL)
 		metrics_apply(mgmt->metrics, config);
+	if (mgmt->snmp != NULL)
+		snmp_apply(mgmt->snmp, config);
 }
 
 static void neighbour_up(void *arg, enum neighbour which)
@@ -234,6 +238,25 @@ static void metrics_fini(struct daemon *d)
 	mgmt->metrics = NULL;
 }
 
+static int snmp_init(struct daemon *d)
+{
+	struct mgmt *mgmt = d->context;
+	int err = snmp_new(d->loop, &mgmt->neighbours, mgmt->watch, &mgmt->snmp);
+
+	if (err != 0)
+		return err;
+	snmp_apply(mgmt->snmp, mgmt->config);
+	return 0;
+}
+
+static void snmp_fini(struct daemon *d)
+{
+	struct mgmt *mgmt = d->context;
+
+	snmp_free(mgmt->snmp);
+	mgmt->snmp = NULL;
+}
+
 static int sandbox_init(struct daemon *d)
 {
 	(void)d;
@@ -255,6 +278,7 @@ int main(int argc, char **argv)
 		{ "alarms", watch_init, watch_fini },
 		{ "metrics", metrics_init, metrics_fini },
 		{ "sandbox", sandbox_init, NULL },
+		{ "SNMP", snmp_init, snmp_fini },
 		{ 0 },
 	};
 	static struct mgmt mgmt;

@@ -9,6 +9,7 @@
 #include "controlplane/client.h"
 #include "dataplane/api.h"
 #include "mgmt/health.h"
+#include "mgmt/metrics_calls.h"
 #include "mgmt/watch.h"
 
 enum { FAMILY_MAX = 96 };
@@ -55,8 +56,7 @@ void metrics_label_write(struct writer *out, struct span value)
 	}
 }
 
-/* A fixed field of the neighbours' structs: ended by NUL or by its size. */
-static void label(struct writer *out, char before, const char *name, const char *value, size_t size)
+void metrics_label(struct writer *out, char before, const char *name, const char *value, size_t size)
 {
 	writer_char(out, before);
 	writer_text(out, name);
@@ -65,9 +65,10 @@ static void label(struct writer *out, char before, const char *name, const char 
 	writer_char(out, '"');
 }
 
-#define LABEL_FIELD(out, before, name, array) label((out), (before), (name), (array), sizeof(array))
+#define LABEL_FIELD(out, before, name, array) metrics_label((out), (before), (name), (array), sizeof(array))
 
-static void family(struct writer *out, const char *name, const char *type, const char *unit, const char *help)
+void metrics_family(
+	struct writer *out, const char *name, const char *type, const char *unit, const char *help)
 {
 	writer_format(out, "# HELP %s ", name);
 	metrics_label_write(out, span_from(help));
@@ -78,7 +79,7 @@ static void family(struct writer *out, const char *name, const char *type, const
 
 static void gauge(struct writer *out, const char *name, const char *help, uint64_t value)
 {
-	family(out, name, "gauge", NULL, help);
+	metrics_family(out, name, "gauge", NULL, help);
 	writer_format(out, "%s %" PRIu64 "\n", name, value);
 }
 
@@ -104,7 +105,7 @@ static void counter(struct writer *out, const char *plane, const char *name, con
 {
 	char text[FAMILY_MAX];
 
-	family(out, metric_name(plane, name, text), "counter", NULL, help);
+	metrics_family(out, metric_name(plane, name, text), "counter", NULL, help);
 	writer_format(out, "%s_total %" PRIu64 "\n", text, value);
 }
 
@@ -114,7 +115,7 @@ static void fields_of_one(struct writer *out, const struct field *fields, size_t
 	for (size_t i = 0; i < count; i++) {
 		const struct field *f = &fields[i];
 
-		family(out, f->name, f->counter ? "counter" : "gauge", f->unit, f->help);
+		metrics_family(out, f->name, f->counter ? "counter" : "gauge", f->unit, f->help);
 		writer_format(
 			out, "%s%s %" PRIu64 "\n", f->name, f->counter ? "_total" : "", field_read(f, entry));
 	}
@@ -126,13 +127,14 @@ static void fields_of_many(struct writer *out, const struct field *fields, size_
 	for (size_t i = 0; list->count > 0 && i < count; i++) {
 		const struct field *f = &fields[i];
 
-		family(out, f->name, f->counter ? "counter" : "gauge", f->unit, f->help);
+		metrics_family(out, f->name, f->counter ? "counter" : "gauge", f->unit, f->help);
 		for (size_t k = 0; k < list->count; k++) {
 			const char *entry = (const char *)list->entries + k * entry_size;
 
 			writer_text(out, f->name);
 			writer_text(out, f->counter ? "_total" : "");
-			label(out, '{', label_name, entry, DP_NAME_MAX); /* the first member is its name */
+			metrics_label(
+				out, '{', label_name, entry, DP_NAME_MAX); /* the first member is its name */
 			writer_format(out, "} %" PRIu64 "\n", field_read(f, entry));
 		}
 	}
@@ -218,7 +220,7 @@ static void write_dataplane(const struct metrics_snapshot *snapshot, struct writ
 			if (!is_drop(dp_counter_name(i)))
 				counter(out, "dataplane", dp_counter_name(i), dp_counter_help(i),
 					stats->counter[i]);
-		family(out, "sallyport_dataplane_dropped_packets", "counter", "packets",
+		metrics_family(out, "sallyport_dataplane_dropped_packets", "counter", "packets",
 			"packets dropped; show counters says what each reason means");
 		for (unsigned i = 0; i < DP_COUNTER_COUNT; i++)
 			if (is_drop(dp_counter_name(i)))
@@ -273,12 +275,12 @@ static void write_alarms(const struct metrics_snapshot *snapshot, const struct c
 
 	count_alarms(own, own_count, count);
 	count_alarms(list->entries, list->count, count);
-	family(out, "sallyport_alarms", "gauge", NULL, "alarms there are now, by severity");
+	metrics_family(out, "sallyport_alarms", "gauge", NULL, "alarms there are now, by severity");
 	for (unsigned i = 0; i < CP_SEVERITY_COUNT; i++)
 		writer_format(
 			out, "sallyport_alarms{severity=\"%s\"} %u\n", watch_severity_name(i), count[i]);
 	if (list->count + own_count > 0)
-		family(out, "sallyport_alarm", "gauge", NULL, "1 for each alarm there is now");
+		metrics_family(out, "sallyport_alarm", "gauge", NULL, "1 for each alarm there is now");
 	list_alarms(out, own, own_count);
 	list_alarms(out, list->entries, list->count);
 }
@@ -301,7 +303,7 @@ static void write_certificates(const struct metrics_snapshot *snapshot, struct w
 	const struct cp_certificate *certificates = list->entries;
 
 	if (list->count > 0)
-		family(out, "sallyport_certificate_not_after_seconds", "gauge", "seconds",
+		metrics_family(out, "sallyport_certificate_not_after_seconds", "gauge", "seconds",
 			"when a certificate of a tls-profile ends, since 1970-01-01 UTC");
 	for (size_t i = 0; i < list->count; i++) {
 		const struct cp_certificate *c = &certificates[i];
@@ -335,12 +337,12 @@ static void write_processes(const struct metrics_snapshot *snapshot, struct writ
 		{ "mgmt", true, snapshot->uptime_ms, SALLYPORT_VERSION },
 	};
 
-	family(out, "sallyport_up", "gauge", NULL, "1: the process answers");
+	metrics_family(out, "sallyport_up", "gauge", NULL, "1: the process answers");
 	for (size_t i = 0; i < COUNT(processes); i++)
 		writer_format(out, "sallyport_up{process=\"%s\"} %d\n", processes[i].name, processes[i].up);
 	gauge(out, "sallyport_in_service", "1: calls are served; /healthz says why not",
 		health_impediment(stats, status) == NULL);
-	family(out, "sallyport_process_start_time_seconds", "gauge", "seconds",
+	metrics_family(out, "sallyport_process_start_time_seconds", "gauge", "seconds",
 		"when the process started, since 1970-01-01 UTC");
 	for (size_t i = 0; i < COUNT(processes); i++) {
 		uint64_t ms = snapshot->wall_ms - processes[i].uptime_ms;
@@ -350,12 +352,13 @@ static void write_processes(const struct metrics_snapshot *snapshot, struct writ
 				"sallyport_process_start_time_seconds{process=\"%s\"} %" PRIu64 ".%03u\n",
 				processes[i].name, ms / 1000, (unsigned)(ms % 1000));
 	}
-	family(out, "sallyport_build", "info", NULL, "what runs");
+	metrics_family(out, "sallyport_build", "info", NULL, "what runs");
 	for (size_t i = 0; i < COUNT(processes); i++) {
 		if (!processes[i].up)
 			continue;
 		writer_format(out, "sallyport_build_info{process=\"%s\"", processes[i].name);
-		label(out, ',', "version", processes[i].version, sizeof(snapshot->neighbour[0].version));
+		metrics_label(
+			out, ',', "version", processes[i].version, sizeof(snapshot->neighbour[0].version));
 		writer_text(out, "} 1\n");
 	}
 }
@@ -366,6 +369,7 @@ void metrics_page_write(const struct metrics_snapshot *snapshot, const struct cp
 	write_processes(snapshot, out);
 	write_dataplane(snapshot, out);
 	write_controlplane(snapshot, out);
+	metrics_calls_write(snapshot, out);
 	write_alarms(snapshot, own, own_count, out);
 	write_certificates(snapshot, out);
 	writer_text(out, "# EOF\n");

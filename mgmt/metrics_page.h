@@ -17,4 +17,10 @@ void metrics_page_write(const struct metrics_snapshot *snapshot, const struct cp
 /* The value of a label, without its quotes: escaped as the format wants it, and without any octet that is not printable ASCII. */
 void metrics_label_write(struct writer *out, struct span value);
 
+/* The lines that a family begins with. `unit` NULL: none; else `name` ends with it. */
+void metrics_family(
+	struct writer *out, const char *name, const char *type, const char *unit, const char *help);
+/* BEFORE name="value", of a fixed field of the neighbours' structs: ended by NUL or by its size. */
+void metrics_label(struct writer *out, char before, const char *name, const char *value, size_t size);
+
 #endif

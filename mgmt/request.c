@@ -174,9 +174,10 @@ static int decode_command(
 		return -EBADMSG;
 	memcpy(&header, body, sizeof(header));
 	if (header.words == 0 || header.words > MGMT_WORDS_MAX ||
-		(header.flags & ~(MGMT_JSON | MGMT_SECRET | MGMT_HAS_INPUT)) != 0)
+		(header.flags & ~(MGMT_JSON | MGMT_SECRET | MGMT_HAS_INPUT | MGMT_MASKED)) != 0)
 		return -EBADMSG;
 	request->json = (header.flags & MGMT_JSON) != 0;
+	request->masked = (header.flags & MGMT_MASKED) != 0;
 	request->width = header.width;
 	*count = header.words;
 	/* The arguments are needed for as long as the request lives. */

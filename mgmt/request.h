@@ -28,6 +28,7 @@ struct request {
 	const struct neighbours *neighbours;
 	struct session *session; /* of the connection; NULL in tests */
 	bool json;
+	bool masked; /* secrets are not shown, whoever asks */
 	unsigned width;
 	char who[MGMT_USER_MAX]; /* gave the command: for the audit */
 	enum config_role role;

@@ -12,8 +12,9 @@
 #include "mgmt/ask.h"
 #include "mgmt/command.h"
 #include "mgmt/filter.h"
+#include "mgmt/support.h"
 
-enum { SILENCE_MS = 5000, ERROR_MAX = 2048 };
+enum { ERROR_MAX = 2048 };
 
 int runner_init(struct runner *runner)
 {
@@ -69,7 +70,7 @@ int runner_connect(struct runner *runner)
 	error = runner->find_socket(runner->find_arg, runner->socket, sizeof(runner->socket));
 	if (error != 0)
 		return error;
-	error = client_open(&runner->loop, runner->socket, runner->login, SILENCE_MS, &runner->client);
+	error = client_open(&runner->loop, runner->socket, runner->login, RUNNER_SILENCE_MS, &runner->client);
 	if (error != 0)
 		(void)runner_explain(runner, error);
 	return error;
@@ -175,6 +176,22 @@ static int run_local(
 	return status;
 }
 
+/* At the machine itself something can be told also while the daemon is away. */
+static int run_composed(struct runner *runner, const struct command_match *match, const struct span *words,
+	size_t count, struct filter *filter)
+{
+	int error = runner_connect(runner), status = MGMT_EXIT_OK;
+
+	if (error == -EINVAL)
+		return MGMT_EXIT_USAGE;
+	if (error != 0 && runner->login != NULL)
+		return MGMT_EXIT_FAILED;
+	if (error == 0)
+		status = run_remote(
+			runner, &(struct client_command){ .words = words, .count = count }, filter);
+	return status == MGMT_EXIT_OK ? support_bundle(runner, match) : status;
+}
+
 static int run_words(struct runner *runner, const struct span *words, size_t count, struct filter *filter)
 {
 	struct command_match match;
@@ -188,6 +205,8 @@ static int run_words(struct runner *runner, const struct span *words, size_t cou
 	}
 	if (match.command->local != NULL)
 		return run_local(runner, &match, filter);
+	if (match.command->composed)
+		return run_composed(runner, &match, words, count, filter);
 	if (match.command->input != NULL)
 		return run_with_input(runner, match.command->input, words, count, filter);
 	if (match.command->secret != NULL)

@@ -9,11 +9,15 @@
 #include "mgmt/client.h"
 #include "mgmt/line.h"
 
+/* Silence of the daemon after which it is given up. */
+enum { RUNNER_SILENCE_MS = 5000 };
+
 struct runner {
 	/* Where the daemon listens, asked for when it is needed. 0, or -errno, said already. */
 	int (*find_socket)(const void *arg, char *path, size_t size);
 	const void *find_arg;
 	char socket[108];
+	const char *config; /* file, for what is told without a daemon */
 	const struct mgmt_login *login; /* of the SSH server's user; NULL: who started the program */
 	bool json;
 	bool shell; /* several commands, one after the other: texts on the input end by a dot, screens are paged */

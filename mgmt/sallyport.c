@@ -226,6 +226,7 @@ int main(int argc, char **argv)
 		return MGMT_EXIT_USAGE;
 	runner.find_socket = find_socket;
 	runner.find_arg = &options;
+	runner.config = options.config != NULL ? options.config : DEFAULT_CONFIG_FILE;
 	runner.login = options.ssh ? &login : NULL;
 	runner.json = options.json;
 	runner.width = options.width;

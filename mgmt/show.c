@@ -96,8 +96,10 @@ void show_gathered(struct request *request)
 		return;
 	}
 	gathering->data.neighbours = request->neighbours;
-	if (request->session != NULL && request->session->world != NULL)
+	if (request->session != NULL && request->session->world != NULL) {
 		gathering->data.marks = request->session->world->marks;
+		gathering->data.watch = request->session->world->watch;
+	}
 	request->state = gathering;
 	request->state_free = gathering_free;
 	for (unsigned i = 0; i < SHOW_REPLY_COUNT; i++) {

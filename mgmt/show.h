@@ -9,12 +9,14 @@
 #include "mgmt/request.h"
 
 struct counter_marks;
+struct watch;
 
 enum show_reply { SHOW_DP_STATS, SHOW_DP_INTERFACES, SHOW_CP_STATUS, SHOW_CP_COUNTERS, SHOW_REPLY_COUNT };
 
 struct show_data {
 	const struct neighbours *neighbours;
 	const struct counter_marks *marks; /* NULL: nothing was cleared */
+	const struct watch *watch; /* or NULL */
 	struct {
 		void *body; /* NULL: not asked for, or not there */
 		size_t length;
@@ -34,6 +36,8 @@ void show_gathered(struct request *request); /* by request->match.command->show 
 void show_calls(struct request *request);
 void show_call(struct request *request);
 void show_realms(struct request *request);
+void show_agents(struct request *request);
+void show_quality(struct request *request);
 void show_flows(struct request *request);
 void show_bans(struct request *request);
 void show_trusted(struct request *request);

@@ -6,6 +6,7 @@
 #include "mgmt/render.h"
 #include "mgmt/show.h"
 #include "mgmt/value.h"
+#include "mgmt/watch.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/span.h"
 
@@ -87,6 +88,27 @@ static void add_border(json_t *document, const struct dp_stats *stats)
 	value_set(document, "sources-max", level(stats, s->sources_max));
 }
 
+/* Of the last seconds; whoever asks twice need not wait. */
+static void add_load(json_t *document, const struct watch *watch)
+{
+	struct watch_load load;
+	json_t *rows = json_array();
+	bool known = watch_load(watch, &load);
+
+	value_set(document, "controlplane-memory-mib",
+		known ? value_uint(load.total.rss_octets >> 20) : json_null());
+	for (uint32_t i = 0; known && i < load.total.threads; i++) {
+		json_t *row = json_object();
+
+		value_set(row, "thread", VALUE_FIELD(load.total.thread[i].name));
+		value_set(row, "process", json_string("controlplane"));
+		value_set(row, "percent", load.known ? json_integer(load.percent[i]) : json_null());
+		value_set(row, "cpu-seconds", value_uint(load.total.thread[i].cpu_us / 1000000));
+		value_append(rows, row);
+	}
+	value_set(document, "threads", rows);
+}
+
 static json_t *status_document(const struct show_data *data)
 {
 	const struct dp_stats *stats = data->reply[SHOW_DP_STATS].body;
@@ -103,6 +125,7 @@ static json_t *status_document(const struct show_data *data)
 	add_signalling(document, status);
 	add_media(document, stats);
 	add_border(document, stats);
+	add_load(document, data->watch);
 	return document;
 }
 
@@ -138,6 +161,14 @@ static const struct column status_columns[] = {
 	{ "sources", "strangers known", COLUMN_NUMBER, false },
 	{ "sources-max", "strangers at most", COLUMN_NUMBER, false },
 	{ "listeners-down", "listeners down", COLUMN_NUMBER, false },
+	{ "controlplane-memory-mib", "memory for SIP (MiB)", COLUMN_NUMBER, false },
+};
+
+static const struct column thread_columns[] = {
+	{ "thread", "THREAD", COLUMN_TEXT, false },
+	{ "process", "PROCESS", COLUMN_TEXT, false },
+	{ "percent", "CPU %", COLUMN_NUMBER, false },
+	{ "cpu-seconds", "CPU TIME", COLUMN_SECONDS, false },
 };
 
 static void status_text(struct output *out, unsigned width, const json_t *document)
@@ -147,6 +178,11 @@ static void status_text(struct output *out, unsigned width, const json_t *docume
 	output_text(out, "\n");
 	render_table(out, json_object_get(document, "processes"), process_columns,
 		sizeof(process_columns) / sizeof(process_columns[0]), width);
+	if (json_array_size(json_object_get(document, "threads")) == 0)
+		return;
+	output_text(out, "\n");
+	render_table(out, json_object_get(document, "threads"), thread_columns,
+		sizeof(thread_columns) / sizeof(thread_columns[0]), width);
 }
 
 const struct show show_status = {

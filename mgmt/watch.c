@@ -13,7 +13,7 @@
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
-enum { LOOK_MS = 2000, PERCENT_RAISE = 90, PERCENT_CLEAR = 80, DISK_RAISE = 5, DISK_CLEAR = 10 };
+enum { LOOK_MS = 2000 };
 
 /* Between good and bad nothing begins and nothing ends. */
 enum level { GOOD, BETWEEN, BAD };
@@ -32,6 +32,10 @@ struct watch {
 	struct metrics_gather *gather; /* NULL: none under way */
 	bool metrics_down;
 	uint64_t now_ms, last_number;
+	struct { /* of the last two looks; 0: there was none */
+		uint64_t at_ms;
+		struct cp_load load;
+	} load[2];
 	struct entry entry[WATCH_ALARMS_MAX];
 };
 
@@ -158,15 +162,16 @@ static void report(
 static void report_share(struct watch *watch, enum watch_alarm kind, const char *subject, uint64_t used,
 	uint64_t total, const char *what)
 {
+	const struct config_alarms *thresholds = &(*watch->config)->alarms;
 	uint64_t percent = total > 0 ? used * 100 / total : 0;
 	char text[CP_LINE_MAX];
 
 	snprintf(text, sizeof(text), "%llu of %llu %s are in use", (unsigned long long)used,
 		(unsigned long long)total, what);
 	report(watch, kind, subject,
-		percent >= PERCENT_RAISE   ? BAD
-		: percent >= PERCENT_CLEAR ? BETWEEN
-					   : GOOD,
+		percent >= thresholds->in_use_raise   ? BAD
+		: percent >= thresholds->in_use_clear ? BETWEEN
+						      : GOOD,
 		text);
 }
 
@@ -223,9 +228,49 @@ static void look_at_processes(
 	}
 }
 
+/* A thread is the same if it has the same place and name. */
+static uint64_t used_us(const struct cp_load *before, const struct cp_load *now, uint32_t i)
+{
+	bool same = i < before->threads &&
+		    strncmp(before->thread[i].name, now->thread[i].name, sizeof(now->thread[i].name)) == 0;
+
+	return same && now->thread[i].cpu_us > before->thread[i].cpu_us
+		       ? now->thread[i].cpu_us - before->thread[i].cpu_us
+		       : 0;
+}
+
+static void look_at_load(struct watch *watch, const struct metrics_snapshot *snapshot)
+{
+	const struct cp_load *load = metrics_snapshot_one(snapshot, METRICS_CP_LOAD);
+
+	watch->load[0] = watch->load[1];
+	watch->load[1].at_ms = load != NULL ? watch->now_ms : 0;
+	if (load == NULL)
+		return;
+	watch->load[1].load = *load;
+	if (load->threads > CP_THREADS_MAX)
+		watch->load[1].load.threads = CP_THREADS_MAX;
+}
+
+bool watch_load(const struct watch *watch, struct watch_load *out)
+{
+	uint64_t ms;
+
+	if (watch == NULL || watch->load[1].at_ms == 0)
+		return false;
+	out->total = watch->load[1].load;
+	ms = watch->load[1].at_ms - watch->load[0].at_ms;
+	out->known = watch->load[0].at_ms != 0 && ms > 0;
+	for (uint32_t i = 0; out->known && i < out->total.threads; i++)
+		out->percent[i] =
+			(unsigned)((used_us(&watch->load[0].load, &out->total, i) + 5 * ms) / (10 * ms));
+	return true;
+}
+
 void watch_look(struct watch *watch, const struct metrics_snapshot *snapshot, const struct watch_view *view,
 	uint64_t now_ms)
 {
+	const struct config_alarms *thresholds = &(*watch->config)->alarms;
 	char text[CP_LINE_MAX];
 
 	watch->now_ms = now_ms;
@@ -239,10 +284,11 @@ void watch_look(struct watch *watch, const struct metrics_snapshot *snapshot, co
 		return;
 	snprintf(text, sizeof(text), "%d %% of the disk are left", view->disk_percent);
 	report(watch, WATCH_DISK_LOW, "system.data-directory",
-		view->disk_percent < DISK_RAISE   ? BAD
-		: view->disk_percent < DISK_CLEAR ? BETWEEN
-						  : GOOD,
+		view->disk_percent < (int)thresholds->disk_raise   ? BAD
+		: view->disk_percent < (int)thresholds->disk_clear ? BETWEEN
+								   : GOOD,
 		text);
+	look_at_load(watch, snapshot);
 }
 
 void watch_metrics_down(struct watch *watch, bool down)
@@ -293,7 +339,8 @@ static void gathered(void *arg, const struct metrics_snapshot *snapshot)
 static void on_timer(uv_timer_t *timer)
 {
 	struct watch *watch = timer->data;
-	const unsigned parts = 1U << METRICS_DP_STATS | 1U << METRICS_DP_REALMS | 1U << METRICS_CP_STATUS;
+	const unsigned parts = 1U << METRICS_DP_STATS | 1U << METRICS_DP_REALMS | 1U << METRICS_CP_STATUS |
+			       1U << METRICS_CP_LOAD;
 
 	if (watch->gather == NULL)
 		(void)metrics_gather_begin(watch->neighbours, parts, gathered, watch, &watch->gather);

@@ -21,10 +21,10 @@ struct watch;
 	X(PROCESS_AWAY, "process-away", 5, 5, CRITICAL, "a daemon does not answer") \
 	X(LISTENERS_DOWN, "listeners-down", 5, 5, MAJOR, "addresses to listen on could not be opened") \
 	X(METRICS_DOWN, "metrics-down", 5, 5, WARNING, "metrics.listen could not be opened") \
-	X(PORTS_LOW, "ports-low", 5, 30, MAJOR, "nine tenths of a realm's media ports are in use; over below eight") \
-	X(SESSIONS_LOW, "sessions-low", 5, 30, MAJOR, "nine tenths of the sessions there is room for are in use; over below eight") \
+	X(PORTS_LOW, "ports-low", 5, 30, MAJOR, "a realm's media ports are scarce: alarms.in-use-raise") \
+	X(SESSIONS_LOW, "sessions-low", 5, 30, MAJOR, "the sessions there is room for are scarce: alarms.in-use-raise") \
 	X(TRANSMIT_FULL, "transmit-full", 5, 60, WARNING, "packets are dropped because a port's transmit queue is full") \
-	X(DISK_LOW, "disk-low", 5, 30, MAJOR, "less than 5 % of the disk of system.data-directory is left; over from 10 % on") \
+	X(DISK_LOW, "disk-low", 5, 30, MAJOR, "the disk of system.data-directory is scarce: alarms.disk-raise") \
 	X(CONFIGURATION, "configuration-not-applied", 10, 5, MAJOR, "a daemon does not run the configuration in force")
 /* clang-format on */
 
@@ -62,6 +62,14 @@ void watch_look(struct watch *watch, const struct metrics_snapshot *snapshot, co
 	uint64_t now_ms);
 /* metrics.listen could be opened, or not. */
 void watch_metrics_down(struct watch *watch, bool down);
+/* What the threads of the control plane have used of their core between the last two looks. */
+struct watch_load {
+	struct cp_load total; /* since the start */
+	bool known; /* of `percent` */
+	unsigned percent[CP_THREADS_MAX];
+};
+/* False: nothing is known. `watch` NULL: nothing is. */
+bool watch_load(const struct watch *watch, struct watch_load *out);
 /* Copies those raised now, oldest first, at most WATCH_ALARMS_MAX; returns how many. `watch` NULL: none. */
 size_t watch_alarms(const struct watch *watch, struct cp_alarm out[WATCH_ALARMS_MAX]);
 

@@ -216,6 +216,26 @@ bool prefix_contains(const struct prefix *p, const union address *a)
 
 enum print_style { PRINT_HOST, PRINT_URI, PRINT_PORT };
 
+/* Four octets in decimal: inet_ntop does it by printf, which is most of what a record of a call would cost. */
+static void print_ipv4(const uint8_t *bytes, struct writer *out)
+{
+	char text[sizeof("255.255.255.255")];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned octet = bytes[i];
+
+		if (i)
+			text[n++] = '.';
+		if (octet >= 100)
+			text[n++] = (char)('0' + octet / 100);
+		if (octet >= 10)
+			text[n++] = (char)('0' + octet / 10 % 10);
+		text[n++] = (char)('0' + octet % 10);
+	}
+	writer_span(out, (struct span){ text, n });
+}
+
 static const char *print(const union address *a, enum print_style style, char buffer[ADDRESS_TEXT_MAX])
 {
 	bool bracket = a->sa.sa_family == AF_INET6 && style != PRINT_HOST;
@@ -227,9 +247,13 @@ static const char *print(const union address *a, enum print_style style, char bu
 	if (address_bytes(a, &bytes) == 0) {
 		writer_text(&w, "none");
 	} else {
-		writer_text(&w, bracket ? "[" : "");
-		writer_text(&w, inet_ntop(a->sa.sa_family, bytes, literal, sizeof(literal)));
-		writer_text(&w, bracket ? "]" : "");
+		if (a->sa.sa_family == AF_INET)
+			print_ipv4(bytes, &w);
+		else {
+			writer_text(&w, bracket ? "[" : "");
+			writer_text(&w, inet_ntop(a->sa.sa_family, bytes, literal, sizeof(literal)));
+			writer_text(&w, bracket ? "]" : "");
+		}
 		if (style == PRINT_PORT) {
 			writer_char(&w, ':');
 			writer_uint(&w, address_port(a));

@@ -124,7 +124,8 @@ int daemon_pid_open(const char *run_directory, const char *name)
 	writer_init(&w, text, sizeof(text));
 	writer_uint(&w, (uint64_t)getpid());
 	writer_char(&w, '\n');
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, w.len, 0) != (ssize_t)w.len) {
+	/* Anybody who gets into the directory may know it; our umask is stricter. */
+	if (fchmod(fd, 0644) < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, text, w.len, 0) != (ssize_t)w.len) {
 		error = errno ? -errno : -EIO;
 		unlink(path);
 		close(fd);

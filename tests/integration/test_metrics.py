@@ -17,7 +17,7 @@ from media import exchange, open_path
 PORT = 9464
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
 SAMPLE = re.compile(rf"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{{{LABEL}(?:,{LABEL})*\}})? ([0-9]+(?:\.[0-9]+)?)")
-SUFFIX = {"counter": "_total", "gauge": "", "info": "_info"}
+SUFFIX = {"counter": ("_total",), "gauge": ("",), "info": ("_info",), "histogram": ("_bucket", "_count", "_sum"), "stateset": ("",)}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def parse(text):
             continue
         match = SAMPLE.fullmatch(line)
         assert match, line
-        assert match[1] == name + SUFFIX[kind], line
+        assert match[1] in [name + suffix for suffix in SUFFIX[kind]], line
         series = match[1] + (match[2] or "")
         assert series not in samples, line
         samples[series] = float(match[3])
@@ -127,6 +127,43 @@ def test_a_call_moves_what_is_measured(stack):
     assert during[octets] > before[octets] + 20 * 172
     call.hang_up()
     until(stack, lambda s: s["sallyport_calls"] == 0 and s["sallyport_sessions"] == 0)
+
+
+def agent(stack, name="pbx"):
+    return stack.sbc.show("agents", name)["agents"][0]
+
+
+def test_calls_are_told_by_agent_and_realm_with_their_quality(stack):
+    before = agent(stack)
+    assert before["state"] == "unwatched" and before["address"] == "udp:10.0.0.5:5060" and before["realm"] == "core"
+    call = Call(stack, stack.phone(), stack.pbx())
+    open_path(call.near, call.far)
+    exchange([(call.near, call.far)], 60)
+    assert agent(stack)["out-now"] == 1 and agent(stack)["out-most"] >= 1
+    realms = {r["name"]: r for r in stack.sbc.show("realms")["realms"]}
+    assert realms["access"]["in-now"] == 1 and realms["core"]["out-now"] == 1 and realms["access"]["out-now"] == 0
+    call.hang_up()
+    netns.wait_for("the quality of the call", lambda: agent(stack)["media"] == before["media"] + 1, 10)
+    after = agent(stack)
+    assert after["out-now"] == 0 and after["in-attempts"] == before["in-attempts"]
+    for what in ("attempts", "effective", "answered", "ended"):
+        assert after[f"out-{what}"] == before[f"out-{what}"] + 1, what
+    assert after["out-asr-percent"] > 0 and after["out-acd-seconds"] > 0 and after["out-post-dial-delay-seconds"] >= 0
+    assert after["mos"] > 4 and after["loss-percent"] == 0 and sum(c["count"] for c in after["mos-classes"]) == after["media"]
+    assert [q["kind"] for q in stack.sbc.show("quality", "access")["quality"]] == ["realm"]
+    samples = scrape(stack)
+    assert samples['sallyport_agent_calls_answered_total{agent="pbx",way="out"}'] == after["out-answered"]
+    assert samples['sallyport_realm_calls_answered_total{realm="access",way="in"}'] == after["out-answered"]
+    assert samples['sallyport_agent_state{agent="pbx",realm="core",sallyport_agent_state="unwatched"}'] == 1
+    assert samples['sallyport_agent_media_mos_bucket{agent="pbx",le="+Inf"}'] == after["media"]
+    assert 'sallyport_thread_cpu_seconds_total{process="controlplane",thread="shard-0"}' in samples
+    assert samples['sallyport_process_resident_memory_bytes{process="controlplane"}'] > 1e6
+    for words in (("agents",), ("agents", "pbx"), ("quality",), ("quality", "core"), ("realms",)):
+        assert "pbx" in stack.sbc.command("show", *words).stdout or "core" in stack.sbc.command("show", *words).stdout
+    threads = netns.wait_for("the load", lambda: [t for t in stack.sbc.show("status")["threads"] if t["percent"] is not None], 10)
+    assert {"main", "shard-0", "store", "record"} <= {t["thread"] for t in threads}
+    refused = stack.sbc.command("show", "agents", "nobody")
+    assert refused.returncode == 1 and "no such session-agent" in refused.stderr
 
 
 def test_other_methods_and_paths_are_refused(stack):

@@ -24,7 +24,7 @@ def module_stack():
     stack.change = lambda text: text.replace("max-sessions = 2000", "max-sessions = 2000  idle-timeout = 2  initial-timeout = 3")
     stack.more = f"""
 sip-config {{ t1 = 100ms  timer-c = 2s }}
-accounting {{ file = "{stack.lab.directory}/data/calls.csv" }}
+accounting {{ file = "{stack.lab.directory}/data/calls.csv"  interim = 1 }}
 local-policy evil {{ from-realm = access  to = "x"  next-hop = "agent:pbx"  priority = 1 }}
 """
     try:
@@ -175,6 +175,28 @@ def test_records_are_found_by_time_and_bounded(stack):
     assert records(stack, "since", everything[0]["started"][:4] + "-01-01") and records(stack, "number", "999") == []
     for words in (["since", "yesterday"], ["limit", "0"], ["number"], ["since", "2026-13-45"]):
         assert stack.sbc.command("show", "records", *words).returncode != 0
+
+
+def test_kill_9_leaves_the_figures_until_the_last_interim_record(stack):
+    call = Call(stack, stack.phone(), stack.pbx(), "1009")
+    open_path(call.near, call.far)
+
+    def figures():
+        exchange([(call.near, call.far)], 20)
+        row = records(stack, "number", "1009", "limit", "1")[0]
+        return row if (row["callee-packets"] or 0) >= 40 else None
+
+    known = netns.wait_for("figures in the record of a call that goes on", figures, 20)
+    assert known["state"] == "open" and known["ended"] is None
+    assert stack.sbc.end("controlplane", signal.SIGKILL) == -signal.SIGKILL
+    stack.sbc.start("controlplane")
+    stack.sbc.wait_ready()
+    row = record_of(stack, "1009", "lost")
+    for side in ("caller", "callee"):
+        assert row[f"{side}-packets"] >= known[f"{side}-packets"] >= 40 and row[f"{side}-lost"] == 0 and row[f"{side}-mos"] > 4.3
+    assert row["duration-ms"] >= known["duration-ms"] > 0 and row["ended"] is None
+    assert "lost" in stack.sbc.command("show", "call", row["call"]).stdout
+    assert {l["number"]: l["state"] for l in lines_of(stack)}[str(row["number"])] == "lost"
 
 
 def test_kill_9_loses_no_answered_call(stack):

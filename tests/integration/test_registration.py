@@ -225,6 +225,23 @@ def test_its_flow_is_trusted_while_it_is_registered(stack, kamailio, caller):
     netns.wait_for("the flow being trusted no more", lambda: source not in trusted(stack), 10)
 
 
+def test_a_registration_that_is_cleared_by_order_is_over_until_the_phone_registers_again(stack, kamailio, caller):
+    phone = registered(stack, "judy", port=5081)
+    source = next(row["source"] for row in shown(stack) if row["aor"].startswith("judy@"))
+    netns.wait_for("the flow being trusted", lambda: source in trusted(stack), 10)
+    cleared = stack.sbc.command("clear", "registration", "judy", "--json")
+    assert cleared.returncode == 0 and json.loads(cleared.stdout) == {"cleared": 1}, cleared.stderr
+    call = caller.call(KAMAILIO, "judy", sdp(HOST, 7000))
+    assert call.expect(lambda m: m.status and m.status >= 400).status in (404, 480)
+    netns.wait_for("the flow being trusted no more", lambda: source not in trusted(stack), 15)
+    assert stack.sbc.command("show", "registration", "judy").returncode == 1
+    nobody = stack.sbc.command("clear", "registration", "judy")
+    assert nobody.returncode == 1 and "nobody is registered" in nobody.stderr
+    assert stack.sbc.show("audit")["audit"][0]["what"] == "registration cleared"
+    assert phone.register().status == 200
+    reached(caller, phone, "judy")
+
+
 def trusted(stack):
     shown = json.loads(stack.sbc.command("show", "trusted", "--json").stdout)["trusted"]
     return {row["source"] for row in shown if not row["configured"]}

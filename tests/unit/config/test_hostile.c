@@ -12,7 +12,7 @@
 	"ip-profile, sip-interface, "                                                               \
 	"registration, session-agent, session-group, local-policy, translation, sip-manipulation, " \
 	"admission, access-control, "                                                               \
-	"guard, store, accounting, trace, snmp, metrics, ssh, user"
+	"guard, store, accounting, trace, snmp, metrics, alarms, ssh, user"
 
 static struct capture c;
 

@@ -16,7 +16,7 @@ static const struct mistake mistakes[] = {
 	{ "an unknown section near nothing",
 		"\n"
 		"banana { x = 1 }\n",
-		"E: f:2: \"banana\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
+		"E: f:2: \"banana\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, alarms, ssh, user\n" },
 	{ "an unknown setting with its nearest name",
 		"system {\n"
 		"\tlog-levle = info\n"
@@ -38,10 +38,10 @@ static const struct mistake mistakes[] = {
 		"E: f:1: system: \"a\" is no setting; allowed: name, location, contact, data-directory, run-directory, revisions-kept, commands-kept, log-level, user\n"
 		"E: f:1: system: \"b\" is no setting; allowed: name, location, contact, data-directory, run-directory, revisions-kept, commands-kept, log-level, user\n"
 		"E: f:2: system: \"c\" is no setting; allowed: name, location, contact, data-directory, run-directory, revisions-kept, commands-kept, log-level, user\n"
-		"E: f:3: \"nope\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
+		"E: f:3: \"nope\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, alarms, ssh, user\n" },
 	{ "a setting outside any section",
 		"name = \"x\"\n",
-		"E: f:1: \"name\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, ssh, user\n" },
+		"E: f:1: \"name\" is no section; allowed: system, media-manager, sip-config, network-interface, realm, steering-pool, tls-profile, ip-profile, sip-interface, registration, session-agent, session-group, local-policy, translation, sip-manipulation, admission, access-control, guard, store, accounting, trace, snmp, metrics, alarms, ssh, user\n" },
 	{ "a section used as a setting",
 		"system = 3\n",
 		"E: f:1: system: is a section: \"{\" must follow, not \"=\"\n" },
@@ -481,6 +481,10 @@ static const struct mistake mistakes[] = {
 		"metrics { listen = \"127.0.0.1:2022\" }\n"
 		"ssh { listen = \"127.0.0.1:2022\" }\n",
 		"E: f:2: ssh.listen: is metrics.listen too (line 1); allowed: another port\n" },
+	{ "alarms that would come and go at once",
+		"alarms { in-use-raise = 70 in-use-clear = 71 disk-clear = 10 disk-raise = 20 }\n",
+		"E: f:1: alarms.in-use-clear: 71 is above in-use-raise; allowed: 0..70\n"
+		"E: f:1: alarms.disk-clear: 10 is below disk-raise; allowed: 20..100\n" },
 	{ "an unknown role",
 		"user admin { role = root keys = {\"ssh-ed25519 AAAA\"} }\n",
 		"E: f:1: user admin.role: \"root\" is not known; allowed: monitor, operator, admin\n" },

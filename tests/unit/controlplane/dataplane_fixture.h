@@ -23,6 +23,7 @@ static struct {
 	bool down;
 	unsigned count, answered;
 	uint64_t last_session;
+	uint64_t packets; /* from side 0 of the first stream, in each session */
 	uint16_t next_port;
 	struct fake_request request[FAKE_REQUESTS_MAX];
 } fake;
@@ -115,17 +116,18 @@ static inline void fake_answer(int status)
 {
 	struct fake_request *request = &fake.request[fake.answered++];
 	struct dp_session_reply reply = { .session = request->session.session };
-	struct dp_session_info info = { .session = request->id };
+	struct dp_session_info info = { .session = request->id, .streams = 1 };
 	dp_reply callback = request->reply;
 
 	assert_true(fake.answered <= fake.count);
+	info.stream[0].from[0].packets = fake.packets;
 	request->reply = NULL;
 	if (request->type == DP_SESSION_CREATE)
 		reply.session = ++fake.last_session;
 	fake_fill(&request->session, &reply);
 	if (status)
 		callback(request->arg, status, NULL, 0);
-	else if (request->type == DP_SESSION_DELETE)
+	else if (request->type == DP_SESSION_DELETE || request->type == DP_SESSION_GET)
 		callback(request->arg, 0, &info, sizeof(info));
 	else
 		callback(request->arg, 0, &reply, sizeof(reply));

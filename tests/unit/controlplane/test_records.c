@@ -301,7 +301,7 @@ static void put(struct bed *bed, struct wish wish)
 	record_number(&record, CP_RECORD_STATE, wish.state);
 	record_number(&record, CP_RECORD_STARTED, wish.started);
 	record_text(&record, CP_RECORD_TEXT_CALLEE_TO, span_from(wish.user));
-	record_store_put(bed->store, pack(&record));
+	record_store_put(bed->store, &record);
 }
 
 /* A call that begins now. Its number. */
@@ -351,6 +351,19 @@ static struct found find(struct bed *bed, struct cp_record_list ask)
 	return found;
 }
 
+static const struct cp_record *list_first(struct bed *bed)
+{
+	static _Alignas(struct cp_record) char page[PAGE];
+	struct cp_record_page head;
+	size_t length;
+
+	assert_int_equal(record_store_list(bed->store, &(struct cp_record_list){ 0 }, &head, page,
+				 sizeof(page), &length),
+		0);
+	assert_true(head.count > 0);
+	return (const struct cp_record *)page;
+}
+
 /* What is written is on disk when the store is closed. */
 static struct found find_after_restart(struct bed *bed)
 {
@@ -373,6 +386,27 @@ static void a_call_has_one_row_whose_end_replaces_its_beginning(void **state)
 	assert_int_equal(found.count, 1);
 	assert_int_equal(found.number[0], number);
 	assert_int_equal(found.state[0], CP_RECORD_IS_ENDED);
+}
+
+/* Of what a journal has of one call, in no order, the latest holds. */
+static void an_older_interim_record_replaces_no_newer_one(void **state)
+{
+	static const uint64_t duration[] = { 2000, 5000, 1000 };
+	struct bed *bed = *state;
+	struct record record;
+
+	for (unsigned i = 0; i < 4; i++) {
+		record_init(&record, 1);
+		record_number(&record, CP_RECORD_STATE, CP_RECORD_IS_OPEN);
+		if (i < 3) { /* the last one is that of the answer */
+			record_number(&record, CP_RECORD_DURATION, duration[i]);
+			record_number(&record, CP_RECORD_CALLER_PACKETS, duration[i] / 20);
+		}
+		record_store_put(bed->store, &record);
+	}
+	assert_int_equal(find_after_restart(bed).count, 1);
+	assert_int_equal(list_first(bed)->value[CP_RECORD_DURATION], 5000);
+	assert_int_equal(list_first(bed)->value[CP_RECORD_CALLER_PACKETS], 250);
 }
 
 static void numbers_go_on_after_a_restart(void **state)
@@ -621,6 +655,7 @@ int main(void)
 		cmocka_unit_test(loss_shows_in_mos_of_its_direction_whoever_has_seen_it),
 		cmocka_unit_test(without_packets_or_a_known_codec_there_is_no_mos),
 		STORE(a_call_has_one_row_whose_end_replaces_its_beginning),
+		STORE(an_older_interim_record_replaces_no_newer_one),
 		STORE(numbers_go_on_after_a_restart),
 		STORE(a_call_that_has_no_end_is_closed_as_lost),
 		STORE(kill_9_loses_no_record),

@@ -96,6 +96,10 @@ static void read_sample(const char *line, const struct family *family)
 	char *end;
 
 	assert_memory_equal(line, family->name, n);
+	if (strcmp(family->type, "histogram") == 0)
+		suffix = strncmp(p, "_bucket", 7) == 0  ? "_bucket"
+			 : strncmp(p, "_count", 6) == 0 ? "_count"
+							: "_sum";
 	assert_memory_equal(p, suffix, strlen(suffix));
 	p += strlen(suffix);
 	if (*p == '{')
@@ -148,7 +152,8 @@ static size_t read_strictly(void)
 			assert_string_equal(word[1], family.name);
 			snprintf(family.type, sizeof(family.type), "%.15s", word[2]);
 			assert_true(strcmp(word[2], "gauge") == 0 || strcmp(word[2], "counter") == 0 ||
-				    strcmp(word[2], "info") == 0);
+				    strcmp(word[2], "info") == 0 || strcmp(word[2], "histogram") == 0 ||
+				    strcmp(word[2], "stateset") == 0);
 		} else {
 			size_t n = strlen(family.name), unit = strlen(word[2]);
 
@@ -175,6 +180,8 @@ static struct dp_interface interfaces[2];
 static struct dp_realm realms[2];
 static struct cp_alarm alarms[3];
 static struct cp_certificate certificates[3];
+static struct cp_statistics statistics[3];
+static struct cp_load load;
 
 static struct metrics_snapshot everything(void)
 {
@@ -190,6 +197,8 @@ static struct metrics_snapshot everything(void)
 			[METRICS_CP_COUNTERS] = { &counters, 1, 1 },
 			[METRICS_CP_ALARMS] = { alarms, 3, 3 },
 			[METRICS_CP_CERTIFICATES] = { certificates, 3, 3 },
+			[METRICS_CP_STATISTICS] = { statistics, 3, 3 },
+			[METRICS_CP_LOAD] = { &load, 1, 1 },
 		},
 	};
 
@@ -215,6 +224,36 @@ static struct metrics_snapshot everything(void)
 	certificates[1] = certificates[0];
 	certificates[2] = certificates[0];
 	certificates[2].role = CP_CERTIFICATE_CHAIN;
+	statistics[0] = (struct cp_statistics){ .number = 1, .kind = CP_STATISTICS_SYSTEM };
+	statistics[0].calls[CP_STATISTICS_IN].now = 5;
+	statistics[1] = (struct cp_statistics){
+		.number = 2, .kind = CP_STATISTICS_REALM, .name = "access", .registrations = 12
+	};
+	statistics[1].quality = (struct cp_quality){ .mos = { 0, 1, 0, 2, 0, 0, 3, 4 },
+		.mos_sum = 4000,
+		.loss = { 9, 0, 0, 1 },
+		.loss_sum = 70,
+		.jitter = { 0, 10 },
+		.jitter_sum = 20 };
+	statistics[2] = (struct cp_statistics){ .number = 3,
+		.kind = CP_STATISTICS_AGENT,
+		.state = CP_AGENT_DOWN,
+		.name = "pbx",
+		.realm = "core",
+		.max_sessions = 30 };
+	statistics[2].calls[CP_STATISTICS_OUT] = (struct cp_statistics_calls){ .attempts = 10,
+		.effective = 9,
+		.answered = 8,
+		.ended = 7,
+		.talked_ms = 60500,
+		.now = 1,
+		.most = 4 };
+	load = (struct cp_load){ .rss_octets = 4096, .threads = 3 };
+	memcpy(load.thread[0].name, "main", 5);
+	memcpy(load.thread[1].name, "worker", 7);
+	memcpy(load.thread[2].name, "worker", 7);
+	load.thread[1].cpu_us = 1500000;
+	load.thread[2].cpu_us = 250000;
 	return snapshot;
 }
 
@@ -292,6 +331,59 @@ static void gauges_have_the_values_that_the_daemons_told(void **state)
 	assert_true(has("sallyport_build_info{process=\"controlplane\",version=\"9.8.7\"} 1"));
 	assert_true(has("sallyport_certificate_not_after_seconds{use=\"own\",profile=\"public\",subject=\"\","
 			"fingerprint=\"AA\"} 1800000000"));
+}
+
+static void calls_are_told_by_system_realm_and_agent_each_way(void **state)
+{
+	struct metrics_snapshot snapshot = everything();
+
+	(void)state;
+	write_page(&snapshot);
+	assert_true(has("sallyport_system_calls_now{way=\"in\"} 5"));
+	assert_true(has("sallyport_realm_registrations{realm=\"access\"} 12"));
+	assert_true(has("sallyport_agent_call_attempts_total{agent=\"pbx\",way=\"out\"} 10"));
+	assert_true(has("sallyport_agent_calls_effective_total{agent=\"pbx\",way=\"out\"} 9"));
+	assert_true(has("sallyport_agent_calls_answered_total{agent=\"pbx\",way=\"out\"} 8"));
+	assert_true(has("sallyport_agent_calls_answered_total{agent=\"pbx\",way=\"in\"} 0"));
+	assert_true(has("sallyport_agent_call_talk_seconds_total{agent=\"pbx\",way=\"out\"} 60.500"));
+	assert_true(has("sallyport_agent_calls_most{agent=\"pbx\",way=\"out\"} 4"));
+	assert_true(has("sallyport_agent_max_sessions{agent=\"pbx\"} 30"));
+	assert_true(
+		has("sallyport_agent_state{agent=\"pbx\",realm=\"core\",sallyport_agent_state=\"down\"} 1"));
+	assert_true(
+		has("sallyport_agent_state{agent=\"pbx\",realm=\"core\",sallyport_agent_state=\"up\"} 0"));
+}
+
+static void histograms_are_cumulated_up_to_all(void **state)
+{
+	struct metrics_snapshot snapshot = everything();
+
+	(void)state;
+	write_page(&snapshot);
+	assert_true(has("# TYPE sallyport_realm_media_mos histogram"));
+	assert_true(has("sallyport_realm_media_mos_bucket{realm=\"access\",le=\"1.0\"} 0"));
+	assert_true(has("sallyport_realm_media_mos_bucket{realm=\"access\",le=\"3.1\"} 3"));
+	assert_true(has("sallyport_realm_media_mos_bucket{realm=\"access\",le=\"4.3\"} 6"));
+	assert_true(has("sallyport_realm_media_mos_bucket{realm=\"access\",le=\"+Inf\"} 10"));
+	assert_true(has("sallyport_realm_media_mos_count{realm=\"access\"} 10"));
+	assert_true(has("sallyport_realm_media_mos_sum{realm=\"access\"} 40.000000"));
+	assert_true(has("sallyport_realm_media_loss_ratio_bucket{realm=\"access\",le=\"0.0\"} 9"));
+	assert_true(has("sallyport_realm_media_loss_ratio_bucket{realm=\"access\",le=\"0.01\"} 10"));
+	assert_true(has("sallyport_realm_media_jitter_seconds_bucket{realm=\"access\",le=\"0.002\"} 10"));
+	assert_true(has("sallyport_realm_media_jitter_seconds_sum{realm=\"access\"} 0.020000"));
+}
+
+static void threads_of_one_name_are_one_series(void **state)
+{
+	struct metrics_snapshot snapshot = everything();
+
+	(void)state;
+	write_page(&snapshot);
+	assert_true(
+		has("sallyport_thread_cpu_seconds_total{process=\"controlplane\",thread=\"main\"} 0.000000"));
+	assert_true(has(
+		"sallyport_thread_cpu_seconds_total{process=\"controlplane\",thread=\"worker\"} 1.750000"));
+	assert_true(has("sallyport_process_resident_memory_bytes{process=\"controlplane\"} 4096"));
 }
 
 static void what_is_away_is_absent_and_down(void **state)
@@ -396,6 +488,9 @@ int main(void)
 		cmocka_unit_test(every_counter_and_drop_reason_of_both_lists_is_there_with_its_value),
 		cmocka_unit_test(the_whole_page_is_by_the_grammar_and_no_series_comes_twice),
 		cmocka_unit_test(gauges_have_the_values_that_the_daemons_told),
+		cmocka_unit_test(calls_are_told_by_system_realm_and_agent_each_way),
+		cmocka_unit_test(histograms_are_cumulated_up_to_all),
+		cmocka_unit_test(threads_of_one_name_are_one_series),
 		cmocka_unit_test(what_is_away_is_absent_and_down),
 		cmocka_unit_test(hostile_names_stay_within_their_quotes),
 		cmocka_unit_test(names_that_differ_in_unprintable_octets_stay_different_series),

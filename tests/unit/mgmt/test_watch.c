@@ -20,6 +20,8 @@ static struct watch_view view;
 static struct watch *watch;
 static uint64_t now_ms;
 static uv_loop_t loop;
+static struct config config;
+static const struct config *running = &config;
 static struct cp_alarm alarms[WATCH_ALARMS_MAX];
 
 static int setup(void **state)
@@ -37,7 +39,8 @@ static int setup(void **state)
 	view = (struct watch_view){ .disk_percent = 50 };
 	now_ms = 1000000;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	return watch_new(&loop, NULL, NULL, NULL, &watch);
+	config.alarms = (struct config_alarms){ 90, 80, 5, 10 };
+	return watch_new(&loop, NULL, NULL, &running, &watch);
 }
 
 static int teardown(void **state)
@@ -54,6 +57,37 @@ static size_t pass(unsigned seconds)
 	for (unsigned i = 0; i <= seconds; i++, now_ms += 1000)
 		watch_look(watch, &snapshot, &view, now_ms);
 	return watch_alarms(watch, alarms);
+}
+
+static void the_load_is_that_of_the_last_two_looks(void **state)
+{
+	static struct cp_load load;
+	struct watch_load out;
+
+	(void)state;
+	assert_false(watch_load(NULL, &out));
+	assert_false(watch_load(watch, &out));
+	load = (struct cp_load){ .threads = 2, .rss_octets = 1 << 20 };
+	memcpy(load.thread[0].name, "main", 5);
+	memcpy(load.thread[1].name, "shard-0", 8);
+	load.thread[1].cpu_us = 7000000;
+	snapshot.part[METRICS_CP_LOAD] = (struct metrics_list){ &load, 1, 1 };
+	watch_look(watch, &snapshot, &view, now_ms);
+	assert_true(watch_load(watch, &out));
+	assert_false(out.known);
+	load.thread[1].cpu_us += 1500000;
+	watch_look(watch, &snapshot, &view, now_ms + 2000);
+	assert_true(watch_load(watch, &out) && out.known);
+	assert_int_equal(out.percent[0], 0);
+	assert_int_equal(out.percent[1], 75);
+	/* A control plane that has started anew. */
+	load.thread[1].cpu_us = 0;
+	watch_look(watch, &snapshot, &view, now_ms + 4000);
+	assert_true(watch_load(watch, &out));
+	assert_int_equal(out.percent[1], 0);
+	snapshot.part[METRICS_CP_LOAD].count = 0;
+	watch_look(watch, &snapshot, &view, now_ms + 6000);
+	assert_false(watch_load(watch, &out));
 }
 
 static void expect_one(enum watch_alarm kind, const char *subject)
@@ -190,6 +224,20 @@ static void more_than_there_is_room_for_does_no_harm(void **state)
 	assert_int_equal(pass(40), 0);
 }
 
+static void thresholds_are_those_of_the_configuration_in_force(void **state)
+{
+	static const struct config other = { .alarms = { 50, 50, 30, 40 } };
+
+	(void)state;
+	stats.sessions = 500;
+	view.disk_percent = 29;
+	assert_int_equal(pass(60), 0);
+	running = &other; /* a commit */
+	assert_int_equal(pass(60), 2);
+	running = &config;
+	assert_int_equal(pass(60), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +250,8 @@ int main(void)
 		TEST(what_cannot_be_asked_stays_as_it_was),
 		TEST(each_kind_is_raised_and_cleared),
 		TEST(more_than_there_is_room_for_does_no_harm),
+		TEST(the_load_is_that_of_the_last_two_looks),
+		TEST(thresholds_are_those_of_the_configuration_in_force),
 #undef TEST
 	};
 
