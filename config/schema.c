@@ -53,7 +53,7 @@ static const struct config_row media_manager_rows[] = {
 	  .unit = "MiB", USED(DP, DP), RESTART,
 	  HELP("Memory of the dataplane. `auto`: hugepages if there are any, else ordinary pages.") },
 	{ .name = "max-sessions", T(UINT), FIELD(config_media_manager, max_sessions), .fallback = "20000", RANGE(1, 1000000),
-	  USED(DP, DP), RESTART, HELP("Media sessions (calls) at one time.") },
+	  USED(DP, DP), HELP("Media sessions (calls) at one time. With fewer, those there are go on.") },
 	{ .name = "idle-timeout", T(SECONDS), FIELD(config_media_manager, idle_timeout), .fallback = "60", RANGE(1, DAY),
 	  USED(DP, DP), HELP("Silence after which a flow that had media is reported as dead.") },
 	{ .name = "initial-timeout", T(SECONDS), FIELD(config_media_manager, initial_timeout), .fallback = "120", RANGE(1, DAY),
@@ -181,6 +181,8 @@ static const struct config_row sip_config_rows[] = {
 	  HELP("Addresses, and targets of SRV records, that are taken for a name; more are ignored.") },
 	{ .name = "address-timeout", T(MILLISECONDS), FIELD(config_sip, address_timeout_ms), .fallback = "4s", RANGE(100, 64000), USED(CP, CP),
 	  HELP("An address of a name that has not answered an INVITE by then, not even 100, is given up for the next one (RFC 3263, 4.3).") },
+	{ .name = "drain-time", T(SECONDS), FIELD(config_sip, drain_time), .fallback = "86400", RANGE(0, 7 * DAY), USED(CP, CP),
+	  HELP("How long calls go on by a listen address that has been removed from the configuration; then they are hung up. Nothing new begins there.") },
 	{ .name = "user-agent", T(STRING), FIELD(config_sip, user_agent), RANGE(0, 128), USED(CP, CP),
 	  HELP("What we call ourselves in User-Agent and Server; empty: we say nothing.") },
 };
@@ -213,12 +215,12 @@ static const struct config_row realm_rows[] = {
 };
 
 static const struct config_row steering_pool_rows[] = {
-	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_steering_pool, realm), .target = "realm", USED(DP, DP), RESTART,
+	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_steering_pool, realm), .target = "realm", USED(DP, DP),
 	  HELP("The realm whose calls get these ports.") },
-	{ .name = "address", T(ADDRESS), REQUIRED, FIELD(config_steering_pool, address), USED(DP, DP), RESTART,
+	{ .name = "address", T(ADDRESS), REQUIRED, FIELD(config_steering_pool, address), USED(DP, DP),
 	  HELP("The media address; one of those of the realm's network-interface.") },
 	{ .name = "ports", T(PORT_RANGE), REQUIRED, PAIR(config_steering_pool, port_first, port_last), RANGE(1024, 65535), USED(DP, DP),
-	  RESTART, HELP("Media ports, from an even one: RTP takes an even port, RTCP the one after it.") },
+	  HELP("Media ports, from an even one: RTP takes an even port, RTCP the one after it.") },
 };
 
 static const struct config_row tls_profile_rows[] = {
