@@ -114,7 +114,7 @@ static void modules_settle(const struct reconfigure_world *world)
 }
 
 /* Calls that have ended since the last change may have been the last to need an older configuration: what is in use is looked for anew. */
-static int look_for_room(struct reconfigure *reconfigure)
+static int look_for_room(struct reconfigure *reconfigure, struct writer *why)
 {
 	const struct reconfigure_world *world = &reconfigure->world;
 	const struct config *running = config_snapshots_running(world->snapshots);
@@ -123,9 +123,16 @@ static int look_for_room(struct reconfigure *reconfigure)
 
 	if (error)
 		return error;
+	error = modules_prepare(world, move, why);
+	if (error) {
+		modules_abort(world);
+		config_move_free(move);
+		return error;
+	}
 	standstill_begin(reconfigure->standstill);
 	modules_move(world, move);
 	standstill_end(reconfigure->standstill);
+	modules_settle(world);
 	config_move_finish(move, NULL);
 	return config_snapshots_kept(world->snapshots) < CONFIG_SNAPSHOTS_MAX ? 0 : -EBUSY;
 }
@@ -137,7 +144,7 @@ static int prepare(void *arg, const struct config *next, struct writer *why)
 	int error = config_move_new(world->snapshots, next, &reconfigure->move);
 
 	if (error == -EBUSY) {
-		error = look_for_room(reconfigure);
+		error = look_for_room(reconfigure, why);
 		if (!error)
 			error = config_move_new(world->snapshots, next, &reconfigure->move);
 	}
