@@ -165,18 +165,31 @@ static void side_continue(struct session_side *s, const struct session_side *old
 	}
 }
 
-/* A session that is there may go on in a realm that the configuration does not have any more. */
-static int realm_of(const struct sessions *t, const struct dp_side_request *r, const struct session_side *old)
+static bool is_in(const struct sessions *t, const struct session_side *side, const char *realm)
 {
-	return old != NULL && strcmp(t->pools->realm[old->realm].name, r->realm) == 0
-		       ? old->realm
-		       : pools_find_realm(t->pools, r->realm);
+	return strcmp(t->pools->realm[side->realm].name, realm) == 0;
 }
 
-static int side_plan(struct sessions *t, const struct dp_side_request *r, const struct session_side *old,
-	uint64_t now_us, struct session_side *s, bool *taken)
+/* A session that is there may go on in a realm that the configuration does not have any more. */
+static int realm_of(const struct sessions *t, const struct session *s, const struct dp_side_request *r,
+	const struct session_side *old)
 {
-	int realm = realm_of(t, r, old);
+	int found;
+
+	if (old != NULL && is_in(t, old, r->realm))
+		return old->realm;
+	found = pools_find_realm(t->pools, r->realm);
+	for (unsigned i = 0; found < 0 && i < 2U * s->streams; i++)
+		if (s->stream[i / 2].kind != DP_MEDIA_NONE &&
+			is_in(t, &s->stream[i / 2].side[i % 2], r->realm))
+			found = s->stream[i / 2].side[i % 2].realm;
+	return found;
+}
+
+static int side_plan(struct sessions *t, const struct session *session, const struct dp_side_request *r,
+	const struct session_side *old, uint64_t now_us, struct session_side *s, bool *taken)
+{
+	int realm = realm_of(t, session, r, old);
 
 	if (realm < 0)
 		return realm;
@@ -240,7 +253,7 @@ static int plan_make(struct sessions *t, const struct session *s, const struct d
 		if (r->kind == DP_MEDIA_NONE)
 			continue;
 		for (unsigned k = 0; status == 0 && k < 2; k++) {
-			status = side_plan(t, &r->side[k], old != NULL ? &old->side[k] : NULL, now_us,
+			status = side_plan(t, s, &r->side[k], old != NULL ? &old->side[k] : NULL, now_us,
 				&p->stream[i].side[k], &p->taken[i][k]);
 			if (status == 0)
 				status = crypto_plan(&t->crypto, old != NULL ? old->side[k].crypto : NULL,
