@@ -82,7 +82,7 @@ static const struct config_row sip_config_rows[] = {
 	{ .name = "min-session-timer", T(SECONDS), FIELD(config_sip, min_session_timer), .fallback = "90", RANGE(1, DAY), USED(CP, CP),
 	  HELP("Min-SE: who asks for a shorter session timer gets 422. RFC 4028 (5) allows nothing below 90; less is for tests.") },
 	{ .name = "max-message-udp", T(UINT), FIELD(config_sip, max_message_udp), .fallback = "16384", RANGE(1500, 65535), .unit = "bytes",
-	  USED(CP, CP), RESTART, HELP("Longest SIP message taken from UDP.") },
+	  USED(CP, CP), HELP("Longest SIP message taken from UDP.") },
 	{ .name = "max-header-block", T(UINT), FIELD(config_sip, max_header_block), .fallback = "16384", RANGE(1024, 65535), .unit = "bytes",
 	  USED(CP, CP), HELP("Longest start line and headers together.") },
 	{ .name = "max-body", T(UINT), FIELD(config_sip, max_body), .fallback = "65536", RANGE(0, 1048576), .unit = "bytes",
@@ -126,17 +126,17 @@ static const struct config_row sip_config_rows[] = {
 	{ .name = "max-sdp-media", T(UINT), FIELD(config_sip, max_sdp_media), .fallback = "16", RANGE(1, 16), USED(CP, CP),
 	  HELP("Media descriptions (m= lines) in a session description.") },
 	{ .name = "stateless-rate", T(UINT), FIELD(config_sip, stateless_rate), .fallback = "2000", RANGE(0, 1000000), .unit = "per second",
-	  USED(CP, CP), RESTART,
+	  USED(CP, CP),
 	  HELP("Answers without a transaction (to malformed or unwanted requests) per shard; more go unanswered. 0: no limit.") },
 	{ .name = "receive-buffer", T(UINT), FIELD(config_sip, receive_buffer), .fallback = "4194304", RANGE(65536, 268435456), .unit = "bytes",
-	  USED(CP, CP), RESTART, HELP("Asked of the kernel for each UDP socket: a burst waits there; net.core.rmem_max caps it.") },
+	  USED(CP, CP), HELP("Asked of the kernel for each UDP socket: a burst waits there; net.core.rmem_max caps it.") },
 	{ .name = "stream-max-connections", T(UINT), FIELD(config_sip, stream_max_connections), .fallback = "10000", RANGE(1, 1000000),
-	  USED(CP, CP), RESTART, HELP("TCP connections at one time. When there are as many, the one gives way that has been idle longest, "
+	  USED(CP, CP), HELP("TCP connections at one time. When there are as many, the one gives way that has been idle longest, "
 	  "strangers first, session-agents never.") },
 	{ .name = "stream-max-per-source", T(UINT), FIELD(config_sip, stream_max_per_source), .fallback = "256", RANGE(1, 1000000),
-	  USED(CP, CP), RESTART, HELP("TCP connections of one address (IPv6: one /64) that is no session-agent's.") },
+	  USED(CP, CP), HELP("TCP connections of one address (IPv6: one /64) that is no session-agent's.") },
 	{ .name = "stream-accept-rate", T(UINT), FIELD(config_sip, stream_accept_rate), .fallback = "1000", RANGE(0, 1000000),
-	  .unit = "per second", USED(CP, CP), RESTART, HELP("TCP connections taken; more wait in the kernel. 0: no limit.") },
+	  .unit = "per second", USED(CP, CP), HELP("TCP connections taken; more wait in the kernel. 0: no limit.") },
 	{ .name = "stream-idle-timeout", T(SECONDS), FIELD(config_sip, stream_idle_timeout), .fallback = "3600", RANGE(1, DAY),
 	  USED(CP, CP), HELP("A TCP connection on which nothing is received for so long is closed.") },
 	{ .name = "stream-first-byte-timeout", T(SECONDS), FIELD(config_sip, stream_first_byte_timeout), .fallback = "10", RANGE(1, 3600),
@@ -154,7 +154,7 @@ static const struct config_row sip_config_rows[] = {
 	{ .name = "tls-handshake-timeout", T(MILLISECONDS), FIELD(config_sip, tls_handshake_timeout_ms), .fallback = "5s",
 	  RANGE(100, 60000), USED(CP, CP), HELP("How long a TLS handshake may take.") },
 	{ .name = "tls-handshake-rate", T(UINT), FIELD(config_sip, tls_handshake_rate), .fallback = "50", RANGE(0, 100000),
-	  .unit = "per second", USED(CP, CP), RESTART, HELP("TLS handshakes of one address (IPv6: one /64) that is no session-agent's, twice "
+	  .unit = "per second", USED(CP, CP), HELP("TLS handshakes of one address (IPv6: one /64) that is no session-agent's, twice "
 	  "as many at once; more are closed before they cost anything. 0: no limit.") },
 	{ .name = "tls-handshake-bytes", T(UINT), FIELD(config_sip, tls_handshake_bytes), .fallback = "65536", RANGE(4096, 1048576),
 	  .unit = "bytes", USED(CP, CP), HELP("What a peer may send in a TLS handshake, its certificates included.") },
@@ -199,7 +199,7 @@ static const struct config_row network_interface_rows[] = {
 	{ .name = "gateway6", T(ADDRESS6), FIELD(config_network_interface, gateway6), USED(DP, DP), RESTART,
 	  HELP("IPv6 next hop to everything that is not connected.") },
 	{ .name = "dscp-signalling", T(UINT), FIELD(config_network_interface, dscp_signalling), .fallback = "24", RANGE(0, 63),
-	  USED(DP, DP), HELP("DSCP of SIP that leaves here; 24 is CS3.") },
+	  USED(DP | CP, DP | CP), HELP("DSCP of SIP that leaves here; 24 is CS3.") },
 };
 
 static const struct config_row realm_rows[] = {
@@ -560,11 +560,11 @@ static const struct config_row guard_rows[] = {
 };
 
 static const struct config_row store_rows[] = {
-	{ .name = "queue", T(UINT), FIELD(config_store, queue), .fallback = "200000", RANGE(1000, 10000000), .unit = "changes", USED(CP, CP), RESTART,
+	{ .name = "queue", T(UINT), FIELD(config_store, queue), .fallback = "200000", RANGE(1000, 10000000), .unit = "changes", USED(CP, CP),
 	  HELP("Changes of bindings, bans and users that may wait for the disk; more are lost, and counted.") },
-	{ .name = "group-time", T(MILLISECONDS), FIELD(config_store, group_time_ms), .fallback = "100ms", RANGE(1, 10000), USED(CP, CP), RESTART,
+	{ .name = "group-time", T(MILLISECONDS), FIELD(config_store, group_time_ms), .fallback = "100ms", RANGE(1, 10000), USED(CP, CP),
 	  HELP("Changes of so long are written together: a crash loses no more than these. Of records of calls none, or those that a power cut takes.") },
-	{ .name = "audit-entries", T(UINT), FIELD(config_store, audit_entries), .fallback = "100000", RANGE(100, 10000000), USED(CP, CP), RESTART,
+	{ .name = "audit-entries", T(UINT), FIELD(config_store, audit_entries), .fallback = "100000", RANGE(100, 10000000), USED(CP, CP),
 	  HELP("Entries of who ordered what; older ones are deleted.") },
 };
 
@@ -576,7 +576,7 @@ static const struct config_row accounting_rows[] = {
 	{ .name = "interim", T(SECONDS), FIELD(config_accounting, interim), .fallback = "0", RANGE(0, DAY), USED(CP, NOT_YET),
 	  HELP("Interval of interim records of long calls; 0: none.") },
 	{ .name = "keep-days", T(UINT), FIELD(config_accounting, keep_days), .fallback = "90", RANGE(1, 3650), .unit = "days",
-	  USED(CP, CP), RESTART, HELP("Age at which records are deleted from the database.") },
+	  USED(CP, CP), HELP("Age at which records are deleted from the database.") },
 };
 
 static const struct config_row trace_rows[] = {

@@ -443,15 +443,15 @@ void connection_close(struct connection *connection, enum cp_counter why)
 
 /* --- all of them --------------------------------------------------------------------------------------------------- */
 
-/* Each connection is a descriptor. */
+/* Each connection is a descriptor. As many as there may ever be, at once: later we are not allowed to ask for more. */
 static void descriptors_allow(uint64_t connections)
 {
 	struct rlimit limit;
 	rlim_t wanted = connections + OTHER_DESCRIPTORS;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
 		log_notice("transport", "fewer descriptors than stream-max-connections asks for",
 			LOG_UINT("descriptors", limit.rlim_cur));
