@@ -61,17 +61,6 @@ static void watch_arm(struct transport *transport)
 		watch_expired, transport);
 }
 
-static void watch(struct listener *listener)
-{
-	int fd = listener->ready;
-
-	listener->ready = -1;
-	if (fd >= 0)
-		listener_opened(
-			listener, kinds[listener->transport].adopt(listener, fd, listener->ready_device));
-	kinds[listener->transport].watch(listener);
-}
-
 /* Dialogs have gone, and whoever repeats his last message has given up; or there was time enough for all that. */
 static bool is_over(struct listener *listener)
 {
@@ -110,7 +99,7 @@ static void watch_expired(struct timer *timer, void *arg)
 
 	(void)timer;
 	for (size_t i = 0; i < transport->active_count; i++)
-		watch(transport->active[i]);
+		kinds[transport->active[i]->transport].watch(transport->active[i]);
 	leave(transport);
 	watch_arm(transport);
 }
@@ -247,6 +236,17 @@ void transport_flush(struct shard *shard)
 			udp_flush(transport->active[i]);
 }
 
+/* In all shards at once: what one of them receives, another may have to answer. What fails here is tried again by the watch. */
+static void ready_take(struct listener *listener)
+{
+	int fd = listener->ready;
+
+	listener->ready = -1;
+	if (fd >= 0)
+		listener_opened(
+			listener, kinds[listener->transport].adopt(listener, fd, listener->ready_device));
+}
+
 static void options_move(struct listener *listener)
 {
 	unsigned dscp = listener->interface->realm->network_interface->dscp_signalling;
@@ -261,8 +261,10 @@ void transport_options_move(struct shard *shard, struct config_move *move)
 {
 	struct transport *transport = shard->transport;
 
-	for (size_t i = 0; i < transport->active_count; i++)
+	for (size_t i = 0; i < transport->active_count; i++) {
+		ready_take(transport->active[i]);
 		options_move(transport->active[i]);
+	}
 	streams_move(transport->streams, move);
 	if (!shard->private->capture)
 		timer_arm(shard->timers, &transport->watch, 0, watch_expired, transport);
