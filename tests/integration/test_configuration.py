@@ -234,8 +234,8 @@ def test_a_death_while_a_daemon_applies_leaves_the_new_configuration(stack, vict
     session.ask("set system location new")
     session.process.stdin.write("commit\n")
     netns.wait_for("the commit being under way", lambda: "under way" in sbc.shell("set system contact x", "commit").stderr, 10)
-    # It answers in order, over the connection by which the text and the order to prepare came.
-    for _ in range(5):
+    # It answers in order, over the connection by which the text and the order to prepare came: one behind each.
+    for _ in range(2):
         ok(sbc.command("show", "registrations"))
     sbc.processes["controlplane"].send_signal(signal.SIGSTOP)
     sbc.processes["dataplane"].send_signal(signal.SIGCONT)

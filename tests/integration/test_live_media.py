@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 import netns
 from bed import CARRIER, PBX, Bed
-from conftest import Hugepages
+from conftest import Call, Hugepages
 from dataplane_api import DataplaneError
 from media import check_exactly_once, exchange, open_path
 
@@ -21,7 +22,11 @@ OWNER = 40  # no shard's: what is asked for here is nobody's business
 SETTINGS = {
     "worker": ", ".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:2]),
     "outside": ', "203.0.113.11/24", "203.0.113.12/24"',
-    "more": "guard { untrusted-rate = 10000  untrusted-burst = 10000 }\n",
+    "more": """
+guard { untrusted-rate = 10000  untrusted-burst = 10000 }
+session-agent pbx { realm = core  address = "udp:10.0.0.5:5060"  ip-profile = plain }
+local-policy to-pbx { from-realm = access  to = ".*"  next-hop = "agent:pbx" }
+""",
 }
 GROWTH_KIB = 2048  # what a hundred commits may leave behind in a daemon
 
@@ -158,8 +163,8 @@ def test_established_media_lose_no_packet_through_any_commit(live):
                     "set media-manager idle-timeout 30", "set realm access trust trusted")
         live.commit("set steering-pool access4 address 203.0.113.12")
         # The realm of these calls goes; what names it goes with it.
-        live.commit("delete sip-interface access", "delete steering-pool access4", "delete steering-pool access6",
-                    "delete access-control nobody", "delete realm access")
+        live.commit("delete sip-interface access", "delete local-policy to-pbx", "delete steering-pool access4",
+                    "delete steering-pool access6", "delete access-control nobody", "delete realm access")
         draining = live.realm("access")
         assert draining.draining and draining.streams == 8
         # What is to be had by whom is what was committed.
@@ -176,6 +181,38 @@ def test_established_media_lose_no_packet_through_any_commit(live):
     for stream in streams:
         stream.close()
     netns.wait_for("the realm being forgotten", lambda: live.realm("access") is None, 15)
+
+
+def test_no_call_fails_that_is_set_up_in_the_moment_of_a_commit(live):
+    """Its ports are where the commit puts them, or where they were."""
+    steps = itertools.cycle((
+        ("set steering-pool access4 address 203.0.113.11",),
+        ("set steering-pool core4 ports 30000-30099", "set realm guests network-interface outside"),
+        ("set steering-pool access4 address 203.0.113.12", "set steering-pool access4 ports 14000-14099", "delete realm guests"),
+        ("set steering-pool core4 ports 20000-21999", "set realm core dscp-media 10"),
+        ("set steering-pool access4 address 203.0.113.10", "set realm core dscp-media 34"),
+    ))
+    calls, commits, over = 0, [], threading.Event()
+    carrier, pbx = live.carrier(), live.pbx()
+
+    def commit_on():
+        while not over.is_set():
+            commits.append(live.sbc.shell(*next(steps), "commit"))
+
+    thread = threading.Thread(target=commit_on)
+    thread.start()
+    try:
+        while calls < 25 or len(commits) < 10:
+            call = Call(live, carrier, pbx)
+            open_path(call.near, call.far)
+            call.hang_up("callee" if calls % 2 else "caller")
+            call.near.close()
+            call.far.close()
+            calls += 1
+    finally:
+        over.set()
+        thread.join()
+    assert all(c.returncode == 0 for c in commits), [c.stderr for c in commits]
 
 
 def test_ports_of_a_pool_that_drained_come_back_with_it(live):
@@ -284,10 +321,10 @@ def test_a_hundred_commits_leave_no_memory_behind(live):
         f"set access-control n source 198.51.{n % 100}.0/24", "set access-control n action deny",
         *(() if n == 0 else [f"delete realm extra{(n - 1) % 3}"]))
     with media_through([stream]):
-        for n in range(20):
+        for n in range(10):
             change(n)
         before = {d: live.rss_kib(d) for d in daemons}
-        for n in range(20, 120):
+        for n in range(10, 110):
             change(n)
         after = {d: live.rss_kib(d) for d in daemons}
     grown = {d: after[d] - before[d] for d in daemons}
