@@ -83,6 +83,7 @@ struct config_sip {
 	unsigned dns_min_ttl, dns_max_ttl, dns_stale_time, dns_retry; /* seconds */
 	unsigned test_timeout_ms;
 	unsigned address_timeout_ms;
+	unsigned drain_time; /* seconds */
 	char *user_agent; /* what we call ourselves in User-Agent/Server; "" = say nothing */
 };
 

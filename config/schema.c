@@ -53,7 +53,7 @@ static const struct config_row media_manager_rows[] = {
 	  .unit = "MiB", USED(DP, DP), RESTART,
 	  HELP("Memory of the dataplane. `auto`: hugepages if there are any, else ordinary pages.") },
 	{ .name = "max-sessions", T(UINT), FIELD(config_media_manager, max_sessions), .fallback = "20000", RANGE(1, 1000000),
-	  USED(DP, DP), RESTART, HELP("Media sessions (calls) at one time.") },
+	  USED(DP, DP), HELP("Media sessions (calls) at one time. With fewer, those there are go on.") },
 	{ .name = "idle-timeout", T(SECONDS), FIELD(config_media_manager, idle_timeout), .fallback = "60", RANGE(1, DAY),
 	  USED(DP, DP), HELP("Silence after which a flow that had media is reported as dead.") },
 	{ .name = "initial-timeout", T(SECONDS), FIELD(config_media_manager, initial_timeout), .fallback = "120", RANGE(1, DAY),
@@ -82,7 +82,7 @@ static const struct config_row sip_config_rows[] = {
 	{ .name = "min-session-timer", T(SECONDS), FIELD(config_sip, min_session_timer), .fallback = "90", RANGE(1, DAY), USED(CP, CP),
 	  HELP("Min-SE: who asks for a shorter session timer gets 422. RFC 4028 (5) allows nothing below 90; less is for tests.") },
 	{ .name = "max-message-udp", T(UINT), FIELD(config_sip, max_message_udp), .fallback = "16384", RANGE(1500, 65535), .unit = "bytes",
-	  USED(CP, CP), RESTART, HELP("Longest SIP message taken from UDP.") },
+	  USED(CP, CP), HELP("Longest SIP message taken from UDP.") },
 	{ .name = "max-header-block", T(UINT), FIELD(config_sip, max_header_block), .fallback = "16384", RANGE(1024, 65535), .unit = "bytes",
 	  USED(CP, CP), HELP("Longest start line and headers together.") },
 	{ .name = "max-body", T(UINT), FIELD(config_sip, max_body), .fallback = "65536", RANGE(0, 1048576), .unit = "bytes",
@@ -126,17 +126,17 @@ static const struct config_row sip_config_rows[] = {
 	{ .name = "max-sdp-media", T(UINT), FIELD(config_sip, max_sdp_media), .fallback = "16", RANGE(1, 16), USED(CP, CP),
 	  HELP("Media descriptions (m= lines) in a session description.") },
 	{ .name = "stateless-rate", T(UINT), FIELD(config_sip, stateless_rate), .fallback = "2000", RANGE(0, 1000000), .unit = "per second",
-	  USED(CP, CP), RESTART,
+	  USED(CP, CP),
 	  HELP("Answers without a transaction (to malformed or unwanted requests) per shard; more go unanswered. 0: no limit.") },
 	{ .name = "receive-buffer", T(UINT), FIELD(config_sip, receive_buffer), .fallback = "4194304", RANGE(65536, 268435456), .unit = "bytes",
-	  USED(CP, CP), RESTART, HELP("Asked of the kernel for each UDP socket: a burst waits there; net.core.rmem_max caps it.") },
+	  USED(CP, CP), HELP("Asked of the kernel for each UDP socket: a burst waits there; net.core.rmem_max caps it.") },
 	{ .name = "stream-max-connections", T(UINT), FIELD(config_sip, stream_max_connections), .fallback = "10000", RANGE(1, 1000000),
-	  USED(CP, CP), RESTART, HELP("TCP connections at one time. When there are as many, the one gives way that has been idle longest, "
+	  USED(CP, CP), HELP("TCP connections at one time. When there are as many, the one gives way that has been idle longest, "
 	  "strangers first, session-agents never.") },
 	{ .name = "stream-max-per-source", T(UINT), FIELD(config_sip, stream_max_per_source), .fallback = "256", RANGE(1, 1000000),
-	  USED(CP, CP), RESTART, HELP("TCP connections of one address (IPv6: one /64) that is no session-agent's.") },
+	  USED(CP, CP), HELP("TCP connections of one address (IPv6: one /64) that is no session-agent's.") },
 	{ .name = "stream-accept-rate", T(UINT), FIELD(config_sip, stream_accept_rate), .fallback = "1000", RANGE(0, 1000000),
-	  .unit = "per second", USED(CP, CP), RESTART, HELP("TCP connections taken; more wait in the kernel. 0: no limit.") },
+	  .unit = "per second", USED(CP, CP), HELP("TCP connections taken; more wait in the kernel. 0: no limit.") },
 	{ .name = "stream-idle-timeout", T(SECONDS), FIELD(config_sip, stream_idle_timeout), .fallback = "3600", RANGE(1, DAY),
 	  USED(CP, CP), HELP("A TCP connection on which nothing is received for so long is closed.") },
 	{ .name = "stream-first-byte-timeout", T(SECONDS), FIELD(config_sip, stream_first_byte_timeout), .fallback = "10", RANGE(1, 3600),
@@ -154,7 +154,7 @@ static const struct config_row sip_config_rows[] = {
 	{ .name = "tls-handshake-timeout", T(MILLISECONDS), FIELD(config_sip, tls_handshake_timeout_ms), .fallback = "5s",
 	  RANGE(100, 60000), USED(CP, CP), HELP("How long a TLS handshake may take.") },
 	{ .name = "tls-handshake-rate", T(UINT), FIELD(config_sip, tls_handshake_rate), .fallback = "50", RANGE(0, 100000),
-	  .unit = "per second", USED(CP, CP), RESTART, HELP("TLS handshakes of one address (IPv6: one /64) that is no session-agent's, twice "
+	  .unit = "per second", USED(CP, CP), HELP("TLS handshakes of one address (IPv6: one /64) that is no session-agent's, twice "
 	  "as many at once; more are closed before they cost anything. 0: no limit.") },
 	{ .name = "tls-handshake-bytes", T(UINT), FIELD(config_sip, tls_handshake_bytes), .fallback = "65536", RANGE(4096, 1048576),
 	  .unit = "bytes", USED(CP, CP), HELP("What a peer may send in a TLS handshake, its certificates included.") },
@@ -183,6 +183,8 @@ static const struct config_row sip_config_rows[] = {
 	  HELP("An address of a name that has not answered an INVITE by then, not even 100, is given up for the next one (RFC 3263, 4.3).") },
 	{ .name = "test-timeout", T(MILLISECONDS), FIELD(config_sip, test_timeout_ms), .fallback = "5s", RANGE(100, 30000), USED(CP, CP),
 	  HELP("How long the commands test agent and test registration wait for answers.") },
+	{ .name = "drain-time", T(SECONDS), FIELD(config_sip, drain_time), .fallback = "86400", RANGE(0, 7 * DAY), USED(CP, CP),
+	  HELP("How long calls go on by a listen address that has been removed from the configuration; then they are hung up. Nothing new begins there.") },
 	{ .name = "user-agent", T(STRING), FIELD(config_sip, user_agent), RANGE(0, 128), USED(CP, CP),
 	  HELP("What we call ourselves in User-Agent and Server; empty: we say nothing.") },
 };
@@ -199,7 +201,7 @@ static const struct config_row network_interface_rows[] = {
 	{ .name = "gateway6", T(ADDRESS6), FIELD(config_network_interface, gateway6), USED(DP, DP), RESTART,
 	  HELP("IPv6 next hop to everything that is not connected.") },
 	{ .name = "dscp-signalling", T(UINT), FIELD(config_network_interface, dscp_signalling), .fallback = "24", RANGE(0, 63),
-	  USED(DP, DP), HELP("DSCP of SIP that leaves here; 24 is CS3.") },
+	  USED(DP | CP, DP | CP), HELP("DSCP of SIP that leaves here; 24 is CS3.") },
 };
 
 static const struct config_row realm_rows[] = {
@@ -215,12 +217,12 @@ static const struct config_row realm_rows[] = {
 };
 
 static const struct config_row steering_pool_rows[] = {
-	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_steering_pool, realm), .target = "realm", USED(DP, DP), RESTART,
+	{ .name = "realm", T(REFERENCE), REQUIRED, FIELD(config_steering_pool, realm), .target = "realm", USED(DP, DP),
 	  HELP("The realm whose calls get these ports.") },
-	{ .name = "address", T(ADDRESS), REQUIRED, FIELD(config_steering_pool, address), USED(DP, DP), RESTART,
+	{ .name = "address", T(ADDRESS), REQUIRED, FIELD(config_steering_pool, address), USED(DP, DP),
 	  HELP("The media address; one of those of the realm's network-interface.") },
 	{ .name = "ports", T(PORT_RANGE), REQUIRED, PAIR(config_steering_pool, port_first, port_last), RANGE(1024, 65535), USED(DP, DP),
-	  RESTART, HELP("Media ports, from an even one: RTP takes an even port, RTCP the one after it.") },
+	  HELP("Media ports, from an even one: RTP takes an even port, RTCP the one after it.") },
 };
 
 static const struct config_row tls_profile_rows[] = {
@@ -560,11 +562,11 @@ static const struct config_row guard_rows[] = {
 };
 
 static const struct config_row store_rows[] = {
-	{ .name = "queue", T(UINT), FIELD(config_store, queue), .fallback = "200000", RANGE(1000, 10000000), .unit = "changes", USED(CP, CP), RESTART,
+	{ .name = "queue", T(UINT), FIELD(config_store, queue), .fallback = "200000", RANGE(1000, 10000000), .unit = "changes", USED(CP, CP),
 	  HELP("Changes of bindings, bans and users that may wait for the disk; more are lost, and counted.") },
-	{ .name = "group-time", T(MILLISECONDS), FIELD(config_store, group_time_ms), .fallback = "100ms", RANGE(1, 10000), USED(CP, CP), RESTART,
+	{ .name = "group-time", T(MILLISECONDS), FIELD(config_store, group_time_ms), .fallback = "100ms", RANGE(1, 10000), USED(CP, CP),
 	  HELP("Changes of so long are written together: a crash loses no more than these. Of records of calls none, or those that a power cut takes.") },
-	{ .name = "audit-entries", T(UINT), FIELD(config_store, audit_entries), .fallback = "100000", RANGE(100, 10000000), USED(CP, CP), RESTART,
+	{ .name = "audit-entries", T(UINT), FIELD(config_store, audit_entries), .fallback = "100000", RANGE(100, 10000000), USED(CP, CP),
 	  HELP("Entries of who ordered what; older ones are deleted.") },
 };
 
@@ -578,7 +580,7 @@ static const struct config_row accounting_rows[] = {
 	{ .name = "interim-rate", T(UINT), FIELD(config_accounting, interim_rate), .fallback = "1000", RANGE(1, 100000), .unit = "per second",
 	  USED(CP, CP), HELP("So many of these are written at most; with more calls each is written less often.") },
 	{ .name = "keep-days", T(UINT), FIELD(config_accounting, keep_days), .fallback = "90", RANGE(1, 3650), .unit = "days",
-	  USED(CP, CP), RESTART, HELP("Age at which records are deleted from the database.") },
+	  USED(CP, CP), HELP("Age at which records are deleted from the database.") },
 };
 
 static const struct config_row trace_rows[] = {

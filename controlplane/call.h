@@ -43,6 +43,9 @@ int call_describe(const struct shard *shard, uint64_t id, struct cp_call *out);
 size_t call_list(const struct shard *shard, uint64_t after, struct cp_call *out, size_t limit, bool *more);
 /* Ends the calls that `order` means in this shard, up to a bound, whatever state they are in: each side gets what belongs to its state
  * (BYE, CANCEL, 480), with Reason. Returns how many; *after = the last one looked at, *more = there are others behind it. */
+/* A dialog of a call or subscription goes by this listener. On the shard's thread. */
+bool call_uses_listener(struct shard *shard, const struct listener *listener);
+void call_hang_up_listener(struct shard *shard, struct listener *listener); /* all such calls */
 uint32_t call_hang_up(struct shard *shard, const struct cp_hangup *order, uint64_t *after, bool *more);
 
 #endif

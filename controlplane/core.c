@@ -298,9 +298,9 @@ static unsigned screen(
 			       : guard_refuse(guard, flow, GUARD_NO_DIALOG, request, 481);
 	if (guard_look(guard, flow, request) == GUARD_SILENT)
 		return TRANSACTION_SILENCE;
-	/* Of an interface that is not configured any more only the calls and connections are left. */
-	if (config_sip_interface_index(shard->config, listener_interface(flow->listener)) == CONFIG_NOWHERE)
-		return guard_refuse(guard, flow, GUARD_STRANGER, request, 403);
+	/* Not a sign of anything bad: whoever asks here has been told so before, and may have another address to go to. */
+	if (listener_is_leaving(flow->listener))
+		return 503;
 	if (request->method == SIP_METHOD_REGISTER &&
 		listener_interface(flow->listener)->registration != CONFIG_REGISTRATION_OFF)
 		return registrar_screen(shard, flow, request, retry_after);

@@ -546,10 +546,16 @@ int keep_alive_open(struct shard *shard)
 	return 0;
 }
 
-void keep_alive_move(struct shard *shard, const struct config_move *move)
+void keep_alive_move(struct shard *shard, struct config_move *move)
 {
-	if (shard->keep_alive)
-		shard->keep_alive->give_up_ms = (uint64_t)64 * config_move_to(move)->sip.t1_ms;
+	struct keep_alive *all = shard->keep_alive;
+
+	if (!all)
+		return;
+	all->give_up_ms = (uint64_t)64 * config_move_to(move)->sip.t1_ms;
+	for (unsigned i = 0; i < KEEPER_BUCKETS; i++)
+		for (struct keeper *keeper = all->by_number[i]; keeper; keeper = keeper->next)
+			binding_move(keeper->binding, move);
 }
 
 void keep_alive_close(struct shard *shard)

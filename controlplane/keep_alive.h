@@ -10,7 +10,7 @@
 
 int keep_alive_open(struct shard *shard); /* 0 or -ENOMEM */
 void keep_alive_close(struct shard *shard);
-void keep_alive_move(struct shard *shard, const struct config_move *move);
+void keep_alive_move(struct shard *shard, struct config_move *move);
 
 /* The registrar of this shard has put this in place of `old` (NULL: new). Keeps a reference until keep_alive_stop. */
 void keep_alive_start(struct shard *shard, struct binding *old, struct binding *binding);

@@ -145,9 +145,7 @@ static int tls_init(struct daemon *d)
 	char reason[TLS_REASON_MAX];
 	int error;
 
-	if (cp->config->tls_profiles_count == 0)
-		return 0;
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (cp->config->tls_profiles_count && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
 	error = tls_new(cp->config, &cp->shared.tls, &blame, reason);
 	if (error && blame)

@@ -4,14 +4,27 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
+#include "controlplane/admission.h"
+#include "controlplane/agent.h"
+#include "controlplane/bans.h"
 #include "controlplane/call.h"
+#include "controlplane/digest_server.h"
+#include "controlplane/guard.h"
+#include "controlplane/keep_alive.h"
 #include "controlplane/location.h"
+#include "controlplane/register_limits.h"
 #include "controlplane/registrar.h"
+#include "controlplane/reply.h"
 #include "controlplane/request_relay.h"
 #include "controlplane/standstill.h"
 #include "controlplane/statistics.h"
+#include "controlplane/store.h"
+#include "controlplane/store_record.h"
 #include "controlplane/subscription.h"
+#include "controlplane/tls.h"
+#include "controlplane/tls_watch.h"
 #include "controlplane/transaction.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
@@ -35,11 +48,15 @@ struct shard_module {
 
 /* Listeners and agents first: what comes after them may look there. */
 static const struct shard_module shard_modules[] = {
+	{ transport_prepare, transport_abort, transport_move, transport_settle },
+	{ agent_table_prepare, agent_table_abort, agent_table_move, agent_table_settle },
 	{ transaction_layer_prepare, transaction_layer_abort, transaction_layer_move, NULL },
 	{ NULL, NULL, call_layer_move, NULL },
 	{ NULL, NULL, subscription_layer_move, NULL },
 	{ NULL, NULL, request_relay_layer_move, NULL },
 	{ NULL, NULL, registrar_move, NULL },
+	{ NULL, NULL, keep_alive_move, NULL },
+	{ NULL, NULL, reply_budget_move, NULL },
 };
 
 /* What all shards share, or the main thread has. */
@@ -65,12 +82,6 @@ static int statistics_prepares(
 	return world->shared ? statistics_prepare(world->shared->statistics, config_move_to(move)) : 0;
 }
 
-static void statistics_aborts(const struct reconfigure_world *world)
-{
-	if (world->shared)
-		statistics_abort(world->shared->statistics);
-}
-
 static void statistics_moves(const struct reconfigure_world *world, struct config_move *move)
 {
 	(void)move;
@@ -78,15 +89,80 @@ static void statistics_moves(const struct reconfigure_world *world, struct confi
 		statistics_move(world->shared->statistics);
 }
 
-static void statistics_settles(const struct reconfigure_world *world)
+/* A process that gets its first keys: no image of its memory is written any more. */
+static int tls_prepares(
+	const struct reconfigure_world *world, const struct config_move *move, struct writer *why)
 {
-	if (world->shared)
-		statistics_settle(world->shared->statistics);
+	if (config_move_to(move)->tls_profiles_count && !config_move_from(move)->tls_profiles_count &&
+		prctl(PR_SET_DUMPABLE, 0) < 0)
+		return -errno;
+	return world->shared ? tls_prepare(world->shared->tls, move, why) : 0;
+}
+
+static int guard_prepares(
+	const struct reconfigure_world *world, const struct config_move *move, struct writer *why)
+{
+	(void)why;
+	return world->shared ? guard_prepare(world->shared->guard, move) : 0;
+}
+
+static int register_limits_prepares(
+	const struct reconfigure_world *world, const struct config_move *move, struct writer *why)
+{
+	(void)why;
+	return world->shared ? register_limits_prepare(world->shared->register_limits, move) : 0;
+}
+
+/* clang-format off */
+#define CALLS(function, field)                                                                 \
+	static void function##s(const struct reconfigure_world *world)                         \
+	{                                                                                      \
+		if (world->shared)                                                             \
+			function(world->shared->field);                                        \
+	}
+#define MOVES(function, field)                                                                 \
+	static void function##s(const struct reconfigure_world *world, struct config_move *move) \
+	{                                                                                      \
+		if (world->shared)                                                             \
+			function(world->shared->field, move);                                  \
+	}
+CALLS(statistics_abort, statistics)
+CALLS(statistics_settle, statistics)
+CALLS(tls_abort, tls)
+MOVES(tls_move, tls)
+CALLS(tls_settle, tls)
+CALLS(tls_watch_settle, tls_watch)
+CALLS(guard_abort, guard)
+MOVES(guard_move, guard)
+CALLS(guard_settle, guard)
+CALLS(register_limits_abort, register_limits)
+MOVES(register_limits_move, register_limits)
+CALLS(register_limits_settle, register_limits)
+MOVES(digest_server_move, digest)
+MOVES(admission_move, admission)
+MOVES(store_move, store)
+MOVES(record_store_move, records)
+#undef CALLS
+#undef MOVES
+/* clang-format on */
+
+static void bans_moves(const struct reconfigure_world *world, struct config_move *move)
+{
+	bans_move(world->bans, move);
 }
 
 static const struct shared_module shared_modules[] = {
 	{ statistics_prepares, statistics_aborts, statistics_moves, statistics_settles },
 	{ NULL, NULL, location_moves, NULL },
+	{ tls_prepares, tls_aborts, tls_moves, tls_settles },
+	{ NULL, NULL, NULL, tls_watch_settles },
+	{ guard_prepares, guard_aborts, guard_moves, guard_settles },
+	{ register_limits_prepares, register_limits_aborts, register_limits_moves, register_limits_settles },
+	{ NULL, NULL, digest_server_moves, NULL },
+	{ NULL, NULL, admission_moves, NULL },
+	{ NULL, NULL, store_moves, NULL },
+	{ NULL, NULL, record_store_moves, NULL },
+	{ NULL, NULL, bans_moves, NULL },
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -142,7 +218,7 @@ static void modules_settle(const struct reconfigure_world *world)
 }
 
 /* Calls that have ended since the last change may have been the last to need an older configuration: what is in use is looked for anew. */
-static int look_for_room(struct reconfigure *reconfigure)
+static int look_for_room(struct reconfigure *reconfigure, struct writer *why)
 {
 	const struct reconfigure_world *world = &reconfigure->world;
 	const struct config *running = config_snapshots_running(world->snapshots);
@@ -151,9 +227,16 @@ static int look_for_room(struct reconfigure *reconfigure)
 
 	if (error)
 		return error;
+	error = modules_prepare(world, move, why);
+	if (error) {
+		modules_abort(world);
+		config_move_free(move);
+		return error;
+	}
 	standstill_begin(reconfigure->standstill);
 	modules_move(world, move);
 	standstill_end(reconfigure->standstill);
+	modules_settle(world);
 	config_move_finish(move, NULL);
 	return config_snapshots_kept(world->snapshots) < CONFIG_SNAPSHOTS_MAX ? 0 : -EBUSY;
 }
@@ -165,7 +248,7 @@ static int prepare(void *arg, const struct config *next, struct writer *why)
 	int error = config_move_new(world->snapshots, next, &reconfigure->move);
 
 	if (error == -EBUSY) {
-		error = look_for_room(reconfigure);
+		error = look_for_room(reconfigure, why);
 		if (!error)
 			error = config_move_new(world->snapshots, next, &reconfigure->move);
 	}

@@ -146,7 +146,7 @@ void reply_budget_init(struct transaction_layer *layer)
 	token_bucket_init(&layer->stateless, rate, rate, clock_now_us());
 }
 
-void reply_budget_move(struct shard *shard, const struct config_move *move)
+void reply_budget_move(struct shard *shard, struct config_move *move)
 {
 	unsigned rate = config_move_to(move)->sip.stateless_rate;
 

@@ -25,6 +25,6 @@ void reply_stateless(struct transaction_layer *layer, const struct sip_flow *flo
  * answer that leaves no state. */
 int reply_send(const struct sip_flow *flow, struct span text);
 void reply_budget_init(struct transaction_layer *layer);
-void reply_budget_move(struct shard *shard, const struct config_move *move);
+void reply_budget_move(struct shard *shard, struct config_move *move);
 
 #endif

@@ -12,6 +12,7 @@ struct standstill {
 	unsigned count;
 	uv_mutex_t mutex;
 	uv_cond_t changed;
+	unsigned running; /* of these: those with a thread */
 	/* lock: mutex */
 	unsigned round;
 	unsigned standing; /* shards that are through with the round */
@@ -90,12 +91,18 @@ void standstill_begin(struct standstill *s)
 	uv_mutex_lock(&s->mutex);
 	s->over = s->found = false;
 	s->standing = 0;
+	s->running = 0;
 	for (unsigned i = 0; i < s->count; i++) {
-		s->shards[i]->private->standstill = s;
-		uv_async_send(&s->shards[i]->private->stand);
+		struct shard_private *private = s->shards[i]->private;
+
+		if (!private->thread)
+			continue;
+		s->running++;
+		private->standstill = s;
+		uv_async_send(&private->stand);
 	}
 	for (;;) {
-		while (s->standing < s->count)
+		while (s->standing < s->running)
 			uv_cond_wait(&s->changed, &s->mutex);
 		if (!s->found)
 			break;

@@ -7,7 +7,7 @@
 
 struct standstill;
 
-/* Of shards whose threads run. NULL: no memory. */
+/* NULL: no memory. A shard without a thread stands still anyway. */
 struct standstill *standstill_new(struct shard **shards, unsigned count);
 /* None stands still. NULL is allowed. */
 void standstill_free(struct standstill *standstill);

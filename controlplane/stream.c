@@ -456,15 +456,15 @@ void connection_close(struct connection *connection, enum cp_counter why)
 
 /* --- all of them --------------------------------------------------------------------------------------------------- */
 
-/* Each connection is a descriptor. */
+/* Each connection is a descriptor. As many as there may ever be, at once: later we are not allowed to ask for more. */
 static void descriptors_allow(uint64_t connections)
 {
 	struct rlimit limit;
 	rlim_t wanted = connections + OTHER_DESCRIPTORS;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
 		log_notice("transport", "fewer descriptors than stream-max-connections asks for",
 			LOG_UINT("descriptors", limit.rlim_cur));
@@ -521,6 +521,40 @@ void streams_close(struct streams *streams)
 	census_put(streams->census);
 	free(streams->slot);
 	free(streams);
+}
+
+/* The certificate that it has shown may be another agent's now, or nobody's. */
+static void identity_move(struct connection *connection, const struct config *next)
+{
+	const struct config_session_agent *agent =
+		tls_identity_agent(next, connection->listener->interface->realm, connection->identity);
+
+	if (agent && !connection->agent)
+		tls_trust_begin(connection->streams->shard, &connection->remote);
+	else if (!agent && connection->agent)
+		tls_trust_end(connection->streams->shard, &connection->remote);
+	connection->agent = agent;
+	if (agent)
+		connection_promote(connection, RANK_AGENT);
+}
+
+void streams_move(struct streams *streams, struct config_move *move)
+{
+	census_move(streams->census, &config_move_to(move)->sip);
+	for (uint32_t i = 0; i < streams->slots; i++) {
+		struct connection *connection = streams->slot[i].connection;
+
+		if (!connection)
+			continue;
+		config_move_session_agent(move, &connection->agent);
+		if (connection->accepted && connection->identity)
+			identity_move(connection, config_move_to(move));
+		if (connection->tls)
+			tls_session_move(connection->tls, connection->listener->interface);
+		if (connection->listener->dscp_changed)
+			socket_dscp(connection->listener, connection->fd);
+		connection_watch(connection);
+	}
 }
 
 void streams_close_listener(struct streams *streams, const struct listener *listener)

@@ -19,6 +19,13 @@ void stream_listen_fini(struct listener *listener);
 bool stream_listen_is_open(const struct listener *listener);
 /* Opens what is not open; when the mirror has changed, everything of this listener is closed: its connections hang on it. */
 void stream_listen_watch(struct listener *listener);
+/* As udp_adopt, of a socket that listens already; and the options of the one there is. */
+int stream_listen_adopt(struct listener *listener, int fd, unsigned device);
+void stream_listen_move(struct listener *listener);
+void stream_listen_close(struct listener *listener); /* and all connections that hang on it */
+enum { STREAM_BACKLOG = 4096 }; /* net.core.somaxconn caps it */
+/* Another configuration: whose connections these are, and under what limits. */
+void streams_move(struct streams *streams, struct config_move *move);
 
 /* As transport_send and transport_connect. */
 int stream_send(struct streams *streams, const struct sip_flow *flow, struct span message);

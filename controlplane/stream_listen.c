@@ -13,7 +13,6 @@
 #include "platforms/base/log.h"
 
 enum {
-	BACKLOG = 4096, /* net.core.somaxconn caps it */
 	ACCEPTS_PER_WAKE = 64,
 	PAUSE_MS = 20, /* when more come than may, or descriptors run out */
 	MS_PER_T1_GIVEN_UP = 64,
@@ -137,30 +136,30 @@ void stream_listen_fini(struct listener *listener)
 	uv_close((uv_handle_t *)&listening->poll, closed);
 }
 
+void stream_listen_close(struct listener *listener)
+{
+	stream_listen_fini(listener);
+	streams_close_listener(listener->shard->transport->streams, listener);
+}
+
 bool stream_listen_is_open(const struct listener *listener)
 {
 	return listener->listening != NULL;
 }
 
-static int listen_open(struct listener *listener)
+int stream_listen_adopt(struct listener *listener, int fd, unsigned device)
 {
 	struct stream_listen *listening = calloc(1, sizeof(*listening));
-	int result;
+	int result = listening ? 0 : -ENOMEM;
 
-	if (!listening)
-		return -ENOMEM;
-	listening->listener = listener;
-	result = socket_open(listener, SOCK_STREAM, address_port(&listener->address), &listening->device);
-	if (result < 0) {
-		free(listening);
-		return result;
+	if (listening) {
+		listening->listener = listener;
+		listening->fd = fd;
+		listening->device = device;
+		result = uv_poll_init(&listener->shard->loop, &listening->poll, fd);
 	}
-	listening->fd = result;
-	result = listen(listening->fd, BACKLOG) < 0 ? -errno : 0;
-	if (result == 0)
-		result = uv_poll_init(&listener->shard->loop, &listening->poll, listening->fd);
 	if (result < 0) {
-		close(listening->fd);
+		close(fd);
 		free(listening);
 		return result;
 	}
@@ -168,15 +167,34 @@ static int listen_open(struct listener *listener)
 	return uv_poll_start(&listening->poll, UV_READABLE, acceptable);
 }
 
+void stream_listen_move(struct listener *listener)
+{
+	if (listener->listening)
+		socket_dscp(listener, listener->listening->fd);
+}
+
+static int listen_open(struct listener *listener)
+{
+	unsigned device;
+	int fd = socket_open(listener, SOCK_STREAM, address_port(&listener->address), &device);
+
+	if (fd >= 0 && listen(fd, STREAM_BACKLOG) < 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	return fd < 0 ? fd : stream_listen_adopt(listener, fd, device);
+}
+
 void stream_listen_watch(struct listener *listener)
 {
 	struct stream_listen *listening = listener->listening;
 
 	if (listening && socket_device(listening->fd, listener) != listening->device) {
-		stream_listen_fini(listener);
-		streams_close_listener(listener->shard->transport->streams, listener);
+		stream_listen_close(listener);
 	}
-	if (!listener->listening)
+	if (!listener->listening && !listener->yielded)
 		listener_opened(listener, listen_open(listener));
 }
 

@@ -62,6 +62,15 @@ void subscription_layer_move(struct shard *shard, struct config_move *move)
 			leg_move(&subscription->leg[side], move);
 }
 
+bool subscription_uses_listener(const struct shard *shard, const struct listener *listener)
+{
+	for (const struct subscription *s = shard->subscriptions->first; s; s = s->next)
+		for (unsigned side = 0; side < LEGS; side++)
+			if (s->leg[side].flow.listener == listener)
+				return true;
+	return false;
+}
+
 size_t subscription_count(const struct shard *shard)
 {
 	return __atomic_load_n(&shard->subscriptions->count, __ATOMIC_RELAXED);

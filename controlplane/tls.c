@@ -17,6 +17,9 @@ struct tls {
 	bool connects; /* there are session-agents that are reached by TLS */
 	size_t count;
 	char (*failure)[TLS_REASON_MAX]; /* of each profile's last reload; "" = none; owner: main thread */
+	struct tls_snapshot
+		*next; /* prepared for another configuration, then what it replaced; owner: main thread */
+	char (*next_failure)[TLS_REASON_MAX]; /* likewise */
 };
 
 struct tls_snapshot *tls_snapshot_get(struct tls *tls)
@@ -50,18 +53,21 @@ static struct tls_snapshot *snapshot_new(size_t count)
 	return snapshot;
 }
 
-size_t tls_profile_index(const struct tls *tls, const struct config_tls_profile *profile)
+const struct tls_profile *tls_snapshot_find(
+	const struct tls_snapshot *snapshot, const struct config_tls_profile *config)
 {
-	return (size_t)(profile - tls->config->tls_profiles);
+	for (size_t i = 0; i < snapshot->count; i++)
+		if (strcmp(snapshot->profile[i]->config->name, config->name) == 0)
+			return snapshot->profile[i];
+	return NULL;
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------------ */
 
 /* `old`, if there is one, is taken again when its files are the same. */
-static int profile_read(struct tls *tls, size_t index, struct tls_profile *old, struct tls_profile **out,
-	char reason[TLS_REASON_MAX])
+static int profile_read(const struct config_tls_profile *config, bool connects, struct tls_profile *old,
+	struct tls_profile **out, char reason[TLS_REASON_MAX])
 {
-	const struct config_tls_profile *config = &tls->config->tls_profiles[index];
 	struct tls_files files;
 	int error;
 
@@ -72,12 +78,12 @@ static int profile_read(struct tls *tls, size_t index, struct tls_profile *old, 
 	if (old && memcmp(old->digest, files.digest, sizeof(files.digest)) == 0)
 		*out = tls_profile_get(old);
 	else
-		error = tls_profile_new(config, &files, tls->connects, out, reason);
+		error = tls_profile_new(config, &files, connects, out, reason);
 	tls_files_free(&files);
 	return error;
 }
 
-static bool connects(const struct config *config)
+static bool has_agents(const struct config *config)
 {
 	for (size_t i = 0; i < config->session_agents_count; i++)
 		if (config->session_agents[i].address.transport == CONFIG_TRANSPORT_TLS)
@@ -95,7 +101,7 @@ int tls_new(const struct config *config, struct tls **out, const struct config_t
 		return error;
 	pthread_mutex_init(&tls->lock, NULL);
 	tls->config = config;
-	tls->connects = connects(config);
+	tls->connects = has_agents(config);
 	tls->count = config->tls_profiles_count;
 	tls->rate = tls_rate_new(config->sip.tls_handshake_rate);
 	tls->now = snapshot_new(tls->count);
@@ -103,7 +109,8 @@ int tls_new(const struct config *config, struct tls **out, const struct config_t
 	if (!tls->rate || !tls->now || !tls->failure)
 		error = -ENOMEM;
 	for (size_t i = 0; error == 0 && i < tls->count; i++) {
-		error = profile_read(tls, i, NULL, &tls->now->profile[i], reason);
+		error = profile_read(
+			&config->tls_profiles[i], tls->connects, NULL, &tls->now->profile[i], reason);
 		if (error < 0 && error != -ENOMEM) {
 			*blame = &config->tls_profiles[i];
 			error = -EINVAL;
@@ -120,6 +127,7 @@ void tls_free(struct tls *tls)
 {
 	if (!tls)
 		return;
+	tls_abort(tls);
 	tls_snapshot_put(tls->now);
 	tls_rate_free(tls->rate);
 	pthread_mutex_destroy(&tls->lock);
@@ -130,9 +138,10 @@ void tls_free(struct tls *tls)
 static void profile_reload(struct tls *tls, size_t index, struct tls_profile *old, struct tls_profile **out,
 	struct tls_reloaded *result)
 {
-	const char *name = tls->config->tls_profiles[index].name;
+	const struct config_tls_profile *config = &tls->config->tls_profiles[index];
+	const char *name = config->name;
 	char reason[TLS_REASON_MAX];
-	int error = profile_read(tls, index, old, out, reason);
+	int error = profile_read(config, tls->connects, old, out, reason);
 
 	if (error < 0) {
 		*out = tls_profile_get(old);
@@ -170,6 +179,92 @@ void tls_reload(struct tls *tls, struct tls_reloaded *result)
 	tls->now = next;
 	pthread_mutex_unlock(&tls->lock);
 	tls_snapshot_put(old);
+}
+
+/* --- another configuration ---------------------------------------------------------------------------------------------- */
+
+static int profile_prepare(struct tls *tls, const struct config_move *move, size_t index, struct writer *why)
+{
+	const struct config *next = config_move_to(move);
+	const struct config_tls_profile *config = &next->tls_profiles[index];
+	ptrdiff_t origin = config_move_origin(move, CONFIG_KIND_tls_profile, index);
+	bool connects = has_agents(next);
+	struct tls_profile *old = origin == CONFIG_NOWHERE ? NULL : tls->now->profile[origin];
+	char reason[TLS_REASON_MAX];
+	int error;
+
+	/* Files that have changed meanwhile are tls_reload's affair. */
+	if (old && connects == tls->connects && tls_settings_equal(old->config, config)) {
+		tls->next->profile[index] = tls_profile_get(old);
+		return 0;
+	}
+	error = profile_read(config, connects, NULL, &tls->next->profile[index], reason);
+	if (error < 0 && error != -ENOMEM) {
+		writer_format(why, "tls-profile %s: %s\n", config->name, reason);
+		error = -EINVAL;
+	}
+	return error;
+}
+
+int tls_prepare(struct tls *tls, const struct config_move *move, struct writer *why)
+{
+	size_t count = config_move_to(move)->tls_profiles_count;
+	int error = 0;
+
+	if (!tls)
+		return 0;
+	tls->next = snapshot_new(count);
+	tls->next_failure = calloc(count + 1, sizeof(*tls->next_failure));
+	if (!tls->next || !tls->next_failure)
+		return -ENOMEM;
+	for (size_t i = 0; error == 0 && i < count; i++)
+		error = profile_prepare(tls, move, i, why);
+	return error;
+}
+
+void tls_abort(struct tls *tls)
+{
+	if (!tls)
+		return;
+	tls_snapshot_put(tls->next);
+	free(tls->next_failure);
+	tls->next = NULL;
+	tls->next_failure = NULL;
+}
+
+void tls_move(struct tls *tls, const struct config_move *move)
+{
+	const struct config *next = config_move_to(move);
+	struct tls_snapshot *old;
+	char(*failure)[TLS_REASON_MAX];
+
+	if (!tls)
+		return;
+	tls->config = next;
+	tls_rate_move(tls->rate, next->sip.tls_handshake_rate);
+	if (!tls->next)
+		return;
+	old = tls->now;
+	failure = tls->failure;
+	for (size_t i = 0; i < next->tls_profiles_count; i++) {
+		ptrdiff_t origin = config_move_origin(move, CONFIG_KIND_tls_profile, i);
+
+		if (origin != CONFIG_NOWHERE && tls->next->profile[i] == old->profile[origin])
+			memcpy(tls->next_failure[i], failure[origin], TLS_REASON_MAX);
+	}
+	tls->connects = has_agents(next);
+	tls->count = next->tls_profiles_count;
+	pthread_mutex_lock(&tls->lock);
+	tls->now = tls->next;
+	pthread_mutex_unlock(&tls->lock);
+	tls->failure = tls->next_failure;
+	tls->next = old;
+	tls->next_failure = failure;
+}
+
+void tls_settle(struct tls *tls)
+{
+	tls_abort(tls);
 }
 
 /* --- looking ------------------------------------------------------------------------------------------------------------ */

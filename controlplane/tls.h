@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "config/model.h"
+#include "config/move.h"
 #include "platforms/base/span.h"
 
 struct x509_st;
@@ -19,11 +19,19 @@ struct tls_session; /* owner: the shard that has the connection */
 
 enum { TLS_REASON_MAX = 256 };
 
-/* Reads the files of all tls-profiles. 0; -ENOMEM; -EINVAL: *blame is the profile and `reason` what is wrong with it. `config` stays. */
+/* Reads the files of all tls-profiles, of which there may be none. 0; -ENOMEM; -EINVAL: *blame is the profile and `reason` what is wrong with it.
+ * `config` stays until tls_move. */
 int tls_new(const struct config *config, struct tls **out, const struct config_tls_profile **blame,
 	char reason[TLS_REASON_MAX]);
 /* When no session is left. */
 void tls_free(struct tls *tls);
+
+/* As reconfigure.h says. Profiles whose settings are as they were stay, tickets included; the files of others are read, and refused if they are no good.
+ * Sessions go on by what they began with. NULL is fine. */
+int tls_prepare(struct tls *tls, const struct config_move *move, struct writer *why);
+void tls_abort(struct tls *tls);
+void tls_move(struct tls *tls, const struct config_move *move);
+void tls_settle(struct tls *tls);
 
 /* Reads all files again. Profiles whose files are as they were keep what they have, tickets included; one whose new files are no good
  * keeps the old certificate, which is logged. Connections go on in any case. */
@@ -69,6 +77,8 @@ struct tls_session *tls_accept(
 struct tls_session *tls_connect(struct tls *tls, const struct config_tls_profile *profile, const char *name,
 	int fd, size_t handshake_bytes);
 void tls_session_free(struct tls_session *session);
+/* Another configuration: where its connection was accepted is called this now. */
+void tls_session_move(struct tls_session *session, const struct config_sip_interface *interface);
 
 /* One operation: as much as can be done with what has come, which is at most one flight of ours. */
 enum tls_progress tls_handshake(struct tls_session *session);

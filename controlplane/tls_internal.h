@@ -31,7 +31,7 @@ struct tls_ring {
 
 struct tls_profile { /* immutable but for `references` and the ring; shared by all shards */
 	unsigned references; /* atomic */
-	const struct config_tls_profile *config;
+	struct config_tls_profile *config; /* a copy: it lives as long as the last session */
 	uint8_t digest[TLS_DIGEST_OCTETS]; /* of its files */
 	uint8_t session_context[TLS_DIGEST_OCTETS]; /* random: whose sessions they are */
 	SSL_CTX *server, *client; /* client: NULL if nobody is connected to */
@@ -47,6 +47,12 @@ struct tls_snapshot {
 	size_t count;
 	struct tls_profile *profile[]; /* in the order of the configuration */
 };
+
+/* tls_settings.c */
+struct config_tls_profile *tls_settings_copy(const struct config_tls_profile *from); /* NULL: no memory */
+void tls_settings_free(struct config_tls_profile *settings); /* NULL is fine */
+bool tls_settings_equal(const struct config_tls_profile *a,
+	const struct config_tls_profile *b); /* names of files, not what is in them */
 
 /* tls_profile.c */
 /* Its files as they are now, in order of rows; what must be cleared is cleared by tls_files_free. */
@@ -84,7 +90,9 @@ int tls_ring_use(struct tls_ring *ring, uint64_t now_ms, unsigned char *name, un
 /* tls.c */
 struct tls_snapshot *tls_snapshot_get(struct tls *tls);
 void tls_snapshot_put(struct tls_snapshot *snapshot);
-size_t tls_profile_index(const struct tls *tls, const struct config_tls_profile *profile);
+/* The one of that name; NULL: there is none. */
+const struct tls_profile *tls_snapshot_find(
+	const struct tls_snapshot *snapshot, const struct config_tls_profile *config);
 
 /* tls_session.c: callbacks of the SSL_CTXs */
 int tls_session_hello(SSL *ssl, int *alert, void *arg);

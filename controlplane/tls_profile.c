@@ -467,7 +467,11 @@ int tls_profile_new(const struct config_tls_profile *config, const struct tls_fi
 	if (!profile)
 		return -ENOMEM;
 	profile->references = 1;
-	profile->config = config;
+	profile->config = tls_settings_copy(config);
+	if (!profile->config) {
+		free(profile);
+		return -ENOMEM;
+	}
 	memcpy(profile->digest, files->digest, sizeof(profile->digest));
 	error = tls_ring_init(&profile->ring, config->session_ticket_lifetime);
 	if (error == 0 && RAND_bytes(profile->session_context, sizeof(profile->session_context)) != 1)
@@ -505,5 +509,6 @@ void tls_profile_put(struct tls_profile *profile)
 	sk_X509_pop_free(profile->authorities, X509_free);
 	free(profile->pin);
 	tls_ring_fini(&profile->ring);
+	tls_settings_free(profile->config);
 	free(profile);
 }

@@ -20,7 +20,6 @@ struct tls_session {
 	SSL *ssl;
 	struct tls_snapshot *snapshot;
 	const struct tls_profile *profile; /* of the snapshot */
-	const struct tls *tls;
 	const struct config_sip_interface *interface; /* NULL: we made the connection */
 	int fd;
 	bool is_done, is_dry, is_over, wants_write, over_limit;
@@ -131,7 +130,7 @@ static struct span name_asked_for(SSL *ssl)
 static const struct tls_profile *profile_of(
 	const struct tls_session *session, const struct config_tls_profile *config)
 {
-	return session->snapshot->profile[tls_profile_index(session->tls, config)];
+	return tls_snapshot_find(session->snapshot, config);
 }
 
 /* Before anything else is decided: the profile decides it. */
@@ -147,7 +146,7 @@ int tls_session_hello(SSL *ssl, int *alert, void *arg)
 	for (size_t i = 0; i < interface->sni_profile_count; i++) {
 		const struct tls_profile *profile = profile_of(session, interface->sni_profiles[i]);
 
-		if (!tls_profile_serves(profile, name))
+		if (!profile || !tls_profile_serves(profile, name))
 			continue;
 		session->profile = profile;
 		tls_profile_apply(profile, ssl);
@@ -215,13 +214,12 @@ static struct tls_session *session_new(struct tls *tls, const struct config_tls_
 		free(session);
 		return NULL;
 	}
-	session->tls = tls;
 	session->snapshot = tls_snapshot_get(tls);
 	session->profile = profile_of(session, config);
 	session->interface = interface;
 	session->fd = fd;
 	session->left = handshake_bytes;
-	if (interface || session->profile->client)
+	if (session->profile && (interface || session->profile->client))
 		session->ssl = SSL_new(interface ? session->profile->server : session->profile->client);
 	bio = session->ssl ? BIO_new(method) : NULL;
 	if (!bio) {
@@ -260,6 +258,12 @@ struct tls_session *tls_connect(struct tls *tls, const struct config_tls_profile
 	if (name && address_parse_host(span_from(name), &address) < 0)
 		SSL_set_tlsext_host_name(session->ssl, name);
 	return session;
+}
+
+void tls_session_move(struct tls_session *session, const struct config_sip_interface *interface)
+{
+	if (session->interface)
+		session->interface = interface;
 }
 
 void tls_session_free(struct tls_session *session)

@@ -13,6 +13,7 @@ enum { SETTLE_MS = 300, LOOK_MS = 60000 };
 struct directory {
 	uv_fs_event_t event; /* first: its close frees by its address */
 	struct directory *next;
+	bool wanted; /* by some profile's file */
 	char path[];
 };
 
@@ -67,8 +68,10 @@ static void add(void *arg, const char *file)
 	int error;
 
 	for (directory = watch->directories; directory; directory = directory->next)
-		if (strlen(directory->path) == length && memcmp(directory->path, file, length) == 0)
+		if (strlen(directory->path) == length && memcmp(directory->path, file, length) == 0) {
+			directory->wanted = true;
 			return;
+		}
 	directory = calloc(1, sizeof(*directory) + length + 1);
 	if (!directory) {
 		watch->error = -ENOMEM;
@@ -77,12 +80,33 @@ static void add(void *arg, const char *file)
 	memcpy(directory->path, file, length);
 	uv_fs_event_init(watch->timer.loop, &directory->event);
 	directory->event.data = watch;
+	directory->wanted = true;
 	directory->next = watch->directories;
 	watch->directories = directory;
 	error = uv_fs_event_start(&directory->event, on_change, directory->path, 0);
 	if (error < 0)
 		log_notice("tls", "changes of a directory are seen once a minute only",
 			LOG_TEXT("directory", directory->path), LOG_ERRNO("error", error));
+}
+
+void tls_watch_settle(struct tls_watch *watch)
+{
+	struct directory *directory, **at;
+
+	if (!watch)
+		return;
+	for (directory = watch->directories; directory; directory = directory->next)
+		directory->wanted = false;
+	tls_each_file(watch->tls, add, watch);
+	for (at = &watch->directories; (directory = *at) != NULL;) {
+		if (directory->wanted) {
+			at = &directory->next;
+			continue;
+		}
+		*at = directory->next;
+		uv_close((uv_handle_t *)&directory->event, closed);
+	}
+	watch->reloaded(watch->arg);
 }
 
 int tls_watch_new(

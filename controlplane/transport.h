@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/model.h"
+#include "config/move.h"
 #include "platforms/base/address.h"
 #include "platforms/base/span.h"
 
@@ -33,6 +33,15 @@ int transport_open(struct shard *shard);
 bool transport_serves(enum config_transport transport);
 void transport_close(struct shard *shard);
 
+/* As reconfigure.h says. A listener is its transport and address: while these are configured, its sockets and connections stay as they are,
+ * whatever else changes; and what points to a listener may go on doing so for ever. Sockets of added ones are opened in advance: -EINVAL with a
+ * line where that will not mend itself. One that is not configured any more is left to the dialogs that go by it (listener_is_leaving), is closed
+ * some time after the last of them, and these are hung up after sip-config.drain-time. */
+int transport_prepare(struct shard *shard, const struct config_move *move, struct writer *why);
+void transport_abort(struct shard *shard);
+void transport_move(struct shard *shard, struct config_move *move);
+void transport_settle(struct shard *shard);
+
 /* Sends one message. 0 or -errno (-EMSGSIZE, -ENOTCONN; datagrams: -EAGAIN: socket buffer full: SIP's own timers repeat; streams:
  * -ENOBUFS: the peer reads too slowly, its connection is closed). 0 of a stream says no more than that it is on its way. */
 int transport_send(const struct sip_flow *flow, struct span message);
@@ -55,6 +64,8 @@ uint32_t transport_listeners_down(const struct shard *shard);
 /* Stream connections of all shards. For the API; from any thread. */
 uint32_t transport_connections(const struct shard *shard);
 
+/* Nothing new begins by it: no dialog, no registration. */
+bool listener_is_leaving(const struct listener *listener);
 const struct config_sip_interface *listener_interface(const struct listener *listener);
 const union address *listener_address(const struct listener *listener); /* ours, for Via, Contact */
 enum config_transport listener_transport(const struct listener *listener);

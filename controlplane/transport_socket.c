@@ -55,9 +55,21 @@ static int device_bind(int fd, const struct listener *listener)
 	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) == 0 ? 0 : -errno;
 }
 
+static unsigned dscp_of(const struct listener *listener)
+{
+	return listener->interface->realm->network_interface->dscp_signalling;
+}
+
+int socket_dscp(const struct listener *listener, int fd)
+{
+	int dscp = (int)dscp_of(listener) << DSCP_SHIFT;
+
+	return listener->address.sa.sa_family == AF_INET6 ? socket_option(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp)
+							  : socket_option(fd, IPPROTO_IP, IP_TOS, dscp);
+}
+
 static int options_set(int fd, const struct listener *listener, int type, uint16_t port)
 {
-	int dscp = (int)listener->interface->realm->network_interface->dscp_signalling << DSCP_SHIFT;
 	bool v6 = listener->address.sa.sa_family == AF_INET6;
 	int result = device_bind(fd, listener);
 
@@ -71,10 +83,7 @@ static int options_set(int fd, const struct listener *listener, int type, uint16
 		result = socket_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (result == 0 && v6)
 		result = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (result == 0)
-		result = v6 ? socket_option(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp)
-			    : socket_option(fd, IPPROTO_IP, IP_TOS, dscp);
-	return result;
+	return result == 0 ? socket_dscp(listener, fd) : result;
 }
 
 int socket_open(const struct listener *listener, int type, uint16_t port, unsigned *device)

@@ -159,31 +159,45 @@ static void socket_close(struct listener *listener)
 	uv_close((uv_handle_t *)&socket->poll, closed);
 }
 
-static int listener_open(struct listener *listener)
+int udp_adopt(struct listener *listener, int fd, unsigned device)
 {
 	struct udp_socket *socket = calloc(1, sizeof(*socket));
-	int result;
+	int result = socket ? 0 : -ENOMEM;
 
-	if (!socket)
-		return -ENOMEM;
-	result = socket_open(listener, SOCK_DGRAM, address_port(&listener->address), &socket->device);
-	if (result < 0) {
-		free(socket);
-		return result;
+	if (socket) {
+		socket->fd = fd;
+		socket->device = device;
+		socket->listener = listener;
+		/* These are wishes. */
+		socket_option(fd, SOL_SOCKET, SO_RCVBUF, (int)listener->shard->config->sip.receive_buffer);
+		socket_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+		result = uv_poll_init(&listener->shard->loop, &socket->poll, fd);
 	}
-	socket->fd = result;
-	/* These are wishes. */
-	socket_option(socket->fd, SOL_SOCKET, SO_RCVBUF, (int)listener->shard->config->sip.receive_buffer);
-	socket_option(socket->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	socket->listener = listener;
-	result = uv_poll_init(&listener->shard->loop, &socket->poll, socket->fd);
 	if (result < 0) {
-		close(socket->fd);
+		close(fd);
 		free(socket);
 		return result;
 	}
 	listener->socket = socket;
 	return uv_poll_start(&socket->poll, UV_READABLE, readable);
+}
+
+void udp_move(struct listener *listener)
+{
+	const struct udp_socket *socket = listener->socket;
+
+	if (!socket)
+		return;
+	socket_option(socket->fd, SOL_SOCKET, SO_RCVBUF, (int)listener->shard->config->sip.receive_buffer);
+	socket_dscp(listener, socket->fd);
+}
+
+static int listener_open(struct listener *listener)
+{
+	unsigned device;
+	int fd = socket_open(listener, SOCK_DGRAM, address_port(&listener->address), &device);
+
+	return fd < 0 ? fd : udp_adopt(listener, fd, device);
 }
 
 /* --- the interface to transport.c -------------------------------------------------------------------------------- */
@@ -199,6 +213,12 @@ void udp_fini(struct listener *listener)
 	socket_close(listener);
 	free(listener->batch);
 	listener->batch = NULL;
+}
+
+void udp_close(struct listener *listener)
+{
+	udp_flush(listener);
+	socket_close(listener);
 }
 
 bool udp_is_open(const struct listener *listener)

@@ -367,7 +367,9 @@ struct dp_page_request {
 
 struct dp_realm {
 	char name[DP_NAME_MAX], interface[DP_NAME_MAX];
-	uint8_t trusted, reserved[3];
+	uint8_t trusted;
+	uint8_t draining; /* 1: it is not in the configuration any more; what there is of it goes on to its end */
+	uint8_t reserved[2];
 	uint32_t pools;
 	uint64_t ports_used, ports_total; /* pairs */
 	uint64_t streams; /* sides of streams there now */

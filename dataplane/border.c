@@ -27,26 +27,25 @@ enum {
 		BORDER_CLASSES + LINKS, /* classes; then the links, of which BORDER_LINK itself is not used */
 };
 
-/* The rate of a class, of all workers together. */
+/* What a class has used of its rate, all workers together. */
 struct budget {
 	uint64_t arrival; /* atomic: as in source_table.h */
-	struct rate rate; /* constant, and this */
-	uint32_t chunk;
 } __attribute__((aligned(64)));
+
+struct budget_rate {
+	struct rate rate;
+	uint32_t chunk;
+};
 
 struct border_worker {
 	uint32_t credit[BUDGETS]; /* owner: worker; taken from the budgets, not used yet */
 	struct fragments fragments;
 } __attribute__((aligned(64)));
 
-struct border {
-	struct prefix_table *bans, *access, *trust; /* written by the main thread, read by workers */
-	struct source_table *sources[2]; /* untrusted, trusted */
-	struct budget budget[BUDGETS];
-	struct border_worker worker[WORKERS_MAX];
-
-	/* constant */
-	struct hash_key fragment_key;
+/* What the configuration says. rcu: immutable once workers see it. */
+struct border_policy {
+	struct prefix_table *access;
+	struct budget_rate budget[BUDGETS];
 	struct rate untrusted[SOURCE_RATES];
 	struct border_interface interface[INTERFACES_MAX];
 	struct border_service *services; /* slots of a hash; family 0 = empty */
@@ -54,6 +53,22 @@ struct border {
 	struct border_realm *realms;
 	unsigned realm_count;
 	size_t size; /* of all this */
+};
+
+struct border {
+	struct prefix_table *bans, *trust; /* written by the main thread, read by workers */
+	struct source_table *sources[2]; /* untrusted, trusted */
+	struct border_policy *policy; /* rcu */
+	struct hash_key fragment_key; /* constant */
+	struct budget budget[BUDGETS];
+	struct border_worker worker[WORKERS_MAX];
+};
+
+/* A border as a burst finds it. */
+struct watchtower {
+	struct border *b;
+	const struct border_policy *policy;
+	struct worker *w;
 };
 
 /* What is known of a packet while it is judged. */
@@ -74,7 +89,7 @@ static uint32_t service_hash(const union host *ip, uint16_t port)
 }
 
 static const struct border_service *service_find(
-	const struct border *b, const union host *ip, uint8_t family, uint16_t port, uint8_t interface)
+	const struct border_policy *b, const union host *ip, uint8_t family, uint16_t port, uint8_t interface)
 {
 	for (uint32_t h = service_hash(ip, port);; h++) {
 		const struct border_service *s = &b->services[h & b->service_mask];
@@ -87,7 +102,7 @@ static const struct border_service *service_find(
 	}
 }
 
-static void budget_init(struct budget *b, struct rate rate)
+static void budget_init(struct budget_rate *b, struct rate rate)
 {
 	uint32_t chunk = rate.per_second / CHUNKS_PER_SECOND;
 
@@ -95,49 +110,69 @@ static void budget_init(struct budget *b, struct rate rate)
 		chunk = CHUNK_MAX;
 	if (chunk > rate.burst)
 		chunk = rate.burst;
-	*b = (struct budget){ .rate = rate, .chunk = chunk != 0 ? chunk : 1 };
+	*b = (struct budget_rate){ .rate = rate, .chunk = chunk != 0 ? chunk : 1 };
 }
 
-struct border *border_new(const struct border_config *config)
+struct border_policy *border_policy_new(const struct border_config *config)
 {
 	uint32_t slots = 16;
 
 	while (slots < 4 * config->service_count)
 		slots *= 2;
 	size_t services = slots * sizeof(struct border_service);
-	size_t size = sizeof(struct border) + services + config->realm_count * sizeof(struct border_realm);
-	struct border *b = table_memory_new(size);
-	if (b == NULL)
+	size_t size =
+		sizeof(struct border_policy) + services + config->realm_count * sizeof(struct border_realm);
+	struct border_policy *p = table_memory_new(size);
+	if (p == NULL)
 		return NULL;
-	b->size = size;
-	hash_key_random(&b->fragment_key);
-	b->sources[0] = source_table_new(config->max_sources);
-	b->sources[1] = source_table_new(TRUSTED_SPREAD * prefix_table_capacity(config->trust));
-	if (b->sources[0] == NULL || b->sources[1] == NULL) {
-		border_free(b);
-		return NULL;
-	}
-	b->bans = config->bans;
-	b->access = config->access;
-	b->trust = config->trust;
+	p->size = size;
+	p->access = config->access;
 	for (unsigned i = 0; i < BUDGETS; i++)
-		budget_init(&b->budget[i], config->class[i < BORDER_CLASSES ? i : BORDER_LINK]);
-	memcpy(b->untrusted, config->untrusted, sizeof(b->untrusted));
-	memcpy(b->interface, config->interface, sizeof(b->interface));
-	b->services = (struct border_service *)(b + 1);
-	b->service_mask = slots - 1;
+		budget_init(&p->budget[i], config->class[i < BORDER_CLASSES ? i : BORDER_LINK]);
+	memcpy(p->untrusted, config->untrusted, sizeof(p->untrusted));
+	memcpy(p->interface, config->interface, sizeof(p->interface));
+	p->services = (struct border_service *)(p + 1);
+	p->service_mask = slots - 1;
 	for (unsigned i = 0; i < config->service_count; i++) {
 		const struct border_service *s = &config->services[i];
 		uint32_t h = service_hash(&s->ip, s->port);
 
-		while (b->services[h & b->service_mask].family != 0)
+		while (p->services[h & p->service_mask].family != 0)
 			h++;
-		b->services[h & b->service_mask] = *s;
+		p->services[h & p->service_mask] = *s;
 	}
-	b->realms = (struct border_realm *)(b->services + slots);
-	b->realm_count = config->realm_count;
-	if (b->realm_count != 0)
-		memcpy(b->realms, config->realms, b->realm_count * sizeof(*b->realms));
+	p->realms = (struct border_realm *)(p->services + slots);
+	p->realm_count = config->realm_count;
+	if (p->realm_count != 0)
+		memcpy(p->realms, config->realms, p->realm_count * sizeof(*p->realms));
+	return p;
+}
+
+void border_policy_free(struct border_policy *p)
+{
+	if (p == NULL)
+		return;
+	prefix_table_free(p->access);
+	table_memory_free(p, p->size);
+}
+
+struct border *border_new(struct prefix_table *bans, struct prefix_table *trust, uint32_t max_sources,
+	struct border_policy *policy)
+{
+	struct border *b = table_memory_new(sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	hash_key_random(&b->fragment_key);
+	b->sources[0] = source_table_new(max_sources);
+	b->sources[1] = source_table_new(TRUSTED_SPREAD * prefix_table_capacity(trust));
+	if (b->sources[0] == NULL || b->sources[1] == NULL) {
+		border_free(b);
+		return NULL;
+	}
+	b->bans = bans;
+	b->trust = trust;
+	b->policy = policy;
 	return b;
 }
 
@@ -146,24 +181,34 @@ void border_free(struct border *b)
 	if (b == NULL)
 		return;
 	prefix_table_free(b->bans);
-	prefix_table_free(b->access);
 	prefix_table_free(b->trust);
+	border_policy_free(b->policy);
 	source_table_free(b->sources[0]);
 	source_table_free(b->sources[1]);
-	table_memory_free(b, b->size);
+	table_memory_free(b, sizeof(*b));
+}
+
+struct border_policy *border_policy_swap(struct border *b, struct border_policy *policy)
+{
+	return __atomic_exchange_n(&b->policy, policy, __ATOMIC_ACQ_REL);
+}
+
+struct prefix_table *border_policy_access(const struct border_policy *policy)
+{
+	return policy->access;
 }
 
 /* A flood that all workers meet must not make them fight for one cache line: each takes some at once. What a worker has left
  * when it stops is no more than a chunk. */
-static bool budget_take(struct border *b, struct worker *w, unsigned which)
+static bool budget_take(const struct watchtower *t, unsigned which)
 {
-	struct budget *budget = &b->budget[which];
-	uint32_t *credit = &b->worker[w->index].credit[which];
+	const struct budget_rate *budget = &t->policy->budget[which];
+	uint32_t *credit = &t->b->worker[t->w->index].credit[which];
 
 	if (budget->rate.per_second == 0)
 		return true;
 	if (*credit == 0) {
-		if (!rate_take(&budget->arrival, budget->rate, budget->chunk, w->now_us))
+		if (!rate_take(&t->b->budget[which].arrival, budget->rate, budget->chunk, t->w->now_us))
 			return false;
 		*credit = budget->chunk;
 	}
@@ -176,7 +221,7 @@ static bool has_ports(const struct packet *p)
 	return p->class != PACKET_OTHER || p->kind == PACKET_TCP || p->kind == PACKET_TCP_SYN || p->follows;
 }
 
-static void realm_find(const struct border *b, struct verdict *v)
+static void realm_find(const struct border_policy *b, struct verdict *v)
 {
 	const struct item *it = v->it;
 	const struct packet *p = &it->p;
@@ -192,7 +237,7 @@ static void realm_find(const struct border *b, struct verdict *v)
 }
 
 /* Fills what is to be asked; false: it is the link's own business. */
-static bool question(const struct border *b, struct verdict *v, struct prefix_query *q)
+static bool question(const struct border_policy *b, struct verdict *v, struct prefix_query *q)
 {
 	const struct packet *p = &v->it->p;
 
@@ -247,8 +292,10 @@ static bool entry_rate(const struct prefix_entry *e, struct rate *rate)
 	return true;
 }
 
-static bool take_trusted(struct border *b, struct worker *w, const struct verdict *v, enum dp_counter *reason)
+static bool take_trusted(const struct watchtower *t, const struct verdict *v, enum dp_counter *reason)
 {
+	struct border *b = t->b;
+	struct worker *w = t->w;
 	struct rate rate = { 0 };
 	bool evicted;
 
@@ -261,14 +308,13 @@ static bool take_trusted(struct border *b, struct worker *w, const struct verdic
 	if (!within)
 		return false;
 	*reason = DP_COUNTER_DROP_CLASS_RATE;
-	if (budget_take(b, w, BORDER_TRUSTED))
+	if (budget_take(t, BORDER_TRUSTED))
 		return true;
 	source_table_dropped(b->sources[1], v->place, &v->source);
 	return false;
 }
 
-static bool take_untrusted(
-	struct border *b, struct worker *w, const struct verdict *v, enum dp_counter *reason)
+static bool take_untrusted(const struct watchtower *t, const struct verdict *v, enum dp_counter *reason)
 {
 	static const enum dp_counter over[SOURCE_RATES] = {
 		[SOURCE_PACKETS] = DP_COUNTER_DROP_SOURCE_RATE,
@@ -276,7 +322,9 @@ static bool take_untrusted(
 		[SOURCE_SYN] = DP_COUNTER_DROP_SYN_RATE,
 	};
 	enum source_rate which = source_rate_of(&v->it->p);
-	struct rate rate = b->untrusted[which];
+	struct border *b = t->b;
+	struct worker *w = t->w;
+	struct rate rate = t->policy->untrusted[which];
 	bool evicted;
 
 	if (which == SOURCE_PACKETS)
@@ -287,9 +335,9 @@ static bool take_untrusted(
 	worker_count(w, DP_COUNTER_SOURCE_EVICTED, evicted);
 	if (!within)
 		return false;
-	if (which != SOURCE_SYN || budget_take(b, w, BORDER_SYN)) {
+	if (which != SOURCE_SYN || budget_take(t, BORDER_SYN)) {
 		*reason = DP_COUNTER_DROP_CLASS_RATE;
-		if (budget_take(b, w, BORDER_UNTRUSTED))
+		if (budget_take(t, BORDER_UNTRUSTED))
 			return true;
 	}
 	source_table_dropped(b->sources[0], v->place, &v->source);
@@ -307,11 +355,11 @@ static unsigned link_budget(const struct item *it)
 }
 
 /* May it pass? Else why not. */
-static bool judge(struct border *b, struct worker *w, const struct verdict *v, enum dp_counter *reason)
+static bool judge(const struct watchtower *t, const struct verdict *v, enum dp_counter *reason)
 {
 	if (v->link) {
 		*reason = DP_COUNTER_DROP_LINK_RATE;
-		return budget_take(b, w, link_budget(v->it));
+		return budget_take(t, link_budget(v->it));
 	}
 	if (v->ban != NULL) {
 		prefix_entry_hit(v->ban);
@@ -324,9 +372,9 @@ static bool judge(struct border *b, struct worker *w, const struct verdict *v, e
 			prefix_entry_hit(v->access);
 		if (v->trust != NULL)
 			prefix_entry_hit(v->trust);
-		return v->trusted ? take_trusted(b, w, v, reason) : take_untrusted(b, w, v, reason);
+		return v->trusted ? take_trusted(t, v, reason) : take_untrusted(t, v, reason);
 	}
-	source_table_dropped(b->sources[v->trusted], v->place, &v->source);
+	source_table_dropped(t->b->sources[v->trusted], v->place, &v->source);
 	return false;
 }
 
@@ -343,8 +391,10 @@ static void ban_of_tcp(const struct border *b, const struct packet *p, const str
 }
 
 /* Asks the three tables about the whole burst, and for the lines of its sources. */
-static void look_up(struct border *b, struct worker *w, struct verdict *v, struct item **items, unsigned n)
+static void look_up(const struct watchtower *t, struct verdict *v, struct item **items, unsigned n)
 {
+	struct border *b = t->b;
+	const struct worker *w = t->w;
 	struct prefix_query query[BURST];
 	const struct prefix_entry *ban[BURST], *access[BURST], *trust[BURST];
 
@@ -354,14 +404,14 @@ static void look_up(struct border *b, struct worker *w, struct verdict *v, struc
 		if (unlikely(items[i]->p.is_fragment))
 			fragment_follow(
 				&b->worker[w->index].fragments, &b->fragment_key, &items[i]->p, w->now_us);
-		if (!question(b, &v[i], &query[i]))
+		if (!question(t->policy, &v[i], &query[i]))
 			continue;
 		prefix_table_prefetch(b->bans, &query[i]);
 		v[i].source = source_of(&query[i].ip, query[i].family, 0);
 		v[i].place = source_table_prefetch(b->sources[0], &v[i].source);
 	}
 	prefix_table_match(b->bans, query, n, w->now_us, ban);
-	prefix_table_match(b->access, query, n, w->now_us, access);
+	prefix_table_match(t->policy->access, query, n, w->now_us, access);
 	prefix_table_match(b->trust, query, n, w->now_us, trust);
 	for (unsigned i = 0; i < n; i++) {
 		if (unlikely(ban[i] != NULL) && ban[i]->datagrams)
@@ -381,12 +431,13 @@ void border_burst(
 	struct worker *w, struct item **items, unsigned n, void (*mirror)(struct worker *w, struct item *it))
 {
 	struct border *b = w->shared->border;
+	const struct watchtower t = { b, __atomic_load_n(&b->policy, __ATOMIC_ACQUIRE), w };
 	struct verdict verdicts[BURST];
 	enum dp_counter reason;
 
-	look_up(b, w, verdicts, items, n);
+	look_up(&t, verdicts, items, n);
 	for (unsigned i = 0; i < n; i++)
-		if (likely(judge(b, w, &verdicts[i], &reason)))
+		if (likely(judge(&t, &verdicts[i], &reason)))
 			mirror(w, items[i]);
 		else
 			worker_drop_from(w, items[i]->m, items[i]->interface, reason);
@@ -399,7 +450,7 @@ struct prefix_table *border_bans(const struct border *b)
 
 struct prefix_table *border_access(const struct border *b)
 {
-	return b->access;
+	return b->policy->access;
 }
 
 struct prefix_table *border_trust(const struct border *b)

@@ -57,25 +57,35 @@ struct border_interface {
 	bool trusted;
 };
 
-/* What a border is made of. Arrays are copied; tables are taken over. */
+/* What the configuration says of a border. Arrays are copied; `access` is taken over. */
 struct border_config {
-	struct prefix_table *bans, *access, *trust;
-	uint32_t max_sources;
+	struct prefix_table *access;
 	struct rate untrusted[SOURCE_RATES]; /* of one untrusted source */
 	struct rate class[BORDER_CLASSES]; /* BORDER_LINK: of each kind on each interface */
 	const struct border_service *services;
 	unsigned service_count;
-	const struct border_realm *realms;
+	const struct border_realm *realms; /* by number */
 	unsigned realm_count;
 	struct border_interface interface[INTERFACES_MAX];
 };
 
 struct border;
+struct border_policy;
 
-/* NULL: no memory; the tables are the caller's still. Trusted sources have a table of their own, of four times `trust`:
- * strangers cannot push them out, and they do not push out each other. */
-struct border *border_new(const struct border_config *config);
+/* NULL: no memory; `access` is the caller's still. */
+struct border_policy *border_policy_new(const struct border_config *config);
+/* With its access list. NULL is allowed. */
+void border_policy_free(struct border_policy *policy);
+
+/* Takes the tables and the policy over. NULL: no memory; they are the caller's still. Trusted sources have a table of their own, of four
+ * times `trust`: strangers cannot push them out, and they do not push out each other. */
+struct border *border_new(struct prefix_table *bans, struct prefix_table *trust, uint32_t max_sources,
+	struct border_policy *policy);
 void border_free(struct border *b);
+/* Another policy from the next packet on; what sources and classes have used of their rates stays. Returns the one before, which workers
+ * may see until they have passed a quiescent state. */
+struct border_policy *border_policy_swap(struct border *b, struct border_policy *policy);
+struct prefix_table *border_policy_access(const struct border_policy *policy);
 
 /* border.c, worker: packets of one burst (`n` <= BURST) that are no media. Passes on to `mirror` what may pass, drops and counts the
  * rest. Takes all over. */

@@ -40,7 +40,8 @@ void counters_stats(const struct dataplane *dp, struct dp_stats *stats)
 	stats->bans = prefix_table_count(border_bans(b));
 	stats->bans_max = prefix_table_capacity(border_bans(b));
 	stats->trusts = prefix_table_count(border_trust(b));
-	stats->trusts_max = prefix_table_capacity(border_trust(b));
+	stats->trusts_max =
+		prefix_table_capacity(border_trust(b)) - (uint32_t)(dp->agents_most - dp->agent_count);
 	stats->sources = source_table_count(border_sources(b, false));
 	stats->sources_max = source_table_capacity(border_sources(b, false));
 }
@@ -48,7 +49,7 @@ void counters_stats(const struct dataplane *dp, struct dp_stats *stats)
 /* Packets and octets are the workers': several network-interfaces may share a port. What the port lost is the driver's. */
 void counters_interface(const struct dataplane *dp, unsigned index, struct dp_interface *out)
 {
-	const struct config_network_interface *n = &dp->config->network_interfaces[index];
+	const struct config_network_interface *n = &dp->started->network_interfaces[index];
 	const struct worker_interface *ifc = &dp->shared.interface[index];
 	static const char *const kinds[] = {
 		[CONFIG_PORT_PCI] = "pci", [CONFIG_PORT_XDP] = "xdp", [CONFIG_PORT_PACKET] = "packet"
@@ -91,7 +92,6 @@ void counters_interface(const struct dataplane *dp, unsigned index, struct dp_in
 	}
 }
 
-/* The configuration has the interface's name and the trust; both are in the order of pools' realms. */
 void counters_realm(const struct dataplane *dp, uint16_t realm, struct dp_realm *out)
 {
 	const struct realm_totals *t = session_realm_totals(&dp->sessions, realm);
@@ -107,11 +107,11 @@ void counters_realm(const struct dataplane *dp, uint16_t realm, struct dp_realm 
 		.events = t->events };
 	snprintf(out->name, sizeof(out->name), "%s", r->name);
 	snprintf(out->interface, sizeof(out->interface), "%s",
-		dp->config->network_interfaces[r->interface].name);
-	if (realm < dp->config->realms_count)
-		out->trusted = dp->config->realms[realm].trust == CONFIG_TRUST_TRUSTED;
+		dp->started->network_interfaces[r->interface].name);
+	out->trusted = r->trusted;
+	out->draining = r->state != REALM_PRESENT;
 	for (uint16_t i = 0; i < dp->pools.pool_count; i++) {
-		const struct pool *p = &dp->pools.pool[i];
+		const struct pool *p = dp->pools.pool[i];
 
 		if (p->realm != realm)
 			continue;
@@ -119,5 +119,5 @@ void counters_realm(const struct dataplane *dp, uint16_t realm, struct dp_realm 
 		out->ports_used += p->used;
 		out->ports_total += p->pairs;
 	}
-	out->streams = out->ports_used; /* one pair per side of a stream */
+	out->streams = t->streams;
 }

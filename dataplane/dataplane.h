@@ -11,13 +11,16 @@
 #include "dataplane/fanout.h"
 #include "dataplane/next_hop.h"
 #include "dataplane/pool.h"
+#include "dataplane/prefix_table.h"
 #include "dataplane/rule.h"
 #include "dataplane/session.h"
 #include "dataplane/worker.h"
 #include "platforms/base/daemon.h"
+#include "platforms/base/span.h"
 
 struct rte_mempool;
-struct prefix_table;
+struct border_policy;
+struct live_plan;
 
 enum { MIRROR_NAME_MAX = 16 };
 
@@ -56,7 +59,10 @@ struct border_watch;
 
 struct dataplane {
 	struct daemon *daemon;
-	struct config *config;
+	struct config *config; /* that runs now */
+	struct config
+		*started; /* that it was started with: network-interfaces are as in this one, in its order */
+	uint16_t *realm_number; /* in pools, of each realm of `config` in its order */
 	uint64_t started_us;
 	bool hugepages;
 	unsigned main_cpu;
@@ -73,7 +79,15 @@ struct dataplane {
 	struct pools pools;
 	struct rule_store rules;
 	struct srtp_store *srtp; /* NULL: this CPU cannot */
+	uint32_t srtp_flows; /* that there are contexts for */
 	struct sessions sessions;
+
+	struct live_plan *plan; /* what was prepared; NULL: nothing is */
+	bool is_loose; /* the flow table has ports that only flows in use need */
+
+	/* Session-agents that the border trusts, sorted; how many there may be. owner: main thread */
+	struct border_agent *agents;
+	size_t agent_count, agents_most;
 
 	/* Sources that an access-control trusts in some realm: no ban may meet them unasked. owner: main thread */
 	struct prefix_table *trusted_sources;
@@ -105,13 +119,55 @@ void mirror_close_all(struct dataplane *dp);
 /* Whether the kernel sees a link on it: as its port has one. */
 void mirror_carrier(struct mirror *m, bool up);
 
+/* Index of the network-interface of that name; `n` is of any configuration. INTERFACE_NONE: there was none at the start. */
+uint8_t interface_number(const struct dataplane *dp, const struct config_network_interface *n);
+
 /* tables.c: flow table, pools, routes, rules, sessions from the configuration. */
 int tables_build(struct dataplane *dp);
 void tables_free(struct dataplane *dp);
+/* Parts of it that another configuration needs too. */
+struct pool_realm tables_realm(const struct dataplane *dp, const struct config_realm *r);
+/* As flow_table_add. */
+int tables_add_pool(const struct dataplane *dp, struct flow_table *t, const struct config_steering_pool *p);
+uint32_t tables_rules(const struct flow_table *flows);
+uint32_t tables_next_hops(unsigned max_sessions);
 
 /* border_setup.c: bans, access lists, trust and rates from the configuration, behind tables_build. 0 or -errno, reported. */
 int border_build(struct dataplane *dp);
 void border_destroy(struct dataplane *dp);
+
+/* Who is trusted because the configuration has it as a session-agent. */
+struct border_agent {
+	struct prefix_key key;
+	char note[PREFIX_NOTE];
+};
+
+/* What a configuration wants of the border, made beforehand. */
+struct border_plan {
+	struct border_policy *policy;
+	struct prefix_table *trusted_sources;
+	struct border_agent *agents;
+	size_t agent_count;
+};
+
+/* `number`: of the realms of `c`, each below `realms`. 0; -ENOMEM; -ENOSPC: more session-agents than there is room for. */
+int border_plan_make(const struct dataplane *dp, const struct config *c, const uint16_t *number,
+	uint16_t realms, struct border_plan *plan);
+void border_plan_drop(struct border_plan *plan);
+/* In force from the next packet on. Bans, trust by the API and what sources have used of their rates stay. Returns what workers may see
+ * until they have passed a quiescent state; then it is for border_plan_finish. */
+struct border_policy *border_plan_apply(struct dataplane *dp, struct border_plan *plan);
+void border_plan_finish(struct dataplane *dp, struct border_policy *old);
+
+/* live.c: another configuration while packets flow (decision 0087).
+ *
+ * Makes what `next` needs. 0, or -errno and a line of reason in `why`, and nothing has changed. */
+int live_prepare(struct dataplane *dp, const struct config *next, struct writer *why);
+/* Takes `next`, the one of live_prepare, over. */
+void live_apply(struct dataplane *dp, struct config *next);
+void live_abort(struct dataplane *dp);
+/* Once a second: forgets realms and ports that nobody needs any more. */
+void live_sweep(struct dataplane *dp, uint64_t now_us);
 
 /* border_watch.c: expiry of bans, samples to their subscribers, rates of the counters. */
 int border_watch_start(struct dataplane *dp);

@@ -3,9 +3,14 @@
 #include "dataplane/flow.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/table_memory.h"
+
+/* Each address has room for all ports there are, so that its flows never move. Pages are touched where ports are ours. */
+enum { REGION_PAIRS = 32768, HUGE_FROM = 2 * 1024 * 1024 };
+#define REGION_SIZE (REGION_PAIRS * sizeof(struct flow))
 
 _Static_assert(sizeof(struct rtp_stats) == 128, "two cache lines");
 _Static_assert(offsetof(struct flow, stats) == 64, "line 0: rule and RTP latch");
@@ -52,29 +57,51 @@ int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, u
 	return 0;
 }
 
-int flow_table_allocate(struct flow_table *t)
+struct flow_table *flow_table_new(void)
 {
-	t->flow_count = 0;
-	for (uint32_t i = 0; i < t->address_count; i++)
-		t->flow_count += t->address[i].pairs;
-	t->flows = table_memory_new(t->flow_count * sizeof(struct flow));
-	if (t->flows == NULL)
-		return -ENOMEM;
-	struct flow *next = t->flows;
-	for (uint32_t i = 0; i < t->address_count; i++) {
-		struct flow_address *a = &t->address[i];
-
-		a->flows = next;
-		for (uint32_t k = 0; k < a->pairs; k++) {
-			next[k].interface = a->interface;
-			next[k].port = (uint16_t)(a->first + 2 * k);
-		}
-		next += a->pairs;
-	}
-	return 0;
+	return calloc(1, sizeof(struct flow_table));
 }
 
-uint32_t flow_table_pool(struct flow_table *t, const union host *ip, uint8_t family, uint16_t first,
+static struct flow *region_of(const struct flow_address *a)
+{
+	return a->flows - a->first / 2;
+}
+
+/* Numbers and touches the flows that `had` (NULL: none) does not reach; nobody can see them yet. */
+static int region_open(struct flow *region, const struct flow_address *a, const struct flow_address *had)
+{
+	uint32_t low = a->first / 2U, high = low + a->pairs;
+	uint32_t from = had != NULL ? had->first / 2U : high, to = had != NULL ? from + had->pairs : high;
+	int status = table_memory_touch(
+		&region[low], a->pairs * sizeof(*region), a->pairs * sizeof(*region) >= HUGE_FROM);
+
+	for (uint32_t k = low; status == 0 && k < high; k++)
+		if (k < from || k >= to) {
+			region[k].port = (uint16_t)(2 * k);
+			flow_set_pooled(&region[k], false);
+		}
+	return status;
+}
+
+int flow_table_allocate(struct flow_table *t, const struct flow_table *before)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < t->address_count && status == 0; i++) {
+		struct flow_address *a = &t->address[i];
+		const struct flow_address *had =
+			before != NULL ? flow_address_find(before, &a->ip, a->family) : NULL;
+		struct flow *region = had != NULL ? region_of(had) : table_memory_reserve(REGION_SIZE);
+
+		if (region == NULL)
+			return -ENOMEM;
+		a->flows = region + a->first / 2;
+		status = region_open(region, a, had);
+	}
+	return status;
+}
+
+uint32_t flow_table_range(const struct flow_table *t, const union host *ip, uint8_t family, uint16_t first,
 	uint16_t last, struct flow **out)
 {
 	const struct flow_address *a = flow_address_find(t, ip, family);
@@ -83,15 +110,27 @@ uint32_t flow_table_pool(struct flow_table *t, const union host *ip, uint8_t fam
 	if (a == NULL || low < a->first || high > a->first + a->pairs * 2 || low >= high)
 		return 0;
 	*out = flow_find(a, (uint16_t)low);
-	for (uint32_t k = 0; k < (high - low) / 2; k++)
-		(*out)[k].pooled = 1;
 	return (high - low) / 2;
 }
 
-void flow_table_free(struct flow_table *t)
+size_t flow_table_flows(const struct flow_table *t)
 {
-	table_memory_free(t->flows, t->flow_count * sizeof(struct flow));
-	*t = (struct flow_table){ 0 };
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < t->address_count; i++)
+		n += t->address[i].pairs;
+	return n;
+}
+
+void flow_table_free(struct flow_table *t, const struct flow_table *kept)
+{
+	for (uint32_t i = 0; t != NULL && i < t->address_count; i++) {
+		const struct flow_address *a = &t->address[i];
+
+		if (a->flows != NULL && (kept == NULL || flow_address_find(kept, &a->ip, a->family) == NULL))
+			table_memory_free(region_of(a), REGION_SIZE);
+	}
+	free(t);
 }
 
 void flow_reset(struct flow *f)

@@ -2,8 +2,8 @@
 /* Flows: what arrives on one of our media port pairs and where it goes.
  *
  * There is one flow for each pair (RTP port, RTCP port) of each steering pool, so that finding it is arithmetic on the
- * destination port; it lives as long as the process. What to do with its packets is a rule: written once by the main
- * thread, then immutable, swapped by pointer, freed when each worker has passed a quiescent state. */
+ * destination port; it stays where it is for as long as its address is one of ours (decision 0087). What to do with its packets is a
+ * rule: written once by the main thread, then immutable, swapped by pointer, freed when each worker has passed a quiescent state. */
 #ifndef DATAPLANE_FLOW_H
 #define DATAPLANE_FLOW_H
 
@@ -87,8 +87,8 @@ struct flow {
 	const struct flow_rule *_Atomic rule; /* rcu: main publishes, worker reads */
 	struct latch rtp; /* owner: worker; main reads under `version` */
 	_Atomic uint32_t version; /* odd while the worker changes a latch */
-	uint8_t pooled; /* this port pair belongs to a steering pool; set before workers start */
-	uint8_t interface;
+	uint8_t pooled; /* atomic: this port pair belongs to a steering pool, or did when it was given out */
+	uint8_t reserved2;
 	uint16_t port; /* host order, RTP */
 
 	struct rtp_stats stats; /* owner: worker */
@@ -114,30 +114,43 @@ struct flow_address {
 	uint8_t interface;
 	uint16_t first; /* lowest RTP port, even, host order */
 	uint32_t pairs;
-	struct flow *flows;
+	struct flow *flows; /* of `first`; memory is reserved for all ports that an address can have */
 };
 
 enum { FLOW_ADDRESS_SLOTS = 1024, FLOW_ADDRESSES_MAX = FLOW_ADDRESS_SLOTS / 4 };
 
-/* Immutable once workers run. */
+/* Which ports of which addresses are ours. rcu: immutable once workers see it; another one with the same flows takes its place. */
 struct flow_table {
 	uint16_t slot[FLOW_ADDRESS_SLOTS]; /* 0 = empty, else address + 1 */
 	struct flow_address address[FLOW_ADDRESSES_MAX];
 	uint32_t address_count;
-	struct flow *flows;
-	size_t flow_count;
 };
 
+/* An empty one. NULL: no memory. */
+struct flow_table *flow_table_new(void);
 /* Gives `address` ports `first`..`last` (host order), or widens what it has. Before flow_table_allocate.
  * 0, -ENOSPC too many addresses, -EEXIST the same address on another interface, -EINVAL no even-odd pair in the range. */
 int flow_table_add(struct flow_table *t, const union host *ip, uint8_t family, uint8_t interface,
 	uint16_t first, uint16_t last);
-/* Memory for all flows. 0 or -ENOMEM. */
-int flow_table_allocate(struct flow_table *t);
-/* Marks the pairs of a pool as ours. Returns how many, and the flow of the first in *out (they lie in a row). */
-uint32_t flow_table_pool(struct flow_table *t, const union host *ip, uint8_t family, uint16_t first,
+/* Memory for all flows, none of them pooled; those that `before` (which may be NULL, and in use) has too are the same. 0, or -ENOMEM and
+ * nothing of `before` has changed. */
+int flow_table_allocate(struct flow_table *t, const struct flow_table *before);
+/* Flows of ports from..last of an address that the (allocated) table has: how many, in *out the first one (they lie in a row). */
+uint32_t flow_table_range(const struct flow_table *t, const union host *ip, uint8_t family, uint16_t first,
 	uint16_t last, struct flow **out);
-void flow_table_free(struct flow_table *t);
+size_t flow_table_flows(const struct flow_table *t);
+/* NULL is allowed. Flows that `kept` (which may be NULL) has too stay. */
+void flow_table_free(struct flow_table *t, const struct flow_table *kept);
+
+static inline bool flow_is_pooled(const struct flow *f)
+{
+	return __atomic_load_n(&f->pooled, __ATOMIC_RELAXED) != 0;
+}
+
+static inline void flow_set_pooled(struct flow *f, bool pooled)
+{
+	__atomic_store_n(&f->pooled, pooled, __ATOMIC_RELAXED);
+}
 
 static inline uint32_t flow_address_hash(const union host *ip)
 {

@@ -24,15 +24,21 @@ static int config_init(struct daemon *d)
 
 	dp->daemon = d;
 	dp->started_us = clock_now_us();
-	return config_process_load(d, CONFIG_DATAPLANE, &dp->config);
+
+	int status = config_process_load(d, CONFIG_DATAPLANE, &dp->config);
+
+	dp->started = dp->config;
+	return status;
 }
 
 static void config_fini(struct daemon *d)
 {
 	struct dataplane *dp = d->context;
 
+	if (dp->started != dp->config)
+		config_free(dp->started);
 	config_free(dp->config);
-	dp->config = NULL;
+	dp->config = dp->started = NULL;
 }
 
 /* A dataplane that was killed may be cleaned up after still: our pid file is among what its keeper removes. */

@@ -128,7 +128,7 @@ static int event(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type == RTM_DELNEIGH ||
 		(m->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)) == 0)
 		e.mac = NULL;
-	for (size_t i = 0; i < n->dp->config->network_interfaces_count; i++) {
+	for (size_t i = 0; i < n->dp->started->network_interfaces_count; i++) {
 		if (n->dp->mirror[i].ifindex != (unsigned)m->ndm_ifindex)
 			continue;
 		uint32_t index =

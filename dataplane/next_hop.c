@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "platforms/base/random.h"
 
@@ -28,6 +29,30 @@ void next_hops_fini(struct next_hops *t)
 	free(t->links);
 	free(t->entry);
 	*t = (struct next_hops){ 0 };
+}
+
+int next_hops_reserve(struct next_hops *t, uint32_t capacity, uint64_t **old)
+{
+	uint32_t all = capacity + NEXT_HOP_LOCAL + 1;
+
+	*old = NULL;
+	if (all <= t->capacity)
+		return 0;
+	uint64_t *links = calloc(all, sizeof(*links));
+	struct next_hop *entry = calloc(all, sizeof(*entry));
+	if (links == NULL || entry == NULL) {
+		free(links);
+		free(entry);
+		return -ENOMEM;
+	}
+	memcpy(links, t->links, t->used * sizeof(*links));
+	memcpy(entry, t->entry, t->used * sizeof(*entry));
+	free(t->entry);
+	*old = t->links;
+	t->links = links;
+	t->entry = entry;
+	t->capacity = all;
+	return 0;
 }
 
 int next_hops_add_route(struct next_hops *t, const struct next_hop_route *route)

@@ -42,7 +42,7 @@ struct next_hop_route { /* a connected prefix, or a gateway when `length` is 0 a
 
 /* owner: main thread */
 struct next_hops {
-	uint64_t *links; /* workers load single words */
+	uint64_t *links; /* workers load single words; rcu: a longer one takes its place */
 	struct next_hop *entry;
 	uint32_t capacity, used;
 	uint32_t bucket[NEXT_HOP_BUCKETS];
@@ -58,6 +58,9 @@ struct next_hops {
 /* 0 or -ENOMEM. */
 int next_hops_init(struct next_hops *t, uint32_t capacity);
 void next_hops_fini(struct next_hops *t);
+/* Room for more while workers use it. 0 and in *old what they may see still: to be freed when they have passed `links` by (NULL:
+ * there is room already). -ENOMEM. */
+int next_hops_reserve(struct next_hops *t, uint32_t capacity, uint64_t **old);
 /* 0 or -ENOSPC. */
 int next_hops_add_route(struct next_hops *t, const struct next_hop_route *route);
 

@@ -12,7 +12,7 @@ int pools_init(struct pools *p, struct rte_rcu_qsbr *rcu, uint16_t realms, uint1
 {
 	*p = (struct pools){ .rcu = rcu, .realm_count = realms };
 	p->realm = calloc(realms + 1U, sizeof(*p->realm));
-	p->pool = calloc(pools + 1U, sizeof(*p->pool));
+	p->pool = calloc(pools + 1U, sizeof(struct pool *));
 	if (p->realm == NULL || p->pool == NULL) {
 		pools_fini(p);
 		return -ENOMEM;
@@ -20,63 +20,102 @@ int pools_init(struct pools *p, struct rte_rcu_qsbr *rcu, uint16_t realms, uint1
 	return 0;
 }
 
+static void pool_free(struct pool *pool)
+{
+	if (pool != NULL)
+		free(pool->free);
+	free(pool);
+}
+
 void pools_fini(struct pools *p)
 {
 	for (uint16_t i = 0; i < p->pool_count; i++)
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without an array the count is 0 */
-		free(p->pool[i].free);
-	free(p->pool);
+		pool_free(p->pool[i]);
+	free((void *)p->pool);
 	free(p->realm);
 	*p = (struct pools){ 0 };
 }
 
-int pools_add(struct pools *p, struct flow_table *t, uint16_t realm, const union host *ip, uint8_t family,
-	uint16_t first, uint16_t last)
+int pools_add(struct pools *p, const struct flow_table *t, uint16_t realm, const union host *ip,
+	uint8_t family, uint16_t first, uint16_t last)
 {
-	struct pool *pool = &p->pool[p->pool_count];
+	struct pool *pool = calloc(1, sizeof(*pool));
 
-	*pool = (struct pool){ .realm = realm, .family = family, .ip = *ip };
-	pool->pairs = flow_table_pool(t, ip, family, first, last, &pool->flows);
-	if (pool->pairs == 0)
-		return -EINVAL;
-	pool->free = calloc(pool->pairs, sizeof(*pool->free));
-	if (pool->free == NULL)
+	if (pool == NULL)
 		return -ENOMEM;
+	*pool = (struct pool){ .realm = realm, .family = family, .ip = *ip };
+	pool->pairs = flow_table_range(t, ip, family, first, last, &pool->flows);
+	if (pool->pairs == 0) {
+		pool_free(pool);
+		return -EINVAL;
+	}
+	pool->free = calloc(pool->pairs, sizeof(*pool->free));
+	if (pool->free == NULL) {
+		pool_free(pool);
+		return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < pool->pairs; i++) {
 		uint32_t k = (uint32_t)(random_u64() % (i + 1));
 
 		pool->free[i].pair = pool->free[k].pair;
 		pool->free[k].pair = i;
+		flow_set_pooled(&pool->flows[i], true);
 	}
 	pool->count = pool->pairs;
-	p->pool_count++;
+	p->flows = t;
+	p->pool[p->pool_count++] = pool;
 	return 0;
 }
 
 int pools_find_realm(const struct pools *p, const char *name)
 {
-	for (uint16_t i = 0; i < p->realm_count; i++)
-		if (strcmp(p->realm[i].name, name) == 0)
+	int leaving = -ENOENT;
+
+	for (uint16_t i = 0; i < p->realm_count; i++) {
+		const struct pool_realm *r = &p->realm[i];
+
+		if ((r->state != REALM_PRESENT && r->state != REALM_LEAVING) || strcmp(r->name, name) != 0)
+			continue;
+		if (r->state == REALM_PRESENT)
 			return i;
-	return -ENOENT;
+		leaving = i;
+	}
+	return leaving;
 }
 
-int pool_take(struct pools *p, uint16_t realm, uint8_t family, struct pool **pool, struct flow **flow)
+int pools_named_realm(const struct pools *p, const char *name)
+{
+	int found = pools_find_realm(p, name);
+
+	for (uint16_t i = 0; found < 0 && i < p->realm_count; i++)
+		if (p->realm[i].state == REALM_DRAINING && strcmp(p->realm[i].name, name) == 0)
+			found = i;
+	return found;
+}
+
+/* The fullest one. NULL: the realm has none of that family. */
+static struct pool *choose(const struct pools *p, uint16_t realm, uint8_t family)
 {
 	struct pool *best = NULL;
-	int status = -EADDRNOTAVAIL;
 
 	for (uint16_t i = 0; i < p->pool_count; i++) {
-		struct pool *c = &p->pool[i];
+		struct pool *c = p->pool[i];
 
-		if (c->realm != realm || c->family != family)
-			continue;
-		status = 0;
-		if (best == NULL || c->count > best->count)
+		if (c->realm == realm && c->family == family && (best == NULL || c->count > best->count))
 			best = c;
 	}
-	if (status != 0)
-		return status;
+	return best;
+}
+
+int pool_take(struct pools *p, uint16_t realm, uint8_t family, const struct pool **pool, struct flow **flow)
+{
+	struct pool *best = choose(p, realm, family);
+
+	if (best == NULL && p->realm[realm].state != REALM_PRESENT && p->realm[realm].heir != REALM_NONE)
+		best = choose(p, p->realm[realm].heir, family);
+	if (best == NULL)
+		return -EADDRNOTAVAIL;
 	if (best->count == 0)
 		return -ENOSPC;
 	/* Nearly always long past; waits for microseconds when the pool is all but empty. */
@@ -92,10 +131,24 @@ int pool_take(struct pools *p, uint16_t realm, uint8_t family, struct pool **poo
 	return 0;
 }
 
-void pool_give(struct pools *p, struct pool *pool, struct flow *flow)
+static struct pool *owner_of(const struct pools *p, const struct flow *flow)
 {
-	uint32_t last = (pool->first + pool->count++) % pool->pairs;
+	for (uint16_t i = 0; i < p->pool_count; i++)
+		if (flow >= p->pool[i]->flows && flow < p->pool[i]->flows + p->pool[i]->pairs)
+			return p->pool[i];
+	return NULL;
+}
 
+void pool_give(struct pools *p, struct flow *flow)
+{
+	struct pool *pool = owner_of(p, flow);
+
+	if (pool == NULL) { /* it was the last of a pool that is gone */
+		flow_set_pooled(flow, false);
+		p->draining--;
+		return;
+	}
+	uint32_t last = (pool->first + pool->count++) % pool->pairs;
 	pool->free[last].pair = (uint32_t)(flow - pool->flows);
 	pool->free[last].token = rte_rcu_qsbr_start(p->rcu);
 	pool->used--;
@@ -103,9 +156,17 @@ void pool_give(struct pools *p, struct pool *pool, struct flow *flow)
 
 void pools_count(const struct pools *p, uint64_t *used, uint64_t *total)
 {
-	*used = *total = 0;
+	*used = p->draining;
+	*total = 0;
 	for (uint16_t i = 0; i < p->pool_count; i++) {
-		*used += p->pool[i].used;
-		*total += p->pool[i].pairs;
+		*used += p->pool[i]->used;
+		*total += p->pool[i]->pairs;
 	}
+}
+
+bool pools_have_address(const struct pools *p, const union host *ip, uint8_t family, uint8_t interface)
+{
+	const struct flow_address *a = p->flows != NULL ? flow_address_find(p->flows, ip, family) : NULL;
+
+	return a != NULL && a->interface == interface;
 }

@@ -571,6 +571,22 @@ uint64_t prefix_table_set_us(const struct prefix_table *t, const struct prefix_e
 	return t->records[e->reserved2].set_us;
 }
 
+void prefix_table_inherit(struct prefix_table *t, const struct prefix_table *from)
+{
+	for (uint32_t i = 1; i <= from->record_used; i++) {
+		const struct prefix_record *r = &from->records[i];
+		const struct prefix_entry *e = &from->lines[r->line].e;
+		struct place p;
+
+		if (r->line == 0 || !place_find(t, &e->key, &p))
+			continue;
+		struct prefix_entry *heir = &t->lines[place_line(t, &p)].e;
+		__atomic_fetch_add(
+			&heir->hits, __atomic_load_n(&e->hits, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+		t->records[heir->reserved2].set_us = r->set_us;
+	}
+}
+
 uint32_t prefix_table_count(const struct prefix_table *t)
 {
 	return t->count;

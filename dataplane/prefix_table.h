@@ -89,6 +89,8 @@ const char *prefix_table_note(const struct prefix_table *t, const struct prefix_
 uint64_t prefix_table_set_us(const struct prefix_table *t, const struct prefix_entry *e);
 /* Lifts expired ones, looking at no more than `budget` entries; goes on where it stopped. Returns how many went. */
 unsigned prefix_table_expire(struct prefix_table *t, uint64_t now_us, uint32_t budget);
+/* What is in both tables has met what it met in either, since it was set in `from`: that one is to be forgotten. */
+void prefix_table_inherit(struct prefix_table *t, const struct prefix_table *from);
 uint32_t prefix_table_count(const struct prefix_table *t);
 uint32_t prefix_table_capacity(const struct prefix_table *t);
 

@@ -39,7 +39,7 @@ static inline void classify(struct worker *w, struct burst *b, struct item *it)
 		return;
 	a = b->address;
 	if (a == NULL || a->family != it->p.family || !host_equal(&a->ip, &it->p.dest))
-		a = b->address = flow_address_find(&w->shared->flows, &it->p.dest, it->p.family);
+		a = b->address = flow_address_find(worker_flows(w), &it->p.dest, it->p.family);
 	if (a == NULL || a->interface != it->interface)
 		return;
 	f = flow_find(a, ntohs(it->p.dest_port));
@@ -104,7 +104,7 @@ static inline void rule_find(struct item *it)
 	it->rule = NULL;
 	if (it->flow == NULL)
 		return;
-	if (unlikely(!it->flow->pooled)) { /* between two pools: not a media port */
+	if (unlikely(!flow_is_pooled(it->flow))) { /* between two pools: not a media port */
 		it->flow = NULL;
 		return;
 	}

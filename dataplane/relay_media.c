@@ -136,7 +136,7 @@ static inline enum dp_counter way_find(
 		latch_arm(f, c, r);
 	if ((r->flags & RULE_MUTED) != 0 || l->dest_port == 0)
 		return DP_COUNTER_DROP_MUTED;
-	if (!next_hop_load(w->shared->next_hops, l->next_hop, &way->link)) {
+	if (!next_hop_load(worker_next_hops(w), l->next_hop, &way->link)) {
 		counter_add(&f->no_next_hop, 1);
 		return DP_COUNTER_DROP_NO_NEXT_HOP;
 	}
@@ -321,7 +321,7 @@ static inline bool relay_plain(struct worker *w, struct burst *b, struct item *i
 	const uint8_t *rtp = frame + it->p.udp + UDP_HEADER;
 	union next_hop_link link;
 
-	if (!is_plain(it, r, &f->rtp, rtp) || !next_hop_load(w->shared->next_hops, f->rtp.next_hop, &link) ||
+	if (!is_plain(it, r, &f->rtp, rtp) || !next_hop_load(worker_next_hops(w), f->rtp.next_hop, &link) ||
 		link.byte[6] != LINK_KNOWN || device == DEVICE_NONE || it->p.ttl <= 1 ||
 		rewrite_ip_length(&it->p, 4) > out->mtu || rte_pktmbuf_headroom(m) < PACKET_GROWTH_MAX)
 		return false;

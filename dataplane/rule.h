@@ -11,16 +11,22 @@
 
 #include "dataplane/flow.h"
 
+enum { RULE_CHUNKS_MAX = 64 };
+
 /* owner: main thread */
 struct rule_store {
 	struct rte_rcu_qsbr *rcu;
-	struct flow_rule *rules;
-	uint32_t capacity;
-	uint32_t *free_list; /* indices */
+	struct rule_chunk {
+		struct flow_rule *rules;
+		uint32_t count;
+	} chunk[RULE_CHUNKS_MAX];
+	uint32_t chunk_count;
+	uint32_t capacity; /* of all chunks */
+	struct flow_rule **free_list;
 	uint32_t free_count;
-	struct {
+	struct rule_retired {
 		uint64_t token;
-		uint32_t rule;
+		struct flow_rule *rule;
 	} * retired; /* a ring in order of retirement */
 	uint32_t retired_first, retired_count;
 };
@@ -28,6 +34,8 @@ struct rule_store {
 /* 0 or -ENOMEM. */
 int rule_store_init(struct rule_store *s, struct rte_rcu_qsbr *rcu, uint32_t capacity);
 void rule_store_fini(struct rule_store *s);
+/* Room for `capacity` rules, while others are in use. 0 or -ENOMEM. */
+int rule_store_reserve(struct rule_store *s, uint32_t capacity);
 /* A zeroed rule. NULL: all are in use. May wait (microseconds) for workers to pass. */
 struct flow_rule *rule_new(struct rule_store *s);
 /* Gives back a rule that was never published. */

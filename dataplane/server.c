@@ -205,19 +205,21 @@ static int prepare(void *arg, const struct config *next, struct writer *why)
 {
 	const struct server *s = arg;
 
-	return config_unchanged_for(CONFIG_DATAPLANE, s->dp->config, next, why);
+	return live_prepare(s->dp, next, why);
 }
 
-/* Nothing of it concerns what runs. */
 static void apply(void *arg, struct config *next)
 {
-	(void)arg;
-	config_free(next);
+	const struct server *s = arg;
+
+	live_apply(s->dp, next);
 }
 
 static void abort_prepared(void *arg)
 {
-	(void)arg;
+	const struct server *s = arg;
+
+	live_abort(s->dp);
 }
 
 static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *frame, const void *body)

@@ -115,6 +115,7 @@ static int ban_clear(struct dataplane *dp, const void *one, uint32_t *looked)
 static int trust_set(struct dataplane *dp, const void *one, uint32_t *looked)
 {
 	const struct dp_trust *r = one;
+	struct prefix_table *trust = border_trust(dp->shared.border);
 	uint64_t now_us = clock_now_us();
 	struct prefix_entry e = { .expires_us = expiry(r->expires_us, now_us),
 		.permit = 1,
@@ -127,7 +128,11 @@ static int trust_set(struct dataplane *dp, const void *one, uint32_t *looked)
 	if (!source_key_read(&r->key, &e.key) || r->expires_us > EXPIRY_MAX || r->rate > RATE_MAX ||
 		r->burst > RATE_MAX || (r->rate == 0) != (r->burst == 0))
 		return -EINVAL;
-	return prefix_table_set(border_trust(dp->shared.border), &e, NULL, now_us, false, &evicted);
+	/* Places of session-agents are theirs: those of a commit must find them. */
+	if (prefix_table_count(trust) - dp->agent_count >= prefix_table_capacity(trust) - dp->agents_most &&
+		prefix_table_find(trust, &e.key) == NULL)
+		return -ENOSPC;
+	return prefix_table_set(trust, &e, NULL, now_us, false, &evicted);
 }
 
 /* What the configuration trusts is trusted in its realm alone, what comes by the API in any. */
@@ -136,7 +141,7 @@ static bool is_configured(const struct dataplane *dp, struct prefix_key key)
 	if (prefix_table_find(dp->trusted_sources, &key) != NULL)
 		return true;
 	for (size_t i = 0; i < dp->config->realms_count; i++) {
-		key.scope = (uint16_t)i;
+		key.scope = dp->realm_number[i];
 		if (prefix_table_find(border_trust(dp->shared.border), &key) != NULL)
 			return true;
 	}
@@ -246,7 +251,7 @@ static uint64_t page_fill_trusted(struct page *p, uint64_t at)
 
 	for (; at < c->access_controls_count; at++) {
 		const struct config_access_control *a = &c->access_controls[at];
-		struct prefix_key key = { .scope = (uint16_t)(a->realm - c->realms),
+		struct prefix_key key = { .scope = p->dp->realm_number[a->realm - c->realms],
 			.length = a->source.length };
 		const struct prefix_entry *e;
 
@@ -342,9 +347,9 @@ static void write_source(const struct dataplane *dp, const struct source_report 
 		.first_us = now_us > s->first_us ? now_us - s->first_us : 0,
 		.last_us = now_us > s->last_us ? now_us - s->last_us : 0 };
 	memcpy(out->address.ip, s->ip.byte, s->family == 4 ? 4 : 16);
-	if (s->interface < dp->config->network_interfaces_count)
+	if (s->interface < dp->started->network_interfaces_count)
 		snprintf(out->interface, sizeof(out->interface), "%s",
-			dp->config->network_interfaces[s->interface].name);
+			dp->started->network_interfaces[s->interface].name);
 }
 
 int handle_top_sources(const struct request *q)

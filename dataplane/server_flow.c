@@ -39,7 +39,7 @@ static int wish_read(const struct request *q, struct wish *w)
 		(w->filtered && !source_key_read(&r->within, &w->within)))
 		return -EINVAL;
 	if (r->realm[0] != '\0')
-		w->realm = pools_find_realm(&q->dp->pools, r->realm);
+		w->realm = pools_named_realm(&q->dp->pools, r->realm);
 	return r->realm[0] != '\0' && w->realm < 0 ? -ENOENT : 0;
 }
 
@@ -95,7 +95,7 @@ static void flow_write(const struct dataplane *dp, const struct session *s, unsi
 		.flags = side->flags,
 		.payload_type = f->stats.payload_type,
 		.worker = s->worker,
-		.local = address_of(side->family, &side->pool->ip, f->port),
+		.local = address_of(side->family, &side->ip, f->port),
 		.source = address_of_side(side, &rtp),
 		.dest = rtp.dest_port != 0 ? address_of(other->family, &rtp.dest, ntohs(rtp.dest_port))
 					   : address_of_side(other, &theirs),
@@ -177,6 +177,8 @@ int handle_realms(const struct request *q)
 		return -EINVAL;
 	*reply = (struct dp_table_reply){ 0 };
 	for (; i < q->dp->pools.realm_count; i++) {
+		if (q->dp->pools.realm[i].state == REALM_FREE)
+			continue;
 		if (reply->count == r->limit || reply->count == most) {
 			reply->cursor = i;
 			break;

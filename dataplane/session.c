@@ -31,16 +31,37 @@ int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *nex
 		.next_hops = next_hops,
 		.rules = rules,
 		.worker_count = workers,
-		.max = max > SLOT_MASK ? SLOT_MASK : max,
 		.next_free = SLOT_NONE };
 	crypto_store_init(&t->crypto, rules->rcu, srtp);
-	t->slot = calloc(t->max + 1UL, sizeof(*t->slot));
 	t->realm = calloc(pools->realm_count + 1UL, sizeof(*t->realm));
-	if (t->slot == NULL || t->realm == NULL) {
+	if (t->realm == NULL || sessions_reserve(t, max) != 0) {
 		sessions_fini(t);
 		return -ENOMEM;
 	}
+	sessions_limit(t, max);
 	return 0;
+}
+
+int sessions_reserve(struct sessions *t, uint32_t max)
+{
+	uint32_t room = max > SLOT_MASK ? SLOT_MASK : max;
+
+	if (t->slot != NULL && room <= t->room)
+		return 0;
+	struct session *slot = calloc(room + 1UL, sizeof(*slot)); /* touched as sessions come */
+	if (slot == NULL)
+		return -ENOMEM;
+	if (t->high != 0)
+		memcpy(slot, t->slot, t->high * sizeof(*slot));
+	free(t->slot);
+	t->slot = slot;
+	t->room = room;
+	return 0;
+}
+
+void sessions_limit(struct sessions *t, uint32_t max)
+{
+	t->max = max > t->room ? t->room : max;
 }
 
 void sessions_fini(struct sessions *t)
@@ -83,24 +104,12 @@ static bool endpoint_equal(const struct session_endpoint *a, const struct sessio
 	return a->port == b->port && host_equal(&a->ip, &b->ip);
 }
 
-/* Peers behind a proxy that does not touch media name each other's address: ours. */
-static bool is_local(const struct sessions *t, const union host *ip, uint8_t interface, uint8_t family)
-{
-	for (uint16_t i = 0; i < t->pools->pool_count; i++) {
-		const struct pool *p = &t->pools->pool[i];
-
-		if (p->family == family && host_equal(&p->ip, ip) &&
-			t->pools->realm[p->realm].interface == interface)
-			return true;
-	}
-	return false;
-}
-
 static void endpoint_link(struct sessions *t, struct session_endpoint *e, uint8_t interface, uint8_t family)
 {
 	if (e->port == 0)
 		return;
-	e->next_hop = is_local(t, &e->ip, interface, family)
+	/* Peers behind a proxy that does not touch media name each other's address: ours. */
+	e->next_hop = pools_have_address(t->pools, &e->ip, family, interface)
 			      ? NEXT_HOP_LOCAL
 			      : next_hop_get(t->next_hops, interface, &e->ip, family);
 }
@@ -147,8 +156,8 @@ static void side_continue(struct session_side *s, const struct session_side *old
 		s->silent = old->silent;
 	}
 	if (old->realm == s->realm && old->family == s->family) {
-		s->pool = old->pool;
 		s->flow = old->flow;
+		s->ip = old->ip;
 		s->accounted = old->accounted;
 	} else {
 		s->epoch = (uint16_t)(old->epoch + 1);
@@ -156,14 +165,36 @@ static void side_continue(struct session_side *s, const struct session_side *old
 	}
 }
 
-static int side_plan(struct sessions *t, const struct dp_side_request *r, const struct session_side *old,
-	uint64_t now_us, struct session_side *s, bool *taken)
+static bool is_in(const struct sessions *t, const struct session_side *side, const char *realm)
 {
-	int realm = pools_find_realm(t->pools, r->realm);
+	return strcmp(t->pools->realm[side->realm].name, realm) == 0;
+}
+
+/* A session that is there may go on in a realm that the configuration does not have any more. */
+static int realm_of(const struct sessions *t, const struct session *s, const struct dp_side_request *r,
+	const struct session_side *old)
+{
+	int found;
+
+	if (old != NULL && is_in(t, old, r->realm))
+		return old->realm;
+	found = pools_find_realm(t->pools, r->realm);
+	for (unsigned i = 0; found < 0 && i < 2U * s->streams; i++)
+		if (s->stream[i / 2].kind != DP_MEDIA_NONE &&
+			is_in(t, &s->stream[i / 2].side[i % 2], r->realm))
+			found = s->stream[i / 2].side[i % 2].realm;
+	return found;
+}
+
+static int side_plan(struct sessions *t, const struct session *session, const struct dp_side_request *r,
+	const struct session_side *old, uint64_t now_us, struct session_side *s, bool *taken)
+{
+	int realm = realm_of(t, session, r, old);
 
 	if (realm < 0)
 		return realm;
 	*s = (struct session_side){ .realm = (uint16_t)realm,
+		.marking = t->pools->marking,
 		.family = r->family,
 		.latching = r->latching,
 		.flags = r->flags,
@@ -178,10 +209,12 @@ static int side_plan(struct sessions *t, const struct dp_side_request *r, const 
 	if (old != NULL)
 		side_continue(s, old);
 	if (s->flow == NULL) {
-		int status = pool_take(t->pools, s->realm, s->family, &s->pool, &s->flow);
+		const struct pool *pool;
+		int status = pool_take(t->pools, s->realm, s->family, &pool, &s->flow);
 
 		if (status != 0)
 			return status;
+		s->ip = pool->ip;
 		*taken = true;
 	}
 	uint8_t interface = t->pools->realm[s->realm].interface;
@@ -201,7 +234,7 @@ static void plan_undo(struct sessions *t, struct plan *p)
 			crypto_plan_undo(&t->crypto, &p->crypto[i][k]);
 			side_unlink(t, s);
 			if (p->taken[i][k])
-				pool_give(t->pools, s->pool, s->flow);
+				pool_give(t->pools, s->flow);
 		}
 }
 
@@ -220,7 +253,7 @@ static int plan_make(struct sessions *t, const struct session *s, const struct d
 		if (r->kind == DP_MEDIA_NONE)
 			continue;
 		for (unsigned k = 0; status == 0 && k < 2; k++) {
-			status = side_plan(t, &r->side[k], old != NULL ? &old->side[k] : NULL, now_us,
+			status = side_plan(t, s, &r->side[k], old != NULL ? &old->side[k] : NULL, now_us,
 				&p->stream[i].side[k], &p->taken[i][k]);
 			if (status == 0)
 				status = crypto_plan(&t->crypto, old != NULL ? old->side[k].crypto : NULL,
@@ -260,7 +293,7 @@ static void rule_fill(const struct sessions *t, const struct session *s, const s
 	const struct pool_realm *realm = &t->pools->realm[out->realm];
 
 	r->peer = out->flow;
-	r->out_ip = out->pool->ip;
+	r->out_ip = out->ip;
 	r->out_port = htons(out->flow->port);
 	r->epoch_in = in->arming;
 	r->epoch_out = out->epoch;
@@ -325,7 +358,7 @@ static void side_release(struct sessions *t, struct session_side *s, const struc
 	if (successor == NULL || successor->flow != s->flow) {
 		session_account(t, s);
 		rule_publish(t->rules, s->flow, NULL);
-		pool_give(t->pools, s->pool, s->flow);
+		pool_give(t->pools, s->flow);
 	}
 	if (successor == NULL)
 		crypto_retire(&t->crypto, s->crypto);
@@ -413,7 +446,7 @@ int session_create(struct sessions *t, const struct dp_session_request *request,
 
 	if (request->session != 0)
 		return -EINVAL;
-	if (slot == SLOT_NONE && t->high == t->max)
+	if (t->used >= t->max)
 		return -ENOSPC;
 	if (slot == SLOT_NONE)
 		slot = t->high;
@@ -485,17 +518,31 @@ int session_set_blob(struct sessions *t, uint64_t id, const void *blob, size_t l
 	return 0;
 }
 
-int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side)
+/* The side's rule as it is to be now, once more. 0 or -ENOSPC. */
+static int rule_renew(struct sessions *t, struct session *s, unsigned stream, unsigned side, uint16_t arming)
 {
 	struct session_stream *st = &s->stream[stream];
 	struct flow_rule *rule = rule_new(t->rules);
 
 	if (rule == NULL)
 		return -ENOSPC;
-	st->side[side].arming++;
+	st->side[side].arming = arming;
 	rule_fill(t, s, st, stream, side, rule);
 	rule_publish(t->rules, st->side[side].flow, rule);
 	return 0;
+}
+
+int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side)
+{
+	return rule_renew(t, s, stream, side, (uint16_t)(s->stream[stream].side[side].arming + 1));
+}
+
+void session_remark(struct sessions *t, struct session *s, unsigned stream, unsigned side)
+{
+	struct session_side *in = &s->stream[stream].side[side];
+
+	if (in->marking != t->pools->marking && rule_renew(t, s, stream, side, in->arming) == 0)
+		in->marking = t->pools->marking;
 }
 
 void session_expire_keys(struct sessions *t, struct session_side *side, uint64_t now_us)

@@ -25,9 +25,9 @@ struct session_accounted {
 };
 
 struct session_side {
-	struct pool *pool;
 	struct flow *flow;
-	uint16_t realm;
+	union host ip; /* ours */
+	uint16_t realm; /* number in pools->realm; it stays this one's until the side is gone */
 	uint16_t epoch; /* of its addresses */
 	uint16_t arming; /* how often it was to be learnt anew */
 	uint8_t family, latching, flags;
@@ -35,6 +35,7 @@ struct session_side {
 	uint8_t suite_from, suite_to; /* enum dp_srtp_suite: of what it sends, of what it is sent */
 	bool silent; /* has been reported */
 	bool rearmed; /* in this silence */
+	uint8_t marking; /* pools->marking when its rule was made */
 	uint32_t rate; /* kbit/s; 0 = no limit */
 	uint64_t waiting_us; /* since when media is expected */
 	struct session_endpoint rtp, rtcp, signalling;
@@ -72,7 +73,9 @@ struct sessions {
 	struct rule_store *rules;
 	struct crypto_store crypto;
 	uint16_t worker_count;
-	uint32_t max, used, next_free, high; /* `high`: slots ever used are below */
+	uint32_t max; /* sessions at a time; may be fewer than there are */
+	uint32_t room; /* slots that there is memory for */
+	uint32_t used, next_free, high; /* `high`: slots ever used are below */
 	uint64_t total;
 	struct session *slot;
 	struct realm_totals *realm; /* as many as pools->realm */
@@ -82,6 +85,10 @@ struct sessions {
 int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *next_hops,
 	struct rule_store *rules, struct srtp_store *srtp, uint32_t max, uint16_t workers);
 void sessions_fini(struct sessions *t);
+/* Memory for `max` at a time; how many there may be is not changed by it. 0 or -ENOMEM. */
+int sessions_reserve(struct sessions *t, uint32_t max);
+/* From now on; no more than there is memory for. Those there are go on. */
+void sessions_limit(struct sessions *t, uint32_t max);
 
 /* As the API says (api.h): whole states, all or nothing. `blob` has request->blob_length bytes. Create: *id is set. */
 int session_create(struct sessions *t, const struct dp_session_request *request, const void *blob,
@@ -105,6 +112,9 @@ void session_expire_keys(struct sessions *t, struct session_side *side, uint64_t
 
 /* Learn this side anew: it has been silent (relatch). What is sent to it goes on as before until then. 0 or -ENOSPC. */
 int session_rearm(struct sessions *t, struct session *s, unsigned stream, unsigned side);
+
+/* Its realms mark media differently now: what arrives from this side leaves so from here on. Does nothing where that is so. */
+void session_remark(struct sessions *t, struct session *s, unsigned stream, unsigned side);
 
 /* session_info.c: adds to its realm's totals what a side's flow has counted since the last time. Once a second for each. */
 void session_account(struct sessions *t, struct session_side *side);

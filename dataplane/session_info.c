@@ -103,7 +103,7 @@ void session_info(const struct session *s, uint64_t now_us, struct dp_session_in
 
 			out->suite_from[k] = side->suite_from;
 			out->suite_to[k] = side->suite_to;
-			address_fill(&out->local[k], side->family, &side->pool->ip, side->flow->port);
+			address_fill(&out->local[k], side->family, &side->ip, side->flow->port);
 			if (side->rtp.port != 0)
 				address_fill(&out->remote[k], side->family, &side->rtp.ip, side->rtp.port);
 			counters_fill(s, side, &st->side[1 - k], &out->from[k]);
@@ -117,7 +117,7 @@ void session_reply(const struct session *s, struct dp_session_reply *reply)
 	for (unsigned i = 0; i < s->streams; i++)
 		for (unsigned k = 0; k < 2 && s->stream[i].kind != DP_MEDIA_NONE; k++)
 			address_fill(&reply->local[i][k], s->stream[i].side[k].family,
-				&s->stream[i].side[k].pool->ip, s->stream[i].side[k].flow->port);
+				&s->stream[i].side[k].ip, s->stream[i].side[k].flow->port);
 }
 
 /* A counter grows by the difference of low bits, as long as somebody looks before it wraps; what has gone down is waited for. */

@@ -2,6 +2,7 @@
 /* Big tables on transparent huge pages, whether or not there are reserved ones. */
 #include "dataplane/table_memory.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -20,6 +21,27 @@ void *table_memory_new(size_t bytes)
 		return NULL;
 	(void)madvise(memory, rounded(bytes), MADV_HUGEPAGE); /* refused: small pages do */
 	return memory;
+}
+
+void *table_memory_reserve(size_t bytes)
+{
+	void *memory = mmap(NULL, rounded(bytes), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
+int table_memory_touch(void *memory, size_t bytes, bool huge)
+{
+	uintptr_t first = (uintptr_t)memory / SMALL_PAGE * SMALL_PAGE;
+	uintptr_t end = ((uintptr_t)memory + bytes + SMALL_PAGE - 1) / SMALL_PAGE * SMALL_PAGE;
+
+	/* A few ports must not cost two megabytes where the system likes big pages. */
+	(void)madvise((void *)first, end - first, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	if (madvise((void *)first, end - first, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	/* An older kernel cannot; then pages come with their first packets. */
+	return errno == EINVAL ? 0 : -ENOMEM;
 }
 
 void table_memory_settle(void *memory, size_t bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From the configuration to the tables the packet path and the sessions work on. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +11,17 @@
 #include "dataplane/srtp.h"
 #include "platforms/base/log.h"
 
-/* A direction has two keys if both sides have SRTP; and for a while, of few, the two before them. */
-enum { CONTEXTS_PER_FLOW = 2, CONTEXTS_SPARE = 1024 };
+/* A direction has two keys if both sides have SRTP; and for a while, of few, the two before them. Their number is set for good: there is
+ * room for twice as many flows, or for FLOWS_LEAST of them. */
+enum { CONTEXTS_PER_FLOW = 2, CONTEXTS_SPARE = 1024, FLOWS_LEAST = 16384 };
 enum { DSCP_SHIFT = 2, NEXT_HOPS_PER_SESSION = 2, NEXT_HOPS_SPARE = 1024, RULES_SPARE = 1024 };
 
-static uint8_t interface_index(const struct dataplane *dp, const struct config_network_interface *n)
+uint8_t interface_number(const struct dataplane *dp, const struct config_network_interface *n)
 {
-	return (uint8_t)(n - dp->config->network_interfaces);
+	for (size_t i = 0; i < dp->started->network_interfaces_count; i++)
+		if (strcmp(dp->started->network_interfaces[i].name, n->name) == 0)
+			return (uint8_t)i;
+	return INTERFACE_NONE;
 }
 
 /* The port a network-interface uses is the one of the same name and kind. */
@@ -94,37 +99,74 @@ static int routes_build(struct dataplane *dp)
 	return status;
 }
 
-static int pools_build(struct dataplane *dp)
+struct pool_realm tables_realm(const struct dataplane *dp, const struct config_realm *r)
+{
+	struct pool_realm out = { .state = REALM_PRESENT,
+		.interface = interface_number(dp, r->network_interface),
+		.dscp = (uint8_t)(r->dscp_media << DSCP_SHIFT),
+		.trusted = r->trust == CONFIG_TRUST_TRUSTED,
+		.heir = REALM_NONE,
+		.media_rate = r->media_rate };
+
+	snprintf(out.name, sizeof(out.name), "%s", r->name);
+	return out;
+}
+
+int tables_add_pool(const struct dataplane *dp, struct flow_table *t, const struct config_steering_pool *p)
+{
+	union host ip;
+	uint8_t family = host_from(&ip, &p->address);
+
+	return flow_table_add(t, &ip, family, interface_number(dp, p->realm->network_interface),
+		p->port_first, p->port_last);
+}
+
+static int flows_build(struct dataplane *dp)
 {
 	const struct config *c = dp->config;
-	union host ip;
-	int status = pools_init(
-		&dp->pools, dp->shared.rcu, (uint16_t)c->realms_count, (uint16_t)c->steering_pools_count);
+	struct flow_table *t = flow_table_new();
+	int status = t != NULL ? 0 : -ENOMEM;
 
-	for (size_t i = 0; status == 0 && i < c->realms_count; i++)
-		dp->pools.realm[i] = (struct pool_realm){ .name = c->realms[i].name,
-			.interface = interface_index(dp, c->realms[i].network_interface),
-			.dscp = (uint8_t)(c->realms[i].dscp_media << DSCP_SHIFT),
-			.media_rate = c->realms[i].media_rate };
 	for (size_t i = 0; status == 0 && i < c->steering_pools_count; i++) {
 		const struct config_steering_pool *p = &c->steering_pools[i];
-		uint8_t family = host_from(&ip, &p->address);
 
-		status = flow_table_add(&dp->shared.flows, &ip, family,
-			interface_index(dp, p->realm->network_interface), p->port_first, p->port_last);
+		status = tables_add_pool(dp, t, p);
 		if (status != 0)
-			return config_refuse(c, "steering-pool", p->name, "ports",
+			status = config_refuse(c, "steering-pool", p->name, "ports",
 				"cannot be used (%s): at least one even and odd port, one interface per "
 				"address, %d addresses",
 				strerror(-status), FLOW_ADDRESSES_MAX);
 	}
 	if (status == 0)
-		status = flow_table_allocate(&dp->shared.flows);
+		status = flow_table_allocate(t, NULL);
+	if (status != 0)
+		flow_table_free(t, NULL);
+	else
+		dp->shared.flows = t;
+	return status;
+}
+
+static int pools_build(struct dataplane *dp)
+{
+	const struct config *c = dp->config;
+	union host ip;
+	int status = flows_build(dp);
+
+	if (status == 0)
+		status = pools_init(&dp->pools, dp->shared.rcu, (uint16_t)c->realms_count,
+			(uint16_t)c->steering_pools_count);
+	dp->realm_number = calloc(c->realms_count + 1, sizeof(*dp->realm_number));
+	if (status == 0 && dp->realm_number == NULL)
+		status = -ENOMEM;
+	for (size_t i = 0; status == 0 && i < c->realms_count; i++) {
+		dp->realm_number[i] = (uint16_t)i;
+		dp->pools.realm[i] = tables_realm(dp, &c->realms[i]);
+	}
 	for (size_t i = 0; status == 0 && i < c->steering_pools_count; i++) {
 		const struct config_steering_pool *p = &c->steering_pools[i];
 		uint8_t family = host_from(&ip, &p->address);
 
-		status = pools_add(&dp->pools, &dp->shared.flows, (uint16_t)(p->realm - c->realms), &ip,
+		status = pools_add(&dp->pools, dp->shared.flows, (uint16_t)(p->realm - c->realms), &ip,
 			family, p->port_first, p->port_last);
 	}
 	return status;
@@ -144,14 +186,27 @@ static int rcu_build(struct dataplane *dp)
 /* Calls without SRTP go on where there can be none. */
 static int srtp_build(struct dataplane *dp)
 {
-	uint32_t contexts = (uint32_t)dp->shared.flows.flow_count * CONTEXTS_PER_FLOW + CONTEXTS_SPARE;
-	int status = srtp_open(contexts, &dp->srtp);
+	uint32_t flows = (uint32_t)flow_table_flows(dp->shared.flows) * 2;
+	int status;
+
+	dp->srtp_flows = flows > FLOWS_LEAST ? flows : FLOWS_LEAST;
+	status = srtp_open(dp->srtp_flows * CONTEXTS_PER_FLOW + CONTEXTS_SPARE, &dp->srtp);
 
 	dp->shared.srtp = status == 0;
 	if (status != -ENOTSUP)
 		return status;
 	log_warning("srtp", "this CPU has no instructions for AES: there is no SRTP");
 	return 0;
+}
+
+uint32_t tables_rules(const struct flow_table *flows)
+{
+	return (uint32_t)flow_table_flows(flows) * 2 + RULES_SPARE;
+}
+
+uint32_t tables_next_hops(unsigned max_sessions)
+{
+	return max_sessions * NEXT_HOPS_PER_SESSION + NEXT_HOPS_SPARE;
 }
 
 int tables_build(struct dataplane *dp)
@@ -162,16 +217,14 @@ int tables_build(struct dataplane *dp)
 	if (status == 0)
 		status = rcu_build(dp);
 	if (status == 0)
-		status = next_hops_init(
-			&dp->next_hops, m->max_sessions * NEXT_HOPS_PER_SESSION + NEXT_HOPS_SPARE);
+		status = next_hops_init(&dp->next_hops, tables_next_hops(m->max_sessions));
 	dp->shared.next_hops = dp->next_hops.links;
 	if (status == 0)
 		status = routes_build(dp);
 	if (status == 0)
 		status = pools_build(dp);
 	if (status == 0)
-		status = rule_store_init(
-			&dp->rules, dp->shared.rcu, (uint32_t)dp->shared.flows.flow_count * 2 + RULES_SPARE);
+		status = rule_store_init(&dp->rules, dp->shared.rcu, tables_rules(dp->shared.flows));
 	if (status == 0)
 		status = srtp_build(dp);
 	if (status == 0)
@@ -191,10 +244,13 @@ void tables_free(struct dataplane *dp)
 	dp->srtp = NULL;
 	rule_store_fini(&dp->rules);
 	pools_fini(&dp->pools);
-	flow_table_free(&dp->shared.flows);
+	flow_table_free((struct flow_table *)dp->shared.flows, NULL);
+	dp->shared.flows = NULL;
 	next_hops_fini(&dp->next_hops);
 	rte_free(dp->shared.rcu);
 	free(dp->shared.ports);
+	free(dp->realm_number);
+	dp->realm_number = NULL;
 	dp->shared.rcu = NULL;
 	dp->shared.ports = NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Our numbers on DPDK's telemetry socket: `dpdk-telemetry.py` on a running SBC. The callbacks run in DPDK's threads. Counters of
- * workers and the names of the configuration they read themselves; everything else belongs to the main thread, which is asked
- * for it and puts a copy into `desk`. */
+ * workers and the names of network-interfaces they read themselves; everything else belongs to the main thread, which is asked for it and
+ * puts a copy into `desk`. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 enum { PATIENCE_S = 2 };
 
-enum question { ASK_INTERFACE, ASK_REALM, ASK_STATS, ASK_MEMORY };
+enum question { ASK_INTERFACE, ASK_REALM, ASK_REALM_NAME, ASK_STATS, ASK_MEMORY };
 
 struct memory {
 	uint64_t buffers, buffers_used, rules, rules_used, next_hops_used;
@@ -25,7 +25,7 @@ struct memory {
 union answer {
 	struct memory memory;
 	struct dp_interface interface;
-	struct dp_realm realm;
+	struct dp_realm realm; /* its name is empty: there is none */
 	struct dp_stats stats;
 };
 
@@ -39,6 +39,7 @@ static struct {
 	bool open, pending;
 	enum question question;
 	unsigned index;
+	char name[DP_NAME_MAX];
 	union answer answer;
 } desk = { .turn = PTHREAD_MUTEX_INITIALIZER,
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -56,6 +57,27 @@ static void measure(const struct dataplane *dp, struct memory *m)
 		m->next_hops_used += dp->next_hops.entry[i].references != 0;
 }
 
+static void name_realm(const struct dataplane *dp, unsigned index, struct dp_realm *out)
+{
+	const struct pools *p = &dp->pools;
+
+	*out = (struct dp_realm){ 0 };
+	for (uint16_t i = 0; i < p->realm_count; i++)
+		if (p->realm[i].state == REALM_PRESENT && index-- == 0) {
+			memcpy(out->name, p->realm[i].name, sizeof(out->name));
+			return;
+		}
+}
+
+static void find_realm(const struct dataplane *dp, struct dp_realm *out)
+{
+	int realm = pools_named_realm(&dp->pools, desk.name);
+
+	*out = (struct dp_realm){ 0 };
+	if (realm >= 0)
+		counters_realm(dp, (uint16_t)realm, out);
+}
+
 /* Main thread. */
 static void on_wake(uv_async_t *wake)
 {
@@ -67,7 +89,10 @@ static void on_wake(uv_async_t *wake)
 			counters_interface(desk.dp, desk.index, &desk.answer.interface);
 			break;
 		case ASK_REALM:
-			counters_realm(desk.dp, (uint16_t)desk.index, &desk.answer.realm);
+			find_realm(desk.dp, &desk.answer.realm);
+			break;
+		case ASK_REALM_NAME:
+			name_realm(desk.dp, desk.index, &desk.answer.realm);
 			break;
 		case ASK_STATS:
 			counters_stats(desk.dp, &desk.answer.stats);
@@ -83,7 +108,7 @@ static void on_wake(uv_async_t *wake)
 }
 
 /* DPDK's threads. */
-static int ask(enum question question, unsigned index, union answer *answer)
+static int ask(enum question question, unsigned index, const char *name, union answer *answer)
 {
 	struct timespec until;
 	int status = 0;
@@ -94,6 +119,7 @@ static int ask(enum question question, unsigned index, union answer *answer)
 	pthread_mutex_lock(&desk.lock);
 	desk.question = question;
 	desk.index = index;
+	(void)snprintf(desk.name, sizeof(desk.name), "%s", name);
 	desk.pending = desk.open;
 	if (desk.open)
 		(void)uv_async_send(&desk.wake);
@@ -146,7 +172,7 @@ static int tell_sessions(const char *command, const char *parameters, struct rte
 	(void)parameters;
 	rte_tel_data_start_dict(data);
 	add(data, "sessions", __atomic_load_n(&s->used, __ATOMIC_RELAXED));
-	add(data, "sessions-max", s->max);
+	add(data, "sessions-max", __atomic_load_n(&s->max, __ATOMIC_RELAXED));
 	add(data, "sessions-total", __atomic_load_n(&s->total, __ATOMIC_RELAXED));
 	return 0;
 }
@@ -160,7 +186,7 @@ static void list_interfaces(const struct config *c, struct rte_tel_data *data)
 
 static int tell_interfaces(const char *command, const char *parameters, struct rte_tel_data *data)
 {
-	const struct config *c = desk.dp->config;
+	const struct config *c = desk.dp->started;
 	const struct config_network_interface *n;
 	union answer a;
 	char mac[18];
@@ -173,7 +199,7 @@ static int tell_interfaces(const char *command, const char *parameters, struct r
 	n = config_find_network_interface(c, parameters);
 	if (n == NULL)
 		return -ENOENT;
-	int status = ask(ASK_INTERFACE, (unsigned)(n - c->network_interfaces), &a);
+	int status = ask(ASK_INTERFACE, (unsigned)(n - c->network_interfaces), "", &a);
 	if (status != 0)
 		return status;
 	const struct dp_interface *i = &a.interface;
@@ -201,31 +227,36 @@ static int tell_interfaces(const char *command, const char *parameters, struct r
 	return 0;
 }
 
-static void list_realms(const struct config *c, struct rte_tel_data *data)
+static int list_realms(struct rte_tel_data *data)
 {
+	union answer a;
+
 	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
 	/* An array of the library's ends at RTE_TEL_MAX_ARRAY_ENTRIES; each realm can be asked for by name all the same. */
-	for (size_t i = 0; i < c->realms_count; i++)
-		(void)rte_tel_data_add_array_string(data, c->realms[i].name);
+	for (unsigned i = 0; i < RTE_TEL_MAX_ARRAY_ENTRIES; i++) {
+		int status = ask(ASK_REALM_NAME, i, "", &a);
+
+		if (status != 0)
+			return status;
+		if (a.realm.name[0] == '\0')
+			break;
+		(void)rte_tel_data_add_array_string(data, a.realm.name);
+	}
+	return 0;
 }
 
 static int tell_realms(const char *command, const char *parameters, struct rte_tel_data *data)
 {
-	const struct config *c = desk.dp->config;
-	const struct config_realm *found;
 	union answer a;
 
 	(void)command;
-	if (parameters == NULL || parameters[0] == '\0') {
-		list_realms(c, data);
-		return 0;
-	}
-	found = config_find_realm(c, parameters);
-	if (found == NULL)
-		return -ENOENT;
-	int status = ask(ASK_REALM, (unsigned)(found - c->realms), &a);
+	if (parameters == NULL || parameters[0] == '\0')
+		return list_realms(data);
+	int status = ask(ASK_REALM, 0, parameters, &a);
 	if (status != 0)
 		return status;
+	if (a.realm.name[0] == '\0')
+		return -ENOENT;
 	const struct dp_realm *r = &a.realm;
 	rte_tel_data_start_dict(data);
 	(void)rte_tel_data_add_dict_string(data, "name", r->name);
@@ -252,7 +283,7 @@ static int tell_border(const char *command, const char *parameters, struct rte_t
 
 	(void)command;
 	(void)parameters;
-	int status = ask(ASK_STATS, 0, &a);
+	int status = ask(ASK_STATS, 0, "", &a);
 	if (status != 0)
 		return status;
 	rte_tel_data_start_dict(data);
@@ -271,7 +302,7 @@ static int tell_memory(const char *command, const char *parameters, struct rte_t
 
 	(void)command;
 	(void)parameters;
-	int status = ask(ASK_MEMORY, 0, &a);
+	int status = ask(ASK_MEMORY, 0, "", &a);
 	if (status != 0)
 		return status;
 	rte_tel_data_start_dict(data);

@@ -20,6 +20,7 @@ struct watch {
 	struct dataplane *dp;
 	uv_timer_t tick;
 	uint32_t slot; /* where the scan goes on */
+	uint64_t swept_us;
 };
 
 static void send_event(struct dataplane *dp, const struct session *s, enum dp_message type, unsigned stream,
@@ -103,6 +104,7 @@ unsigned watch_session(struct dataplane *dp, struct session *s, uint64_t now_us)
 			session_account(&dp->sessions, &s->stream[i].side[k]);
 			session_expire_keys(&dp->sessions, &s->stream[i].side[k], now_us);
 			relatch(dp, s, i, k, now_us);
+			session_remark(&dp->sessions, s, i, k);
 			fallen += side_check(dp, s, i, k, now_us);
 		}
 	return fallen;
@@ -131,6 +133,10 @@ static void tick(uv_timer_t *timer)
 	for (unsigned i = 0; i < w->dp->shared.worker_count; i++)
 		drain(w, &w->dp->shared.workers[i]);
 	scan(w);
+	if (clock_now_us() - w->swept_us >= SECOND_US) {
+		w->swept_us = clock_now_us();
+		live_sweep(w->dp, w->swept_us);
+	}
 	uv_timer_set_repeat(timer, w->dp->sessions.used != 0 ? EVENT_TICK_MS : IDLE_TICK_MS);
 }
 

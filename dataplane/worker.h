@@ -46,10 +46,10 @@ struct worker_interface {
 	uint8_t reserved[3];
 };
 
-/* What the workers share, all of it read-only for them. */
+/* What the workers share, all of it read-only for them; what is not `rcu` or atomic is constant while they run. */
 struct worker_shared {
-	struct flow_table flows;
-	const uint64_t *next_hops;
+	const struct flow_table *flows; /* rcu */
+	const uint64_t *next_hops; /* rcu */
 	struct border *border; /* NULL: everything passes */
 	struct worker_port *ports;
 	unsigned port_count;
@@ -130,6 +130,17 @@ void relay_local(struct worker *w);
 static inline uint16_t worker_device(const uint16_t *device)
 {
 	return __atomic_load_n(device, __ATOMIC_RELAXED);
+}
+
+/* As they are in this round: the main thread may put others in their place, and waits for the round to end. */
+static inline const struct flow_table *worker_flows(const struct worker *w)
+{
+	return __atomic_load_n(&w->shared->flows, __ATOMIC_ACQUIRE);
+}
+
+static inline const uint64_t *worker_next_hops(const struct worker *w)
+{
+	return __atomic_load_n(&w->shared->next_hops, __ATOMIC_ACQUIRE);
 }
 
 static inline void worker_count(struct worker *w, enum dp_counter c, uint64_t n)

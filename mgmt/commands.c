@@ -129,7 +129,7 @@ const struct command command_table[] = {
 	  .help = "end a call, or all; of a realm if one is named",
 	  .start = hangup_calls },
 	{ .words = "show configuration", .arguments = "", .options = "PATH...", .path = COMMAND_PATH_RUNNING, .role = CONFIG_ROLE_MONITOR,
-	  .help = "what is in force, or a part of it; secrets for admin alone",
+	  .help = "what is in force, or a part of it, or \"pending\": what waits for a restart; secrets for admin alone",
 	  .start = show_configuration },
 	{ .words = "show candidate", .arguments = "", .options = "PATH...", .path = COMMAND_PATH_CANDIDATE, .role = CONFIG_ROLE_ADMIN,
 	  .help = "what is edited, or a part of it",

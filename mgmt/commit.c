@@ -108,6 +108,15 @@ static void say(struct order *order, const char *who, int error)
 
 /* --- apply --- */
 
+static void order_apply_in(struct order *order, enum neighbour which);
+
+static void say_pending(void *arg, const char *daemon, const struct config_change *change)
+{
+	struct order *order = arg;
+
+	writer_format(&order->said, "%s: waits for the %s to start again\n", change->path, daemon);
+}
+
 static void order_applied(void *arg, int status, const void *body, size_t length)
 {
 	struct neighbour_state *n = arg;
@@ -121,9 +130,28 @@ static void order_applied(void *arg, int status, const void *body, size_t length
 		log_warning("commit",
 			"a daemon has not said that it applied the configuration; it is asked again",
 			LOG_TEXT("daemon", neighbour_name(n->which)), LOG_ERRNO("error", status));
-	if (order && --order->pending == 0)
-		order_end(order, 0);
+	if (order)
+		order_apply_in(order, n->which + 1);
 	commits_unref(commits);
+}
+
+/* One after the other, the dataplane first: what the control plane begins to use is there by then, and what it stops to use is kept for
+ * the moment (decision 0087). */
+static void order_apply_in(struct order *order, enum neighbour which)
+{
+	struct commits *commits = order->commits;
+
+	for (; which < NEIGHBOUR_COUNT; which++) {
+		struct neighbour_state *n = &commits->neighbour[which];
+
+		if (push_apply(commits->neighbours, which, &commits->digest, order_applied, n) == 0) {
+			commits->references++;
+			return;
+		}
+	}
+	for (unsigned i = 0; i < COMMITS_DAEMONS; i++)
+		(void)commits_pending(commits, i, say_pending, order);
+	order_end(order, 0);
 }
 
 static void take_over(struct order *order)
@@ -147,21 +175,10 @@ static void take_over(struct order *order)
 
 static void order_apply(struct order *order)
 {
-	struct commits *commits = order->commits;
-
 	take_over(order);
-	order->pending = 1; /* ours, so that the last reply does not end it within the loop */
-	for (enum neighbour i = 0; i < NEIGHBOUR_COUNT; i++) {
-		struct neighbour_state *n = &commits->neighbour[i];
-
-		n->agrees = false;
-		if (push_apply(commits->neighbours, i, &commits->digest, order_applied, n) == 0) {
-			commits->references++;
-			order->pending++;
-		}
-	}
-	if (--order->pending == 0)
-		order_end(order, 0);
+	for (enum neighbour i = 0; i < NEIGHBOUR_COUNT; i++)
+		order->commits->neighbour[i].agrees = false;
+	order_apply_in(order, NEIGHBOUR_DATAPLANE);
 }
 
 /* --- the file --- */
@@ -427,7 +444,7 @@ int commits_new(uv_loop_t *loop, const char *file, struct mgmt_store *store,
 	if (!error)
 		error = commits_read(commits->text, commits->length, &commits->running);
 	if (!error) {
-		commits->digest = config_digest_of(commits->text, commits->length);
+		commits->digest = commits->started = config_digest_of(commits->text, commits->length);
 		error = recover(commits);
 	}
 	if (error) {

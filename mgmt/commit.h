@@ -65,7 +65,16 @@ uint64_t commits_deadline(const struct commits *commits);
 void commits_neighbour_up(struct commits *commits, enum neighbour which);
 /* True: that neighbour is known to run what the file says. */
 bool commits_agrees(const struct commits *commits, enum neighbour which);
-/* The configuration with which a neighbour has started, for what needs a restart; NULL: not known (any more). */
-const struct config_digest *commits_started(const struct commits *commits, enum neighbour which);
+
+enum { COMMITS_MGMT = NEIGHBOUR_COUNT, COMMITS_DAEMONS }; /* neighbours, and this process */
+
+/* Settings that a daemon goes on with as it was started, although what is in force says otherwise: they wait for it to start again.
+ * `daemon`: who that is. 0; -ENOENT: with what it was started is not known (any more); -errno. */
+int commits_pending(const struct commits *commits, unsigned which,
+	void (*each)(void *arg, const char *daemon, const struct config_change *change), void *arg);
+/* "dataplane", "management daemon". */
+const char *commits_daemon_name(unsigned which);
+/* True: the file is neither what is in force nor what a commit is about to make it: somebody has changed it by hand. */
+bool commits_file_differs(const struct commits *commits);
 
 #endif

@@ -13,6 +13,7 @@ struct neighbour_state {
 	struct commits *commits;
 	enum neighbour which;
 	bool agrees, started_known;
+	bool refused; /* what is in force, the last time it was asked */
 	struct config_digest started;
 	bool asking; /* a request of ours about it is under way */
 	bool again; /* to be asked once more when that has come back */
@@ -29,6 +30,7 @@ struct commits {
 	char *text;
 	size_t length;
 	struct config_digest digest;
+	struct config_digest started; /* what was in force when this process started */
 	uint64_t revision;
 	struct order *order; /* NULL: none is under way */
 	struct neighbour_state neighbour[NEIGHBOUR_COUNT];

@@ -9,7 +9,10 @@
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
 
-enum { AGAIN_MS = 1000 }; /* between two attempts */
+enum {
+	AGAIN_MS = 1000, /* between two attempts */
+	REFUSED_MS = 30000, /* after a refusal, which only another configuration or a restart will change */
+};
 
 static void reconcile(struct neighbour_state *n);
 static void on_timer(uv_timer_t *timer);
@@ -19,9 +22,10 @@ static void on_timer(uv_timer_t *timer);
 static void settle_later(struct neighbour_state *n, int error, const char *text, size_t length)
 {
 	if (error == -EINVAL)
-		log_error("commit", "a daemon refuses the configuration that is in force",
+		LOG_SPARING(LOG_LEVEL_ERROR, "commit", "a daemon refuses the configuration that is in force",
 			LOG_TEXT("daemon", neighbour_name(n->which)),
 			LOG_SPAN("reason", ((struct span){ text, length })));
+	n->refused = error == -EINVAL;
 	commits_watch(n->commits);
 }
 
@@ -77,6 +81,12 @@ static void state_came(void *arg, int status, const void *body, size_t length)
 		n->started = state->started;
 		n->started_known = true;
 		n->agrees = config_digest_equal(&state->running, &commits->digest);
+		if (!n->agrees && commits_file_differs(commits))
+			log_warning("commit",
+				"the file was changed by hand and is not in force: \"load\" and \"commit\" "
+				"it, or "
+				"restart the management daemon",
+				LOG_TEXT("file", commits->file));
 		if (!n->agrees && !commits->order &&
 			push_prepare(commits->neighbours, n->which, commits->text, commits->length,
 				reconcile_prepared, n, &n->push) == 0)
@@ -102,18 +112,13 @@ void commits_neighbour_up(struct commits *commits, enum neighbour which)
 {
 	struct neighbour_state *n = &commits->neighbour[which];
 
-	n->agrees = n->started_known = false;
+	n->agrees = n->started_known = n->refused = false;
 	reconcile(n);
 }
 
 bool commits_agrees(const struct commits *commits, enum neighbour which)
 {
 	return commits->neighbour[which].agrees;
-}
-
-const struct config_digest *commits_started(const struct commits *commits, enum neighbour which)
-{
-	return commits->neighbour[which].started_known ? &commits->neighbour[which].started : NULL;
 }
 
 /* --- what is to be confirmed --- */
@@ -191,8 +196,9 @@ void commits_watch(struct commits *commits)
 	uint64_t now = clock_wall_ms(), wait = UINT64_MAX;
 
 	for (enum neighbour i = 0; i < NEIGHBOUR_COUNT; i++)
-		if (!commits->neighbour[i].agrees && neighbour_hello(commits->neighbours, i) != NULL)
-			wait = AGAIN_MS;
+		if (!commits->neighbour[i].agrees && neighbour_hello(commits->neighbours, i) != NULL &&
+			(!commits->neighbour[i].refused || wait > REFUSED_MS))
+			wait = commits->neighbour[i].refused ? REFUSED_MS : AGAIN_MS;
 	if (commits->confirm_number) {
 		uint64_t left = commits->confirm_deadline > now ? commits->confirm_deadline - now : AGAIN_MS;
 

@@ -56,6 +56,8 @@ static void put_path(const struct session *session, const struct command_match *
 
 	if (document == NULL)
 		return;
+	if (match->command->path == COMMAND_PATH_RUNNING && match->arguments == 0)
+		put_configuration_word(out, "pending", false, "what waits for a restart, of which daemon");
 	for (size_t i = 0; match->command->path == COMMAND_PATH && i < session->edit_words; i++)
 		words[n++] = session->edit[i];
 	for (size_t i = 0; i < match->arguments; i++)

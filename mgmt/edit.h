@@ -20,6 +20,8 @@ void edit_commit(struct request *request);
 void edit_confirm(struct request *request);
 
 void show_configuration(struct request *request);
+void show_pending(
+	struct request *request); /* show configuration pending: what waits for a restart, of whom */
 void show_candidate(struct request *request);
 void show_compare(
 	struct request *request); /* compare [N]: the candidate with what is in force, or with revision N */

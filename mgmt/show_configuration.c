@@ -132,7 +132,11 @@ static void show_document(struct request *request, const struct config_document 
 
 void show_configuration(struct request *request)
 {
-	if (has_world(request))
+	if (!has_world(request))
+		return;
+	if (request->match.arguments == 1 && span_equal(request->match.argument[0], SPAN("pending")))
+		show_pending(request);
+	else
 		show_document(request, commits_running(request->session->world->commits));
 }
 

@@ -225,6 +225,17 @@ int mgmt_store_revision_text(struct mgmt_store *store, uint64_t revision, char *
 	return text_of(store, statement, error, text, length);
 }
 
+int mgmt_store_revision_find(
+	struct mgmt_store *store, const struct config_digest *digest, char **text, size_t *length)
+{
+	sqlite3_stmt *statement = NULL;
+	int error = start(store, &statement,
+		"SELECT text FROM revision WHERE digest = ? AND settled = 1 ORDER BY number DESC LIMIT 1",
+		"b", digest_span(digest));
+
+	return text_of(store, statement, error, text, length);
+}
+
 int mgmt_store_revision_list(struct mgmt_store *store, size_t limit,
 	bool (*take)(void *arg, const struct revision *revision), void *arg)
 {

@@ -40,6 +40,9 @@ int mgmt_store_revision_get(
 	struct mgmt_store *store, uint64_t back, struct revision *revision, char **text, size_t *length);
 /* By number. */
 int mgmt_store_revision_text(struct mgmt_store *store, uint64_t revision, char **text, size_t *length);
+/* The same of the newest one with that digest. */
+int mgmt_store_revision_find(
+	struct mgmt_store *store, const struct config_digest *digest, char **text, size_t *length);
 /* Newest first, at most `limit`, until `take` returns false. */
 int mgmt_store_revision_list(struct mgmt_store *store, size_t limit,
 	bool (*take)(void *arg, const struct revision *revision), void *arg);

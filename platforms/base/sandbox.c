@@ -83,8 +83,8 @@ static const struct row allowed[] = {
 	{ CALL(rename), CP | MG }, { CALL(renameat), CP | MG }, { CALL(renameat2), CP | MG },
 	{ CALL(mkdir), CP | MG }, { CALL(mkdirat), CP | MG }, { CALL(chmod), CP | MG },
 	{ CALL(fchmod), CP | MG }, { CALL(umask), CP | MG }, { CALL(utimensat), CP | MG },
-	{ CALL(fadvise64), CP | MG }, { CALL(sync_file_range), CP | MG },
-	{ CALL(inotify_rm_watch), CP }, /* directories of certificates; none is added */
+	{ CALL(fadvise64), CP | MG }, { CALL(sync_file_range), CP | MG }, { CALL(inotify_init1), CP },
+	{ CALL(inotify_add_watch), CP }, { CALL(inotify_rm_watch), CP }, /* directories of certificates */
 };
 
 /* Nobody who serves calls does any of these: whoever does has taken the process over. */
@@ -251,6 +251,10 @@ static int allow_others(scmp_filter_ctx filter, pid_t self)
 
 	for (size_t i = 0; status == 0 && i < sizeof(names) / sizeof(names[0]); i++)
 		status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(prctl), 1, equals(0, names[i]));
+	/* Of a process that gets its first keys: never to be dumped any more, not the other way. */
+	if (status == 0)
+		status = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, CALL(prctl), 2, equals(0, PR_SET_DUMPABLE), equals(1, 0));
 	if (status == 0)
 		status = allow_ioctls(filter);
 	/* abort(), and pthread_cancel() of DPDK's threads: signals to ourselves alone. */

@@ -149,11 +149,10 @@ static void make_border(void)
 	struct border_service sip = {
 		.ip.word[0] = htonl(0xcb00710a), .port = htons(5060), .realm = 0, .family = 4
 	};
-	struct border_config config = { .bans = bans,
-		.max_sources = 262144,
-		.untrusted = { [SOURCE_PACKETS] = { 20, 40 },
-			[SOURCE_STREAM] = { 400, 800 },
-			[SOURCE_SYN] = { 10, 20 } },
+	struct prefix_table *trust = prefix_table_new(200000, shared.rcu);
+	struct border_config config = { .untrusted = { [SOURCE_PACKETS] = { 20, 40 },
+						[SOURCE_STREAM] = { 400, 800 },
+						[SOURCE_SYN] = { 10, 20 } },
 		.class = { [BORDER_UNTRUSTED] = { 20000, 2000 },
 			[BORDER_SYN] = { 2000, 200 },
 			[BORDER_LINK] = { 5000, 500 } },
@@ -163,18 +162,17 @@ static void make_border(void)
 		.realm_count = 1 };
 
 	config.access = prefix_table_new(1024, shared.rcu);
-	config.trust = prefix_table_new(200000, shared.rcu);
-	if (config.access == NULL || config.trust == NULL)
+	if (config.access == NULL || trust == NULL)
 		die("no memory");
 	for (unsigned i = 0; i < TRUSTED; i++) {
 		struct prefix_entry e = { .key = { .family = 4, .length = 32, .scope = PREFIX_SCOPE_ANY } };
 		bool evicted;
 
 		e.key.ip.word[0] = htonl(0x0a000000 + i);
-		if (prefix_table_set(config.trust, &e, NULL, worker->now_us, false, &evicted) != 0)
+		if (prefix_table_set(trust, &e, NULL, worker->now_us, false, &evicted) != 0)
 			die("a trusted source cannot be set");
 	}
-	shared.border = border_new(&config);
+	shared.border = border_new(bans, trust, 262144, border_policy_new(&config));
 	if (shared.border == NULL)
 		die("no border");
 }

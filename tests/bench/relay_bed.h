@@ -138,33 +138,37 @@ static inline void make_flows(uint32_t flows)
 	uint32_t calls = (flows + 1) / 2, per_host = (PORT_LAST + 1 - PORT_FIRST) / 2;
 	uint32_t hosts = (calls + per_host - 1) / per_host;
 	union next_hop_link link = { .byte = { 2, 1, 1, 1, 1, 1, 1 } };
+	struct flow_table *table = flow_table_new();
 
 	links[1] = link.word;
 	shared.next_hops = links;
 	for (unsigned side = 0; side < 2; side++)
 		for (unsigned h = 0; h < hosts; h++) {
 			union host a = address(side, 1 + h);
-			if (flow_table_add(&shared.flows, &a, family[side], (uint8_t)side, PORT_FIRST,
-				    PORT_LAST) != 0)
+			if (table == NULL || flow_table_add(table, &a, family[side], (uint8_t)side,
+						     PORT_FIRST, PORT_LAST) != 0)
 				die("address");
 		}
 	rules = table_memory_new((size_t)calls * 2 * sizeof(*rules));
 	sources = calloc(calls * 2, sizeof(*sources));
 	order = calloc(calls * 2, sizeof(*order));
-	if (flow_table_allocate(&shared.flows) != 0 || rules == NULL || sources == NULL || order == NULL)
+	if (flow_table_allocate(table, NULL) != 0 || rules == NULL || sources == NULL || order == NULL)
 		die("no memory");
 	for (unsigned side = 0; side < 2; side++)
 		for (unsigned h = 0; h < hosts; h++) {
 			union host a = address(side, 1 + h);
-			struct flow *f;
-			(void)flow_table_pool(&shared.flows, &a, family[side], PORT_FIRST, PORT_LAST, &f);
+			struct flow *f = NULL;
+			uint32_t pairs = flow_table_range(table, &a, family[side], PORT_FIRST, PORT_LAST, &f);
+			while (pairs-- > 0)
+				flow_set_pooled(&f[pairs], true);
 		}
+	shared.flows = table;
 	for (uint32_t i = 0; i < calls; i++) {
 		union host a = address(0, 1 + i / per_host), b = address(1, 1 + i / per_host);
-		struct flow *fa = flow_find(flow_address_find(&shared.flows, &a, family[0]),
-			(uint16_t)(PORT_FIRST + 2 * (i % per_host)));
-		struct flow *fb = flow_find(flow_address_find(&shared.flows, &b, family[1]),
-			(uint16_t)(PORT_FIRST + 2 * (i % per_host)));
+		struct flow *fa = flow_find(
+			flow_address_find(table, &a, family[0]), (uint16_t)(PORT_FIRST + 2 * (i % per_host)));
+		struct flow *fb = flow_find(
+			flow_address_find(table, &b, family[1]), (uint16_t)(PORT_FIRST + 2 * (i % per_host)));
 		make_rule(&rules[2 * i], fa, fb, 0, i / per_host, i / per_host);
 		make_rule(&rules[2 * i + 1], fb, fa, 1, i / per_host, i / per_host);
 		make_source(&sources[2 * i], fa);

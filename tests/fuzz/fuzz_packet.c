@@ -91,10 +91,8 @@ static void entry(struct prefix_table *t, const char *ip, uint16_t port, struct 
 static void open_border(void)
 {
 	struct rte_rcu_qsbr *rcu = dp->shared.rcu;
-	struct border_config c = { .bans = prefix_table_new(64, rcu),
-		.access = prefix_table_new(64, rcu),
-		.trust = prefix_table_new(64, rcu),
-		.max_sources = 32,
+	struct prefix_table *bans = prefix_table_new(64, rcu), *trust = prefix_table_new(64, rcu);
+	struct border_config c = { .access = prefix_table_new(64, rcu),
 		.untrusted = { { 10, 5 }, { 20, 5 }, { 5, 2 } },
 		.class = { { 50, 20 }, { 100, 20 }, { 5, 5 }, { 20, 5 } },
 		.interface = { { .realm = 0 }, { .realm = PREFIX_SCOPE_ANY, .trusted = true } } };
@@ -102,15 +100,15 @@ static void open_border(void)
 	for (unsigned i = 0; i < 2; i++) {
 		const char *const *who = i == 0 ? stranger4 : stranger6;
 
-		entry(c.bans, who[0], 0, (struct prefix_entry){ 0 });
-		entry(c.bans, who[1], 5060,
+		entry(bans, who[0], 0, (struct prefix_entry){ 0 });
+		entry(bans, who[1], 5060,
 			(struct prefix_entry){ .expires_us = dp->shared.workers[0].now_us + 5000000 });
 		entry(c.access, who[2], 0, (struct prefix_entry){ 0 });
 		entry(c.access, who[5], 0, (struct prefix_entry){ .permit = 1, .rate = 3, .burst = 3 });
-		entry(c.trust, who[3], 0, (struct prefix_entry){ 0 });
-		entry(c.trust, who[4], 5060, (struct prefix_entry){ .rate = 4, .burst = 2 });
+		entry(trust, who[3], 0, (struct prefix_entry){ 0 });
+		entry(trust, who[4], 5060, (struct prefix_entry){ .rate = 4, .burst = 2 });
 	}
-	dp->shared.border = border_new(&c);
+	dp->shared.border = border_new(bans, trust, 32, border_policy_new(&c));
 	if (dp->shared.border == NULL)
 		abort();
 }
@@ -142,8 +140,7 @@ static void check_sealed(const struct packet *p, const uint8_t *payload)
 			.context = gets[i], .packet = copy, .length = p->payload, .room = sizeof(copy)
 		};
 
-		if (!host_equal(&side->pool->ip, &p->source) ||
-			side->flow->port != (ntohs(p->source_port) & ~1))
+		if (!host_equal(&side->ip, &p->source) || side->flow->port != (ntohs(p->source_port) & ~1))
 			continue;
 		memcpy(copy, payload, p->payload);
 		if (rtp_is_rtcp(payload, p->payload))
@@ -166,7 +163,7 @@ static void check_sent(unsigned device)
 		packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &p);
 		if (p.class != PACKET_UDP || p.udp + 8U + p.payload != m->data_len)
 			abort();
-		if (flow_address_find(&dp->shared.flows, &p.source, p.family) == NULL)
+		if (flow_address_find(dp->shared.flows, &p.source, p.family) == NULL)
 			abort();
 		if (p.family == 6 && load_u16(rte_pktmbuf_mtod(m, const uint8_t *) + p.udp + 6) == 0)
 			abort();

@@ -40,6 +40,8 @@ sip-interface core   {{ realm = core    ip-profile = plain  allow-anonymous = al
 class Bed(Stack):
     """The lab, a running dataplane and a connection to it."""
 
+    daemons = ("dataplane",)  # which are started; none: all
+
     def __init__(self):
         super().__init__()
         self.api = None
@@ -50,7 +52,7 @@ class Bed(Stack):
         places = dict.fromkeys(("outside", "inside", "access", "core", "more"), "")
         places.update(media_manager="max-sessions = 2000", worker=max(os.sched_getaffinity(0)))
         text = CONFIGURATION.format(directory=self.lab.directory, kind=kind, **{**places, **settings}).replace("@KIND@", kind)
-        super().start(kind, lambda _: text, ("dataplane",))
+        super().start(kind, lambda _: text, self.daemons)
         self.settings = settings
         self.api = self.connect(samples=True)
         self.first = self.api.counters()

@@ -3,6 +3,7 @@
 #include "tests/unit/controlplane/call_fixture.h"
 
 #include "controlplane/call_state.h"
+#include "controlplane/transport_internal.h"
 
 enum { SHARDS = 2 };
 
@@ -28,7 +29,7 @@ static int setup(void **state)
 		shards[i]->shard_key = key;
 	}
 	world[0]->profile.transfer = CONFIG_TERMINATE;
-	world[1]->f->interface = world[0]->f->interface;
+	world[1]->f->peer.listener->interface = &world[0]->f->interface;
 	shards[1]->config = shards[0]->config;
 	for (unsigned i = 0; i < SHARDS; i++) {
 		establish(world[i], invite[i]);

@@ -16,7 +16,8 @@
 #include "controlplane/transport_internal.h"
 #include "platforms/base/clock.h"
 
-static struct config_realm realm, other_realm;
+static char realm_name[] = "phones", other_name[] = "others";
+static struct config_realm realm = { .name = realm_name }, other_realm = { .name = other_name };
 static struct config_sip_interface interface = { .realm = &realm },
 				   other_interface = { .realm = &other_realm };
 static struct config config;

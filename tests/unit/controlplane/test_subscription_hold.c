@@ -4,6 +4,7 @@
 
 #include "controlplane/shard_internal.h"
 #include "controlplane/subscription.h"
+#include "controlplane/transport_internal.h"
 
 enum { SHARDS = 2 };
 
@@ -42,7 +43,7 @@ static int setup(void **state)
 		if (mailbox_new(&loop, shards[i], 64, &world[i]->f->private.mailbox) < 0)
 			return -1;
 	}
-	world[1]->f->interface = world[0]->f->interface;
+	world[1]->f->peer.listener->interface = &world[0]->f->interface;
 	shards[1]->config = shards[0]->config;
 	world[0]->f->config.sip.event_packages = (struct config_strings){ packages, 1 };
 	establish(world[1], invite);

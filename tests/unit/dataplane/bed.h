@@ -64,7 +64,9 @@ static inline struct dataplane *bed_sized(uint16_t workers, const struct bed_siz
 	struct worker_shared *s = &dp->shared;
 	int bad = 0;
 
-	dp->config = calloc(1, sizeof(*dp->config));
+	struct flow_table *flows = flow_table_new();
+
+	dp->config = dp->started = calloc(1, sizeof(*dp->config));
 	dp->config->network_interfaces = calloc(2, sizeof(struct config_network_interface));
 	dp->config->network_interfaces_count = 2;
 	dp->config->media_manager.idle_timeout = 60;
@@ -90,8 +92,9 @@ static inline struct dataplane *bed_sized(uint16_t workers, const struct bed_siz
 		};
 		memcpy(s->interface[i].mac, bed_mac[i], 6);
 		dp->pools.realm[i] = (struct pool_realm){
-			.name = i == 0 ? "access" : "core", .interface = i, .dscp = 46 << 2
+			.state = REALM_PRESENT, .interface = i, .dscp = 46 << 2, .heir = REALM_NONE
 		};
+		memcpy(dp->pools.realm[i].name, i == 0 ? "access" : "core", 5U + (i == 0));
 		for (unsigned k = 0; k < 2; k++) {
 			struct next_hop_route r = { .ip = k == 0 ? bed_ours(i, 0) : bed_ours6(i),
 				.family = k == 0 ? 4 : 6,
@@ -103,21 +106,22 @@ static inline struct dataplane *bed_sized(uint16_t workers, const struct bed_siz
 		for (unsigned k = 0; k < size->addresses; k++) {
 			union host h = bed_ours(i, k);
 
-			bad |= flow_table_add(&s->flows, &h, 4, i, BED_FIRST, size->last);
+			bad |= flow_table_add(flows, &h, 4, i, BED_FIRST, size->last);
 		}
 		union host h6 = bed_ours6(i);
-		bad |= flow_table_add(&s->flows, &h6, 6, i, BED_FIRST, BED_LAST);
+		bad |= flow_table_add(flows, &h6, 6, i, BED_FIRST, BED_LAST);
 	}
-	bad |= flow_table_allocate(&s->flows);
+	bad |= flow_table_allocate(flows, NULL);
+	s->flows = flows;
 	for (uint8_t i = 0; i < 2; i++) {
 		union host h6 = bed_ours6(i);
 
 		for (unsigned k = 0; k < size->addresses; k++) {
 			union host h = bed_ours(i, k);
 
-			bad |= pools_add(&dp->pools, &s->flows, i, &h, 4, BED_FIRST, size->last);
+			bad |= pools_add(&dp->pools, flows, i, &h, 4, BED_FIRST, size->last);
 		}
-		bad |= pools_add(&dp->pools, &s->flows, i, &h6, 6, BED_FIRST, BED_LAST);
+		bad |= pools_add(&dp->pools, flows, i, &h6, 6, BED_FIRST, BED_LAST);
 	}
 	bad |= rule_store_init(&dp->rules, s->rcu, size->rules);
 	bad |= sessions_init(
@@ -137,7 +141,7 @@ static inline void bed_free(struct dataplane *dp)
 	sessions_fini(&dp->sessions);
 	rule_store_fini(&dp->rules);
 	pools_fini(&dp->pools);
-	flow_table_free(&dp->shared.flows);
+	flow_table_free((struct flow_table *)dp->shared.flows, NULL);
 	next_hops_fini(&dp->next_hops);
 	free(dp->shared.rcu);
 	free(dp->shared.ports);

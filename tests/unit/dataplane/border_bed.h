@@ -44,8 +44,13 @@ static inline void border_bed_build(struct dataplane *dp, const char *more)
 
 	free(dp->config->network_interfaces);
 	free(dp->config);
-	if (config_load_text("test", text, (size_t)n, false, &reporter, &dp->config) != 0 ||
-		border_build(dp) != 0)
+	if (config_load_text("test", text, (size_t)n, false, &reporter, &dp->config) != 0)
+		abort();
+	dp->started = dp->config;
+	dp->realm_number = calloc(dp->config->realms_count, sizeof(*dp->realm_number));
+	for (uint16_t i = 0; dp->realm_number != NULL && i < dp->config->realms_count; i++)
+		dp->realm_number[i] = i;
+	if (dp->realm_number == NULL || border_build(dp) != 0)
 		abort();
 }
 
@@ -53,8 +58,9 @@ static inline void border_bed_build(struct dataplane *dp, const char *more)
 static inline void border_bed_destroy(struct dataplane *dp)
 {
 	border_destroy(dp);
+	free(dp->realm_number);
 	config_free(dp->config);
-	dp->config = calloc(1, sizeof(*dp->config));
+	dp->config = dp->started = calloc(1, sizeof(*dp->config));
 	if (dp->config == NULL)
 		abort();
 }

@@ -29,6 +29,8 @@ struct gate {
 	struct dataplane *dp;
 	struct worker *w;
 	struct border_config c;
+	struct prefix_table *bans, *trust;
+	uint32_t max_sources;
 	struct border_realm realms[REALMS];
 	struct border_service services[4];
 };
@@ -56,10 +58,10 @@ static inline void gate_init(struct gate *g, uint16_t workers)
 	g->services[2] = (struct border_service){
 		.ip = bed_host("2001:db8:1::10"), .port = htons(5060), .realm = REALM_ACCESS, .family = 6
 	};
-	g->c = (struct border_config){ .bans = prefix_table_new(1000, g->dp->shared.rcu),
-		.access = prefix_table_new(1000, g->dp->shared.rcu),
-		.trust = prefix_table_new(1000, g->dp->shared.rcu),
-		.max_sources = 1024,
+	g->max_sources = 1024;
+	g->bans = prefix_table_new(1000, g->dp->shared.rcu);
+	g->trust = prefix_table_new(1000, g->dp->shared.rcu);
+	g->c = (struct border_config){ .access = prefix_table_new(1000, g->dp->shared.rcu),
 		.services = g->services,
 		.service_count = 3,
 		.realms = g->realms,
@@ -69,7 +71,7 @@ static inline void gate_init(struct gate *g, uint16_t workers)
 
 static inline void gate_open(struct gate *g)
 {
-	g->dp->shared.border = border_new(&g->c);
+	g->dp->shared.border = border_new(g->bans, g->trust, g->max_sources, border_policy_new(&g->c));
 	assert_non_null(g->dp->shared.border);
 }
 
@@ -95,7 +97,7 @@ static inline void add(struct prefix_table *t, struct prefix_entry e)
 
 static inline void ban(struct gate *g, const char *ip, uint8_t length, uint16_t port)
 {
-	add(g->c.bans, about(ip, length, port, PREFIX_SCOPE_ANY));
+	add(g->bans, about(ip, length, port, PREFIX_SCOPE_ANY));
 }
 
 static inline void permit(struct gate *g, const char *ip, uint8_t length, bool yes, bool trusted)
@@ -113,7 +115,7 @@ static inline void trust(struct gate *g, const char *ip, uint16_t port, uint32_t
 
 	e.rate = rate;
 	e.burst = rate;
-	add(g->c.trust, e);
+	add(g->trust, e);
 }
 
 /* Gives the worker a frame. What became of it: MIRRORED, or the counter it was dropped under; exactly one of them. */

@@ -40,9 +40,9 @@ static void a_ban_goes_before_permission_and_trust(void **state)
 	assert_int_equal(udp(&g, "2001:db8:9:7::1", 5060), DP_COUNTER_DROP_BANNED);
 	assert_int_equal(udp(&g, "192.0.2.2", 5060), MIRRORED);
 	struct prefix_key banned = about("192.0.2.1", 32, 0, PREFIX_SCOPE_ANY).key;
-	assert_int_equal(prefix_table_find(g.c.bans, &banned)->hits, 4);
-	assert_int_equal(prefix_table_find(g.c.trust, &banned)->hits, 0);
-	assert_int_equal(prefix_table_clear(g.c.bans, &banned), 0);
+	assert_int_equal(prefix_table_find(g.bans, &banned)->hits, 4);
+	assert_int_equal(prefix_table_find(g.trust, &banned)->hits, 0);
+	assert_int_equal(prefix_table_clear(g.bans, &banned), 0);
 	assert_int_equal(udp(&g, "192.0.2.1", 5060), MIRRORED);
 	gate_close(&g);
 }
@@ -56,7 +56,7 @@ static void a_ban_ends_when_its_time_is_over(void **state)
 	gate_init(&g, 1);
 	gate_open(&g);
 	e.expires_us = NOW + SECOND;
-	add(g.c.bans, e);
+	add(g.bans, e);
 	g.w->now_us = NOW + SECOND - 1;
 	assert_int_equal(udp(&g, "192.0.2.1", 5060), DP_COUNTER_DROP_BANNED);
 	g.w->now_us = NOW + SECOND;
@@ -87,7 +87,7 @@ static void a_ban_for_datagrams_says_nothing_of_tcp_and_hides_no_other_ban(void 
 	gate_init(&g, 1);
 	gate_open(&g);
 	e.datagrams = 1;
-	add(g.c.bans, e);
+	add(g.bans, e);
 	assert_int_equal(udp(&g, "192.0.2.1", 4000), DP_COUNTER_DROP_BANNED);
 	assert_int_equal(tcp(&g, "192.0.2.1", 0x02), MIRRORED);
 	assert_int_equal(tcp(&g, "192.0.2.1", 0x10), MIRRORED);
@@ -223,7 +223,7 @@ static void later_fragments_are_trusted_and_banned_as_the_first_was(void **state
 	for (unsigned i = 0; i < 2; i++) {
 		struct prefix_entry e = about(hosts[i], i == 0 ? 32 : 128, 5060, REALM_ACCESS);
 
-		add(g.c.trust, e);
+		add(g.trust, e);
 		ban(&g, hosts[i], i == 0 ? 32 : 128, 6666);
 		assert_int_equal(fragment(&g, hosts[i], 0xdead, 7, false), DP_COUNTER_DROP_CLASS_RATE);
 		assert_int_equal(fragment(&g, hosts[i], 5060, 7, true), MIRRORED);

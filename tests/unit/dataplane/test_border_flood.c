@@ -165,7 +165,7 @@ static void what_two_workers_judge_while_tables_change_is_all_accounted_for(void
 
 	(void)state;
 	gate_init(&g, 2);
-	g.c.max_sources = 100; /* so that lines change hands */
+	g.max_sources = 100; /* so that lines change hands */
 	g.c.untrusted[SOURCE_PACKETS] = rate_of(2000, 4);
 	g.c.class[BORDER_UNTRUSTED] = rate_of(3000000, 100);
 	gate_open(&g);
@@ -178,7 +178,7 @@ static void what_two_workers_judge_while_tables_change_is_all_accounted_for(void
 		assert_int_equal(pthread_create(&thread[i], NULL, burst_on, &b[i]), 0);
 	}
 	for (uint32_t i = 0; i < 20000; i++) {
-		struct prefix_table *t = i % 3 == 0 ? g.c.bans : i % 3 == 1 ? g.c.access : g.c.trust;
+		struct prefix_table *t = i % 3 == 0 ? g.bans : i % 3 == 1 ? g.c.access : g.trust;
 		struct prefix_entry e =
 			about("192.0.2.0", 32, 0, i % 3 == 1 ? REALM_ACCESS : PREFIX_SCOPE_ANY);
 
