@@ -156,6 +156,8 @@ $(OUT)/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a) -Wl,--end-group \
 	  $(foreach p,$(sort $(foreach l,$(FUZZ_LIBS),$($(l)_PKG))),$($(p)_libs)) -lpthread
+# Its sessions are copied away and back (tests/fuzz/openssl_snapshot.h).
+$(OUT)/fuzz_tls: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 .PHONY: fuzz-build
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%)
 endif
