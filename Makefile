@@ -222,7 +222,7 @@ BENCH_SRC      := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 $(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
 # These are about the control plane.
-BENCH_CONTROLPLANE := $(OUT)/bench/registrations $(OUT)/bench/phones $(OUT)/bench/tls
+BENCH_CONTROLPLANE := $(addprefix $(OUT)/bench/,registrations phones tls handshakes)
 $(filter-out $(BENCH_CONTROLPLANE),$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
