@@ -156,6 +156,8 @@ $(OUT)/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a)
 	@echo "  LD    $@"
 	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(FUZZ_LIBS:%=$(OUT)/lib/lib%.a) -Wl,--end-group \
 	  $(foreach p,$(sort $(foreach l,$(FUZZ_LIBS),$($(l)_PKG))),$($(p)_libs)) -lpthread
+# Its sessions are copied away and back (tests/fuzz/openssl_snapshot.h).
+$(OUT)/fuzz_tls: LDFLAGS += -Wl,--wrap=calloc,--wrap=free
 .PHONY: fuzz-build
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%)
 endif
@@ -220,7 +222,7 @@ BENCH_SRC      := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 $(call objects,$(BENCH_SRC)): MODULE_CFLAGS := $(call module_cflags,dataplane)
 # These are about the control plane.
-BENCH_CONTROLPLANE := $(OUT)/bench/registrations $(OUT)/bench/phones $(OUT)/bench/tls
+BENCH_CONTROLPLANE := $(addprefix $(OUT)/bench/,registrations phones tls handshakes)
 $(filter-out $(BENCH_CONTROLPLANE),$(BENCH_PROGRAMS)): $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(call archives,dataplane)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
