@@ -4,11 +4,15 @@
 import csv
 import io
 import json
+import os
 import signal
+import sqlite3
+import subprocess
 
 import pytest
 
 import netns
+import sbc
 from attempts import TO_SBC, refuse, refused
 from conftest import Call, Stack
 from media import exchange, open_path
@@ -228,3 +232,43 @@ def test_kill_9_loses_no_answered_call(stack):
     record_of(stack, "1008")
     netns.wait_for("a fresh file", path.exists, 5)
     assert [l["caller-to"] for l in csv.DictReader(io.StringIO(path.read_text()))] == ["1008"]
+
+
+def export(stack, directory, form):
+    """records export FORM into a file: its lines, and the client's greatest memory in KiB."""
+    path = directory / f"export.{form}"
+    with open(path, "w") as out:
+        client = subprocess.Popen(["ip", "netns", "exec", stack.sbc.namespace, str(sbc.BUILD / "sallyport"), "-c", str(stack.sbc.config_path),
+                                   "records", "export", form], stdout=out)
+    _, status, usage = os.wait4(client.pid, 0)
+    client.returncode = os.waitstatus_to_exitcode(status)
+    assert client.returncode == 0
+    return path, usage.ru_maxrss
+
+
+def peak_kib(pid):
+    rows = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status") if ":" in line)
+    return int(rows["VmHWM"].split()[0])
+
+
+def test_an_export_of_many_records_needs_no_more_memory_than_one_of_a_few(stack, tmp_path):
+    few = {form: export(stack, tmp_path, form)[1] for form in ("csv", "json")}
+    stack.sbc.end("controlplane")
+    path = stack.lab.directory / "data" / "records.db"
+    db = sqlite3.connect(path)
+    row = db.execute("SELECT * FROM record ORDER BY number DESC LIMIT 1").fetchone()
+    db.executemany(f"INSERT INTO record VALUES ({','.join('?' * len(row))})", ((row[0] + 1 + n, *row[1:]) for n in range(20000)))
+    db.commit()
+    count = db.execute("SELECT count(*) FROM record").fetchone()[0]
+    db.close()
+    stack.sbc.start("controlplane")
+    stack.sbc.wait_ready()
+    mgmt = stack.sbc.processes["mgmt"].pid
+    before = peak_kib(mgmt)
+    for form, more in (("csv", 1), ("json", 2)):
+        exported, memory = export(stack, tmp_path, form)
+        assert memory < few[form] + 2048, form  # all of them are 15 MB as CSV, 50 as JSON
+        with open(exported) as lines:
+            assert sum(1 for _ in lines) == count + more  # the header; the brackets around
+        exported.unlink()
+    assert peak_kib(mgmt) < before + 8192
