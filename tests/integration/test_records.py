@@ -84,6 +84,8 @@ def test_an_answered_call_has_both_legs_in_its_record(stack):
     for side in ("caller", "callee"):
         assert row[f"{side}-codec"] == "PCMU" and row[f"{side}-packets"] >= 50 and row[f"{side}-lost"] == 0
         assert row[f"{side}-mos"] > 4.3 and row[f"{side}-transport"] == "UDP" and row[f"{side}-srtp"] is None
+    # The caller had no Session-ID: the callee has seen one of ours, by which the call is found there.
+    assert call.b.invite["session-id"] == f"{row['caller-session-id']};remote={'0' * 32}" and row["callee-session-id"] is None
     assert row["callee-media-address"] == f"10.0.0.5:{call.far.port}"
     # The call is over: it is shown all the same.
     assert stack.sbc.show("call", shown)["number"] == row["number"]
