@@ -255,6 +255,8 @@ static void pieces_follow_each_other_and_the_digest_must_be_theirs(void **state)
 	assert_int_equal(ask(0, CONFIG_STAGE, piece, 3), -EINVAL);
 	assert_int_equal(ask(0, CONFIG_PREPARE, piece, 3), -EINVAL);
 	assert_int_equal(ask(0, CONFIG_APPLY, piece, 3), -EINVAL);
+	assert_int_equal(stage(0, RUNNING), 0); /* valid, but another one */
+	assert_int_equal(by_digest(0, CONFIG_PREPARE, OTHER), -EINVAL);
 	assert_int_equal(f.prepared, 0);
 	assert_int_equal(ask(0, 0x0e00, NULL, 0), -ENOSYS); /* somebody else's */
 }
