@@ -169,7 +169,7 @@ struct config_ip_profile {
 	char *early_media; /* value of the schema's enumeration */
 	enum config_privacy privacy;
 	enum config_diversion diversion;
-	bool rtcp_mux, unsolicited_notify;
+	bool rtcp_mux, unsolicited_notify, session_id;
 	enum config_registration_contact registration_contact; /* of a registrar */
 	bool local_media, assert_identity;
 	char *source_header, *agent_header; /* "" = none */

@@ -330,6 +330,8 @@ static const struct config_row ip_profile_rows[] = {
 	  HELP("Header that tells this side the public address and port of a phone, such as X-Source; empty: none.") },
 	{ .name = "agent-header", T(STRING), FIELD(config_ip_profile, agent_header), .fallback = "", RANGE(0, 64), USED(CP, CP),
 	  HELP("Header that tells this side the User-Agent of a phone, such as X-Phone; empty: none.") },
+	{ .name = "session-id", T(BOOL), FIELD(config_ip_profile, session_id), .fallback = "yes", USED(CP, CP),
+	  HELP("Calls to such a peer have a Session-ID (RFC 7989) also if their caller sent none: one of ours. no: only what the caller sent.") },
 	{ .name = "rtcp-mux", T(BOOL), FIELD(config_ip_profile, rtcp_mux), .fallback = "no", USED(DP | CP, DP | CP),
 	  HELP("RTP and RTCP on one port (RFC 5761).") },
 	{ .name = "max-call-duration", T(SECONDS), FIELD(config_ip_profile, max_call_duration), .fallback = "0", RANGE(0, 30 * DAY),

@@ -3,6 +3,7 @@
 #include "controlplane/api_statistics.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/endpoint.h"
@@ -24,7 +25,7 @@ static void describe_agent(
 
 	out->state = agent_state(shard, agent, &out->state_wall_ms, &address);
 	out->max_sessions = agent->max_sessions;
-	strncpy(out->realm, agent->realm->name, sizeof(out->realm) - 1);
+	snprintf(out->realm, sizeof(out->realm), "%s", agent->realm->name);
 	if (!address_is_set(&address))
 		return;
 	writer_init(&w, out->address, sizeof(out->address) - 1);

@@ -171,6 +171,7 @@ void bye_accept(struct call *call, const struct call_event *event)
 	call->leg[event->side].gone = true;
 	writer_init(&extra, text, sizeof(text));
 	hide_product(call->shard->config, false, &extra);
+	session_id_write(&call->leg[event->side], &extra);
 	transaction_reply(event->transaction, 200, nothing, extra.overflow ? nothing : writer_result(&extra));
 }
 

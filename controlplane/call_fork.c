@@ -141,6 +141,7 @@ static void leg_adopt(struct leg *leg, struct leg *from)
 	leg->peer_options = from->peer_options;
 	leg->peer_methods = from->peer_methods;
 	leg->gone = from->gone;
+	leg->session_ids = from->session_ids;
 	/* The BYE of the early dialog that was in this leg goes on without us. */
 	if (leg->client_bye)
 		transaction_detach(leg->client_bye);

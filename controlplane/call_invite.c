@@ -209,6 +209,8 @@ static void start(struct shard *shard, struct transaction *transaction, const st
 	statistics_begin(&call->leg[LEG_CALLER], CP_STATISTICS_IN);
 	transaction_attach(transaction, &caller_events, &call->leg[LEG_CALLER]);
 	transaction_reply(transaction, 100, no_body, no_body);
+	if (!session_id_is_in(invite))
+		call->session_id = session_id_new();
 	call_record_invited(call, invite);
 	status = make_legs(call, invite, instead, &cause);
 	if (status) {
@@ -261,6 +263,8 @@ int invite_send_to(struct call *call, struct leg *leg, const struct transaction_
 		error = media_write(call->media, LEG_CALLED, call_sdp(invite), &body);
 	if (error)
 		return error;
+	if (!leg->remote_tag && leg->profile->session_id)
+		session_id_speak_for(leg, &call->session_id);
 	error = invite_request(leg, invite, hops < 0 ? CALL_MAX_FORWARDS : (unsigned)hops - (hops > 0),
 		writer_result(&body), events);
 	/* Within a dialog nobody is called. */

@@ -91,6 +91,8 @@ void call_record_invited(struct call *call, const struct message *invite)
 	if (message_request_uri(invite, &uri) == 0)
 		keep(call->notes->called, sizeof(call->notes->called), uri.user);
 	note_session_id(call, LEG_CALLER, invite);
+	if (!session_id_is_nil(&call->session_id))
+		session_id_print(&call->session_id, call->notes->session_id[LEG_CALLER]);
 }
 
 static void note_end(struct call *call, const struct call_event *event)

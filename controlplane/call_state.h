@@ -153,6 +153,7 @@ struct call {
 	struct admission_ticket *admission; /* NULL: it counts nowhere */
 	unsigned depth; /* call_happens under way */
 	struct leg leg[LEGS];
+	struct session_id session_id; /* made for a caller who has none; nil: he has */
 	struct call_tag tag[LEGS];
 	struct call_fork *forks; /* newest first; until the caller's ACK */
 	unsigned fork_count; /* that the caller has been shown */
@@ -232,7 +233,8 @@ void call_forks_stale(struct call *call);
 /* False, and nothing done: PRACKs are on their way. `at_once`: they are given up. */
 bool call_forks_free(struct call *call, bool at_once);
 
-struct call *call_first(const struct shard *shard); /* by ascending number, on by `next`; NULL: there is none */
+struct call *call_first(
+	const struct shard *shard); /* by ascending number, on by `next`; NULL: there is none */
 struct call_interim *call_interim(const struct shard *shard);
 void call_each(struct shard *shard, void (*each)(struct call *call, void *arg),
 	void *arg); /* `each` may end the call */

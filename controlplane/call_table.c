@@ -11,6 +11,8 @@
 #include "controlplane/subscription.h"
 #include "platforms/base/clock.h"
 
+enum { PAGES = 8 /* lists that go on at one time; more of them take longer */ };
+
 struct call_table {
 	size_t count; /* others read relaxed */
 	bool dataplane_up; /* likewise */
@@ -18,6 +20,12 @@ struct call_table {
 	uint64_t last_id;
 	struct call *first, *last; /* by ascending number */
 	struct call_interim interim;
+	/* Where lists are to go on, so that their next page need not be looked for. */
+	struct {
+		uint64_t after; /* the last call of a page */
+		struct call *next; /* the first one behind it; NULL: nothing is kept here */
+	} page[PAGES];
+	unsigned last_page;
 	struct call_tag **tags;
 	struct call **sessions;
 };
@@ -215,6 +223,9 @@ void call_free(struct call *call)
 	call_forks_free(call, true);
 	if (table->interim.next == call)
 		table->interim.next = call->next;
+	for (unsigned i = 0; i < PAGES; i++)
+		if (table->page[i].next == call)
+			table->page[i].next = call->next;
 	if (call->previous)
 		call->previous->next = call->next;
 	else
@@ -268,15 +279,35 @@ int call_describe(const struct shard *shard, uint64_t id, struct cp_call *out)
 	return -ENOENT;
 }
 
-size_t call_list(const struct shard *shard, uint64_t after, struct cp_call *out, size_t limit, bool *more)
+static struct call *page_begin(const struct call_table *table, uint64_t after)
 {
-	const struct call *call = shard->calls->first;
-	size_t count = 0;
+	struct call *call = table->first;
 
+	/* What is new is behind all others: the one behind a page stays it until it goes. */
+	for (unsigned i = 0; i < PAGES; i++)
+		if (table->page[i].next && table->page[i].after == after)
+			return table->page[i].next;
 	while (call && call->id <= after)
 		call = call->next;
+	return call;
+}
+
+static void page_keep(struct call_table *table, uint64_t after, struct call *next)
+{
+	table->last_page = (table->last_page + 1) % PAGES;
+	table->page[table->last_page].after = after;
+	table->page[table->last_page].next = next;
+}
+
+size_t call_list(const struct shard *shard, uint64_t after, struct cp_call *out, size_t limit, bool *more)
+{
+	struct call *call = page_begin(shard->calls, after);
+	size_t count = 0;
+
 	for (; call && count < limit; call = call->next)
 		call_fill(call, &out[count++]);
 	*more = call != NULL;
+	if (call && count)
+		page_keep(shard->calls, out[count - 1].call, call);
 	return count;
 }

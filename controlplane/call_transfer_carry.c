@@ -118,6 +118,7 @@ int transfer_shadow(struct call *made, unsigned side, struct leg *leg)
 	shadow->side = side;
 	shadow->remote_cseq = leg->remote_cseq;
 	shadow->gone = true; /* no BYE is due by it */
+	shadow->session_ids = (struct session_ids){ 0 }; /* whom we spoke for is not there any more */
 	if (error)
 		return error;
 	transfer->made = made;

@@ -95,6 +95,9 @@ static void copy_one(struct hide_way *way, const struct scan_header *header, str
 	const struct hide_row *row = hide_row_find(header->name);
 	bool passed = false;
 
+	/* Ours is said already. */
+	if (row && row->copy == hide_copy_session_id && !session_id_is_nil(&way->to->session_ids.local))
+		return;
 	if (pass->count && !(way->kind & (HIDE_ACK | HIDE_CANCEL)))
 		passed = hide_is_listed(pass, message_header_name(header->name)) &&
 			 !hide_is_ours(message_header_name(header->name));
@@ -123,6 +126,9 @@ void hide_headers(const struct message *message, enum hide_kind kind, const stru
 		hide_diversions(&way, out);
 	if (way.told)
 		identity_write(&way, out);
+	/* A request has it from leg_request_begin. */
+	if (kind & (HIDE_PROVISIONAL | HIDE_SUCCESS | HIDE_FAILURE))
+		session_id_write(to, out);
 }
 
 /* --- ours ----------------------------------------------------------------------------------------------------------- */

@@ -340,6 +340,7 @@ int leg_take_response(struct leg *leg, const struct message *response)
 	int error;
 
 	leg_note_peer(leg, response);
+	session_id_learn(leg, response);
 	if ((error = keep(&leg->remote_tag, message_scan(response)->to_tag)))
 		return error;
 	error = take_target(leg, response);
@@ -458,6 +459,7 @@ bool leg_accept_cseq(struct leg *leg, const struct message *request)
 
 	if (leg->remote_cseq && number <= leg->remote_cseq)
 		return false;
+	session_id_learn(leg, request);
 	leg->remote_cseq = number;
 	return true;
 }
@@ -483,6 +485,7 @@ static int copy_dialog(struct leg *copy, const struct leg *leg)
 		.session = leg->session,
 		.behind_nat = leg->behind_nat,
 		.sips = leg->sips,
+		.session_ids = { .local = leg->session_ids.local },
 		.phone_flow = leg->phone_flow,
 	};
 	copy->session.timer = (struct timer){ 0 };
@@ -630,6 +633,7 @@ void leg_request_begin(struct leg *leg, enum sip_method method, unsigned max_for
 	writer_text(out, sip_method_name(method));
 	writer_text(out, "\r\n");
 	credentials_write(leg, method, first, out);
+	session_id_write(leg, out);
 }
 
 void leg_contact(const struct leg *leg, struct writer *out)

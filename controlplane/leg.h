@@ -10,6 +10,7 @@
 #include "config/move.h"
 #include "controlplane/location.h"
 #include "controlplane/message.h"
+#include "controlplane/session_id.h"
 #include "controlplane/shard.h"
 #include "controlplane/statistics.h"
 #include "controlplane/timer_wheel.h"
@@ -73,6 +74,7 @@ struct leg {
 	struct credentials *credentials; /* the agent has asked for them; NULL: never; owner: credentials.c */
 	bool holds_agent; /* this call counts as one of the agent's; owner: agent.c */
 	struct statistics_mark statistics; /* owner: statistics.c */
+	struct session_ids session_ids; /* where we speak for the other side; owner: session_id.c */
 	bool gone; /* the peer has no dialog any more: no BYE is due */
 	bool sips; /* our Contact is; of a called leg set before leg_init_client: sips was asked for */
 	bool behind_nat; /* reached by its flow alone; owner of this and the two below: nat.c */

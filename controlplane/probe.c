@@ -28,7 +28,6 @@ struct probe {
 	struct probe *next;
 	struct shard *shard;
 	struct probe_order *order;
-	const struct config_session_agent *agent; /* NULL: of a phone */
 	struct resolver_query *query; /* while `resolving` */
 	bool resolving;
 	struct timer timer;
@@ -212,16 +211,16 @@ static void ask(struct probe_target *target, struct leg *leg)
 		return;
 	target->transaction = NULL;
 	fail(target, error == -EMSGSIZE ? CP_TEST_IMPOSSIBLE : CP_TEST_UNREACHED,
-		error == -ENOTCONN && target->probe->agent == NULL
+		error == -ENOTCONN && target->probe->order->type == CP_TEST_REGISTRATION
 			? "its connection has ended: it is back with its next REGISTER"
 			: strerror(-error));
 }
 
 /* --- a session-agent ------------------------------------------------------------------------------------------------------ */
 
-static void ask_address(struct probe *probe, const union address *address)
+static void ask_address(
+	struct probe *probe, const struct config_session_agent *agent, const union address *address)
 {
-	const struct config_session_agent *agent = probe->agent;
 	struct sip_flow flow = { .remote = *address, .agent = agent };
 	struct name_addr nobody = { 0 };
 	struct leg leg = { .agent = agent };
@@ -241,22 +240,6 @@ static void ask_address(struct probe *probe, const union address *address)
 	leg_fini(&leg);
 }
 
-static void on_resolved(void *arg, const struct resolver_answer *answer)
-{
-	struct probe *probe = arg;
-
-	probe->query = NULL;
-	probe->resolving = false;
-	probe->beginning = true;
-	probe->order->report.source = answer->outcome == RESOLVER_FOUND  ? CP_TEST_DNS
-				      : answer->outcome == RESOLVER_NONE ? CP_TEST_DNS_NONE
-									 : CP_TEST_DNS_SILENT;
-	for (unsigned i = 0; answer->outcome == RESOLVER_FOUND && i < answer->count; i++)
-		ask_address(probe, &answer->address[i].address);
-	probe->beginning = false;
-	finish_if_over(probe);
-}
-
 static const struct config_session_agent *find_agent(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->session_agents_count; i++)
@@ -265,28 +248,48 @@ static const struct config_session_agent *find_agent(const struct config *config
 	return NULL;
 }
 
+static void on_resolved(void *arg, const struct resolver_answer *answer)
+{
+	struct probe *probe = arg;
+	/* There may be another configuration since. */
+	const struct config_session_agent *agent = find_agent(probe->shard->config, probe->order->subject);
+
+	probe->query = NULL;
+	probe->resolving = false;
+	probe->beginning = true;
+	probe->order->report.source = answer->outcome == RESOLVER_FOUND  ? CP_TEST_DNS
+				      : answer->outcome == RESOLVER_NONE ? CP_TEST_DNS_NONE
+									 : CP_TEST_DNS_SILENT;
+	for (unsigned i = 0; agent && answer->outcome == RESOLVER_FOUND && i < answer->count; i++)
+		ask_address(probe, agent, &answer->address[i].address);
+	probe->beginning = false;
+	finish_if_over(probe);
+}
+
 /* DNS is asked anew: what the calls know may be of yesterday. */
 static int test_agent(struct probe *probe)
 {
 	const struct config *config = probe->shard->config;
+	const struct config_session_agent *agent;
 	union address address;
 	struct resolver_question question;
 	int error;
 
-	probe->agent = find_agent(config, probe->order->subject);
-	if (!probe->agent)
+	agent = find_agent(config, probe->order->subject);
+	if (!agent)
 		return -ENOENT;
-	address = probe->agent->address.address;
+	address = agent->address.address;
 	if (address_is_set(&address)) {
 		probe->order->report.source = CP_TEST_CONFIGURED;
 		if (address_port(&address) == 0)
 			address_set_port(&address, 5060);
-		ask_address(probe, &address);
+		ask_address(probe, agent, &address);
 		return 0;
 	}
-	question = agent_names_question(config, probe->agent);
+	question = agent_names_question(config, agent);
 	write_text(probe->order->report.name, sizeof(probe->order->report.name), span_from(question.host));
 	probe->order->report.source = CP_TEST_DNS_SILENT;
+	question.host = probe->order->report.name; /* the configuration may be another one when the answer comes */
 	/* No sip-interface of its realm has its transport: there is no family to ask for. */
 	if (!question.v4 && !question.v6)
 		question.v4 = question.v6 = true;

@@ -26,6 +26,13 @@ static const char *const versions[] = {
 		CP_RECORD_TEXTS(TEXT_COLUMN) ") STRICT;"
 					     "CREATE INDEX record_call ON record (\"call\");"
 					     "CREATE INDEX record_open ON record (number) WHERE state = 0;",
+	/* By who and when; what the other leg says where it is something else. */
+	"CREATE INDEX record_started ON record (started);"
+	"CREATE INDEX record_caller_from ON record (\"caller-from\");"
+	"CREATE INDEX record_caller_to ON record (\"caller-to\");"
+	"CREATE INDEX record_callee_from ON record (\"callee-from\") WHERE \"callee-from\" <> "
+	"\"caller-from\";"
+	"CREATE INDEX record_callee_to ON record (\"callee-to\") WHERE \"callee-to\" <> \"caller-to\";",
 };
 
 static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
@@ -33,14 +40,20 @@ static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 	return database_errno(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
 }
 
+/* Nothing of what a call keeps: its indices stay as they are. */
 static void write_updates(struct writer *out)
 {
+	const char *comma = "";
+
 	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_COUNT; i++) {
 		const char *name = i < CP_RECORD_NUMBER_COUNT
 					   ? cp_record_number_name(i)
 					   : cp_record_text_name(i - CP_RECORD_NUMBER_COUNT);
 
-		writer_format(out, "%s\"%s\"=excluded.\"%s\"", i ? ", " : "", name, name);
+		if (i == CP_RECORD_CALL || i == CP_RECORD_STARTED)
+			continue;
+		writer_format(out, "%s\"%s\"=excluded.\"%s\"", comma, name, name);
+		comma = ", ";
 	}
 }
 
@@ -101,8 +114,8 @@ int record_write_open(struct record_store *store, const char *path)
 void record_write_close(struct record_store *store)
 {
 	struct record_statements *s = &store->statements;
-	sqlite3_stmt *const all[] = { s->begin, s->commit, s->rollback, s->put, s->trim, s->page, s->next,
-		s->of_call };
+	sqlite3_stmt *const all[] = { s->begin, s->commit, s->rollback, s->put, s->trim, s->page, s->one,
+		s->next, s->after, s->of_call, s->of_user };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(all[i]);

@@ -40,6 +40,8 @@ struct span companion_write(struct transaction *invite, struct span method, stru
 	writer_char(&out, ' ');
 	writer_span(&out, method);
 	writer_text(&out, "\r\n");
+	if (scan_header_find(own, SPAN("Session-ID"), 0, 0, &value))
+		write_line(&out, "Session-ID: ", value);
 	writer_span(&out, extra);
 	message_end(&out, (struct span){ NULL, 0 }, (struct span){ NULL, 0 });
 	return out.overflow ? (struct span){ NULL, 0 } : writer_result(&out);

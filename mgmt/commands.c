@@ -10,6 +10,7 @@
 #include "mgmt/probe.h"
 #include "mgmt/reload.h"
 #include "mgmt/records.h"
+#include "mgmt/sftp_serve.h"
 #include "mgmt/show.h"
 #include "mgmt/ssh.h"
 #include "mgmt/subscriber.h"
@@ -185,6 +186,9 @@ const struct command command_table[] = {
 	{ .words = "reload tls", .role = CONFIG_ROLE_ADMIN, .arguments = "",
 	  .help = "read certificates, keys and authorities of all tls-profiles again; connections go on",
 	  .start = reload_tls },
+	{ .words = "sftp", .role = CONFIG_ROLE_OPERATOR, .arguments = "",
+	  .help = "read-only files for SFTP's clients: records of calls by day, captures",
+	  .start = sftp_begin, .composed = true },
 	{ .words = "support bundle", .role = CONFIG_ROLE_OPERATOR, .arguments = "", .options = "[records N]",
 	  .help = "all that support needs to know as an archive (.tar.gz), without secrets; records of calls only if wanted",
 	  .start = support_begin, .composed = true },

@@ -12,6 +12,7 @@
 #include "mgmt/ask.h"
 #include "mgmt/command.h"
 #include "mgmt/filter.h"
+#include "mgmt/sftp_serve.h"
 #include "mgmt/support.h"
 
 enum { ERROR_MAX = 2048 };
@@ -176,6 +177,14 @@ static int run_local(
 	return status;
 }
 
+static const struct {
+	const char *words;
+	int (*run)(struct runner *runner, const struct command_match *match);
+} composed[] = {
+	{ "support bundle", support_bundle },
+	{ "sftp", sftp_serve },
+};
+
 /* At the machine itself something can be told also while the daemon is away. */
 static int run_composed(struct runner *runner, const struct command_match *match, const struct span *words,
 	size_t count, struct filter *filter)
@@ -189,7 +198,10 @@ static int run_composed(struct runner *runner, const struct command_match *match
 	if (error == 0)
 		status = run_remote(
 			runner, &(struct client_command){ .words = words, .count = count }, filter);
-	return status == MGMT_EXIT_OK ? support_bundle(runner, match) : status;
+	for (size_t i = 0; status == MGMT_EXIT_OK && i < sizeof(composed) / sizeof(composed[0]); i++)
+		if (strcmp(composed[i].words, match->command->words) == 0)
+			return composed[i].run(runner, match);
+	return status;
 }
 
 static int run_words(struct runner *runner, const struct span *words, size_t count, struct filter *filter)

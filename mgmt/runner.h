@@ -17,6 +17,7 @@ struct runner {
 	int (*find_socket)(const void *arg, char *path, size_t size);
 	const void *find_arg;
 	char socket[108];
+	const char *captures; /* directory that SFTP shows; NULL: none */
 	const char *config; /* file, for what is told without a daemon */
 	const struct mgmt_login *login; /* of the SSH server's user; NULL: who started the program */
 	bool json;

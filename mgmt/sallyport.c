@@ -26,6 +26,7 @@ struct options {
 	const char *config; /* or NULL */
 	bool json;
 	bool ssh;
+	const char *captures; /* or NULL */
 	int width; /* -1: the terminal's */
 };
 
@@ -51,6 +52,7 @@ static void print_help(FILE *out)
 	      "  --json           one JSON document instead of text\n"
 	      "  --width COLUMNS  cut tables to this width; 0: never (default: the terminal's)\n"
 	      "  --ssh            serve the user whom the SSH server has let in\n"
+	      "  --captures DIRECTORY  what SFTP shows as /captures\n"
 	      "  --version        print the version and exit\n"
 	      "  --help           print this and exit\n"
 	      "\nexit status: 0 done, 1 failed, 2 wrong use or invalid configuration\n",
@@ -60,11 +62,12 @@ static void print_help(FILE *out)
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	enum { OPTION_JSON = 256, OPTION_WIDTH, OPTION_SSH, OPTION_VERSION, OPTION_HELP };
+	enum { OPTION_JSON = 256, OPTION_WIDTH, OPTION_SSH, OPTION_CAPTURES, OPTION_VERSION, OPTION_HELP };
 	static const struct option names[] = {
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "width", required_argument, NULL, OPTION_WIDTH },
 		{ "ssh", no_argument, NULL, OPTION_SSH },
+		{ "captures", required_argument, NULL, OPTION_CAPTURES },
 		{ "socket", required_argument, NULL, 's' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "version", no_argument, NULL, OPTION_VERSION },
@@ -95,6 +98,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case OPTION_SSH:
 			options->ssh = true;
+			break;
+		case OPTION_CAPTURES:
+			options->captures = optarg;
 			break;
 		case OPTION_VERSION:
 			puts("sallyport " SALLYPORT_VERSION);
@@ -226,6 +232,7 @@ int main(int argc, char **argv)
 		return MGMT_EXIT_USAGE;
 	runner.find_socket = find_socket;
 	runner.find_arg = &options;
+	runner.captures = options.captures;
 	runner.config = options.config != NULL ? options.config : DEFAULT_CONFIG_FILE;
 	runner.login = options.ssh ? &login : NULL;
 	runner.json = options.json;

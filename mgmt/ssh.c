@@ -76,6 +76,9 @@ int ssh_accounts_write(const struct config *config)
 	(void)snprintf(path, sizeof(path), "%s/ssh", config->system.data_directory);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		error = -errno;
+	(void)snprintf(path, sizeof(path), "%s/captures", config->system.data_directory);
+	if (!error && mkdir(path, 0750) < 0 && errno != EEXIST)
+		error = -errno;
 	(void)snprintf(path, sizeof(path), "%s/ssh/passwd", config->system.data_directory);
 	if (!error)
 		error = write_accounts(config, path);
@@ -124,7 +127,9 @@ static void print_server(const struct config *config, const char *program, FILE 
 	fprintf(out, "AuthorizedKeysCommand %s -s %s/mgmt.sock authorized-keys %%u\n", program, run);
 	fprintf(out, "AuthorizedKeysCommandUser %s\nDenyUsers root %s\n", config->system.user,
 		config->system.user);
-	fprintf(out, "ForceCommand exec %s -s %s/mgmt.sock --ssh\n", program, run);
+	fprintf(out, "ForceCommand exec %s -s %s/mgmt.sock --captures %s/captures --ssh\n", program, run,
+		data);
+	fputs("Subsystem sftp sftp\n", out);
 	fprintf(out, "MaxAuthTries %u\n", config->ssh.tries);
 	fprintf(out, "ChannelTimeout session:*=%us\nUnusedConnectionTimeout %us\n", config->ssh.idle_timeout,
 		config->ssh.idle_timeout);

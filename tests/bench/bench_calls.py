@@ -42,12 +42,13 @@ def listens(s, path):
         return probe.connect_ex(str(path)) == 0
 
 
-def start_sallyport(s, config=None):
-    """All daemons on the core under test, with the configuration given or that of calls."""
+def start_sallyport(s, config=None, control_cpu=stage.CPU, other_cpu=stage.CPU):
+    """All daemons on the core under test, or the control plane on one and the others on another, with the configuration given or that of calls."""
     kind = os.environ.get("BENCH_CALLS_KIND", "xdp")
-    config = config or fill("sallyport.conf.in", s.directory / "sallyport.conf", DIRECTORY=s.directory, CPU=stage.CPU, KIND=kind)
+    config = config or fill("sallyport.conf.in", s.directory / "sallyport.conf", DIRECTORY=s.directory, CPU=other_cpu, KIND=kind)
     for daemon in DAEMONS:
-        process = s.start("sbc", stage.binary(f"sallyport-{daemon}"), "-c", config, cpu=stage.CPU, log=f"{daemon}.log")
+        cpu = control_cpu if daemon == "controlplane" else other_cpu
+        process = s.start("sbc", stage.binary(f"sallyport-{daemon}"), "-c", config, cpu=cpu, log=f"{daemon}.log")
 
         def serves():
             if process.poll() is not None:

@@ -25,8 +25,8 @@ def held_scenario(s, seconds):
     return path
 
 
-def start(s, calls):
-    """The SBC with room for so many calls, which may be silent: nobody sends media here."""
+def start(s, calls, **cores):
+    """The SBC with room for so many calls, which may be silent: nobody sends media here. `cores`: as start_sallyport has them."""
     fill = bench_calls.fill
 
     def roomy(template, target, **values):
@@ -42,7 +42,7 @@ def start(s, calls):
     bench_calls.fill = roomy
     try:
         bench_calls.build(s)
-        bench_calls.start_sallyport(s)
+        bench_calls.start_sallyport(s, **cores)
     finally:
         bench_calls.fill = fill
 

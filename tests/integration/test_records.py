@@ -4,11 +4,15 @@
 import csv
 import io
 import json
+import os
 import signal
+import sqlite3
+import subprocess
 
 import pytest
 
 import netns
+import sbc
 from attempts import TO_SBC, refuse, refused
 from conftest import Call, Stack
 from media import exchange, open_path
@@ -80,6 +84,8 @@ def test_an_answered_call_has_both_legs_in_its_record(stack):
     for side in ("caller", "callee"):
         assert row[f"{side}-codec"] == "PCMU" and row[f"{side}-packets"] >= 50 and row[f"{side}-lost"] == 0
         assert row[f"{side}-mos"] > 4.3 and row[f"{side}-transport"] == "UDP" and row[f"{side}-srtp"] is None
+    # The caller had no Session-ID: the callee has seen one of ours, by which the call is found there.
+    assert call.b.invite["session-id"] == f"{row['caller-session-id']};remote={'0' * 32}" and row["callee-session-id"] is None
     assert row["callee-media-address"] == f"10.0.0.5:{call.far.port}"
     # The call is over: it is shown all the same.
     assert stack.sbc.show("call", shown)["number"] == row["number"]
@@ -228,3 +234,43 @@ def test_kill_9_loses_no_answered_call(stack):
     record_of(stack, "1008")
     netns.wait_for("a fresh file", path.exists, 5)
     assert [l["caller-to"] for l in csv.DictReader(io.StringIO(path.read_text()))] == ["1008"]
+
+
+def export(stack, directory, form):
+    """records export FORM into a file: its lines, and the client's greatest memory in KiB."""
+    path = directory / f"export.{form}"
+    with open(path, "w") as out:
+        client = subprocess.Popen(["ip", "netns", "exec", stack.sbc.namespace, str(sbc.BUILD / "sallyport"), "-c", str(stack.sbc.config_path),
+                                   "records", "export", form], stdout=out)
+    _, status, usage = os.wait4(client.pid, 0)
+    client.returncode = os.waitstatus_to_exitcode(status)
+    assert client.returncode == 0
+    return path, usage.ru_maxrss
+
+
+def peak_kib(pid):
+    rows = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status") if ":" in line)
+    return int(rows["VmHWM"].split()[0])
+
+
+def test_an_export_of_many_records_needs_no_more_memory_than_one_of_a_few(stack, tmp_path):
+    few = {form: export(stack, tmp_path, form)[1] for form in ("csv", "json")}
+    stack.sbc.end("controlplane")
+    path = stack.lab.directory / "data" / "records.db"
+    db = sqlite3.connect(path)
+    row = db.execute("SELECT * FROM record ORDER BY number DESC LIMIT 1").fetchone()
+    db.executemany(f"INSERT INTO record VALUES ({','.join('?' * len(row))})", ((row[0] + 1 + n, *row[1:]) for n in range(20000)))
+    db.commit()
+    count = db.execute("SELECT count(*) FROM record").fetchone()[0]
+    db.close()
+    stack.sbc.start("controlplane")
+    stack.sbc.wait_ready()
+    mgmt = stack.sbc.processes["mgmt"].pid
+    before = peak_kib(mgmt)
+    for form, more in (("csv", 1), ("json", 2)):
+        exported, memory = export(stack, tmp_path, form)
+        assert memory < few[form] + 8192, form  # all of them are 15 MB as CSV, 50 as JSON
+        with open(exported) as lines:
+            assert sum(1 for _ in lines) == count + more  # the header; the brackets around
+        exported.unlink()
+    assert peak_kib(mgmt) < before + 8192

@@ -139,10 +139,7 @@ def test_nothing_is_forwarded(ssh, option):
     assert ssh.run("ada", options=option).returncode == 255
 
 
-def test_there_is_no_sftp_and_no_agent(ssh):
-    assert ssh.run("ada", "sftp", options=("-s",)).returncode != 0
-    batch = netns.run(ssh.stack.sbc.namespace, ["sftp", "-b", "-", "-P", PORT, *ssh.arguments("ada")[5:-1], "ada@127.0.0.1"], input="ls\n", timeout=30)
-    assert batch.returncode != 0
+def test_there_is_no_agent(ssh):
     assert "SSH_AUTH_SOCK" not in ssh.run("ada", "env", options=("-A",)).stdout
 
 

@@ -207,4 +207,34 @@ static inline void establish(struct call_world *w, char invite[FIXTURE_TEXT_MAX]
 	fake_answer_all();
 }
 
+/* So many of them, each with a dialog of its own; what was asked of the dataplane is forgotten. */
+static inline void answer_calls(struct call_world *w, unsigned count, char invite[FIXTURE_TEXT_MAX])
+{
+	for (unsigned i = 0; i < count; i++) {
+		fixture_receive(w->f, &w->f->peer,
+			"INVITE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"192.0.2.9:5070;branch=z9hG4bKmany%u\r\nMax-Forwards: 70\r\n"
+			"From: <sip:alice@192.0.2.9>;tag=from%u\r\nTo: <sip:1000@192.0.2.1>\r\nCall-ID: "
+			"many%u\r\n"
+			"CSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.9:5070>\r\nContent-Type: "
+			"application/sdp\r\n"
+			"Content-Length: %zu\r\n\r\n%s",
+			i, i, i, strlen(PHONE_SDP), PHONE_SDP);
+		fake_answer_all();
+		snprintf(invite, FIXTURE_TEXT_MAX, "%s", take(w, &w->f->other, "INVITE "));
+		respond(w, &w->f->other, invite, 200, "pbx1", "", PBX_SDP);
+		note_tag(w, take(w, &w->f->peer, "SIP/2.0 200 "));
+		fixture_receive(w->f, &w->f->peer,
+			"ACK sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+			"192.0.2.9:5070;branch=z9hG4bKack%u\r\nMax-Forwards: 70\r\n"
+			"From: <sip:alice@192.0.2.9>;tag=from%u\r\nTo: "
+			"<sip:1000@192.0.2.1>;tag=%s\r\nCall-ID: many%u\r\n"
+			"CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+			i, i, w->caller_tag, i);
+		fake_answer_all();
+	}
+	assert_int_equal(call_count(&w->f->shard), count);
+	fake_reset();
+}
+
 #endif

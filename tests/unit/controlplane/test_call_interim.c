@@ -123,41 +123,11 @@ static void the_interval_may_change_while_calls_go_on(void **state)
 	assert_int_equal(asked_in(bed, 60 * SECOND_MS), 0);
 }
 
-/* Without sending one message. */
-static void answer_calls(struct bed *bed, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		fixture_receive(bed->w->f, &bed->w->f->peer,
-			"INVITE sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
-			"192.0.2.9:5070;branch=z9hG4bKmany%u\r\nMax-Forwards: 70\r\n"
-			"From: <sip:alice@192.0.2.9>;tag=from%u\r\nTo: <sip:1000@192.0.2.1>\r\nCall-ID: "
-			"many%u\r\n"
-			"CSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.9:5070>\r\nContent-Type: "
-			"application/sdp\r\n"
-			"Content-Length: %zu\r\n\r\n%s",
-			i, i, i, strlen(PHONE_SDP), PHONE_SDP);
-		fake_answer_all();
-		snprintf(invite, sizeof(invite), "%s", take(bed->w, &bed->w->f->other, "INVITE "));
-		respond(bed->w, &bed->w->f->other, invite, 200, "pbx1", "", PBX_SDP);
-		note_tag(bed->w, take(bed->w, &bed->w->f->peer, "SIP/2.0 200 "));
-		fixture_receive(bed->w->f, &bed->w->f->peer,
-			"ACK sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
-			"192.0.2.9:5070;branch=z9hG4bKack%u\r\nMax-Forwards: 70\r\n"
-			"From: <sip:alice@192.0.2.9>;tag=from%u\r\nTo: "
-			"<sip:1000@192.0.2.1>;tag=%s\r\nCall-ID: many%u\r\n"
-			"CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
-			i, i, bed->w->caller_tag, i);
-		fake_answer_all();
-	}
-	assert_int_equal(call_count(&bed->w->f->shard), count);
-	fake_reset();
-}
-
 static void many_calls_are_spread_over_the_interval(void **state)
 {
 	struct bed *bed = *state;
 
-	answer_calls(bed, CALLS);
+	answer_calls(bed->w, CALLS, invite);
 	fixture_pass(bed->w->f, SECOND_MS);
 	asked();
 	for (unsigned second = 0; second < 10; second++)
@@ -169,7 +139,7 @@ static void there_are_no_more_in_a_second_than_allowed(void **state)
 	struct bed *bed = *state;
 
 	bed->w->f->config.accounting = (struct config_accounting){ .interim = 1, .interim_rate = 3 };
-	answer_calls(bed, CALLS);
+	answer_calls(bed->w, CALLS, invite);
 	fixture_pass(bed->w->f, 5 * SECOND_MS);
 	asked();
 	assert_in_range(asked_in(bed, 10 * SECOND_MS), 29, 31);
@@ -180,7 +150,7 @@ static void each_call_has_its_turn(void **state)
 	struct bed *bed = *state;
 	uint64_t seen = 0;
 
-	answer_calls(bed, CALLS);
+	answer_calls(bed->w, CALLS, invite);
 	fixture_pass(bed->w->f, 11 * SECOND_MS);
 	for (unsigned i = 0; i < fake.count; i++)
 		if (fake.request[i].type == DP_SESSION_GET)

@@ -20,7 +20,7 @@
 
 #include "controlplane/client.h"
 #include "controlplane/record.h"
-#include "controlplane/store_record.h"
+#include "controlplane/store_record_internal.h"
 #include "platforms/base/clock.h"
 
 enum { PAGE = 48 * 1024, HOUR_MS = 3600 * 1000 };
@@ -526,6 +526,60 @@ static void records_are_found_by_number_time_and_call(void **state)
 	assert_int_equal(find(bed, ask).count, 0);
 }
 
+/* However many records there are, none is looked at in vain. */
+static void every_filter_uses_an_index(void **state)
+{
+	struct bed *bed = *state;
+	const struct record_statements *s = &bed->store->statements;
+	unsigned steps = 0;
+
+	find(bed, (struct cp_record_list){ .until_wall_ms = 1 });
+	{
+		sqlite3_stmt *const all[] = { s->page, s->one, s->next, s->after, s->of_call, s->of_user };
+
+		for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+			sqlite3_stmt *plan;
+			char sql[8192];
+
+			snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", sqlite3_sql(all[i]));
+			assert_int_equal(sqlite3_prepare_v2(bed->store->db, sql, -1, &plan, NULL), SQLITE_OK);
+			for (; sqlite3_step(plan) == SQLITE_ROW; steps++) {
+				const char *step = (const char *)sqlite3_column_text(plan, 3);
+
+				/* By index or number; what is sorted would all be read first. */
+				if (strstr(step, "TEMP B-TREE") ||
+					(strstr(step, "SCAN record") && !strstr(step, "USING")))
+					fail_msg("%s: %s", sql, step);
+				if (strstr(step, "record") && !strstr(step, "SEARCH record USING"))
+					fail_msg("%s: %s", sql, step);
+			}
+			sqlite3_finalize(plan);
+		}
+	}
+	assert_true(steps >= 9);
+}
+
+static void an_old_time_and_a_rare_number_are_found_at_once(void **state)
+{
+	struct bed *bed = *state;
+	uint64_t now = clock_wall_ms();
+	struct cp_record_list ask = { .until_wall_ms = now - 60ull * 24 * HOUR_MS };
+
+	for (unsigned i = 1; i <= 9000; i++)
+		put(bed, (struct wish){ record_store_number(bed->store), i,
+				 i <= 7 ? now - 61ull * 24 * HOUR_MS : now, CP_RECORD_IS_ENDED,
+				 i == 2000 ? "+4930" : "1000" });
+	bed_close(bed);
+	bed_open(bed);
+	assert_int_equal(find(bed, ask).count, 7);
+	assert_int_equal(find(bed, ask).number[0], 7);
+	assert_int_equal(find(bed, ask).pages, 1);
+	ask = (struct cp_record_list){ .user = "+4930" };
+	assert_int_equal(find(bed, ask).count, 1);
+	assert_int_equal(find(bed, ask).number[0], 2000);
+	assert_int_equal(find(bed, ask).pages, 1);
+}
+
 static void old_records_are_deleted_a_batch_at_a_time(void **state)
 {
 	struct bed *bed = *state;
@@ -662,6 +716,8 @@ int main(void)
 		STORE(a_journal_of_another_version_is_begun_anew),
 		STORE(more_than_the_journal_holds_is_written_all_the_same),
 		STORE(records_are_found_by_number_time_and_call),
+		STORE(every_filter_uses_an_index),
+		STORE(an_old_time_and_a_rare_number_are_found_at_once),
 		STORE(old_records_are_deleted_a_batch_at_a_time),
 		STORE(the_file_has_a_header_and_a_line_for_each_call_that_is_over),
 		STORE(a_file_that_was_renamed_is_begun_anew),

@@ -66,7 +66,7 @@ static void unambiguous_beginnings_are_enough(void **state)
 	(void)state;
 	expect_command("sh v", "show version");
 	expect_command("sh s", "show status");
-	expect_command("su l", "subscriber list");
+	expect_command("sub l", "subscriber list");
 	expect_command("sh registration 100", "show registration");
 	expect_command("show i", "show interfaces");
 	expect_command("show calls", "show calls");
@@ -190,19 +190,16 @@ static void completion_names_each_next_word_once(void **state)
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, CONFIG_ROLE_ADMIN, words, 0, collect, &w);
 	assert_memory_equal(text,
-		"show records ban unban subscriber hangup set delete edit up top compare validate commit "
-		"confirm "
-		"rollback "
-		"discard load save authorized-keys reload config ",
+		"show records clear test ban unban subscriber hangup set delete edit up top compare validate "
+		"commit confirm rollback discard load save authorized-keys reload sftp support config ",
 		w.len);
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, CONFIG_ROLE_ADMIN, words, 1, collect, &w);
 	text[w.len] = '\0';
 	assert_string_equal(text,
-		"version status interfaces calls call records realms flows bans trusted drops top "
-		"guard registrations "
-		"registration audit commands alarms certificates block counters configuration candidate "
-		"revisions ");
+		"version status interfaces calls call records agents quality realms flows bans trusted "
+		"drops top guard registrations registration audit commands alarms certificates block "
+		"counters log users configuration candidate revisions ");
 	writer_init(&w, text, sizeof(text));
 	command_next(command_table, CONFIG_ROLE_ADMIN, words, 2, collect, &w);
 	assert_int_equal(w.len, 4);
