@@ -211,7 +211,7 @@ integration: all
 	@$(PYTHON) -m pytest -q -p no:cacheprovider -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS) tests/integration
 
 # The same daemons with ASan and UBSan, leaks included: every flow, every transport. ASAN_TESTS: others.
-ASAN_TESTS ?= $(wildcard tests/integration/test_flow_*.py) $(patsubst %,tests/integration/test_%.py,tcp requests_relay subscription credentials torture hostile)
+ASAN_TESTS ?= $(wildcard tests/integration/test_flow_*.py) $(patsubst %,tests/integration/test_%.py,tcp requests_relay subscription credentials torture hostile live)
 integration-asan:
 	@$(MAKE) --no-print-directory -j2 SAN=asan all
 	@BUILD=$(BUILD)/asan tests/integration/sanitized $(PYTEST_ARGS) $(ASAN_TESTS)

@@ -40,34 +40,6 @@ bool config_digest_equal(const struct config_digest *a, const struct config_dige
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
 }
 
-struct unchanged {
-	unsigned daemon;
-	struct writer *why;
-	bool refused;
-};
-
-static void look_at(void *arg, const struct config_change *change)
-{
-	struct unchanged *u = arg;
-
-	if (!(change->daemons & u->daemon) || change->restart)
-		return;
-	u->refused = true;
-	writer_format(u->why, "%s: cannot be changed while the daemons run\n", change->path);
-}
-
-int config_unchanged_for(enum config_daemon daemon, const struct config *running, const struct config *next,
-	struct writer *why)
-{
-	struct unchanged u = { .daemon = (unsigned)daemon, .why = why };
-	struct config_document *from = config_document_of(running), *to = config_document_of(next);
-	int error = from && to ? config_document_compare(from, to, look_at, &u) : -ENOMEM;
-
-	config_document_free(from);
-	config_document_free(to);
-	return error ? error : u.refused ? -EINVAL : 0;
-}
-
 int config_transaction_new(const struct config *running, enum config_daemon daemon,
 	const struct config_phases *phases, void *arg, struct config_transaction **out)
 {

@@ -62,11 +62,6 @@ struct config_phases {
 	void (*abort)(void *arg);
 };
 
-/* Whether nothing but what waits for a restart has changed for a daemon; else -EINVAL with a line for each setting that has. What a `prepare`
- * says that can change nothing while it runs. */
-int config_unchanged_for(enum config_daemon daemon, const struct config *running, const struct config *next,
-	struct writer *why);
-
 struct config_transaction;
 
 /* `running`: the configuration the daemon has started with; borrowed for the call. 0 or -ENOMEM. */

@@ -172,12 +172,14 @@ static void states_move(struct agent_table *from, struct agent_table *to, const 
 
 	for (size_t i = 0; i < to->count; i++) {
 		ptrdiff_t origin = config_move_origin(move, CONFIG_KIND_session_agent, i);
-		struct agent_state **old = origin == CONFIG_NOWHERE
-						   ? departed_find(from, next->session_agents[i].name)
-						   : &from->agents[origin];
+		struct agent_state **departed = NULL;
 
-		if (old)
-			swap_states(&to->agents[i], old);
+		if (origin != CONFIG_NOWHERE)
+			swap_states(&to->agents[i], &from->agents[origin]);
+		else
+			departed = departed_find(from, next->session_agents[i].name);
+		if (departed)
+			swap_states(&to->agents[i], departed);
 	}
 	for (size_t i = 0; i < from->total; i++)
 		if (from->agents[i] && from->agents[i]->sessions)

@@ -19,24 +19,40 @@ static const struct span nothing = { NULL, 0 };
 
 /* --- given up --------------------------------------------------------------------------------------------------------- */
 
+struct late_leg {
+	struct leg leg;
+	struct late_leg *next, **link; /* of the shard */
+};
+
 static void on_late_response(void *arg, struct transaction *transaction, const struct message *response)
 {
+	struct late_leg *late = arg;
+
 	if (message_scan(response)->status > 100)
-		statistics_response(arg, message_scan(response)->status);
+		statistics_response(&late->leg, message_scan(response)->status);
 	/* RFC 3261 section 9.1: it had answered before the CANCEL came. */
 	if (message_scan(response)->status / 100 == 2)
-		bye_fork(arg, transaction, response);
+		bye_fork(&late->leg, transaction, response);
 }
 
 static void on_late_end(void *arg, struct transaction *transaction, enum transaction_end how)
 {
-	struct leg *leg = arg;
+	struct late_leg *late = arg;
 
 	(void)transaction;
 	(void)how;
-	leg->client_invite = NULL;
-	leg_fini(leg);
-	free(leg);
+	*late->link = late->next;
+	if (late->next)
+		late->next->link = late->link;
+	late->leg.client_invite = NULL;
+	leg_fini(&late->leg);
+	free(late);
+}
+
+void attempt_late_move(struct shard *shard, struct config_move *move)
+{
+	for (struct late_leg *late = shard->late; late; late = late->next)
+		leg_move(&late->leg, move);
 }
 
 /* An attempt without a final response, given up for another one: it is cancelled, and hung up if it answers all the same. Its leg
@@ -45,16 +61,20 @@ void attempt_abandon(struct leg *leg, struct span reason)
 {
 	static const struct transaction_events events = { .response = on_late_response,
 		.ended = on_late_end };
-	struct leg *late = malloc(sizeof(*late));
+	struct shard *shard = leg->shard;
+	struct late_leg *late = malloc(sizeof(*late));
 
 	request_relay_abort(leg);
 	session_timer_stop(leg);
 	transaction_cancel(leg->client_invite, reason);
 	if (!late)
 		return;
-	*late = *leg;
-	late->call = NULL;
-	transaction_attach(late->client_invite, &events, late);
+	*late = (struct late_leg){ *leg, shard->late, &shard->late };
+	if (late->next)
+		late->next->link = &late->next;
+	shard->late = late;
+	late->leg.call = NULL;
+	transaction_attach(late->leg.client_invite, &events, late);
 	*leg = (struct leg){ 0 };
 }
 

@@ -59,6 +59,8 @@ void attempt_cancel(struct call *call);
 unsigned attempt_phone_leg(struct call *call, struct leg *leg, const struct binding *binding);
 /* A leg whose INVITE has no final response is given up: cancelled, and hung up if it answers all the same. It is empty afterwards. */
 void attempt_abandon(struct leg *leg, struct span reason);
+/* Legs that were given up so: another configuration (reconfigure.h). */
+void attempt_late_move(struct shard *shard, struct config_move *move);
 /* One refusal of several, of which the caller gets the best. */
 void attempt_remember(struct call *call, const struct call_event *event);
 

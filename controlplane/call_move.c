@@ -45,6 +45,7 @@ void call_layer_move(struct shard *shard, struct config_move *move)
 	for (size_t i = 0; i < next->ip_profiles_count; i++)
 		if (next->ip_profiles[i].media_security != CONFIG_MEDIA_SECURITY_NONE)
 			secret_open();
+	attempt_late_move(shard, move);
 	if (shard->calls)
 		call_each(shard, call_move, move);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sallyport-controlplane: signalling. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -27,12 +29,17 @@
 #include "platforms/base/log.h"
 #include "platforms/base/sandbox.h"
 
+enum { INTERFACE_NAME_MAX = 16 }; /* with its NUL */
+
 struct controlplane {
 	struct config_snapshots *snapshots; /* owns the configuration, and older ones in use */
 	const struct config *config; /* that runs */
 	struct shard_shared shared;
 	struct shard **shards;
 	unsigned shard_count;
+	char (*interface)
+		[INTERFACE_NAME_MAX]; /* names, as the dataplane numbers them: in the order of the start */
+	size_t interface_count;
 	struct block_store *blocks;
 	struct bans *bans;
 	struct tls_expiry *expiry;
@@ -209,12 +216,24 @@ static void records_fini(struct daemon *d)
 static void take_sample(void *arg, const struct dp_sample *sample, const uint8_t *octets)
 {
 	const struct controlplane *cp = arg;
-	const struct config *config = cp->config;
-	const char *interface = sample->interface < config->network_interfaces_count
-					? config->network_interfaces[sample->interface].name
-					: "";
+	const char *interface =
+		sample->interface < cp->interface_count ? cp->interface[sample->interface] : "";
 
 	block_add(cp->blocks, sample, octets, interface, clock_wall_ms() - sample->ago_us / 1000);
+}
+
+static int interfaces_name(struct controlplane *cp)
+{
+	const struct config *config = cp->config;
+
+	cp->interface = calloc(config->network_interfaces_count + 1, sizeof(*cp->interface));
+	if (!cp->interface)
+		return -ENOMEM;
+	cp->interface_count = config->network_interfaces_count;
+	for (size_t i = 0; i < cp->interface_count; i++)
+		(void)snprintf(
+			cp->interface[i], INTERFACE_NAME_MAX, "%s", config->network_interfaces[i].name);
+	return 0;
 }
 
 /* By the main thread: what a flood leaves behind takes no time from the shards. */
@@ -223,7 +242,7 @@ static int bans_init(struct daemon *d)
 	struct controlplane *cp = d->context;
 
 	cp->blocks = block_new();
-	if (!cp->blocks)
+	if (!cp->blocks || interfaces_name(cp))
 		return -ENOMEM;
 	return bans_new(d->loop, cp->config, d->generation, cp->shared.store, take_sample, cp, &cp->bans);
 }
@@ -234,6 +253,7 @@ static void bans_fini(struct daemon *d)
 
 	bans_free(cp->bans);
 	block_free(cp->blocks);
+	free(cp->interface);
 }
 
 static void deny(void *arg, const struct dp_ban *ban, bool proven)

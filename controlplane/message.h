@@ -40,7 +40,8 @@ void message_free(struct message *message);
 
 const struct scan *message_scan(const struct message *message);
 const struct sip_flow *message_flow(const struct message *message);
-void message_move(struct message *message, struct config_move *move); /* another configuration (reconfigure.h) */
+void message_move(
+	struct message *message, struct config_move *move); /* another configuration (reconfigure.h) */
 struct span message_body(const struct message *message);
 bool message_body_is(
 	const struct message *message, struct span type); /* Content-Type without parameters, any case */

@@ -39,7 +39,8 @@ static bool is_there(struct shard *shard, const struct binding *binding)
 {
 	struct sip_flow flow = registrar_flow(shard, binding);
 
-	return flow.listener && !listener_is_leaving(flow.listener) && !__atomic_load_n(&binding->unreachable, __ATOMIC_RELAXED) &&
+	return flow.listener && !listener_is_leaving(flow.listener) &&
+	       !__atomic_load_n(&binding->unreachable, __ATOMIC_RELAXED) &&
 	       __atomic_load_n(&binding->expires_wall_ms, __ATOMIC_RELAXED) > clock_wall_ms() &&
 	       (!listener_is_reliable(flow.listener) || flow.connection);
 }

@@ -34,6 +34,7 @@ void request_route(struct shard *shard, struct transaction *transaction, const s
 /* What is under way for a leg that goes, as asker or asked: who waits for an answer gets 487, or 481. By leg_fini; also by whoever moves
  * a leg elsewhere. */
 void request_relay_abort(struct leg *leg);
-void request_relay_layer_move(struct shard *shard, struct config_move *move); /* another configuration (reconfigure.h) */
+void request_relay_layer_move(
+	struct shard *shard, struct config_move *move); /* another configuration (reconfigure.h) */
 
 #endif

@@ -35,6 +35,7 @@ struct statistics;
 struct tls;
 struct tls_watch;
 struct request_relay;
+struct late_leg;
 
 /* What all shards share. Any of them may be NULL (tests): then nobody is registered, and nothing is guarded or stored. */
 struct shard_shared {
@@ -72,6 +73,7 @@ struct shard {
 		struct binding *phone; /* a reference; NULL: of nobody who is registered */
 	} heard;
 	struct shard_shared shared;
+	struct late_leg *late; /* of INVITEs that nobody waits for any more; call_attempt.c */
 	struct request_relay *routed; /* under way outside of dialogs; request_relay.c */
 	uint32_t routed_requests; /* how many those are */
 	struct dp_client *dataplane;

@@ -19,7 +19,8 @@ int subscription_layer_open(struct shard *shard);
 /* After the transactions have ended. */
 void subscription_layer_close(struct shard *shard);
 bool subscription_uses_listener(const struct shard *shard, const struct listener *listener);
-void subscription_layer_move(struct shard *shard, struct config_move *move); /* another configuration (reconfigure.h) */
+void subscription_layer_move(
+	struct shard *shard, struct config_move *move); /* another configuration (reconfigure.h) */
 /* From any thread. */
 size_t subscription_count(const struct shard *shard);
 

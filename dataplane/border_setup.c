@@ -277,30 +277,41 @@ void border_plan_finish(struct dataplane *dp, struct border_policy *old)
 	border_policy_free(old);
 }
 
+/* Takes over what it is given, or nothing: NULL. */
+static struct border *border_make(const struct dataplane *dp, struct border_policy *policy)
+{
+	const struct config_guard *g = &dp->config->guard;
+	struct prefix_table *bans = prefix_table_new(g->max_bans, dp->shared.rcu);
+	struct prefix_table *trust =
+		prefix_table_new(g->max_trusted + (uint32_t)dp->agents_most, dp->shared.rcu);
+	struct border *b = NULL;
+
+	if (bans != NULL && trust != NULL)
+		b = border_new(bans, trust, g->max_sources, policy);
+	if (b == NULL) {
+		prefix_table_free(bans);
+		prefix_table_free(trust);
+	}
+	return b;
+}
+
 int border_build(struct dataplane *dp)
 {
-	const struct config *c = dp->config;
 	struct border_plan plan = { 0 };
-	struct prefix_table *bans = prefix_table_new(c->guard.max_bans, dp->shared.rcu), *trust = NULL;
-	uint16_t realms = (uint16_t)c->realms_count;
-	int status = bans != NULL ? 0 : -ENOMEM;
+	int status;
 
-	dp->agents_most = c->session_agents_count + AGENTS_SPARE;
-	if (status == 0)
-		status = border_plan_make(dp, c, dp->realm_number, realms, &plan);
+	dp->agents_most = dp->config->session_agents_count + AGENTS_SPARE;
+	status =
+		border_plan_make(dp, dp->config, dp->realm_number, (uint16_t)dp->config->realms_count, &plan);
 	if (status == 0) {
-		trust = prefix_table_new(c->guard.max_trusted + (uint32_t)dp->agents_most, dp->shared.rcu);
+		dp->shared.border = border_make(dp, plan.policy);
+		if (dp->shared.border != NULL) {
+			(void)border_plan_apply(dp, &plan);
+			return 0;
+		}
 		status = -ENOMEM;
+		border_plan_drop(&plan);
 	}
-	if (trust != NULL)
-		dp->shared.border = border_new(bans, trust, c->guard.max_sources, plan.policy);
-	if (dp->shared.border != NULL) {
-		(void)border_plan_apply(dp, &plan);
-		return 0;
-	}
-	prefix_table_free(bans);
-	prefix_table_free(trust);
-	border_plan_drop(&plan);
 	log_error("border", "cannot be made; is there enough free memory for guard's max-... settings?",
 		LOG_ERRNO("error", status));
 	return status;

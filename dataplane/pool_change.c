@@ -77,7 +77,7 @@ int pool_plan_make(const struct pools *p, const struct flow_table *t, const stru
 
 void pool_plan_drop(struct pool_plan *plan)
 {
-	for (uint16_t i = 0; i < plan->count; i++)
+	for (uint16_t i = 0; plan->fresh != NULL && i < plan->count; i++)
 		if (plan->fresh[i])
 			pool_free(plan->pool[i]);
 	free((void *)plan->pool);

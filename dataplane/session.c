@@ -35,7 +35,9 @@ int sessions_init(struct sessions *t, struct pools *pools, struct next_hops *nex
 	crypto_store_init(&t->crypto, rules->rcu, srtp);
 	t->realm = calloc(pools->realm_count + 1UL, sizeof(*t->realm));
 	if (t->realm == NULL || sessions_reserve(t, max) != 0) {
-		sessions_fini(t);
+		crypto_store_fini(&t->crypto);
+		free(t->realm);
+		*t = (struct sessions){ 0 };
 		return -ENOMEM;
 	}
 	sessions_limit(t, max);
@@ -51,7 +53,7 @@ int sessions_reserve(struct sessions *t, uint32_t max)
 	struct session *slot = calloc(room + 1UL, sizeof(*slot)); /* touched as sessions come */
 	if (slot == NULL)
 		return -ENOMEM;
-	if (t->high != 0)
+	if (t->slot != NULL)
 		memcpy(slot, t->slot, t->high * sizeof(*slot));
 	free(t->slot);
 	t->slot = slot;

@@ -15,6 +15,7 @@ static const struct column columns[] = {
 	{ "name", "REALM", COLUMN_TEXT, true },
 	{ "interface", "INTERFACE", COLUMN_TEXT, true },
 	{ "trusted", "TRUSTED", COLUMN_FLAG, false },
+	{ "draining", "DRAINING", COLUMN_FLAG, false },
 	{ "ports-used", "PORTS USED", COLUMN_NUMBER, false },
 	{ "ports-total", "OF", COLUMN_NUMBER, false },
 	{ "streams", "STREAMS", COLUMN_NUMBER, false },
@@ -40,6 +41,7 @@ json_t *show_realm_row(const struct dp_realm *realm)
 	value_set(row, "name", VALUE_FIELD(realm->name));
 	value_set(row, "interface", VALUE_FIELD(realm->interface));
 	value_set(row, "trusted", json_boolean(realm->trusted != 0));
+	value_set(row, "draining", json_boolean(realm->draining != 0));
 	value_set(row, "pools", json_integer(realm->pools));
 	value_set(row, "ports-used", value_uint(realm->ports_used));
 	value_set(row, "ports-total", value_uint(realm->ports_total));

@@ -298,3 +298,59 @@ def test_many_commits_one_after_the_other_while_calls_come_and_go(stack, live):
                 alice.refresh(None)
     ends(stack, *talking)
     live.check_running()
+
+
+def test_calls_of_an_agent_that_comes_back_count_there_again(stack, live):
+    phone, pbx = stack.phone(), stack.pbx()
+    live.commit("set session-agent pbx max-sessions 2")
+    kept = Call(stack, phone, pbx)
+    live.commit("set session-group both agents pbx6", "set local-policy from-phones next-hop group:both",
+                "set local-policy register next-hop group:both", "delete session-agent pbx")
+    live.commit("set session-agent pbx realm core", "set session-agent pbx address udp:10.0.0.5:5060",
+                "set session-agent pbx max-sessions 2", "set local-policy from-phones next-hop agent:pbx")
+    second = Call(stack, phone, pbx, number="1001")
+    assert refused(phone, "1002") == 503
+    kept.hang_up()
+    third = Call(stack, phone, pbx, number="1003")
+    assert refused(phone, "1004") == 503
+    second.hang_up()
+    third.hang_up("callee")
+    no_calls_left(stack)
+    live.commit("set session-agent pbx max-sessions 1")
+    Call(stack, phone, pbx, number="1005").hang_up()
+
+
+def test_calls_of_an_admission_that_is_changed_and_moved_go_on_counting(stack, live):
+    phone, pbx = stack.phone(), stack.pbx()
+    live.commit("set admission one local-policy from-phones", "set admission one match '^1'", "set admission one max-sessions 2")
+    first = Call(stack, phone, pbx, number="1001")
+    live.commit("set admission before local-policy from-phones", "set admission before match '^2'", "set admission before max-sessions 1",
+                "delete admission one", "set admission one local-policy from-phones", "set admission one match '^[13]'",
+                "set admission one max-sessions 2")
+    second = Call(stack, phone, pbx, number="3001")
+    assert refused(phone, "1002") == 503
+    live.commit("delete admission one")
+    third = Call(stack, phone, pbx, number="1003")
+    live.commit("set admission one local-policy from-phones", "set admission one match '^1'", "set admission one max-sessions 2")
+    ends(stack, first, second, third)
+    again = [Call(stack, phone, pbx, number=f"10{n}0") for n in range(2)]
+    assert refused(phone, "1009") == 503
+    ends(stack, *again)
+
+
+def test_a_dropped_packets_interface_is_named_whatever_the_order_of_the_file(stack, live):
+    lines = stack.sbc.command("show", "configuration").stdout.splitlines()
+    sections = [n for n, line in enumerate(lines) if line.startswith("network-interface")]
+    inside = next(n for n in sections if " inside " in lines[n])
+    end = next(n for n in range(inside, len(lines)) if lines[n].startswith("}"))
+    moved = lines[inside:end + 1] + lines[:inside] + lines[end + 1:]
+    live.commit("load text", "\n".join(moved), ".", "set access-control stranger realm access",
+                "set access-control stranger source 203.0.113.100/32", "set access-control stranger action deny")
+    carrier = stack.carrier()
+
+    def shown():
+        carrier.send(b"OPTIONS sip:x SIP/2.0\r\n\r\n", (SBC_OUT4, 5060))
+        return stack.sbc.show("block", "203.0.113.100")["packets"]
+
+    netns.wait_for("the packet in show block", shown, 10)
+    assert shown()[0]["interface"] == "outside"

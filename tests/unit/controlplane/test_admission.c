@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "controlplane/admission.h"
+#include "tests/unit/controlplane/move_fixture.h"
 
 static struct {
 	struct config config;
@@ -166,6 +167,48 @@ static void a_ticket_may_outlive_the_table(void **state)
 	admission_end(ticket);
 }
 
+#define RULES(before, sessions)                                                                          \
+	MOVE_PLACE "session-agent pbx { realm = test address = \"udp:192.0.2.10:5060\" }\n"              \
+		   "local-policy out { to = \".*\" next-hop = \"agent:pbx\" }\n" before                  \
+		   "admission abroad { local-policy = out match = \"^00\" max-duration = " sessions "0 " \
+		   "max-sessions = " sessions " }\n"
+
+static void calls_count_under_the_rule_of_the_same_name(void **state)
+{
+	struct admission_ticket *first, *second;
+	struct move_bed move;
+	unsigned duration;
+
+	(void)state;
+	move_open(&move, RULES("", "1"));
+	admission_free(bed.admission);
+	bed.admission = admission_new(move.config);
+#define BEGIN(ticket) \
+	admission_begin(bed.admission, &move.config->local_policies[0], SPAN("a"), SPAN("0049"), ticket)
+	assert_int_equal(BEGIN(&first), 0);
+	duration = admission_duration(first);
+	assert_int_equal(BEGIN(&second), 503);
+	/* Another rule comes before it. */
+	admission_move(bed.admission,
+		move_begin(&move, RULES("admission none { local-policy = out match = \"^99\" }\n", "1")));
+	move_end(&move);
+	assert_int_equal(BEGIN(&second), 503);
+	admission_move(bed.admission, move_begin(&move, RULES("", "2")));
+	move_end(&move);
+	assert_int_equal(BEGIN(&second), 0);
+	assert_int_equal(admission_duration(first), duration);
+	assert_int_equal(admission_duration(second), 20);
+	/* The rule is gone, the calls end. */
+	admission_move(bed.admission, move_begin(&move, MOVE_PLACE));
+	move_end(&move);
+	admission_end(first);
+	admission_end(second);
+	admission_free(bed.admission);
+	move_close(&move);
+	bed.admission = NULL;
+#undef BEGIN
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -176,6 +219,7 @@ int main(void)
 		T(destinations_never_called_before_have_a_limit),
 		T(who_has_a_call_is_not_forgotten_and_others_give_way),
 		T(a_ticket_may_outlive_the_table),
+		T(calls_count_under_the_rule_of_the_same_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,26 @@ static void test_a_network_of_ipv6_is_one_source(void **state)
 	census_put(census);
 }
 
+static void test_other_limits_hold_for_who_comes_and_put_nobody_out(void **state)
+{
+	const struct config_sip fewer = { .stream_max_connections = 9, .stream_max_per_source = 1 };
+	struct census *census = census_new(&limits);
+	union address one = at("192.0.2.1:1"), other = at("192.0.2.2:1");
+
+	(void)state;
+	assert_int_equal(census_enter(census, &one, false), 0);
+	assert_int_equal(census_enter(census, &one, false), 0);
+	census_move(census, &fewer);
+	assert_int_equal(census_total(census), 2);
+	assert_int_equal(census_enter(census, &one, false), -EUSERS);
+	assert_int_equal(census_enter(census, &other, false), 0);
+	assert_int_equal(census_enter(census, &other, false), -EUSERS);
+	/* No limit of the rate any more. */
+	for (unsigned i = 0; i < 100; i++)
+		assert_true(census_may_accept(census, UINT64_C(1) << 50));
+	census_put(census);
+}
+
 static void test_rate_and_references(void **state)
 {
 	struct census *census = census_new(&limits);
@@ -72,6 +92,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_source_has_its_share_whatever_its_port),
 		cmocka_unit_test(test_a_network_of_ipv6_is_one_source),
+		cmocka_unit_test(test_other_limits_hold_for_who_comes_and_put_nobody_out),
 		cmocka_unit_test(test_rate_and_references),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

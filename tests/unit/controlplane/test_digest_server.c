@@ -5,6 +5,7 @@
 
 #include "controlplane/digest.h"
 #include "controlplane/digest_server.h"
+#include "tests/unit/controlplane/move_fixture.h"
 
 static struct {
 	struct fixture *f;
@@ -223,6 +224,26 @@ static void hostile_credentials_are_refused(void **state)
 	}
 }
 
+static void a_nonce_of_before_another_configuration_is_good_after_it(void **state)
+{
+	struct move_bed move;
+	char nonce[64];
+
+	(void)state;
+	snprintf(nonce, sizeof(nonce), "%s", challenged(&bed.f->peer, false));
+	now_ms += 900000;
+	move_open(&move, MOVE_PLACE);
+	digest_server_move(
+		bed.server, move_begin(&move, MOVE_PLACE "registration { nonce-lifetime = 1000 }\n"));
+	move_end(&move);
+	assert_int_equal(attempt((struct attempt){ .nonce = nonce }), DIGEST_RIGHT);
+	digest_server_move(
+		bed.server, move_begin(&move, MOVE_PLACE "registration { nonce-lifetime = 10 }\n"));
+	move_end(&move);
+	assert_int_equal(attempt((struct attempt){ .nonce = nonce, .nc = "00000002" }), DIGEST_EXPIRED);
+	move_close(&move);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -233,6 +254,7 @@ int main(void)
 		T(no_count_of_a_nonce_is_good_twice),
 		T(what_was_forgotten_is_not_good_again),
 		T(hostile_credentials_are_refused),
+		T(a_nonce_of_before_another_configuration_is_good_after_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * that nobody has moved is found by the sanitizer. */
 #include "tests/unit/controlplane/call_fixture.h"
 
+#include "controlplane/agent.h"
 #include "controlplane/reconfigure.h"
 #include "controlplane/subscription.h"
 #include "controlplane/transport_internal.h"
@@ -54,6 +55,7 @@ static int setup(void **state)
 	bed.shards[0] = &bed.w->f->shard;
 	bed.shards[0]->config = config;
 	bed.w->f->peer.listener->interface = &config->sip_interfaces[0];
+	assert_int_equal(agent_table_open(bed.shards[0]), 0);
 	assert_int_equal(config_snapshots_new(config, &bed.snapshots), 0);
 	bed.config = config;
 	assert_int_equal(reconfigure_new(&(struct reconfigure_world){ .snapshots = bed.snapshots,
@@ -70,6 +72,11 @@ static int teardown(void **state)
 {
 	(void)state;
 	reconfigure_free(bed.reconfigure);
+	transaction_layer_close(bed.shards[0]);
+	while (fake.answered < fake.count)
+		fake_answer(-ENOTCONN);
+	call_layer_close(bed.shards[0]);
+	agent_table_close(bed.shards[0]);
 	world_free(bed.w);
 	config_snapshots_free(bed.snapshots);
 	return 0;
@@ -238,12 +245,45 @@ static void test_the_rest_of_a_group_is_tried_though_the_group_is_gone(void **st
 		NETWORK REALM POOL PROFILE("") FACE("ip-profile = plain") PBX("") SIP(""), second, group);
 	apply(text);
 	start_call(w, PHONE_SDP, bed.invite);
-	apply(NETWORK REALM POOL FACE("") SIP(""));
-	apply(NETWORK REALM POOL FACE("") OTHER SIP(""));
+	snprintf(text, sizeof(text), "%s%s", NETWORK REALM POOL FACE("") SIP(""), second);
+	apply(text);
+	snprintf(text, sizeof(text), "%s%s", NETWORK REALM POOL FACE("") OTHER SIP(""), second);
+	apply(text);
 	respond(w, &w->f->other, bed.invite, 486, "pbx1", "", NO_SDP);
 	take(w, &w->f->other, "ACK ");
 	fake_answer_all();
 	take(w, &w->f->peer, "INVITE "); /* the second one, at the caller's own address */
+}
+
+static void test_an_attempt_that_was_given_up_is_hung_up_when_it_answers_all_the_same(void **state)
+{
+	static const char group[] =
+		"session-agent second { realm = test address = \"udp:192.0.2.9:5070\" }\n"
+		"session-group both { agents = { pbx, second } strategy = hunt attempt-timeout = 1s }\n"
+		"local-policy all { to = \"^[0-9]+$\" next-hop = \"group:both\" }\n";
+	struct call_world *w = *state;
+	char text[4096], moved[4096 + sizeof(OTHER)];
+
+	snprintf(text, sizeof(text), "%s%s",
+		NETWORK REALM POOL PROFILE("") FACE("ip-profile = plain") PBX("") SIP(""), group);
+	apply(text);
+	start_call(w, PHONE_SDP, bed.invite);
+	fixture_pass(w->f, 1100);
+	fake_answer_all();
+	respond(w, &w->f->peer, take(w, &w->f->peer, "INVITE "), 486, "second1", "", NO_SDP);
+	fake_answer_all();
+	assert_int_equal(call_count(&w->f->shard), 0);
+	/* Everything is there still, in another place. */
+	snprintf(moved, sizeof(moved), "%s%s", OTHER, text);
+	apply(moved);
+	assert_int_equal(config_snapshots_kept(bed.snapshots), 0);
+	w->looked = 0;
+	respond(w, &w->f->other, bed.invite, 200, "pbx1", "", PBX_SDP);
+	take(w, &w->f->other, "ACK ");
+	take(w, &w->f->other, "BYE ");
+	/* Until it has ended. */
+	fixture_pass(w->f, 33000);
+	apply(NETWORK REALM POOL FACE("") SIP(""));
 }
 
 static void test_what_a_profile_says_holds_for_the_next_request_of_a_call(void **state)
@@ -349,6 +389,7 @@ int main(void)
 		LIVE_TEST(test_a_call_that_rings_is_answered_though_where_it_goes_is_gone),
 		LIVE_TEST(test_a_call_that_waits_for_ports_gets_them_under_the_next_configuration),
 		LIVE_TEST(test_the_rest_of_a_group_is_tried_though_the_group_is_gone),
+		LIVE_TEST(test_an_attempt_that_was_given_up_is_hung_up_when_it_answers_all_the_same),
 		LIVE_TEST(test_what_a_profile_says_holds_for_the_next_request_of_a_call),
 		LIVE_TEST(test_timers_hold_for_what_begins_and_not_for_what_runs),
 		LIVE_TEST(test_a_subscription_goes_on_when_its_notifier_is_no_agent_any_more),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "controlplane/register_limits.h"
+#include "tests/unit/controlplane/move_fixture.h"
 
 enum { SECOND = 1000000, PHONES = 2000, RATE = 400, COST = 2 };
 
@@ -325,6 +326,70 @@ static void test_what_is_not_used_goes_to_others(void **state)
 	assert_int_equal(let_in, 1000);
 }
 
+/* --- another configuration ---------------------------------------------------------------------------------------------- */
+
+#define REGISTRAR(name) "session-agent " name " { realm = test address = \"udp:192.0.2.10:5060\" }\n"
+
+static void move_to(struct register_limits *limits, struct move_bed *bed, const char *text)
+{
+	struct config_move *move = move_begin(bed, text);
+
+	assert_int_equal(register_limits_prepare(limits, move), 0);
+	register_limits_move(limits, move);
+	register_limits_settle(limits);
+	move_end(bed);
+}
+
+/* Of one second: how many messages leave. */
+static unsigned leave(struct register_limits *limits, size_t agent, uint64_t now_us)
+{
+	unsigned count = 0;
+	size_t place;
+
+	while (register_send(limits, agent, now_us, &place) == 0)
+		count++;
+	return count;
+}
+
+static void test_what_a_registrar_has_had_goes_on_by_its_name(void **state)
+{
+	struct register_limits *limits;
+	struct move_bed bed;
+
+	(void)state;
+	move_open(&bed, MOVE_PLACE REGISTRAR("pbx") "registration { upstream-rate = 10 }\n");
+	limits = register_limits_new(bed.config);
+	assert_int_equal(leave(limits, 0, SECOND), 10);
+	move_to(limits, &bed,
+		MOVE_PLACE REGISTRAR("first") REGISTRAR("pbx") "registration { upstream-rate = 10 }\n");
+	assert_int_equal(leave(limits, 1, SECOND + 1), 0);
+	assert_int_equal(leave(limits, 0, SECOND + 1), 10);
+	/* More than it was in a second: the ten count among them; then fewer. */
+	move_to(limits, &bed, MOVE_PLACE REGISTRAR("pbx") "registration { upstream-rate = 15 }\n");
+	assert_int_equal(leave(limits, 0, SECOND + 2), 5);
+	move_to(limits, &bed, MOVE_PLACE REGISTRAR("pbx") "registration { upstream-rate = 3 }\n");
+	assert_int_equal(leave(limits, 0, SECOND + 3), 0);
+	assert_int_equal(leave(limits, 0, 4 * SECOND), 3);
+	/* It is gone: nothing is held up there, nor when it is looked who needs older ones. */
+	move_to(limits, &bed, MOVE_PLACE);
+	register_limits_move(limits, move_begin(&bed, NULL));
+	move_end(&bed);
+	{
+		const struct register_wait who = { .agent = 0, .aor = 1, .host = 2 };
+		uint64_t wait_us = 1;
+		size_t place = 0;
+
+		assert_int_equal(register_wait_enter(limits, &who, 5 * SECOND), 0);
+		assert_true(register_slot(limits, 0, 5 * SECOND, 0, &wait_us));
+		assert_int_equal(wait_us, 0);
+		assert_int_equal(register_send(limits, 0, 5 * SECOND, &place), 0);
+		register_sent(limits, 0, place, 5 * SECOND);
+		register_wait_refund(limits, 0, 2);
+	}
+	register_limits_free(limits);
+	move_close(&bed);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -341,6 +406,7 @@ int main(void)
 		TEST(test_nobody_waits_long_for_who_does_not_come),
 		TEST(test_who_is_registered_comes_before_strangers),
 		TEST(test_what_is_not_used_goes_to_others),
+		TEST(test_what_a_registrar_has_had_goes_on_by_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "platforms/base/address.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
+#include "tests/unit/controlplane/move_fixture.h"
 #include "tests/unit/controlplane/tls_fixture.h"
 
 struct pair {
@@ -626,11 +627,137 @@ static void test_each_source_has_its_share_of_handshakes(void **state)
 	tls_free(tls);
 }
 
+/* --- another configuration ---------------------------------------------------------------------------------------------- */
+
+struct tls_bed {
+	struct tls_fixture *f;
+	struct move_bed move;
+	struct tls *tls;
+	char text[2048], why[512];
+};
+
+static const char *profile_text(struct tls_bed *bed, const char *name, const char *key, const char *more)
+{
+	snprintf(bed->text, sizeof(bed->text),
+		MOVE_PLACE "tls-profile %s { certificate = \"%s\" key = \"%s\" %s }\n", name,
+		bed->f->certificate, key, more);
+	return bed->text;
+}
+
+static int prepare_to(struct tls_bed *bed, const char *text)
+{
+	struct writer why;
+	int error;
+
+	writer_init(&why, bed->why, sizeof(bed->why) - 1);
+	error = tls_prepare(bed->tls, move_begin(&bed->move, text), &why);
+	bed->why[why.len] = '\0';
+	return error;
+}
+
+static void move_to(struct tls_bed *bed, const char *text)
+{
+	assert_int_equal(prepare_to(bed, text), 0);
+	tls_move(bed->tls, bed->move.move);
+	tls_settle(bed->tls);
+	move_end(&bed->move);
+}
+
+static const struct tls_profile *profile_now(struct tls_bed *bed, const char *name)
+{
+	struct tls_snapshot *snapshot = tls_snapshot_get(bed->tls);
+	const struct config_tls_profile wanted = { .name = (char *)(uintptr_t)name };
+	const struct tls_profile *profile = tls_snapshot_find(snapshot, &wanted);
+
+	tls_snapshot_put(snapshot);
+	return profile;
+}
+
+static void tls_bed_open(struct tls_bed *bed, const char *text)
+{
+	const struct config_tls_profile *blame;
+	char reason[TLS_REASON_MAX];
+
+	move_open(&bed->move, text);
+	assert_int_equal(tls_new(bed->move.config, &bed->tls, &blame, reason), 0);
+}
+
+static void tls_bed_close(struct tls_bed *bed)
+{
+	tls_free(bed->tls);
+	move_close(&bed->move);
+}
+
+static void test_profiles_come_stay_change_and_go(void **state)
+{
+	struct tls_fixture *f = *state;
+	const struct tls_profile *profile;
+	struct tls_snapshot *held;
+	struct tls_bed bed = { .f = f };
+
+	/* None at the start. */
+	tls_bed_open(&bed, MOVE_PLACE);
+	assert_null(profile_now(&bed, "p"));
+	move_to(&bed, profile_text(&bed, "p", f->key, ""));
+	profile = profile_now(&bed, "p");
+	assert_non_null(profile);
+	/* As it was, whatever else has changed: its tickets are good still. */
+	snprintf(bed.text + strlen(bed.text), 64, "sip-config { tls-handshake-rate = 3 }\n");
+	move_to(&bed, bed.text);
+	assert_ptr_equal(profile_now(&bed, "p"), profile);
+	/* Who has a session goes on by what he began with. */
+	held = tls_snapshot_get(bed.tls);
+	move_to(&bed, profile_text(&bed, "p", f->key, "minimum-version = \"1.3\""));
+	assert_ptr_not_equal(profile_now(&bed, "p"), profile);
+	assert_string_equal(held->profile[0]->config->name, "p");
+	assert_int_equal(held->profile[0]->config->minimum_version, CONFIG_TLS_1_2);
+	tls_snapshot_put(held);
+	move_to(&bed, profile_text(&bed, "q", f->key, ""));
+	assert_null(profile_now(&bed, "p"));
+	assert_non_null(profile_now(&bed, "q"));
+	/* An agent by TLS: now we connect, too. */
+	assert_null(profile_now(&bed, "q")->client);
+	snprintf(bed.text + strlen(bed.text), 160,
+		"session-agent a { realm = test address = \"tls:192.0.2.10:5061\" tls-profile = q }\n");
+	move_to(&bed, bed.text);
+	assert_non_null(profile_now(&bed, "q")->client);
+	move_to(&bed, MOVE_PLACE);
+	assert_null(profile_now(&bed, "q"));
+	tls_bed_close(&bed);
+}
+
+static void test_a_profile_that_is_no_good_is_refused_by_its_name(void **state)
+{
+	struct tls_fixture *f = *state;
+	const struct tls_profile *profile;
+	struct tls_bed bed = { .f = f };
+
+	tls_bed_open(&bed, profile_text(&bed, "p", f->key, ""));
+	profile = profile_now(&bed, "p");
+	assert_int_equal(prepare_to(&bed, profile_text(&bed, "p", f->certificate, "")), -EINVAL);
+	assert_true(strncmp(bed.why, "tls-profile p: ", 15) == 0);
+	assert_non_null(strstr(bed.why, f->certificate));
+	tls_abort(bed.tls);
+	move_give_up(&bed.move);
+	assert_ptr_equal(profile_now(&bed, "p"), profile);
+	assert_int_equal(prepare_to(&bed, profile_text(&bed, "p", f->key, "ciphers = NONSENSE")), -EINVAL);
+	assert_non_null(strstr(bed.why, "names no cipher"));
+	tls_abort(bed.tls);
+	move_give_up(&bed.move);
+	/* Files that have become bad meanwhile are no reason where nothing has been changed. */
+	unlink(f->key);
+	move_to(&bed, profile_text(&bed, "p", f->key, ""));
+	assert_ptr_equal(profile_now(&bed, "p"), profile);
+	tls_bed_close(&bed);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_said_arrives_and_an_end_is_an_end),
+		TEST(test_profiles_come_stay_change_and_go),
+		TEST(test_a_profile_that_is_no_good_is_refused_by_its_name),
 		TEST(test_a_connection_that_breaks_is_over_without_a_reason),
 		TEST(test_a_server_with_another_key_than_pinned_is_refused),
 		TEST(test_the_systems_authorities_are_read_at_the_start_and_no_directory_later),

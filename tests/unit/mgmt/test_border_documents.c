@@ -77,6 +77,7 @@ static void a_realm_has_its_names_and_values(void **state)
 		.pools = 2,
 		.ports_used = 4,
 		.ports_total = 2000,
+		.draining = 1,
 		.streams = 3,
 		.packets = 10,
 		.octets = 1720,
@@ -89,7 +90,8 @@ static void a_realm_has_its_names_and_values(void **state)
 
 	(void)state;
 	assert_row(show_realm_row(&realm),
-		"{\"name\":\"access\",\"interface\":\"outside\",\"trusted\":false,\"pools\":2,\"ports-used\":"
+		"{\"name\":\"access\",\"interface\":\"outside\",\"trusted\":false,\"draining\":true,"
+		"\"pools\":2,\"ports-used\":"
 		"4,"
 		"\"ports-total\":2000,\"streams\":3,\"packets\":10,\"octets\":1720,\"relayed\":9,\"lost\":1,"
 		"\"wrong-source\":2,\"malformed\":5,\"policed\":6,\"events\":7}");

@@ -72,6 +72,22 @@ static void assert_back(uint64_t back, const char *expected)
 	free(text);
 }
 
+static void a_revision_is_found_by_its_digest_once_it_is_settled(void **state)
+{
+	const struct config_digest one = config_digest_of("one", 3), two = config_digest_of("two", 3);
+	char *text = NULL;
+	size_t length = 0;
+
+	(void)state;
+	add("one", true);
+	add("two", false);
+	assert_int_equal(mgmt_store_revision_find(store, &one, &text, &length), 0);
+	assert_string_equal(text, "one");
+	assert_int_equal(length, 3);
+	free(text);
+	assert_int_equal(mgmt_store_revision_find(store, &two, &text, &length), -ENOENT);
+}
+
 static void what_is_not_settled_is_no_revision(void **state)
 {
 	(void)state;
@@ -206,6 +222,7 @@ static void a_second_process_is_kept_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORE_TEST(a_revision_is_found_by_its_digest_once_it_is_settled),
 		STORE_TEST(what_is_not_settled_is_no_revision),
 		STORE_TEST(after_a_death_the_file_decides_what_the_last_revision_is),
 		STORE_TEST(numbers_are_never_used_twice),
