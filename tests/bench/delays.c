@@ -18,7 +18,6 @@
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +50,7 @@ enum {
 };
 
 static const int64_t SECOND = 1000000000, TICK = 100000, GAP = 250000, LATE = 1000000, EDGE = 300000000,
-		     NEAR_ENTRY = 100000;
+		     NEAR_ENTRY = 100000, NAP = 200000;
 
 struct flow {
 	int fd;
@@ -102,12 +101,15 @@ static int64_t now_ns(void)
 	return t.tv_sec * SECOND + t.tv_nsec;
 }
 
+/* In naps: a CPU that sleeps long stops its clock, and the kernel then takes our interrupts for too many. */
 static void sleep_until(int64_t when)
 {
-	struct timespec t = { .tv_sec = when / SECOND, .tv_nsec = when % SECOND };
+	for (int64_t now = now_ns(); now < when; now = now_ns()) {
+		int64_t until = when - now > NAP ? now + NAP : when;
+		struct timespec t = { .tv_sec = until / SECOND, .tv_nsec = until % SECOND };
 
-	while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL) != 0)
-		;
+		(void)clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL);
+	}
 }
 
 /* --- the machine ---------------------------------------------------------------------------------------------------------- */
@@ -138,29 +140,6 @@ static bool is_ours(pid_t thread)
 		if (options.thread[i] == thread)
 			return true;
 	return thread == 0;
-}
-
-/* A CPU without work stops its clock, and the kernel then takes our interrupts for too many: somebody is there always, behind all others. */
-static pid_t keep_awake(void)
-{
-	pid_t child = fork();
-	const struct sched_param none = { 0 };
-	FILE *group;
-
-	if (child != 0)
-		return child;
-	/* The kernel shares out between sessions first. */
-	(void)setsid();
-	group = fopen("/proc/self/autogroup", "w");
-	if (group) {
-		fputs("19", group);
-		fclose(group);
-	}
-	(void)sched_setscheduler(0, SCHED_IDLE, &none);
-	while (getppid() != 1)
-		for (volatile unsigned i = 0; i < 1000000; i++)
-			;
-	_exit(0);
 }
 
 static void gap_add(struct gaps *g, int64_t from, int64_t to)
@@ -540,8 +519,6 @@ static void parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	pid_t awake;
-
 	parse_options(argc, argv);
 	for (unsigned i = 0; i < 1 + SIDES; i++) {
 		enter_namespace(strsep(&options.node[i], ","));
@@ -558,9 +535,7 @@ int main(int argc, char **argv)
 		die("no flows, or no memory for them", 0);
 	for (unsigned i = 0; i < CPUS; i++)
 		watch_open(i);
-	awake = keep_awake();
 	send_all();
-	(void)kill(awake, SIGKILL);
 	if (cpus[0].throttled || cpus[1].throttled)
 		die("the kernel has left out interrupts of the timer: what is taken cannot be told", 0);
 	putchar('{');
