@@ -61,6 +61,7 @@ struct flow {
 
 struct gap {
 	int64_t from, to;
+	pid_t thread; /* who was there at its end; of those that are told apart by it */
 };
 
 static struct {
@@ -82,7 +83,7 @@ static struct cpu {
 	struct gaps {
 		struct gap *gap;
 		unsigned count;
-	} nobody, others; /* nothing ran there, or other programs did */
+	} nobody, others, all; /* nothing ran there, other programs did; who did, thread by thread */
 	int64_t last; /* tick */
 	bool throttled;
 } cpus[CPUS];
@@ -130,7 +131,8 @@ static void watch_open(unsigned n)
 	cpus[n].ring = mmap(NULL, (1 + RING_PAGES) * 4096UL, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	cpus[n].nobody.gap = calloc(GAPS_MAX, sizeof(struct gap));
 	cpus[n].others.gap = calloc(GAPS_MAX, sizeof(struct gap));
-	if (cpus[n].ring == MAP_FAILED || !cpus[n].nobody.gap || !cpus[n].others.gap)
+	cpus[n].all.gap = calloc(GAPS_MAX, sizeof(struct gap));
+	if (cpus[n].ring == MAP_FAILED || !cpus[n].nobody.gap || !cpus[n].others.gap || !cpus[n].all.gap)
 		die("perf ring", errno);
 }
 
@@ -142,20 +144,24 @@ static bool is_ours(pid_t thread)
 	return thread == 0;
 }
 
-static void gap_add(struct gaps *g, int64_t from, int64_t to)
+static void gap_add(struct gaps *g, int64_t from, int64_t to, pid_t thread)
 {
-	if (g->count != 0 && g->gap[g->count - 1].to == from)
-		g->gap[g->count - 1].to = to;
+	struct gap *last = g->count ? &g->gap[g->count - 1] : NULL;
+
+	if (last && last->to == from && last->thread == thread)
+		last->to = to;
 	else if (g->count < GAPS_MAX)
-		g->gap[g->count++] = (struct gap){ from, to };
+		g->gap[g->count++] = (struct gap){ from, to, thread };
 }
 
 static void tick(struct cpu *c, pid_t thread, int64_t at)
 {
 	if (c->last != 0 && at - c->last > GAP)
-		gap_add(&c->nobody, c->last + TICK, at);
+		gap_add(&c->nobody, c->last + TICK, at, 0);
 	else if (c->last != 0 && c == &cpus[0] && !is_ours(thread))
-		gap_add(&c->others, c->last, at);
+		gap_add(&c->others, c->last, at, 0);
+	if (c->last != 0)
+		gap_add(&c->all, c->last, at, thread);
 	c->last = at;
 }
 
@@ -423,6 +429,22 @@ static double milliseconds(const struct gaps *g, unsigned odd)
 	return (double)all / 1e6;
 }
 
+/* A packet that nothing explains: and who was seen on both CPUs, for whoever wants to know why. */
+static void tell(int64_t from, int64_t to, int64_t own)
+{
+	fprintf(stderr, "# late: at %.4f s for %.3f ms, %.3f ms of it the machine's; there were",
+		(double)(from - options.begin) / 1e9, (double)(to - from) / 1e6,
+		(double)(to - from - own) / 1e6);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		const struct gaps *g = &cpus[cpu].all;
+
+		fprintf(stderr, "%s", cpu ? " |" : "");
+		for (unsigned i = gap_find(g, from); i < g->count && g->gap[i].from < to; i++)
+			fprintf(stderr, " %d", g->gap[i].thread);
+	}
+	fputc('\n', stderr);
+}
+
 static void report(unsigned odd)
 {
 	const uint64_t all = (uint64_t)flow_count * each;
@@ -445,9 +467,7 @@ static void report(unsigned odd)
 		late += delay[packets] > LATE;
 		ours += own > LATE;
 		if (own > LATE)
-			fprintf(stderr, "# late: at %.4f s for %.3f ms, %.3f ms of it the machine's\n",
-				(double)(entered[i] - options.begin) / 1e9, (double)delay[packets] / 1e6,
-				(double)(delay[packets] - own) / 1e6);
+			tell(entered[i], left[i], own);
 		longest = own > longest ? own : longest;
 		packets++;
 	}
