@@ -346,49 +346,17 @@ static srtp_err_status_t hash_compute(
 
 #include "dataplane/srtp_vectors.h"
 
-static const srtp_cipher_type_t icm_128 = { .alloc = icm_alloc,
-	.dealloc = cipher_give,
-	.init = icm_init,
-	.encrypt = icm_crypt,
-	.decrypt = icm_crypt,
-	.set_iv = icm_set_iv,
-	.description = "AES-128 counter mode of libipsec-mb",
-	.test_data = &icm_128_test,
-	.id = SRTP_AES_ICM_128 };
+/* clang-format off */
+#define ICM(bits) { .alloc = icm_alloc, .dealloc = cipher_give, .init = icm_init, .encrypt = icm_crypt, .decrypt = icm_crypt, \
+	.set_iv = icm_set_iv, .description = "AES-" #bits " counter mode of libipsec-mb", .test_data = &icm_##bits##_test, \
+	.id = SRTP_AES_ICM_##bits }
+#define GCM(bits) { .alloc = gcm_alloc, .dealloc = cipher_give, .init = gcm_init, .set_aad = gcm_set_aad, .encrypt = gcm_encrypt, \
+	.decrypt = gcm_decrypt, .set_iv = gcm_set_iv, .get_tag = gcm_get_tag, .description = "AES-" #bits " GCM of libipsec-mb", \
+	.test_data = &gcm_##bits##_test, .id = SRTP_AES_GCM_##bits }
+/* clang-format on */
 
-static const srtp_cipher_type_t icm_256 = { .alloc = icm_alloc,
-	.dealloc = cipher_give,
-	.init = icm_init,
-	.encrypt = icm_crypt,
-	.decrypt = icm_crypt,
-	.set_iv = icm_set_iv,
-	.description = "AES-256 counter mode of libipsec-mb",
-	.test_data = &icm_256_test,
-	.id = SRTP_AES_ICM_256 };
-
-static const srtp_cipher_type_t gcm_128 = { .alloc = gcm_alloc,
-	.dealloc = cipher_give,
-	.init = gcm_init,
-	.set_aad = gcm_set_aad,
-	.encrypt = gcm_encrypt,
-	.decrypt = gcm_decrypt,
-	.set_iv = gcm_set_iv,
-	.get_tag = gcm_get_tag,
-	.description = "AES-128 GCM of libipsec-mb",
-	.test_data = &gcm_128_test,
-	.id = SRTP_AES_GCM_128 };
-
-static const srtp_cipher_type_t gcm_256 = { .alloc = gcm_alloc,
-	.dealloc = cipher_give,
-	.init = gcm_init,
-	.set_aad = gcm_set_aad,
-	.encrypt = gcm_encrypt,
-	.decrypt = gcm_decrypt,
-	.set_iv = gcm_set_iv,
-	.get_tag = gcm_get_tag,
-	.description = "AES-256 GCM of libipsec-mb",
-	.test_data = &gcm_256_test,
-	.id = SRTP_AES_GCM_256 };
+static const srtp_cipher_type_t icm_128 = ICM(128), icm_256 = ICM(256), gcm_128 = GCM(128),
+				gcm_256 = GCM(256);
 
 static const srtp_auth_type_t hmac_sha1 = { .alloc = hash_alloc,
 	.dealloc = hash_give,

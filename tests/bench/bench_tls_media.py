@@ -4,7 +4,8 @@ BENCH_TLS_MEDIA_CALLS calls are relayed all the while; slices of time with hands
 
 The handshakes are whole ones (TLS 1.3, X25519, ECDSA P-256, no tickets), counted by the SBC, too. The packet worker has one core; the other one has the
 control plane, who asks for the handshakes, and who sends the RTP. So a packet's time does not begin when it was sent but when the SBC's kernel has it
-from the wire, and what the hypervisor takes of the cores (and other programs, of the worker's) is observed beside it and taken off: the machine does that with handshakes and without. The
+from the wire, and what the hypervisor takes of the cores (and other programs and the
+kernel's workers, of the worker's) is observed beside it and taken off: the machine does that with handshakes and without. The
 slices without are the control: what is left there says how good that is.
 
 BENCH_TLS_MEDIA_SLICES (an even number), BENCH_TLS_MEDIA_SECONDS (of a slice). On packet: ports, where
@@ -43,10 +44,20 @@ def certificate(s):
 
 
 def threads(s):
-    """Those of the SBC that are on the worker's core, and the kernel's own: whatever they do there is not the machine's fault."""
+    """Those of the SBC that are on the worker's core, and the kernel's there but for its workers, which do work of anybody's: if handshakes made them
+    work, others_ms would be more with handshakes than without."""
     tasks = [task for process in s.processes if process.poll() is None for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()]
     ours = [task.name for task in tasks if os.sched_getaffinity(int(task.name)) == {stage.CPU}]
-    return ours + s.run(None, stage.program("pgrep"), "--parent", "2").stdout.split()
+    kernel = s.run(None, stage.program("pgrep"), "--parent", "2", "--list-name").stdout.split("\n")
+    return ours + [line.split()[0] for line in kernel if line and not line.split()[1].startswith("kworker")]
+
+
+def come_first(s):
+    """All but the worker, which has a core of its own, take the other one from other programs, by turns among themselves."""
+    for process in s.processes:
+        for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+            if os.sched_getaffinity(int(task.name)) != {stage.CPU}:
+                os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
 
 
 def output(s, process, name):
@@ -70,7 +81,7 @@ def run(s, flows, slices, seconds, rate):
              for word in (option, f"{s.prefix}-{node},{interfaces}")]
     media = s.start(None, stage.binary("bench/delays"), "-l", flows, *nodes, *shape, "-c", f"{stage.CPU},{stage.LOAD_CPU}",
                     "-w", ",".join(threads(s)), cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
-    clients = s.start("near", stage.binary("bench/handshakes"), OUTSIDE, TLS_PORT, rate, begin, seconds * 1000, slices,
+    clients = s.start("near", stage.program("chrt"), "--rr", "1", stage.binary("bench/handshakes"), OUTSIDE, TLS_PORT, rate, begin, seconds * 1000, slices,
                       cpu=stage.LOAD_CPU, stdout=subprocess.PIPE, text=True)
     first = counted(s)
     report, made = output(s, media, "delays"), output(s, clients, "handshakes")
@@ -88,6 +99,7 @@ def measure():
         certificate(s)
         s.run("near", "sysctl", "-qw", "net.ipv4.tcp_max_tw_buckets=0")  # ports are to be had again at once
         start_sallyport(s, "packet", MORE.format(directory=s.directory, OUTSIDE=OUTSIDE, port=TLS_PORT))
+        come_first(s)
         for node, source, target in (("near", NEAR, OUTSIDE), ("far", FAR, INSIDE)):
             s.run(node, "ping", "-c", "1", "-W", "2", "-I", source, target)
         ports = [line.split() for line in sessions(s, s.directory / "run" / "dataplane.sock", calls).splitlines()]

@@ -8,7 +8,7 @@
  * account. BEGIN-NS: CLOCK_REALTIME. Prints for the even and the odd slices, without what is near to their edges: packets, lost ones, those
  * over a millisecond and how many of them are so without what was taken away: a timer's interrupts come every 100 us on both CPUs (-c: the packet
  * worker's first), and where they stay away nothing ran there, the kernel included. Of the other CPU only that counts which began as the packet
- * came. What other programs than ours (-w: threads that are ours, or the kernel's) had of the worker's CPU is taken off, too, and told apart. */
+ * came. What other threads than ours (-w) had of the worker's CPU is taken off, too, and told apart. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +61,7 @@ struct flow {
 
 struct gap {
 	int64_t from, to;
+	pid_t thread; /* who was there at its end; of those that are told apart by it */
 };
 
 static struct {
@@ -83,9 +83,8 @@ static struct cpu {
 	struct gaps {
 		struct gap *gap;
 		unsigned count;
-	} nobody, others; /* nothing ran there, or other programs did */
+	} nobody, others, all; /* nothing ran there, other programs did; who did, thread by thread */
 	int64_t last; /* tick */
-	bool throttled;
 } cpus[CPUS];
 
 static void die(const char *what, int error)
@@ -128,7 +127,8 @@ static void watch_open(unsigned n)
 	cpus[n].ring = mmap(NULL, (1 + RING_PAGES) * 4096UL, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	cpus[n].nobody.gap = calloc(GAPS_MAX, sizeof(struct gap));
 	cpus[n].others.gap = calloc(GAPS_MAX, sizeof(struct gap));
-	if (cpus[n].ring == MAP_FAILED || !cpus[n].nobody.gap || !cpus[n].others.gap)
+	cpus[n].all.gap = calloc(GAPS_MAX, sizeof(struct gap));
+	if (cpus[n].ring == MAP_FAILED || !cpus[n].nobody.gap || !cpus[n].others.gap || !cpus[n].all.gap)
 		die("perf ring", errno);
 }
 
@@ -140,43 +140,24 @@ static bool is_ours(pid_t thread)
 	return thread == 0;
 }
 
-/* A CPU without work stops its clock, and the kernel then takes our interrupts for too many: somebody is there always, behind all others. */
-static pid_t keep_awake(void)
+static void gap_add(struct gaps *g, int64_t from, int64_t to, pid_t thread)
 {
-	pid_t child = fork();
-	const struct sched_param none = { 0 };
-	FILE *group;
+	struct gap *last = g->count ? &g->gap[g->count - 1] : NULL;
 
-	if (child != 0)
-		return child;
-	/* The kernel shares out between sessions first. */
-	(void)setsid();
-	group = fopen("/proc/self/autogroup", "w");
-	if (group) {
-		fputs("19", group);
-		fclose(group);
-	}
-	(void)sched_setscheduler(0, SCHED_IDLE, &none);
-	while (getppid() != 1)
-		for (volatile unsigned i = 0; i < 1000000; i++)
-			;
-	_exit(0);
-}
-
-static void gap_add(struct gaps *g, int64_t from, int64_t to)
-{
-	if (g->count != 0 && g->gap[g->count - 1].to == from)
-		g->gap[g->count - 1].to = to;
+	if (last && last->to == from && last->thread == thread)
+		last->to = to;
 	else if (g->count < GAPS_MAX)
-		g->gap[g->count++] = (struct gap){ from, to };
+		g->gap[g->count++] = (struct gap){ from, to, thread };
 }
 
 static void tick(struct cpu *c, pid_t thread, int64_t at)
 {
 	if (c->last != 0 && at - c->last > GAP)
-		gap_add(&c->nobody, c->last + TICK, at);
+		gap_add(&c->nobody, c->last + TICK, at, 0);
 	else if (c->last != 0 && c == &cpus[0] && !is_ours(thread))
-		gap_add(&c->others, c->last, at);
+		gap_add(&c->others, c->last, at, 0);
+	if (c->last != 0)
+		gap_add(&c->all, c->last, at, thread);
 	c->last = at;
 }
 
@@ -197,7 +178,8 @@ static void watch(struct cpu *c)
 		if (record.header.type == PERF_RECORD_SAMPLE)
 			tick(c, (pid_t)record.thread, (int64_t)record.time);
 		else if (record.header.type == PERF_RECORD_THROTTLE || record.header.type == PERF_RECORD_LOST)
-			c->throttled = true;
+			c->last =
+				0; /* the kernel leaves some out: nothing is known of the time until the next */
 		tail += record.header.size;
 	}
 	__atomic_store_n(&c->ring->data_tail, tail, __ATOMIC_RELEASE);
@@ -353,7 +335,7 @@ static void flow_send(unsigned number)
 static void send_all(void)
 {
 	const uint64_t all = (uint64_t)flow_count * each;
-	const struct sched_param first = { .sched_priority = 1 };
+	const struct sched_param first = { .sched_priority = 2 };
 
 	/* On time if it may; it does not matter. */
 	(void)sched_setscheduler(0, SCHED_FIFO, &first);
@@ -444,6 +426,22 @@ static double milliseconds(const struct gaps *g, unsigned odd)
 	return (double)all / 1e6;
 }
 
+/* A packet that nothing explains: and who was seen on both CPUs, for whoever wants to know why. */
+static void tell(int64_t from, int64_t to, int64_t own)
+{
+	fprintf(stderr, "# late: at %.4f s for %.3f ms, %.3f ms of it the machine's; there were",
+		(double)(from - options.begin) / 1e9, (double)(to - from) / 1e6,
+		(double)(to - from - own) / 1e6);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		const struct gaps *g = &cpus[cpu].all;
+
+		fprintf(stderr, "%s", cpu ? " |" : "");
+		for (unsigned i = gap_find(g, from); i < g->count && g->gap[i].from < to; i++)
+			fprintf(stderr, " %d", g->gap[i].thread);
+	}
+	fputc('\n', stderr);
+}
+
 static void report(unsigned odd)
 {
 	const uint64_t all = (uint64_t)flow_count * each;
@@ -466,9 +464,7 @@ static void report(unsigned odd)
 		late += delay[packets] > LATE;
 		ours += own > LATE;
 		if (own > LATE)
-			fprintf(stderr, "# late: at %.4f s for %.3f ms, %.3f ms of it the machine's\n",
-				(double)(entered[i] - options.begin) / 1e9, (double)delay[packets] / 1e6,
-				(double)(delay[packets] - own) / 1e6);
+			tell(entered[i], left[i], own);
 		longest = own > longest ? own : longest;
 		packets++;
 	}
@@ -540,8 +536,6 @@ static void parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	pid_t awake;
-
 	parse_options(argc, argv);
 	for (unsigned i = 0; i < 1 + SIDES; i++) {
 		enter_namespace(strsep(&options.node[i], ","));
@@ -558,11 +552,7 @@ int main(int argc, char **argv)
 		die("no flows, or no memory for them", 0);
 	for (unsigned i = 0; i < CPUS; i++)
 		watch_open(i);
-	awake = keep_awake();
 	send_all();
-	(void)kill(awake, SIGKILL);
-	if (cpus[0].throttled || cpus[1].throttled)
-		die("the kernel has left out interrupts of the timer: what is taken cannot be told", 0);
 	putchar('{');
 	report(0);
 	report(1);

@@ -26,7 +26,7 @@
 
 #include "platforms/base/span.h"
 
-enum { PROCESSES = 4, SLICES_MAX = 1000, TIMEOUT_S = 5, BEHIND_MAX_NS = 20000000 };
+enum { PROCESSES = 16, SLICES_MAX = 1000, TIMEOUT_S = 5, BEHIND_MAX_NS = 20000000 };
 
 enum { HASH = 32, KEY = 16, IV = 12, TAG = 16, HEADER = 5, FLIGHT_MAX = 16384, SHARE = 32 };
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE))
 
 import sbc as sbc_module  # noqa: E402
 from media import Media  # noqa: E402
+from pki import Pki  # noqa: E402
 from sip import Endpoint, sdp  # noqa: E402
 
 # A run of another name may go on beside this one; so may each of pytest-xdist's workers.
@@ -207,20 +208,36 @@ class Call:
         first.expect(lambda m: m.status == 200 and m.method == "BYE")
 
 
+@contextlib.contextmanager
+def lab(more, change=None, kind="packet"):
+    """A lab whose SBC has `more` behind its configuration, until the end of the block."""
+    stack = Stack()
+    stack.more, stack.change = more, change or stack.change
+    try:
+        stack.start(kind)
+        yield stack
+    finally:
+        stack.down()
+
+
+def survived(stack):
+    dead = [d for d in stack.sbc.processes if not stack.sbc.alive(d)]
+    assert not dead, f"died: {dead}\n{stack.sbc.log_tails()}"
+
+
+@pytest.fixture(scope="session")
+def pki():
+    return Pki.of_this_run()
+
+
 @pytest.fixture(scope="module", params=["packet"])
 def module_stack(request):
     """One lab per module and kind of SBC: "packet", "xdp", "packet, 3 shards"; a module parametrizes it indirectly.
     GUARD in a module is added to its configuration: phones that send more than a stranger may."""
     kind, _, shards = request.param.partition(", ")
-    stack = Stack()
-    stack.more = getattr(request.module, "GUARD", "")
-    try:
-        if shards:
-            stack.change = lambda text: f"{text}\nsip-config {{ shards = {shards.split()[0]} }}\n"
-        stack.start(kind)
+    several = (lambda text: f"{text}\nsip-config {{ shards = {shards.split()[0]} }}\n") if shards else None
+    with lab(getattr(request.module, "GUARD", ""), several, kind) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture
@@ -231,8 +248,7 @@ def stack(module_stack, request):
         module_stack.start(module_stack.kind)
     yield module_stack
     module_stack.end_test()
-    dead = [d for d in module_stack.sbc.processes if not module_stack.sbc.alive(d)]
-    assert not dead, f"died: {dead}\n{module_stack.sbc.log_tails()}"
+    survived(module_stack)
     if module_stack.sbc.processes and not hasattr(request.module, "FLOODS"):
         dropped = {name: n for name, n in module_stack.sbc.counters()["dataplane"].items() if name in RATES and n}
         assert not dropped, f"the border kept packets of this test from SIP: {dropped}; give its module a GUARD"

@@ -9,7 +9,7 @@ import pytest
 import baresip
 import melody
 import netns
-from conftest import SBC_OUT4, Stack
+from conftest import SBC_OUT4, lab
 from linphone import Linphone
 
 SECONDS = 2
@@ -24,15 +24,12 @@ local-policy to-vault { from-realm = access  to = "^7[0-9]+$"  next-hop = "agent
 
 @pytest.fixture(scope="module")
 def module_stack():
-    stack = Stack()
-    stack.more = MORE
-    stack.change = lambda text: text.replace("latching = latch }", "latching = latch  media-security = prefer  srtp-without-tls = yes }").replace(
-        "5060\"          ip-profile = trunk }", "5060\"  ip-profile = phone }")
-    try:
-        stack.start("packet")
+    def change(text):
+        return text.replace("latching = latch }", "latching = latch  media-security = prefer  srtp-without-tls = yes }").replace(
+            "5060\"          ip-profile = trunk }", "5060\"  ip-profile = phone }")
+
+    with lab(MORE, change) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import re
 import pytest
 
 import netns
-from conftest import SBC_IN4, SBC_OUT4, Stack
+from conftest import SBC_IN4, SBC_OUT4, lab
 from pki import Pki
 from sip import Dialog, compose, sdp, token
-from tls_peer import TlsEndpoint, client_side, server_side
+from tls_peer import TlsEndpoint, tls_pbx, tls_phone
 
 TO_SBC = (SBC_OUT4, 5061)
 
@@ -38,26 +38,8 @@ local-policy to-phones {{ from-realm = core   to = ".*"         next-hop = "regi
 
 @pytest.fixture(scope="module")
 def module_stack():
-    stack = Stack()
-    stack.more = configuration()
-    try:
-        stack.start("packet")
+    with lab(configuration()) as stack:
         yield stack
-    finally:
-        stack.down()
-
-
-def tls_phone(stack):
-    endpoint = TlsEndpoint(stack.lab.namespace("phone"), "192.168.77.2", 0, client=client_side(Pki.of_this_run().ca))
-    stack.closing.append(endpoint)
-    return endpoint
-
-
-def tls_pbx(stack):
-    issued = Pki.of_this_run().issue("pbx", ip=["10.0.0.5"])
-    endpoint = TlsEndpoint(stack.lab.namespace("pbx"), "10.0.0.5", 5061, server=server_side(issued), client=client_side(Pki.of_this_run().ca))
-    stack.closing.append(endpoint)
-    return endpoint
 
 
 def call(phone, number, to=TO_SBC, scheme="sips", contact=None):

@@ -14,10 +14,10 @@ import pytest
 
 import netns
 import sbc as sbc_module
-from conftest import SBC_IN4, SBC_OUT4, SBC_OUT6, Call, Stack
+from conftest import SBC_IN4, SBC_OUT4, SBC_OUT6, Call, lab
 from pki import Pki
 from sip import bracket, compose, sdp, token
-from tls_peer import TlsEndpoint, client_side, server_side
+from tls_peer import TlsEndpoint, client_side, tls_pbx, tls_phone
 
 NAMES = {"dns": ["sbc.example.test"], "ip": [SBC_OUT4]}
 PUBLIC, MUTUAL, PINNED, STRICT = ((SBC_OUT4, port) for port in (5061, 5062, 5063, 5064))
@@ -70,32 +70,9 @@ local-policy to-phones {{ from-realm = core  to = ".*"  next-hop = "registration
 
 @pytest.fixture(scope="module")
 def module_stack():
-    stack = Stack()
-    stack.more = configuration()
-    try:
-        stack.start("packet")
+    with lab(configuration()) as stack:
         yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(FILES, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def pki():
-    return Pki.of_this_run()
-
-
-def tls_phone(stack, host="192.168.77.2", **kwargs):
-    endpoint = TlsEndpoint(stack.lab.namespace("phone"), host, 0, **kwargs)
-    stack.closing.append(endpoint)
-    return endpoint
-
-
-def tls_pbx(stack, issued=None, port=5061, **kwargs):
-    issued = issued or Pki.of_this_run().issue("pbx", ip=["10.0.0.5"])
-    endpoint = TlsEndpoint(stack.lab.namespace("pbx"), "10.0.0.5", port, server=server_side(issued), **kwargs)
-    stack.closing.append(endpoint)
-    return endpoint
+    shutil.rmtree(FILES, ignore_errors=True)
 
 
 def counted(stack, name):

@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 import netns
-from conftest import SBC_IN4, SBC_OUT4, Call, Stack
+from conftest import SBC_IN4, SBC_OUT4, Call, lab
 from pki import SIP_DOMAIN, Pki
 from sip import sdp
 from tls_peer import TlsEndpoint, client_side, server_side
@@ -38,20 +38,9 @@ local-policy to-itsp {{ from-realm = core  to = "^98[0-9]+$"  next-hop = "agent:
 
 @pytest.fixture(scope="module")
 def module_stack():
-    stack = Stack()
     # The plain carrier of the lab has the address that the agent of this test is configured with.
-    stack.change = lambda text: text.replace(f'"udp:{CARRIER}:5060"', '"udp:203.0.113.120:5060"')
-    stack.more = configuration()
-    try:
-        stack.start("packet")
+    with lab(configuration(), lambda text: text.replace(f'"udp:{CARRIER}:5060"', '"udp:203.0.113.120:5060"')) as stack:
         yield stack
-    finally:
-        stack.down()
-
-
-@pytest.fixture(scope="module")
-def pki():
-    return Pki.of_this_run()
 
 
 def peer(stack, node, host, issued=None, port=0, server=None):

@@ -15,11 +15,11 @@ import threading
 import pytest
 
 import netns
-from conftest import SBC_IN4, SBC_OUT4, Stack
+from conftest import SBC_IN4, SBC_OUT4, lab
 from pki import Pki
 from sip import compose, sdp, token
 from test_dns import Dns
-from tls_peer import TlsEndpoint, client_side, server_side
+from tls_peer import TlsEndpoint, client_side, server_side, tls_phone
 
 PUBLIC = (SBC_OUT4, 5061)
 S_SERVER = 5071
@@ -46,24 +46,8 @@ local-policy to-service  {{ from-realm = access  to = "^73[0-9]+$"  next-hop = "
 
 @pytest.fixture(scope="module")
 def module_stack():
-    stack = Stack()
-    stack.more = configuration()
-    try:
-        stack.start("packet")
+    with lab(configuration()) as stack:
         yield stack
-    finally:
-        stack.down()
-
-
-@pytest.fixture(scope="module")
-def pki():
-    return Pki.of_this_run()
-
-
-def tls_phone(stack):
-    endpoint = TlsEndpoint(stack.lab.namespace("phone"), "192.168.77.2", 0)
-    stack.closing.append(endpoint)
-    return endpoint
 
 
 def counted(stack, name):

@@ -5,6 +5,7 @@ import socket
 import ssl
 
 import netns
+from pki import Pki
 from stream_peer import StreamEndpoint
 
 
@@ -77,3 +78,20 @@ class TlsEndpoint(StreamEndpoint):
         link = self._add(self.client.wrap_socket(plain, server_hostname=self.name, session=session))
         self._wake.send(b"x")
         return link
+
+
+def tls_phone(stack, host="192.168.77.2", **kwargs):
+    """A phone behind the NAT that believes the test's authority alone, if it is not told otherwise."""
+    kwargs.setdefault("client", client_side(Pki.of_this_run().ca))
+    endpoint = TlsEndpoint(stack.lab.namespace("phone"), host, 0, **kwargs)
+    stack.closing.append(endpoint)
+    return endpoint
+
+
+def tls_pbx(stack, issued=None, port=5061, **kwargs):
+    """The PBX, by TLS, with a certificate for its address."""
+    issued = issued or Pki.of_this_run().issue("pbx", ip=["10.0.0.5"])
+    kwargs.setdefault("client", client_side(Pki.of_this_run().ca))
+    endpoint = TlsEndpoint(stack.lab.namespace("pbx"), "10.0.0.5", port, server=server_side(issued), **kwargs)
+    stack.closing.append(endpoint)
+    return endpoint

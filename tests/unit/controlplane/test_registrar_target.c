@@ -221,10 +221,10 @@ static void test_contacts_of_a_user_are_tried_one_after_the_other_best_first(voi
 
 /* --- several phones of a user -------------------------------------------------------------------------------------------- */
 
-struct ringing {
+static struct ringing {
 	struct sip_flow desk, mobile;
 	char at_desk[FIXTURE_TEXT_MAX], at_mobile[FIXTURE_TEXT_MAX]; /* the INVITE there */
-};
+} r;
 
 static void registers_at(struct call_world *w, const struct sip_flow *flow, const char *contact)
 {
@@ -237,34 +237,34 @@ static void registers_at(struct call_world *w, const struct sip_flow *flow, cons
 }
 
 /* Two phones of one user, registered with these parameters; a call to him. */
-static void call_both(struct phones_world *p, struct ringing *r, const char *desk, const char *mobile)
+static void call_both(struct phones_world *p, const char *desk, const char *mobile)
 {
 	struct call_world *w = p->w;
 	char contact[128];
 
-	r->desk = r->mobile = w->f->peer;
-	address_set_port(&r->desk.remote, 20000);
-	address_set_port(&r->mobile.remote, 20001);
+	r.desk = r.mobile = w->f->peer;
+	address_set_port(&r.desk.remote, 20000);
+	address_set_port(&r.mobile.remote, 20001);
 	snprintf(contact, sizeof(contact), "Contact: <sip:desk@192.168.1.7>%s\r\n", desk);
-	registers_at(w, &r->desk, contact);
+	registers_at(w, &r.desk, contact);
 	snprintf(contact, sizeof(contact), "Contact: <sip:mobile@192.168.9.9>%s\r\n", mobile);
-	registers_at(w, &r->mobile, contact);
+	registers_at(w, &r.mobile, contact);
 	p->policies[0] = p->policies[1];
 	invites(w, "sip:1000@192.0.2.1", "", 1);
 }
 
-static void both_ring(struct phones_world *p, struct ringing *r)
+static void both_ring(struct phones_world *p)
 {
 	struct call_world *w = p->w;
 
-	call_both(p, r, "", "");
-	snprintf(r->at_mobile, sizeof(r->at_mobile), "%s",
-		take(w, &r->mobile, "INVITE sip:mobile@192.168.9.9 SIP/2.0\r\n"));
-	snprintf(r->at_desk, sizeof(r->at_desk), "%s",
-		take(w, &r->desk, "INVITE sip:desk@192.168.1.7 SIP/2.0\r\n"));
-	assert_null(strstr(r->at_desk, "100rel"));
-	assert_contains(r->at_desk, "m=audio ");
-	assert_string_equal(strstr(r->at_desk, "v=0"), strstr(r->at_mobile, "v=0"));
+	call_both(p, "", "");
+	snprintf(r.at_mobile, sizeof(r.at_mobile), "%s",
+		take(w, &r.mobile, "INVITE sip:mobile@192.168.9.9 SIP/2.0\r\n"));
+	snprintf(r.at_desk, sizeof(r.at_desk), "%s",
+		take(w, &r.desk, "INVITE sip:desk@192.168.1.7 SIP/2.0\r\n"));
+	assert_null(strstr(r.at_desk, "100rel"));
+	assert_contains(r.at_desk, "m=audio ");
+	assert_string_equal(strstr(r.at_desk, "v=0"), strstr(r.at_mobile, "v=0"));
 }
 
 static void nothing_is_left(struct phones_world *p)
@@ -274,9 +274,27 @@ static void nothing_is_left(struct phones_world *p)
 	p->policies[0] = p->w->policy;
 }
 
+static void desk_says(struct call_world *w, unsigned status, const char *body)
+{
+	respond(w, &r.desk, r.at_desk, status, "d", "", body);
+}
+
+static void mobile_says(struct call_world *w, unsigned status, const char *body)
+{
+	respond(w, &r.mobile, r.at_mobile, status, "m", "", body);
+}
+
+/* Whatever has been taken before it. */
+static const char *take_any(struct call_world *w, const struct sip_flow *flow, const char *begin)
+{
+	w->looked = 0;
+	return take(w, flow, begin);
+}
+
 /* The phone hears CANCEL, and says so. */
 static void is_cancelled(struct call_world *w, const struct sip_flow *phone, const char *invite)
 {
+	w->looked = 0;
 	respond(w, phone, take(w, phone, "CANCEL "), 200, NULL, "", NO_SDP);
 	respond(w, phone, invite, 487, "gone", "", NO_SDP);
 	take(w, phone, "ACK ");
@@ -284,27 +302,23 @@ static void is_cancelled(struct call_world *w, const struct sip_flow *phone, con
 
 static void test_phones_of_one_user_ring_together_and_the_first_answer_wins(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 	const struct sip_flow *winner, *loser;
 
-	both_ring(p, &r);
-	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
-	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	both_ring(p);
+	mobile_says(w, 180, NO_SDP);
+	desk_says(w, 180, NO_SDP);
 	take(w, &w->f->other, "SIP/2.0 180 ");
 	/* The one that is no callee yet. */
 	winner = &r.desk;
 	loser = &r.mobile;
-	respond(w, winner, r.at_desk, 200, "d", "", PHONE_SDP);
+	desk_says(w, 200, PHONE_SDP);
 	fake_answer_all();
 	assert_contains(
 		take(w, loser, "CANCEL "), "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n");
-	w->looked = 0;
-	take(w, winner, "ACK ");
-	w->looked = 0;
-	assert_contains(take(w, &w->f->other, "SIP/2.0 200 "), "m=audio ");
-	w->looked = 0;
+	take_any(w, winner, "ACK ");
+	assert_contains(take_any(w, &w->f->other, "SIP/2.0 200 "), "m=audio ");
 	is_cancelled(w, loser, r.at_mobile);
 	assert_false(was_sent(w, winner, "BYE "));
 	assert_int_equal(call_count(&w->f->shard), 1);
@@ -313,144 +327,125 @@ static void test_phones_of_one_user_ring_together_and_the_first_answer_wins(void
 
 static void test_the_answer_of_a_second_phone_that_crosses_is_acknowledged_and_hung_up(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	both_ring(p, &r);
-	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
-	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
-	respond(w, &r.mobile, r.at_mobile, 200, "m", "", PHONE_SDP);
-	respond(w, &r.desk, r.at_desk, 200, "d", "", PHONE_SDP);
+	both_ring(p);
+	mobile_says(w, 180, NO_SDP);
+	desk_says(w, 180, NO_SDP);
+	mobile_says(w, 200, PHONE_SDP);
+	desk_says(w, 200, PHONE_SDP);
 	fake_answer_all();
-	w->looked = 0;
-	take(w, &r.mobile, "ACK ");
-	w->looked = 0;
-	take(w, &r.desk, "CANCEL ");
+	take_any(w, &r.mobile, "ACK ");
+	take_any(w, &r.desk, "CANCEL ");
 	take(w, &r.desk, "ACK ");
 	take(w, &r.desk, "BYE ");
 	assert_false(was_sent(w, &r.mobile, "BYE "));
-	w->looked = 0;
-	take(w, &w->f->other, "SIP/2.0 200 ");
+	take_any(w, &w->f->other, "SIP/2.0 200 ");
 	assert_false(was_sent(w, &w->f->other, "SIP/2.0 200 "));
 	p->policies[0] = w->policy;
 }
 
 static void test_a_busy_phone_leaves_the_other_ringing(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
 	/* The callee's own phone first, and the other way round. */
-	both_ring(p, &r);
-	respond(w, &r.mobile, r.at_mobile, 486, "m", "", NO_SDP);
+	both_ring(p);
+	mobile_says(w, 486, NO_SDP);
 	take(w, &r.mobile, "ACK ");
 	assert_false(was_sent(w, &w->f->other, "SIP/2.0 4"));
 	assert_false(was_sent(w, &r.desk, "CANCEL "));
-	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	desk_says(w, 180, NO_SDP);
 	take(w, &w->f->other, "SIP/2.0 180 ");
-	respond(w, &r.desk, r.at_desk, 200, "d", "", PHONE_SDP);
+	desk_says(w, 200, PHONE_SDP);
 	fake_answer_all();
-	w->looked = 0;
-	take(w, &r.desk, "ACK ");
-	w->looked = 0;
-	take(w, &w->f->other, "SIP/2.0 200 ");
+	take_any(w, &r.desk, "ACK ");
+	take_any(w, &w->f->other, "SIP/2.0 200 ");
 	assert_false(was_sent(w, &r.desk, "BYE "));
 	p->policies[0] = w->policy;
 }
 
 static void test_when_all_phones_refuse_the_caller_gets_the_best_refusal(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	both_ring(p, &r);
-	respond(w, &r.desk, r.at_desk, 486, "d", "", NO_SDP);
+	both_ring(p);
+	desk_says(w, 486, NO_SDP);
 	take(w, &r.desk, "ACK ");
 	assert_false(was_sent(w, &w->f->other, "SIP/2.0 4"));
-	respond(w, &r.mobile, r.at_mobile, 503, "m", "", NO_SDP);
+	mobile_says(w, 503, NO_SDP);
 	take(w, &w->f->other, "SIP/2.0 486 ");
 	nothing_is_left(p);
 }
 
 static void test_a_decline_ends_it_for_all(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	both_ring(p, &r);
-	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
-	respond(w, &r.desk, r.at_desk, 603, "d", "", NO_SDP);
-	w->looked = 0;
-	take(w, &w->f->other, "SIP/2.0 603 ");
-	w->looked = 0;
+	both_ring(p);
+	mobile_says(w, 180, NO_SDP);
+	desk_says(w, 603, NO_SDP);
+	take_any(w, &w->f->other, "SIP/2.0 603 ");
 	is_cancelled(w, &r.mobile, r.at_mobile);
 	nothing_is_left(p);
 }
 
 static void test_a_caller_who_gives_up_cancels_all(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	both_ring(p, &r);
-	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
-	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	both_ring(p);
+	mobile_says(w, 180, NO_SDP);
+	desk_says(w, 180, NO_SDP);
 	fixture_receive(w->f, &w->f->other,
 		"CANCEL sip:1000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
 		"192.0.2.10:5080;branch=z9hG4bKcall1\r\n"
 		"Max-Forwards: 70\r\nFrom: <sip:2000@192.0.2.10>;tag=pbx1\r\nTo: <sip:1000@192.0.2.1>\r\n"
 		"Call-ID: pbxcall1\r\nCSeq: 1 CANCEL\r\nContent-Length: 0\r\n\r\n");
 	take(w, &w->f->other, "SIP/2.0 487 ");
-	w->looked = 0;
 	is_cancelled(w, &r.mobile, r.at_mobile);
-	w->looked = 0;
 	is_cancelled(w, &r.desk, r.at_desk);
 	nothing_is_left(p);
 }
 
 static void test_early_media_comes_from_the_first_phone_that_has_it(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	both_ring(p, &r);
-	respond(w, &r.mobile, r.at_mobile, 180, "m", "", NO_SDP);
+	both_ring(p);
+	mobile_says(w, 180, NO_SDP);
 	take(w, &w->f->other, "SIP/2.0 180 ");
-	respond(w, &r.desk, r.at_desk, 183, "d", "", PHONE_SDP);
+	desk_says(w, 183, PHONE_SDP);
 	fake_answer_all();
 	assert_contains(take(w, &w->f->other, "SIP/2.0 183 "), "m=audio ");
-	respond(w, &r.mobile, r.at_mobile, 183, "m", "", PHONE_SDP);
+	mobile_says(w, 183, PHONE_SDP);
 	assert_false(was_sent(w, &w->f->other, "SIP/2.0 18"));
 	/* And the other one answers. */
-	respond(w, &r.mobile, r.at_mobile, 200, "m", "", PHONE_SDP);
+	mobile_says(w, 200, PHONE_SDP);
 	fake_answer_all();
-	w->looked = 0;
-	take(w, &r.mobile, "ACK ");
-	w->looked = 0;
+	take_any(w, &r.mobile, "ACK ");
 	is_cancelled(w, &r.desk, r.at_desk);
-	w->looked = 0;
-	assert_contains(take(w, &w->f->other, "SIP/2.0 200 "), "m=audio ");
+	assert_contains(take_any(w, &w->f->other, "SIP/2.0 200 "), "m=audio ");
 	p->policies[0] = w->policy;
 }
 
 static void test_a_phone_that_says_nothing_leaves_the_other_ringing(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	both_ring(p, &r);
-	respond(w, &r.desk, r.at_desk, 180, "d", "", NO_SDP);
+	both_ring(p);
+	desk_says(w, 180, NO_SDP);
 	take(w, &w->f->other, "SIP/2.0 180 ");
 	fixture_pass(w->f, 33000);
 	assert_false(was_sent(w, &w->f->other, "SIP/2.0 4"));
-	respond(w, &r.desk, r.at_desk, 200, "d", "", PHONE_SDP);
+	desk_says(w, 200, PHONE_SDP);
 	fake_answer_all();
 	take(w, &w->f->other, "SIP/2.0 200 ");
 	p->policies[0] = w->policy;
@@ -458,11 +453,10 @@ static void test_a_phone_that_says_nothing_leaves_the_other_ringing(void **state
 
 static void test_phones_of_lower_q_ring_when_those_of_higher_have_refused(void **state)
 {
-	static struct ringing r;
 	struct phones_world *p = *state;
 	struct call_world *w = p->w;
 
-	call_both(p, &r, ";q=0.9", ";q=0.5");
+	call_both(p, ";q=0.9", ";q=0.5");
 	keep(take(w, &r.desk, "INVITE "));
 	assert_false(was_sent(w, &r.mobile, "INVITE "));
 	respond(w, &r.desk, kept, 486, "d", "", NO_SDP);

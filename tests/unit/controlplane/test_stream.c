@@ -8,8 +8,7 @@
 
 #include "controlplane/reply.h"
 #include "controlplane/stream_internal.h"
-#include "platforms/base/clock.h"
-#include "platforms/base/log.h"
+#include "tests/unit/controlplane/shard_fixture.h"
 
 enum { ANSWER_MAX = 65536 };
 
@@ -38,40 +37,19 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 
 static const struct transaction_core core = { .request = on_request };
 
-static void free_port(struct config_endpoint *endpoint, const char *host, int family)
-{
-	socklen_t length = sizeof(endpoint->address);
-	int fd = socket(family, SOCK_STREAM, 0);
-
-	endpoint->transport = CONFIG_TRANSPORT_TCP;
-	assert_int_equal(address_parse_host(span_from(host), &endpoint->address), 0);
-	assert_int_equal(bind(fd, &endpoint->address.sa, address_length(&endpoint->address)), 0);
-	assert_int_equal(getsockname(fd, &endpoint->address.sa, &length), 0);
-	close(fd);
-}
-
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	static char name[] = "test", mirror[] = "no-such";
 
 	assert_non_null(w);
-	alarm(60); /* what never comes must not be waited for */
 	requests = 0;
-	log_set_level(LOG_LEVEL_ERROR);
 	w->config.sip = (struct config_sip){
 		SIP_TIMERS,
 		SIP_MESSAGE_LIMITS,
 		.shards = 1,
 		.max_transactions = 1000,
-		.stream_max_connections = 4000,
-		.stream_max_per_source = 4000,
-		.stream_idle_timeout = 100,
-		.stream_first_byte_timeout = 100,
-		.stream_message_timeout = 100,
-		.stream_connect_timeout_ms = 100000,
-		.stream_queue = 65536,
-		.stream_memory = 1 << 20,
+		STREAM_LIMITS,
 	};
 	w->network.name = mirror;
 	w->realm.network_interface = &w->network;
@@ -79,19 +57,13 @@ static int setup(void **state)
 	w->interface.realm = &w->realm;
 	w->interface.listen = w->endpoint;
 	w->interface.listen_count = 2;
-	free_port(&w->endpoint[0], "127.0.0.1", AF_INET);
-	free_port(&w->endpoint[1], "::1", AF_INET6);
+	shard_fixture_port(&w->endpoint[0], "127.0.0.1", CONFIG_TRANSPORT_TCP);
+	shard_fixture_port(&w->endpoint[1], "::1", CONFIG_TRANSPORT_TCP);
 	w->config.sip_interfaces = &w->interface;
 	w->config.sip_interfaces_count = 1;
 	w->agent.realm = &w->realm;
 	w->config.session_agents = &w->agent;
-	w->private.no_device = true;
-	w->shard.count = 1;
-	w->shard.config = &w->config;
-	w->shard.private = &w->private;
-	assert_int_equal(uv_loop_init(&w->shard.loop), 0);
-	w->shard.timers = timer_wheel_new(clock_now_ms());
-	timer_wheel_set_clock(w->shard.timers, clock_now_ms);
+	shard_fixture_open(&w->shard, &w->private, &w->config);
 	assert_int_equal(transport_open(&w->shard), 0);
 	assert_int_equal(transaction_layer_open(&w->shard, &core), 0);
 	assert_int_equal(transport_listeners_down(&w->shard), 0);
@@ -103,11 +75,7 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	transaction_layer_close(&w->shard);
-	transport_close(&w->shard);
-	uv_run(&w->shard.loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&w->shard.loop), 0);
-	timer_wheel_free(w->shard.timers);
+	shard_fixture_close(&w->shard);
 	free(w);
 	return 0;
 }
@@ -119,8 +87,7 @@ static uint64_t counter(const struct world *w, enum cp_counter id)
 
 static void turn(struct world *w)
 {
-	uv_run(&w->shard.loop, UV_RUN_NOWAIT);
-	timer_wheel_advance(w->shard.timers, clock_now_ms());
+	shard_fixture_turn(&w->shard);
 }
 
 static struct streams *streams_of(const struct world *w)

@@ -8,8 +8,7 @@
 #include <unistd.h>
 
 #include "controlplane/stream_internal.h"
-#include "platforms/base/clock.h"
-#include "platforms/base/log.h"
+#include "tests/unit/controlplane/shard_fixture.h"
 #include "tests/unit/controlplane/tls_fixture.h"
 
 struct world {
@@ -30,18 +29,6 @@ static void on_request(struct shard *shard, struct transaction *tr, const struct
 
 static const struct transaction_core core = { .request = on_request };
 
-static void listen_at(struct config_endpoint *endpoint)
-{
-	socklen_t length = sizeof(endpoint->address);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	endpoint->transport = CONFIG_TRANSPORT_TLS;
-	assert_int_equal(address_parse_host(SPAN("127.0.0.1"), &endpoint->address), 0);
-	assert_int_equal(bind(fd, &endpoint->address.sa, address_length(&endpoint->address)), 0);
-	assert_int_equal(getsockname(fd, &endpoint->address.sa, &length), 0);
-	close(fd);
-}
-
 static void configure(struct world *w)
 {
 	static char mirror[] = "no-such";
@@ -53,14 +40,7 @@ static void configure(struct world *w)
 		SIP_MESSAGE_LIMITS,
 		.shards = 1,
 		.max_transactions = 1000,
-		.stream_max_connections = 4000,
-		.stream_max_per_source = 4000,
-		.stream_idle_timeout = 100,
-		.stream_first_byte_timeout = 100,
-		.stream_message_timeout = 100,
-		.stream_connect_timeout_ms = 100000,
-		.stream_queue = 65536,
-		.stream_memory = 1 << 20,
+		STREAM_LIMITS,
 		.tls_handshake_rate = rate,
 		.tls_handshake_bytes = 65536,
 		.tls_handshake_timeout_ms = 100000,
@@ -71,7 +51,7 @@ static void configure(struct world *w)
 	w->tls.interface.realm = &w->realm;
 	w->tls.interface.listen = &w->endpoint;
 	w->tls.interface.listen_count = 1;
-	listen_at(&w->endpoint);
+	shard_fixture_port(&w->endpoint, "127.0.0.1", CONFIG_TRANSPORT_TLS);
 	config->sip_interfaces = &w->tls.interface;
 	config->sip_interfaces_count = 1;
 	config->session_agents_count = 0;
@@ -83,18 +63,10 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
-	alarm(60); /* what never comes must not be waited for */
-	log_set_level(LOG_LEVEL_ERROR);
 	tls_fixture_init(&w->tls);
 	configure(w);
-	w->private.no_device = true;
-	w->shard.count = 1;
-	w->shard.config = &w->tls.config;
-	w->shard.private = &w->private;
+	shard_fixture_open(&w->shard, &w->private, &w->tls.config);
 	w->shard.shared.tls = tls_fixture_open(&w->tls);
-	assert_int_equal(uv_loop_init(&w->shard.loop), 0);
-	w->shard.timers = timer_wheel_new(clock_now_ms());
-	timer_wheel_set_clock(w->shard.timers, clock_now_ms);
 	assert_int_equal(transport_open(&w->shard), 0);
 	assert_int_equal(transaction_layer_open(&w->shard, &core), 0);
 	w->client = SSL_CTX_new(TLS_client_method());
@@ -106,11 +78,7 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	transaction_layer_close(&w->shard);
-	transport_close(&w->shard);
-	uv_run(&w->shard.loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&w->shard.loop), 0);
-	timer_wheel_free(w->shard.timers);
+	shard_fixture_close(&w->shard);
 	tls_free(w->shard.shared.tls);
 	SSL_CTX_free(w->client);
 	tls_fixture_fini(&w->tls);
@@ -125,8 +93,7 @@ static uint64_t counter(const struct world *w, enum cp_counter id)
 
 static void turn(struct world *w)
 {
-	uv_run(&w->shard.loop, UV_RUN_NOWAIT);
-	timer_wheel_advance(w->shard.timers, clock_now_ms());
+	shard_fixture_turn(&w->shard);
 }
 
 /* Connected; its hello is on its way. */

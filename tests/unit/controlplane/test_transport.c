@@ -7,8 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "platforms/base/clock.h"
-#include "platforms/base/log.h"
+#include "tests/unit/controlplane/shard_fixture.h"
 
 struct world {
 	struct config config;
@@ -47,20 +46,12 @@ static int bound_socket(int family, union address *out)
 	return fd;
 }
 
-static void free_port(struct config_endpoint *endpoint, int family)
-{
-	close(bound_socket(family, &endpoint->address));
-	endpoint->transport = CONFIG_TRANSPORT_UDP;
-}
-
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
-	alarm(60); /* what never comes must not be waited for */
 	requests = 0;
-	log_set_level(LOG_LEVEL_ERROR);
 	w->config.sip = (struct config_sip){
 		SIP_TIMERS,
 		.shards = 1,
@@ -82,17 +73,11 @@ static int setup(void **state)
 	w->interface.realm = &w->realm;
 	w->interface.listen = w->endpoint;
 	w->interface.listen_count = 2;
-	free_port(&w->endpoint[0], AF_INET);
-	free_port(&w->endpoint[1], AF_INET6);
+	shard_fixture_port(&w->endpoint[0], "127.0.0.1", CONFIG_TRANSPORT_UDP);
+	shard_fixture_port(&w->endpoint[1], "::1", CONFIG_TRANSPORT_UDP);
 	w->config.sip_interfaces = &w->interface;
 	w->config.sip_interfaces_count = 1;
-	w->private.no_device = true;
-	w->shard.count = 1;
-	w->shard.config = &w->config;
-	w->shard.private = &w->private;
-	assert_int_equal(uv_loop_init(&w->shard.loop), 0);
-	w->shard.timers = timer_wheel_new(clock_now_ms());
-	timer_wheel_set_clock(w->shard.timers, clock_now_ms);
+	shard_fixture_open(&w->shard, &w->private, &w->config);
 	assert_int_equal(transaction_layer_open(&w->shard, &core), 0);
 	w->peer = bound_socket(AF_INET, &w->peer_address);
 	*state = w;
@@ -103,11 +88,7 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	transaction_layer_close(&w->shard);
-	transport_close(&w->shard);
-	uv_run(&w->shard.loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&w->shard.loop), 0);
-	timer_wheel_free(w->shard.timers);
+	shard_fixture_close(&w->shard);
 	close(w->peer);
 	free(w);
 	return 0;
