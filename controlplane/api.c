@@ -7,6 +7,7 @@
 #include "config/transaction.h"
 #include "controlplane/api_alarm.h"
 #include "controlplane/api_record.h"
+#include "controlplane/api_route.h"
 #include "controlplane/api_security.h"
 #include "controlplane/api_statistics.h"
 #include "controlplane/api_test.h"
@@ -354,7 +355,8 @@ static void on_frame(void *arg, struct ipc_peer *peer, const struct ipc_frame *f
 			api_record_frame(server->shared, peer, frame, body) == 0 ||
 			api_statistics_frame(
 				server->shards[0]->config, server->shards[0], peer, frame, body) == 0 ||
-			api_tests_frame(server->tests, peer, frame, body) == 0)
+			api_tests_frame(server->tests, peer, frame, body) == 0 ||
+			api_route_frame(server->shards[0]->config, server->shards[0], peer, frame, body) == 0)
 			return;
 		break;
 	}

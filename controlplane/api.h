@@ -53,11 +53,13 @@ enum cp_message {
 	CP_RECORD_LIST = 19, /* cp_record_list -> cp_record_page + its cp_record[], newest first */
 	CP_STATISTICS_LIST = 20, /* cp_call_list -> cp_statistics_page + cp_statistics[] */
 	CP_LOAD_GET = 21, /* empty -> cp_load */
-	CP_TEST_AGENT = 22, /* cp_test -> cp_test_report; -ENOENT: no such agent, or no such test; -EALREADY: it is being tested; -EBUSY */
+	CP_TEST_AGENT =
+		22, /* cp_test -> cp_test_report; -ENOENT: no such agent, or no such test; -EALREADY: it is being tested; -EBUSY */
 	CP_TEST_REGISTRATION = 23, /* likewise */
 	CP_GUARD_CLEAR =
 		24, /* cp_ban, its key and who -> empty: points are forgotten, and a denial of the guard's is over. No ban by order is */
 	CP_REGISTRATION_CLEAR = 25, /* cp_registration_clear -> cp_cleared, or -ENOENT */
+	CP_TEST_ROUTE = 26, /* cp_route -> cp_routed; -ENOENT: no such realm */
 	CP_REPLY = 0x4000,
 };
 
@@ -644,6 +646,32 @@ struct cp_test_report {
 	uint32_t count;
 	char name[CP_AOR_MAX]; /* that DNS was asked for */
 	struct cp_test_target target[CP_TEST_TARGETS];
+};
+
+/* Which way a call would take. Nothing is sent. */
+struct cp_route {
+	char realm[CP_NAME_MAX]; /* that it comes from */
+	char from[CP_SUBJECT_MAX], to[CP_SUBJECT_MAX]; /* user parts of From and of the request URI */
+};
+
+enum cp_next_hop { CP_NEXT_HOP_NONE, CP_NEXT_HOP_AGENT, CP_NEXT_HOP_GROUP, CP_NEXT_HOP_REGISTRATION };
+enum { CP_ROUTE_HOPS = 16 };
+
+struct cp_route_hop {
+	char agent[CP_NAME_MAX];
+	char address[CP_ADDRESS_MAX]; /* that is asked first, with its transport */
+	uint32_t state; /* enum cp_agent_state */
+	uint32_t sessions, max_sessions, reserved;
+};
+
+struct cp_routed {
+	char policy[CP_NAME_MAX]; /* "": none takes it: 404 */
+	char group[CP_NAME_MAX], admission[CP_NAME_MAX]; /* "": none */
+	uint32_t next_hop; /* enum cp_next_hop */
+	uint32_t forbidden; /* 1: by the admission: 403 */
+	uint32_t contacts; /* of a phone: there now */
+	uint32_t count;
+	struct cp_route_hop hop[CP_ROUTE_HOPS]; /* in the order of the configuration */
 };
 
 /* What each thread of the process has used. */

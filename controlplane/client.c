@@ -56,6 +56,8 @@ static size_t reply_size(enum cp_message type)
 		return sizeof(struct cp_statistics_page);
 	case CP_LOAD_GET:
 		return sizeof(struct cp_load);
+	case CP_TEST_ROUTE:
+		return sizeof(struct cp_routed);
 	case CP_TEST_AGENT:
 	case CP_TEST_REGISTRATION:
 		return sizeof(struct cp_test_report);

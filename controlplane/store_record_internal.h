@@ -16,7 +16,7 @@ struct record_change {
 };
 
 struct record_statements {
-	sqlite3_stmt *begin, *commit, *rollback, *put, *trim;
+	sqlite3_stmt *begin, *commit, *rollback, *put, *put_all, *trim;
 	sqlite3_stmt *page, *one, *next, *after, *of_call, *of_user; /* owner: the main thread */
 };
 

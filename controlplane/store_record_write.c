@@ -40,44 +40,67 @@ static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 	return database_errno(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
 }
 
-/* Nothing of what a call keeps: its indices stay as they are. */
-static void write_updates(struct writer *out)
+static const char *column_name(unsigned i)
+{
+	return i < CP_RECORD_NUMBER_COUNT ? cp_record_number_name(i)
+					  : cp_record_text_name(i - CP_RECORD_NUMBER_COUNT);
+}
+
+/* Columns that have an index: what is not written leaves it alone. */
+static bool is_party(unsigned i)
+{
+	return i == CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_CALLER_FROM ||
+	       i == CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_CALLER_TO ||
+	       i == CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_CALLEE_FROM ||
+	       i == CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_CALLEE_TO;
+}
+
+static void write_updates(struct writer *out, bool parties)
 {
 	const char *comma = "";
 
 	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_COUNT; i++) {
-		const char *name = i < CP_RECORD_NUMBER_COUNT
-					   ? cp_record_number_name(i)
-					   : cp_record_text_name(i - CP_RECORD_NUMBER_COUNT);
+		const char *name = column_name(i);
 
-		if (i == CP_RECORD_CALL || i == CP_RECORD_STARTED)
+		/* These a call keeps. */
+		if (i == CP_RECORD_CALL || i == CP_RECORD_STARTED || (is_party(i) && !parties))
 			continue;
 		writer_format(out, "%s\"%s\"=excluded.\"%s\"", comma, name, name);
 		comma = ", ";
 	}
 }
 
-/* What comes out of the journal, in no order, may be there already, and older than what is. */
-static int prepare_put(struct record_store *store)
+static void write_condition(struct writer *out, bool parties)
 {
-	char sql[SQL_MAX];
-	struct writer out;
-
-	writer_init(&out, sql, sizeof(sql) - 1);
-	writer_text(&out, "INSERT INTO record (");
-	writer_text(&out, record_write_columns);
-	writer_text(&out, ") VALUES (?");
-	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_COUNT; i++)
-		writer_text(&out, ",?");
-	writer_text(&out, ") ON CONFLICT (number) DO UPDATE SET ");
-	write_updates(&out);
-	writer_text(&out,
+	writer_text(out,
 		" WHERE record.state = 0 AND (excluded.state <> 0"
 		" OR coalesce(excluded.\"duration-ms\", -1) >= coalesce(record.\"duration-ms\", -1))");
-	if (out.overflow)
+	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_COUNT && !parties; i++)
+		if (is_party(i))
+			writer_format(
+				out, " AND record.\"%s\" = excluded.\"%s\"", column_name(i), column_name(i));
+}
+
+/* What comes out of the journal, in no order, may be there already, and older than what is. Without `parties`: a row whose numbers are other
+ * ones stays as it is. */
+static int prepare_put(struct record_store *store, bool parties, sqlite3_stmt **out)
+{
+	char sql[SQL_MAX];
+	struct writer text;
+
+	writer_init(&text, sql, sizeof(sql) - 1);
+	writer_text(&text, "INSERT INTO record (");
+	writer_text(&text, record_write_columns);
+	writer_text(&text, ") VALUES (?");
+	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT + CP_RECORD_TEXT_COUNT; i++)
+		writer_text(&text, ",?");
+	writer_text(&text, ") ON CONFLICT (number) DO UPDATE SET ");
+	write_updates(&text, parties);
+	write_condition(&text, parties);
+	if (text.overflow)
 		return -ENOSPC;
-	sql[out.len] = '\0';
-	return prepare(store->db, sql, &store->statements.put);
+	sql[text.len] = '\0';
+	return prepare(store->db, sql, out);
 }
 
 static int prepare_all(struct record_store *store)
@@ -90,7 +113,9 @@ static int prepare_all(struct record_store *store)
 	if (error == 0)
 		error = prepare(store->db, "ROLLBACK", &s->rollback);
 	if (error == 0)
-		error = prepare_put(store);
+		error = prepare_put(store, false, &s->put);
+	if (error == 0)
+		error = prepare_put(store, true, &s->put_all);
 	/* The oldest have the lowest numbers. */
 	if (error == 0)
 		error = prepare(store->db,
@@ -114,8 +139,8 @@ int record_write_open(struct record_store *store, const char *path)
 void record_write_close(struct record_store *store)
 {
 	struct record_statements *s = &store->statements;
-	sqlite3_stmt *const all[] = { s->begin, s->commit, s->rollback, s->put, s->trim, s->page, s->one,
-		s->next, s->after, s->of_call, s->of_user };
+	sqlite3_stmt *const all[] = { s->begin, s->commit, s->rollback, s->put, s->put_all, s->trim, s->page,
+		s->one, s->next, s->after, s->of_call, s->of_user };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(all[i]);
@@ -133,28 +158,35 @@ static int step(sqlite3_stmt *statement)
 	return database_errno(result);
 }
 
+/* What is bound outlives the step. */
+static int put(sqlite3_stmt *statement, const struct cp_record *record)
+{
+	const char *text = record->text;
+	int at = 1, result = sqlite3_bind_int64(statement, at++, (sqlite3_int64)record->number);
+
+	/* What is not bound is NULL. */
+	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT && result == SQLITE_OK; i++, at++)
+		if (record->value[i] != CP_RECORD_NULL)
+			result = sqlite3_bind_int64(statement, at, record->value[i]);
+	for (unsigned i = 0; i < CP_RECORD_TEXT_COUNT && result == SQLITE_OK; i++) {
+		result = sqlite3_bind_text(statement, at++, text, record->text_length[i], SQLITE_STATIC);
+		text += record->text_length[i];
+	}
+	result = result == SQLITE_OK ? step(statement) : database_errno(result);
+	sqlite3_clear_bindings(statement);
+	return result;
+}
+
 static int write_record(const struct record_store *store, const struct record *unpacked)
 {
 	_Alignas(struct cp_record) char packed[CP_RECORD_MAX];
 	struct cp_record *record = (struct cp_record *)packed;
-	sqlite3_stmt *put = store->statements.put;
-	const char *text = record->text;
-	int at = 1, result;
+	int error;
 
 	record_pack(unpacked, record);
-	result = sqlite3_bind_int64(put, at++, (sqlite3_int64)record->number);
-
-	for (unsigned i = 0; i < CP_RECORD_NUMBER_COUNT && result == SQLITE_OK; i++)
-		result = record->value[i] == CP_RECORD_NULL ? sqlite3_bind_null(put, at++)
-							    : sqlite3_bind_int64(put, at++, record->value[i]);
-	for (unsigned i = 0; i < CP_RECORD_TEXT_COUNT && result == SQLITE_OK; i++) {
-		result = sqlite3_bind_text(put, at++, text, record->text_length[i], SQLITE_STATIC);
-		text += record->text_length[i];
-	}
-	result = result == SQLITE_OK ? step(put) : database_errno(result);
-	/* What is bound ends with this function. */
-	sqlite3_clear_bindings(put);
-	return result;
+	error = put(store->statements.put, record);
+	/* A transfer may have changed who speaks with whom. */
+	return error || sqlite3_changes(store->db) ? error : put(store->statements.put_all, record);
 }
 
 int record_write_group(struct record_store *store, const struct record_change *first)

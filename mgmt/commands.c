@@ -10,6 +10,7 @@
 #include "mgmt/probe.h"
 #include "mgmt/reload.h"
 #include "mgmt/records.h"
+#include "mgmt/route_command.h"
 #include "mgmt/sftp_serve.h"
 #include "mgmt/show.h"
 #include "mgmt/ssh.h"
@@ -111,6 +112,9 @@ const struct command command_table[] = {
 	{ .words = "test registration", .role = CONFIG_ROLE_OPERATOR, .arguments = "AOR",
 	  .help = "ask a registered phone once by OPTIONS over each of its flows; why a call would fail",
 	  .start = test_registration },
+	{ .words = "test route", .role = CONFIG_ROLE_OPERATOR, .arguments = "REALM NUMBER", .options = "[from NUMBER]",
+	  .help = "which local-policy and session-agents a call from a realm would take; nothing is sent",
+	  .start = test_route },
 	{ .words = "ban", .role = CONFIG_ROLE_OPERATOR, .arguments = "SOURCE", .options = "[for SECONDS] [reason TEXT] [force]",
 	  .help = "drop what an address, a network, or one port of an address sends, except media of calls",
 	  .start = ban_set },

@@ -69,7 +69,8 @@ static const char *why_not(const struct cp_test_report *report)
 /* 408 and 503 come from somebody in front of the one who is meant (RFC 3261 sections 21.4.9, 21.5.4). */
 static bool is_good(const struct cp_test_target *target)
 {
-	return target->outcome == CP_TEST_ANSWERED && target->status != 408 && target->status != 503;
+	return target->outcome == CP_TEST_ANSWERED && target->status >= 200 && target->status != 408 &&
+	       target->status != 503;
 }
 
 static json_t *target_row(const struct cp_test_target *target)

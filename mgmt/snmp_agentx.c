@@ -311,7 +311,6 @@ static void library_settings(void)
 	netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, PATIENCE_S);
 	netsnmp_enable_subagent();
 	netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
-	netsnmp_ds_set_int(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_AGENTX_PING_INTERVAL, RECONNECT_S);
 }
 
 static int begin(struct agent *agent)
@@ -324,6 +323,9 @@ static int begin(struct agent *agent)
 	library_settings();
 	if (init_agent("sallyport-mgmt") != 0)
 		return -EIO;
+	/* init_agent() has defaults of its own. */
+	netsnmp_ds_set_int(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_AGENTX_PING_INTERVAL, RECONNECT_S);
+	set_socket(agent->orders.socket);
 	snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START, on_connected, agent);
 	snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP, on_disconnected, agent);
 	registration = netsnmp_create_handler_registration(
@@ -373,6 +375,11 @@ void *snmp_agentx_run(void *exchange)
 		if (agent.session != NULL && snmp_sess_pointer(agent.session) == NULL)
 			disconnected(&agent);
 	}
+	/* The library would free what its callbacks are given. */
+	snmp_unregister_callback(
+		SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START, on_connected, &agent, 1);
+	snmp_unregister_callback(
+		SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP, on_disconnected, &agent, 1);
 	snmp_shutdown("sallyport-mgmt");
 	shutdown_agent();
 	return NULL;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platforms/base/log.h"
+
 enum { MINUTE_MS = 60000 };
 
 struct watched {
@@ -122,6 +124,9 @@ static void tell(struct snmp_notify *notify, struct watched *w)
 		.sequence = ++notify->sequence,
 		.suppressed = w->changes > 0 ? w->changes - 1 : 0,
 	};
+	log_info("snmp", "notification is due", LOG_TEXT("alarm", w->alarm.kind),
+		LOG_TEXT("subject", w->alarm.a.subject), LOG_TEXT("state", w->there ? "raised" : "cleared"),
+		LOG_UINT("sequence", notice->sequence), LOG_UINT("suppressed", notice->suppressed));
 	notify->suppressed += notice->suppressed;
 	w->told = w->there;
 	w->told_severity = w->alarm.a.severity;

@@ -13,22 +13,25 @@
 #define NAME(type, member)            { SNMP_INDEX_NAME, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
 #define CALL(type, member)            { SNMP_INDEX_CALL, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
 
-/* struct cp_statistics_calls, from column `id` on. */
-#define WAY(id, type, way) \
-	COLUMN(id, COUNTER, type, way.attempts), \
-	COLUMN((id) + 1, COUNTER, type, way.effective), \
-	COLUMN((id) + 2, COUNTER, type, way.answered), \
-	COLUMN((id) + 3, COUNTER, type, way.ended), \
-	COLUMN((id) + 4, COUNTER, type, way.talked_ms), \
-	COLUMN((id) + 5, COUNTER, type, way.rang), \
-	COLUMN((id) + 6, COUNTER, type, way.post_dial_ms), \
-	COLUMN((id) + 7, COUNTER, type, way.refused), \
-	COLUMN((id) + 8, GAUGE, type, way.now), \
-	COLUMN((id) + 9, GAUGE, type, way.most), \
-	COLUMN((id) + 10, GAUGE, type, way.per_second), \
-	QUOTIENT((id) + 11, SHARE, type, way.answered, way.attempts), \
-	QUOTIENT((id) + 12, SHARE, type, way.effective, way.attempts), \
-	QUOTIENT((id) + 13, MEAN, type, way.talked_ms, way.ended)
+/* struct cp_statistics_calls, which begins at `base`, from column `id` on. */
+#define OF_WAY(id, kind, base, member, divisor) \
+	{ (id), SNMP_KIND_##kind, sizeof(((struct cp_statistics_calls *)0)->member), \
+	  (uint32_t)((base) + offsetof(struct cp_statistics_calls, member)), (uint32_t)((base) + offsetof(struct cp_statistics_calls, divisor)) }
+#define WAY(id, base) \
+	OF_WAY(id, COUNTER, base, attempts, attempts), \
+	OF_WAY((id) + 1, COUNTER, base, effective, attempts), \
+	OF_WAY((id) + 2, COUNTER, base, answered, attempts), \
+	OF_WAY((id) + 3, COUNTER, base, ended, attempts), \
+	OF_WAY((id) + 4, COUNTER, base, talked_ms, attempts), \
+	OF_WAY((id) + 5, COUNTER, base, rang, attempts), \
+	OF_WAY((id) + 6, COUNTER, base, post_dial_ms, attempts), \
+	OF_WAY((id) + 7, COUNTER, base, refused, attempts), \
+	OF_WAY((id) + 8, GAUGE, base, now, attempts), \
+	OF_WAY((id) + 9, GAUGE, base, most, attempts), \
+	OF_WAY((id) + 10, GAUGE, base, per_second, attempts), \
+	OF_WAY((id) + 11, SHARE, base, answered, attempts), \
+	OF_WAY((id) + 12, SHARE, base, effective, attempts), \
+	OF_WAY((id) + 13, MEAN, base, talked_ms, ended)
 
 static const struct snmp_column system_columns[] = {
 	COLUMN(1, TEXT, snmp_system, name),
@@ -108,8 +111,8 @@ static const struct snmp_column signalling_columns[] = {
 };
 
 static const struct snmp_column call_totals_columns[] = {
-	WAY(10, cp_statistics, calls[CP_STATISTICS_IN]),
-	WAY(24, cp_statistics, calls[CP_STATISTICS_OUT]),
+	WAY(10, offsetof(struct cp_statistics, calls[CP_STATISTICS_IN])),
+	WAY(24, offsetof(struct cp_statistics, calls[CP_STATISTICS_OUT])),
 };
 
 static const struct snmp_column calls_columns[] = {
@@ -129,8 +132,8 @@ static const struct snmp_column calls_columns[] = {
 
 static const struct snmp_column realm_calls_columns[] = {
 	COLUMN(1, GAUGE, snmp_statistics, s.registrations),
-	WAY(10, snmp_statistics, s.calls[CP_STATISTICS_IN]),
-	WAY(24, snmp_statistics, s.calls[CP_STATISTICS_OUT]),
+	WAY(10, offsetof(struct snmp_statistics, s.calls[CP_STATISTICS_IN])),
+	WAY(24, offsetof(struct snmp_statistics, s.calls[CP_STATISTICS_OUT])),
 };
 
 static const struct snmp_column registrations_columns[] = {
@@ -147,8 +150,8 @@ static const struct snmp_column agents_columns[] = {
 };
 
 static const struct snmp_column agent_calls_columns[] = {
-	WAY(1, snmp_statistics, s.calls[CP_STATISTICS_IN]),
-	WAY(15, snmp_statistics, s.calls[CP_STATISTICS_OUT]),
+	WAY(1, offsetof(struct snmp_statistics, s.calls[CP_STATISTICS_IN])),
+	WAY(15, offsetof(struct snmp_statistics, s.calls[CP_STATISTICS_OUT])),
 };
 
 static const struct snmp_column security_columns[] = {

@@ -4,6 +4,7 @@ concerns mgmt alone changed in it; and all objects added to a small configuratio
 
 BENCH_COMMIT_OBJECTS, BENCH_COMMIT_TURNS (commits of one setting; the median counts)."""
 
+import json
 import re
 import shutil
 import statistics
@@ -98,6 +99,9 @@ def measure_all(count):
             why = str(refusal).strip().splitlines()[-1]
             stage.result("commit", f"{count}-objects-added", None, BAR_S, "s", less_is_better=True, peer_name="the bar", refused=why)
             return
+        there = len(json.loads(s.run("sbc", stage.binary("sallyport"), "-c", path, "show", "configuration", "--json").stdout)["session-agent"])
+        if there != 1 + 2 * (count // 10):
+            raise stage.Refused(f"{there} session-agents after the commit")
         stage.result("commit", f"{count}-objects-added", round(took, 3), BAR_S, "s", less_is_better=True, peer_name="the bar")
 
 

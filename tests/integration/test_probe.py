@@ -36,6 +36,9 @@ session-agent no-tls   {{ realm = core  address = "tls:{PBX}:{NO_TLS}" }}
 session-agent nowhere  {{ realm = core  address = "udp:nowhere.example:5060" }}
 session-agent named    {{ realm = core  address = "udp:there.example:5060" }}
 local-policy register  {{ from-realm = access  to = "^[a-z]+$"  next-hop = "agent:pbx"     priority = 30 }}
+local-policy to-nowhere {{ from-realm = access  to = "^71[0-9]+$"  next-hop = "agent:nowhere"  priority = 1 }}
+local-policy nine      {{ from-realm = access  to = "^9[0-9]+$"   next-hop = "agent:pbx"      priority = 1 }}
+admission no-nine      {{ local-policy = nine  match = "^9"  permit = no }}
 local-policy to-phones {{ from-realm = core    to = ".*"        next-hop = "registration"  priority = 20 }}
 """
 
@@ -169,3 +172,22 @@ def test_a_registered_phone_answers_over_its_own_flow(stack):
     code, document = test(stack, "registration", "bob@example.net")
     assert code == 1 and document["call-status"] == 404 and "404" in document["reason"]
     assert "404" in stack.sbc.command("test", "registration", "bob").stdout
+
+
+def test_a_route_names_policy_and_agents_without_a_call(stack):
+    code, document = test(stack, "route", "access", "alice")
+    assert code == 0 and document["local-policy"] == "register" and document["next-hop"] == "session-agent"
+    assert [(a["agent"], a["state"], a["address"]) for a in document["agents"]] == [("pbx", "unwatched", f"udp:{PBX}:5060")]
+    # DNS has not told where it is: its calls would be refused.
+    code, document = test(stack, "route", "access", "71000")
+    assert code == 1 and document["local-policy"] == "to-nowhere" and document["agents"][0]["state"] == "unresolved" and "503" in document["reason"]
+    code, document = test(stack, "route", "access", "9001")
+    assert code == 1 and document["admission"] == "no-nine" and "403" in document["reason"]
+    code, document = test(stack, "route", "core", "nobody", "from", "bob")
+    assert code == 1 and document["next-hop"] == "registration" and document["contacts"] == 0
+    code, document = test(stack, "route", "access", "=x")
+    assert code == 1 and document["local-policy"] is None and "404" in document["reason"]
+    code, error = test(stack, "route", "nowhere", "1")
+    assert code == 1 and "no such realm" in error
+    assert stack.sbc.command("test", "route", "access", "1", "to", "2").returncode == 2
+    assert not stack.sbc.show("calls")["calls"]

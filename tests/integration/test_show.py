@@ -52,7 +52,9 @@ def test_a_call_from_ringing_to_its_end(stack):
     b.take_bye()
     a.expect(lambda m: m.status == 200 and m.method == "BYE")
     netns.wait_for("the call gone", lambda: stack.sbc.show("calls") == {"calls": []}, 5)
-    gone = stack.sbc.command("show", "call", row["id"], "--json")
+    # From then on it is its record that is shown.
+    netns.wait_for("its record", lambda: '"ended"' in stack.sbc.command("show", "call", row["id"], "--json").stdout, 10)
+    gone = stack.sbc.command("show", "call", "0-99999999", "--json")
     assert gone.returncode == 1 and gone.stdout == "" and len(gone.stderr.strip().splitlines()) == 1
 
 

@@ -103,6 +103,34 @@ static const struct config_session_agent *by_source(const char *text)
 	return route_agent_by_source(&world.f->shard, &world.f->realm, &source);
 }
 
+static enum cp_agent_state state_of(unsigned agent, uint64_t *since, const char *expected)
+{
+	char text[ADDRESS_TEXT_MAX];
+	union address address;
+	enum cp_agent_state state = agent_state(&world.f->shard, &world.agent[agent], since, &address);
+
+	assert_string_equal(address_is_set(&address) ? address_print(&address, text) : "", expected);
+	return state;
+}
+
+static void an_agent_without_an_address_says_so_and_since_when(void **state)
+{
+	uint64_t since;
+
+	(void)state;
+	assert_int_equal(state_of(0, &since, ""), CP_AGENT_UNRESOLVED);
+	assert_int_equal(since, 0);
+	FOUND(0, 100, "192.0.2.50:5060", "192.0.2.51:5060");
+	assert_int_equal(state_of(0, &since, "192.0.2.50:5060"), CP_AGENT_UNWATCHED);
+	assert_true(since > 0);
+	assert_int_equal(state_of(2, &since, "192.0.2.77:5060"), CP_AGENT_UNWATCHED);
+	assert_int_equal(since, 0);
+	fixture_pass(world.f, 100 * 1000);
+	answer(0, RESOLVER_NONE, 0, NULL);
+	assert_int_equal(state_of(0, &since, ""), CP_AGENT_UNRESOLVED);
+	assert_true(since > 0);
+}
+
 /* Whether DNS is asked for it within that time. */
 static bool is_asked_within(unsigned agent, uint64_t ms)
 {
@@ -345,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_name_leads_to_what_dns_says_until_it_says_otherwise),
+		TEST(an_agent_without_an_address_says_so_and_since_when),
 		TEST(what_is_configured_by_address_is_not_for_dns_to_take),
 		TEST(of_two_names_with_one_address_the_port_tells),
 		TEST(a_contact_names_an_agent_by_its_name_or_by_where_it_leads),

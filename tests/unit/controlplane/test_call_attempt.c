@@ -561,7 +561,9 @@ static void test_an_agent_that_does_not_answer_options_gets_no_calls_until_it_do
 {
 	struct attempt_world *a = *state;
 	struct shard *shard = &a->w->f->shard;
+	union address address;
 	const char *options;
+	uint64_t since;
 
 	a->agent[0].options_interval = 10;
 	agent_table_close(shard);
@@ -569,9 +571,12 @@ static void test_an_agent_that_does_not_answer_options_gets_no_calls_until_it_do
 	fixture_pass(a->w->f, 1100);
 	options = take(a->w, &a->peer[0], "OPTIONS sip:192.0.2.10:5080 SIP/2.0\r\n");
 	assert_contains(options, "Max-Forwards: 0\r\n");
-	assert_false(agent_is_down(shard, &a->agent[0]));
+	assert_int_equal(agent_state(shard, &a->agent[0], &since, &address), CP_AGENT_UP);
+	assert_int_equal(since, 0);
 	respond(a->w, &a->peer[0], options, 503, "t", "", NO_SDP);
 	assert_true(agent_is_down(shard, &a->agent[0]));
+	assert_int_equal(agent_state(shard, &a->agent[0], &since, &address), CP_AGENT_DOWN);
+	assert_true(since > 0 && address_equal(&address, &a->peer[0].remote));
 	caller_invites(a, 1);
 	refuse_with(a, 1, invite, 486, "");
 	fixture_pass(a->w->f, 10100);

@@ -109,6 +109,29 @@ static void a_call_has_its_figures_after_each_interval(void **state)
 	assert_true(record->value[CP_RECORD_ENDED] == CP_RECORD_NULL);
 }
 
+static void the_codec_is_that_of_the_descriptions_now(void **state)
+{
+	static const char alaw[] = "v=0\r\no=x 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+				   "m=audio 4000 RTP/AVP 8\r\n";
+	struct bed *bed = *state;
+	struct call_world *w = bed->w;
+	const struct cp_record *record;
+	struct span codec;
+
+	establish(w, invite);
+	caller_sends(w, "INVITE", 2, w->caller_tag, "", alaw);
+	fake_answer_all();
+	respond(w, &w->f->other, take(w, &w->f->other, "INVITE "), 200, NULL, "", alaw);
+	fake_answer_all();
+	take(w, &w->f->peer, "SIP/2.0 200 ");
+	caller_sends(w, "ACK", 2, w->caller_tag, "", NO_SDP);
+	fixture_pass(w->f, 11 * SECOND_MS);
+	asked();
+	record = left(bed);
+	codec = cp_record_text(record, CP_RECORD_TEXT_CALLER_CODEC);
+	assert_true(span_equal(codec, SPAN("PCMA")));
+}
+
 static void the_interval_may_change_while_calls_go_on(void **state)
 {
 	struct bed *bed = *state;
@@ -193,6 +216,7 @@ int main(void)
 #define INTERIM(test) cmocka_unit_test_setup_teardown(test, bed_setup, bed_teardown)
 	const struct CMUnitTest tests[] = {
 		INTERIM(a_call_has_its_figures_after_each_interval),
+		INTERIM(the_codec_is_that_of_the_descriptions_now),
 		INTERIM(the_interval_may_change_while_calls_go_on),
 		INTERIM(many_calls_are_spread_over_the_interval),
 		INTERIM(there_are_no_more_in_a_second_than_allowed),

@@ -409,6 +409,24 @@ static void an_older_interim_record_replaces_no_newer_one(void **state)
 	assert_int_equal(list_first(bed)->value[CP_RECORD_CALLER_PACKETS], 250);
 }
 
+/* A transfer: the end has another callee than the beginning. */
+static void a_call_whose_parties_have_changed_is_found_by_those_it_has_now(void **state)
+{
+	struct bed *bed = *state;
+	struct cp_record_list ask = { .user = "2000" };
+	uint64_t number;
+
+	put_now(bed, CP_RECORD_IS_ENDED);
+	number = put_now(bed, CP_RECORD_IS_OPEN);
+	put(bed, (struct wish){ number, 5, clock_wall_ms(), CP_RECORD_IS_ENDED, "2000" });
+	bed_close(bed);
+	bed_open(bed);
+	assert_int_equal(find(bed, ask).count, 1);
+	assert_int_equal(find(bed, ask).number[0], number);
+	assert_int_equal(find(bed, ask).state[0], CP_RECORD_IS_ENDED);
+	assert_int_equal(find(bed, (struct cp_record_list){ .user = "1000" }).count, 1);
+}
+
 static void numbers_go_on_after_a_restart(void **state)
 {
 	struct bed *bed = *state;
@@ -710,6 +728,7 @@ int main(void)
 		cmocka_unit_test(without_packets_or_a_known_codec_there_is_no_mos),
 		STORE(a_call_has_one_row_whose_end_replaces_its_beginning),
 		STORE(an_older_interim_record_replaces_no_newer_one),
+		STORE(a_call_whose_parties_have_changed_is_found_by_those_it_has_now),
 		STORE(numbers_go_on_after_a_restart),
 		STORE(a_call_that_has_no_end_is_closed_as_lost),
 		STORE(kill_9_loses_no_record),

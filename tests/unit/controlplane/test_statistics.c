@@ -334,6 +334,38 @@ static void calls_of_an_agent_are_its_own_way_in(void **state)
 	EXPECT(AGENT_B, OUT, .attempts = 1, .effective = 1, .answered = 1, .ended = 1, .rang = 1, .most = 1);
 }
 
+static void shards_are_added_up_and_the_most_at_once_is_that_of_all(void **state)
+{
+	struct counted_world *c = *state;
+	struct statistics *both = statistics_new(&c->w->f->config, 2);
+	struct shard shards[2] = { { .index = 0, .count = 2 }, { .index = 1, .count = 2 } };
+	struct leg legs[2] = { 0 };
+	struct cp_statistics out;
+	size_t agent;
+
+	for (unsigned i = 0; i < 2; i++) {
+		shards[i].shared.statistics = both;
+		legs[i].shard = &shards[i];
+		legs[i].realm = &c->w->f->realm;
+		legs[i].agent = &c->agent[0];
+		statistics_begin(&legs[i], OUT);
+	}
+	statistics_answered(&legs[1]);
+	statistics_read(both, AGENT_A, &out, &agent);
+	assert_int_equal(out.calls[OUT].now, 2);
+	statistics_end(&legs[0]);
+	statistics_end(&legs[1]);
+	statistics_end(&legs[1]);
+	statistics_read(both, AGENT_A, &out, &agent);
+	assert_int_equal(agent, 0);
+	assert_int_equal(out.calls[OUT].now, 0);
+	assert_int_equal(out.calls[OUT].most, 2);
+	assert_int_equal(out.calls[OUT].attempts, 2);
+	assert_int_equal(out.calls[OUT].answered, 1);
+	assert_int_equal(out.calls[OUT].ended, 1);
+	statistics_free(both);
+}
+
 /* --- media -------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t sum(const uint64_t classes[CP_QUALITY_CLASSES])
@@ -538,6 +570,7 @@ int main(void)
 		TEST(a_challenge_is_a_step_and_no_attempt),
 		TEST(credentials_that_are_refused_are_a_failed_attempt),
 		TEST(calls_of_an_agent_are_its_own_way_in),
+		TEST(shards_are_added_up_and_the_most_at_once_is_that_of_all),
 		TEST(quality_goes_to_the_class_whose_bound_it_does_not_exceed),
 		TEST(quality_is_what_the_record_says),
 		TEST(phones_count_at_their_realm_and_registrar_while_they_are_registered),
