@@ -26,7 +26,7 @@
 
 #include "platforms/base/span.h"
 
-enum { PROCESSES = 16, SLICES_MAX = 1000, TIMEOUT_S = 5, BEHIND_MAX_NS = 20000000 };
+enum { PROCESSES = 16, SLICES_MAX = 1000, TIMEOUT_S = 5, BEHIND_MAX_NS = 500000000 };
 
 enum { HASH = 32, KEY = 16, IV = 12, TAG = 16, HEADER = 5, FLIGHT_MAX = 16384, SHARE = 32 };
 
@@ -340,7 +340,7 @@ static bool handshake(struct client *c)
 	return good;
 }
 
-/* One of PROCESSES; what could not be made in time is not made up for in a burst. */
+/* One of PROCESSES; what could not be made in time is made up for, if it is not too much. */
 static void run(struct counts *own, unsigned number)
 {
 	const int64_t gap = SECOND * PROCESSES / options.rate;

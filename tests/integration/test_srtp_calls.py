@@ -113,6 +113,10 @@ def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
     assert stack.sbc.counters()["controlplane"]["srtp-refused"] == refused + 1
 
 
+def downgrades(stack, subject):
+    return [a for a in stack.sbc.show("alarms")["alarms"] if a["alarm"] == "srtp-downgrade" and a["subject"] == subject]
+
+
 @pytest.mark.parametrize("strip", [
     lambda body: sdp("10.0.0.100", 4000),
     lambda body: re.sub(rb"a=crypto[^\r]*\r\n", b"", body),
@@ -123,17 +127,41 @@ def test_an_offer_with_bad_keys_is_488_and_nobody_is_called(stack, body):
 ], ids=["plain", "stripped", "another tag", "another suite", "a tag not offered", "one line twice"])
 def test_an_answer_that_takes_keys_away_is_hung_up_and_nothing_is_relayed(stack, strip):
     phone, vault = stack.phone(), stack.endpoint("inside", "10.0.0.100")
-    near = stack.media("phone", phone.host)
+    near, far = stack.media("phone", phone.host), stack.media("inside", vault.host)
+    before = stack.sbc.counters()
     call = phone.call((SBC_OUT4, 5060), VAULT, sdp(near.host, near.port))
     leg = vault.answerer()
-    answer = secret(near, [Key(CM80)]).replace(b"crypto:1", b"crypto:2").replace(near.host.encode(), b"10.0.0.100")
+    far.destination = leg.invite.media()[:2]
+    answer = secret(near, [Key(CM80)]).replace(b"crypto:1", b"crypto:2").replace(near.host.encode(), vault.host.encode())
+    for _ in range(5):
+        far.send()
     leg.reply(leg.invite, 200, "OK", strip(answer))
     leg.expect("ACK")
+    for _ in range(5):
+        far.send()
     assert "SIP;cause=488" in leg.take_bye()["reason"]
     call.ack(call.expect(488))
     assert "a=crypto" not in call.invited.raw.decode()
     no_calls_left(stack)
-    assert stack.sbc.counters()["dataplane"]["media-relayed"] >= 0
+    after = stack.sbc.counters()
+    assert after["dataplane"]["media-relayed"] == before["dataplane"]["media-relayed"] and near.drain() == 0
+    assert after["controlplane"]["srtp-refused"] == before["controlplane"]["srtp-refused"] + 1
+    assert downgrades(stack, "vault")
+
+
+def test_an_offer_whose_keys_were_taken_away_is_488_and_an_alarm(stack):
+    vault, carrier = stack.endpoint("inside", "10.0.0.100"), stack.carrier()
+    call = vault.call(IN, "9123", sdp(vault.host, 30000))
+    call.ack(call.expect(488))
+    assert not carrier.pending(lambda m: m.method == "INVITE")
+    assert downgrades(stack, "vault")
+    call = vault.call(IN, "9123", secret(stack.media("inside", vault.host), [Key(CM80)]))
+    b = carrier.answerer()
+    assert protocol(b.invite) == "RTP/AVP" and not told(b.invite)
+    b.reply(b.invite, 486)
+    b.expect("ACK")
+    call.ack(call.expect(486))
+    no_calls_left(stack)
 
 
 def test_packets_that_are_tampered_with_or_plain_are_dropped_and_said(stack):

@@ -145,6 +145,46 @@ def test_a_downgrade_is_refused(stack):
     assert not s_client(stack, PUBLIC, "-tls1_2", "-fallback_scsv")[1]
 
 
+def hello_with_compression():
+    """A ClientHello of TLS 1.2 that would like DEFLATE (RFC 3749) best."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode, context.maximum_version = False, ssl.CERT_NONE, ssl.TLSVersion.TLSv1_2
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(coming, going).do_handshake()
+    body = bytearray(going.read()[9:])
+    at = 34 + 1 + body[34]
+    at += 2 + int.from_bytes(body[at:at + 2], "big")
+    assert bytes(body[at:at + 2]) == b"\1\0"
+    body[at:at + 2] = b"\2\1\0"
+    handshake = b"\1" + len(body).to_bytes(3, "big") + body
+    return b"\x16\3\1" + len(handshake).to_bytes(2, "big") + handshake
+
+
+def test_compression_is_not_taken_and_early_data_not_offered(stack):
+    connection = plain_connection(stack, PUBLIC)
+    connection.sendall(hello_with_compression())
+    answer = b""
+    while len(answer) < 9 + 35 or len(answer) < 9 + 35 + answer[43] + 3:
+        piece = connection.recv(4096)
+        assert piece, "no ServerHello"
+        answer += piece
+    connection.close()
+    assert answer[0] == 22 and answer[5] == 2 and answer[9 + 35 + answer[43] + 2] == 0
+    text, done = s_client(stack, PUBLIC, "-tls1_3", say="Q\n")
+    assert done and set(re.findall(r"Max Early Data: (\d+)", text)) <= {"0"}, text
+    assert "Early data was not sent" in text
+
+
+def test_who_leaves_out_his_intermediate_is_not_believed(stack, pki):
+    issued = pki.issue("half", dns=["half.example.test"])
+    before = counted(stack, "tls-bad-certificate")
+    s_client(stack, MUTUAL, "-tls1_2", "-cert", issued.leaf, "-key", issued.key)
+    assert counted(stack, "tls-bad-certificate") == before + 1
+    text, done = s_client(stack, MUTUAL, "-tls1_2", "-cert", issued.leaf, "-key", issued.key, "-cert_chain", pki.intermediate.certificate)
+    assert done and counted(stack, "tls-bad-certificate") == before + 1, text
+
+
 @pytest.mark.parametrize("cipher", ["AES128-SHA", "AES128-GCM-SHA256", "AES256-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384",
                                     "DHE-RSA-AES128-GCM-SHA256", "NULL-SHA256", "ECDHE-ECDSA-AES128-CCM", "AECDH-AES128-SHA", "PSK-AES128-GCM-SHA256"])
 def test_weak_ciphers_are_not_spoken(stack, cipher):
