@@ -187,8 +187,3 @@ const char *cp_guard_sign_name(unsigned sign)
 {
 	return sign < CP_GUARD_SIGN_COUNT ? signs[sign].name : "";
 }
-
-const char *cp_guard_sign_help(unsigned sign)
-{
-	return sign < CP_GUARD_SIGN_COUNT ? signs[sign].help : "";
-}

@@ -31,7 +31,6 @@ const char *cp_counter_help(enum cp_counter counter);
 
 /* Of enum cp_guard_sign; "" for none. */
 const char *cp_guard_sign_name(unsigned sign);
-const char *cp_guard_sign_help(unsigned sign);
 
 /* --- records of calls: also for who writes them --- */
 struct span;

@@ -373,12 +373,6 @@ int commits_validate(struct commits *commits, const struct commit_order *order, 
 	return begin(commits, order, true, done, arg);
 }
 
-void commits_forget(struct commits *commits, const void *arg)
-{
-	if (commits->order && commits->order->arg == arg)
-		commits->order->done = NULL;
-}
-
 /* --- life --- */
 
 const struct config_document *commits_running(const struct commits *commits)
@@ -389,12 +383,6 @@ const struct config_document *commits_running(const struct commits *commits)
 const struct config_digest *commits_digest(const struct commits *commits)
 {
 	return &commits->digest;
-}
-
-const char *commits_text(const struct commits *commits, size_t *length)
-{
-	*length = commits->length;
-	return commits->text;
 }
 
 uint64_t commits_revision(const struct commits *commits)

@@ -33,7 +33,6 @@ void commits_free(struct commits *commits);
 /* What is in force. Borrowed until the next commit. */
 const struct config_document *commits_running(const struct commits *commits);
 const struct config_digest *commits_digest(const struct commits *commits);
-const char *commits_text(const struct commits *commits, size_t *length);
 uint64_t commits_revision(const struct commits *commits); /* its number */
 
 /* A text that was a configuration once, as a document; nothing is reported. 0, -EINVAL, -ENOMEM. */
@@ -52,8 +51,6 @@ typedef void (*commit_done)(void *arg, int error, const char *text, uint64_t rev
 
 /* 0: `done` will be called, perhaps before the return. -EBUSY: another commit is under way. */
 int commits_begin(struct commits *commits, const struct commit_order *order, commit_done done, void *arg);
-/* The asker does not care any more; the commit goes on. */
-void commits_forget(struct commits *commits, const void *arg);
 /* Everything up to the file, and nothing after: would it be taken? As commits_begin. */
 int commits_validate(struct commits *commits, const struct commit_order *order, commit_done done, void *arg);
 /* What was committed to be confirmed stays. 0, -ENOENT (nothing is waiting), -errno of the database. */

@@ -309,7 +309,7 @@ def test_a_bundle_tells_of_a_daemon_that_is_away_and_what_it_logged_last(ssh):
 # Whoever adds a command says here what it is: what a monitor may give changes nothing.
 OF_MONITORS = {"subscriber list", "authorized-keys"}
 OF_OPERATORS = {"ban", "unban", "hangup", "records export", "show log", "show users", "clear counters", "clear guard", "clear registration",
-                "support bundle", "sftp"}
+                "support bundle", "sftp", "test agent", "test registration", "test route"}
 OF_ADMINS_SHOWS = {"show commands", "show candidate"}
 
 

@@ -326,29 +326,6 @@ static void a_text_of_many_pieces_is_put_together_and_one_without_end_is_not_tak
 	assert_int_equal(ask(0, CONFIG_PREPARE, &digest, sizeof(digest)), 0);
 }
 
-static void only_what_waits_for_a_restart_has_changed_or_the_settings_are_named(void **state)
-{
-	struct config *running =
-		capture_valid(BASE "media-manager { max-sessions = 8  idle-timeout = 60 }\n");
-	struct config *restart =
-		capture_valid(BASE "media-manager { max-sessions = 7  idle-timeout = 60 }\n");
-	struct config *live = capture_valid(BASE "media-manager { max-sessions = 8  idle-timeout = 7 }\n");
-	char text[512];
-	struct writer why;
-
-	(void)state;
-	writer_init(&why, text, sizeof(text));
-	assert_int_equal(config_unchanged_for(CONFIG_DATAPLANE, running, running, &why), 0);
-	assert_int_equal(config_unchanged_for(CONFIG_DATAPLANE, running, restart, &why), 0);
-	assert_int_equal(config_unchanged_for(CONFIG_MGMT, running, live, &why), 0); /* not its business */
-	assert_int_equal(why.len, 0);
-	assert_int_equal(config_unchanged_for(CONFIG_DATAPLANE, running, live, &why), -EINVAL);
-	assert_non_null(memmem(text, why.len, "media-manager.idle-timeout", 26));
-	config_free(running);
-	config_free(restart);
-	config_free(live);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -361,7 +338,6 @@ int main(void)
 		TEST(what_was_prepared_goes_with_an_order_or_with_its_connection),
 		TEST(who_begins_later_has_the_word),
 		TEST(a_text_of_many_pieces_is_put_together_and_one_without_end_is_not_taken),
-		cmocka_unit_test(only_what_waits_for_a_restart_has_changed_or_the_settings_are_named),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -253,18 +254,21 @@ static int bed_setup(void **state)
 	return 0;
 }
 
+static int bed_remove(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+	(void)status, (void)kind, (void)at;
+	return remove(path);
+}
+
 static int bed_teardown(void **state)
 {
-	char command[128];
-
 	(void)state;
 	bed_close_commits();
 	bed_stop_daemon(NEIGHBOUR_DATAPLANE);
 	bed_stop_daemon(NEIGHBOUR_CONTROLPLANE);
 	uv_run(&bed.loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&bed.loop), 0);
-	(void)snprintf(command, sizeof(command), "rm -r %s", bed.directory);
-	return system(command);
+	return nftw(bed.directory, bed_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* --- orders --- */
