@@ -289,7 +289,8 @@ static int test_agent(struct probe *probe)
 	question = agent_names_question(config, agent);
 	write_text(probe->order->report.name, sizeof(probe->order->report.name), span_from(question.host));
 	probe->order->report.source = CP_TEST_DNS_SILENT;
-	question.host = probe->order->report.name; /* the configuration may be another one when the answer comes */
+	question.host =
+		probe->order->report.name; /* the configuration may be another one when the answer comes */
 	/* No sip-interface of its realm has its transport: there is no family to ask for. */
 	if (!question.v4 && !question.v6)
 		question.v4 = question.v6 = true;
