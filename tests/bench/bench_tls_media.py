@@ -25,6 +25,7 @@ from traffic import FAR, INSIDE, NEAR, OUTSIDE
 
 BAR_US = 1000
 TLS_PORT = 5061
+PACKETS = ("ksoftirqd/", "napi/", "rcu", "irq/", "migration/")  # threads of the kernel
 LEAD = 2  # seconds until the first slice
 
 MORE = """
@@ -44,12 +45,12 @@ def certificate(s):
 
 
 def threads(s):
-    """Those of the SBC that are on the worker's core, and the kernel's there but for its workers, which do work of anybody's: if handshakes made them
-    work, others_ms would be more with handshakes than without."""
+    """Those of the SBC that are on the worker's core, and those of the kernel's that handshakes may make work there. Others (its workers, which do work of
+    anybody's, the watch on memory) are the machine's: if handshakes made them work, others_ms would be more with handshakes than without."""
     tasks = [task for process in s.processes if process.poll() is None for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()]
     ours = [task.name for task in tasks if os.sched_getaffinity(int(task.name)) == {stage.CPU}]
     kernel = s.run(None, stage.program("pgrep"), "--parent", "2", "--list-name").stdout.split("\n")
-    return ours + [line.split()[0] for line in kernel if line and not line.split()[1].startswith("kworker")]
+    return ours + [line.split()[0] for line in kernel if line and line.split()[1].startswith(PACKETS)]
 
 
 def come_first(s):
