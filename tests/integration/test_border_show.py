@@ -14,8 +14,10 @@ TO_SBC = (SBC_OUT4, 5060)
 STRANGER = "203.0.113.101"
 FLOODS = True
 
+CALLS = "now most per-second attempts effective answered ended refused asr-percent ner-percent acd-seconds post-dial-delay-seconds".split()
 KEYS = {
-    ("realms",): ("realms", "name interface trusted pools ports-used ports-total streams packets octets relayed lost wrong-source malformed policed events"),
+    ("realms",): ("realms", " ".join(["name interface trusted draining pools ports-used ports-total streams packets octets relayed lost wrong-source malformed",
+                                      "policed events registrations", *(f"{way}-{name}" for way in ("in", "out") for name in CALLS)])),
     ("flows",): ("flows", "session stream from realm kind suite source-address our-address destination-address latching latched muted quiet packets octets"
                  " lost dropped jitter-us idle-ms payload-type ssrc worker"),
     ("bans",): ("bans", "source reason packets age-seconds expires-seconds"),

@@ -188,7 +188,8 @@ def test_ports_are_found_by_the_number_of_their_mirror_and_count_what_show_inter
                 return False  # something came in between
             # snmpd's own row of that number is the mirror's.
             described = snmpd.command("walk", f"IF-MIB::ifDescr.{index}", program="snmpget", options=("-m", "IF-MIB", "-OQv")).stdout
-            assert described.strip() == row["mirror"]
+            if described.strip() != row["mirror"]:
+                return False  # it looks at the interfaces now and then
         return True
 
     until("the same counters", agree)
