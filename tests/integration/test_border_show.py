@@ -192,7 +192,7 @@ def test_json_has_these_names_and_text_is_for_people(stack, stranger):
         assert text.returncode == 0 and not text.stderr and text.stdout.split()[0].isupper(), (words, text)
     assert {"bans", "bans-max", "trusted", "trusted-max", "sources", "sources-max"} <= set(stack.sbc.show("status"))
     counters = stack.sbc.show("counters")
-    assert all(set(r) == {"name", "value", "per-second", "help"} for plane in ("dataplane", "controlplane") for r in counters[plane])
+    assert all(set(r) == {"name", "value", "since-clear", "per-second", "help"} for plane in ("dataplane", "controlplane") for r in counters[plane])
     direction = stack.sbc.directions()[0]
     assert {"events", "round-trip-us", "round-trip-max-us", "far-lost", "far-lost-percent", "far-jitter-us", "policed"} <= set(direction)
     call.hang_up()
