@@ -273,7 +273,15 @@ static bool source_may_ask(struct shard *shard, const struct sip_flow *flow)
 	       route_agent_by_flow(shard, flow) != NULL;
 }
 
-/* The dialog of a request. What is known of it on one side is worth nothing on the other: each leg is asked in its own realm. */
+/* What is known of a dialog on one side is worth nothing on the other: each leg is asked in its own realm. Where it was begun it goes on,
+ * even if that address has become another realm's meanwhile. */
+static bool is_its_side(const struct leg *leg, const struct sip_flow *flow)
+{
+	return leg->flow.listener == flow->listener ||
+	       leg->realm == listener_interface(flow->listener)->realm;
+}
+
+/* The dialog of a request. */
 static struct leg *leg_of(struct shard *shard, const struct sip_flow *flow, const struct scan *request)
 {
 	struct leg *leg = NULL;
@@ -283,7 +291,7 @@ static struct leg *leg_of(struct shard *shard, const struct sip_flow *flow, cons
 		if (!leg)
 			leg = subscription_find_leg(shard, request);
 	}
-	return leg && leg->realm == listener_interface(flow->listener)->realm ? leg : NULL;
+	return leg && is_its_side(leg, flow) ? leg : NULL;
 }
 
 /* A dialog admits its own requests, wherever they come from: a telephone's address may have changed. */

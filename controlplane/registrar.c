@@ -177,8 +177,7 @@ unsigned registrar_screen(
 		*retry_after = 1 + (unsigned)(random_u64() % 4);
 		return registrar_over_rate(shard, flow, request, 429);
 	}
-	if (!register_rate_take(limits, REGISTER_RATE_REALM,
-		    hash_bytes(&shard->shard_key, (const void *)&realm, sizeof(realm)), now_us)) {
+	if (!register_rate_take(limits, REGISTER_RATE_REALM, realm_hash(shard, realm), now_us)) {
 		*retry_after = 1 + (unsigned)(random_u64() % 8);
 		return 503;
 	}

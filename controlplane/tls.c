@@ -164,6 +164,16 @@ static void profile_reload(struct tls *tls, size_t index, struct tls_profile *ol
 	log_notice("tls", "new certificate in use", LOG_TEXT("tls-profile", name));
 }
 
+/* What is prepared has taken it over from the set in use: the new files hold there, too. */
+static void prepared_follow(struct tls *tls, const struct tls_profile *old, struct tls_profile *now)
+{
+	for (size_t i = 0; tls->next && i < tls->next->count; i++)
+		if (tls->next->profile[i] == old) {
+			tls_profile_put(tls->next->profile[i]);
+			tls->next->profile[i] = tls_profile_get(now);
+		}
+}
+
 void tls_reload(struct tls *tls, struct tls_reloaded *result)
 {
 	struct tls_snapshot *next = snapshot_new(tls->count), *old = tls->now;
@@ -173,8 +183,10 @@ void tls_reload(struct tls *tls, struct tls_reloaded *result)
 		result->refused = (unsigned)tls->count;
 		return;
 	}
-	for (size_t i = 0; i < tls->count; i++)
+	for (size_t i = 0; i < tls->count; i++) {
 		profile_reload(tls, i, old->profile[i], &next->profile[i], result);
+		prepared_follow(tls, old->profile[i], next->profile[i]);
+	}
 	pthread_mutex_lock(&tls->lock);
 	tls->now = next;
 	pthread_mutex_unlock(&tls->lock);

@@ -197,6 +197,17 @@ static void test_a_call_goes_on_when_its_realm_is_gone(void **state)
 	assert_int_equal(call_count(&w->f->shard), 0);
 }
 
+static void test_a_call_goes_on_when_its_realm_is_called_otherwise(void **state)
+{
+	struct call_world *w = *state;
+
+	establish(w, bed.invite);
+	apply(NETWORK "realm another { network-interface = out }\n"
+		      "steering-pool pool { realm = another address = 192.0.2.1 ports = 20000-20999 }\n"
+		      "sip-interface face { realm = another listen = { \"udp:192.0.2.1:5060\" } }\n");
+	goes_on_to_its_end(w, true);
+}
+
 static void test_a_call_that_rings_is_answered_though_where_it_goes_is_gone(void **state)
 {
 	struct call_world *w = *state;
@@ -386,6 +397,7 @@ int main(void)
 		LIVE_TEST(test_a_call_whose_agent_is_gone_goes_on_and_the_next_one_does_not_go_there),
 		LIVE_TEST(test_a_call_goes_on_when_its_interface_is_gone_alone),
 		LIVE_TEST(test_a_call_goes_on_when_its_realm_is_gone),
+		LIVE_TEST(test_a_call_goes_on_when_its_realm_is_called_otherwise),
 		LIVE_TEST(test_a_call_that_rings_is_answered_though_where_it_goes_is_gone),
 		LIVE_TEST(test_a_call_that_waits_for_ports_gets_them_under_the_next_configuration),
 		LIVE_TEST(test_the_rest_of_a_group_is_tried_though_the_group_is_gone),

@@ -55,6 +55,27 @@ static void test_a_realm_has_its_rate_and_its_registered_phones_do_not_need_it(v
 	take(w, &w->f->peer, "SIP/2.0 200 ");
 }
 
+/* What commits make of a realm: another object of the same name each time. */
+static void test_the_rate_of_a_realm_goes_on_under_other_configurations(void **state)
+{
+	enum { COMMITS = 8 };
+	struct call_world *w = *state;
+	struct config_realm same[COMMITS];
+
+	limit(w, (struct config_registration){ .per_realm_rate = 1 });
+	for (unsigned i = 0; i < COMMITS; i++) {
+		same[i] = w->f->realm;
+		w->f->interface.realm = w->agent.realm = &same[i];
+		for (unsigned n = 0; n < 10; n++) {
+			w->f->peer.remote.in4.sin_addr.s_addr = htonl(0xc6336400 + 10 * i + n);
+			strangers_register(w, 10 * i + n, 10 * i + n + 1);
+		}
+	}
+	fixture_pass(w->f, 100);
+	w->f->interface.realm = w->agent.realm = &w->f->realm;
+	assert_in_range(count_sent(w, "REGISTER "), 1, 2 * COMMITS);
+}
+
 /* How many different waits `count` refusals name. All of them have one. */
 static unsigned waits_told(const struct call_world *w, unsigned count)
 {
@@ -206,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_realm_has_its_rate_and_its_registered_phones_do_not_need_it),
+		TEST(test_the_rate_of_a_realm_goes_on_under_other_configurations),
 		TEST(test_who_is_put_off_is_not_put_off_until_the_same_moment_as_others),
 		TEST(test_a_source_over_its_rate_hears_nothing_where_silence_is_wanted),
 		TEST(test_when_there_is_no_room_who_has_a_place_keeps_it_and_others_come_later),

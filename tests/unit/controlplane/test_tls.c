@@ -726,6 +726,30 @@ static void test_profiles_come_stay_change_and_go(void **state)
 	tls_bed_close(&bed);
 }
 
+static void test_a_certificate_renewed_within_a_commit_is_in_use_after_it(void **state)
+{
+	struct tls_fixture *f = *state;
+	const struct tls_profile *before, *renewed;
+	struct tls_bed bed = { .f = f };
+	struct tls_reloaded result;
+
+	tls_bed_open(&bed, profile_text(&bed, "p", f->key, ""));
+	before = profile_now(&bed, "p");
+	assert_int_equal(prepare_to(&bed, bed.text), 0);
+	tls_fixture_issue(f, "sbc.example.test", false);
+	tls_reload(bed.tls, &result);
+	assert_int_equal(result.changed, 1);
+	renewed = profile_now(&bed, "p");
+	assert_ptr_not_equal(renewed, before);
+	tls_move(bed.tls, bed.move.move);
+	tls_settle(bed.tls);
+	move_end(&bed.move);
+	assert_ptr_equal(profile_now(&bed, "p"), renewed);
+	tls_reload(bed.tls, &result);
+	assert_int_equal(result.same, 1);
+	tls_bed_close(&bed);
+}
+
 static void test_a_profile_that_is_no_good_is_refused_by_its_name(void **state)
 {
 	struct tls_fixture *f = *state;
@@ -757,6 +781,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_said_arrives_and_an_end_is_an_end),
 		TEST(test_profiles_come_stay_change_and_go),
+		TEST(test_a_certificate_renewed_within_a_commit_is_in_use_after_it),
 		TEST(test_a_profile_that_is_no_good_is_refused_by_its_name),
 		TEST(test_a_connection_that_breaks_is_over_without_a_reason),
 		TEST(test_a_server_with_another_key_than_pinned_is_refused),
