@@ -195,8 +195,8 @@ static void put_name(struct sftp *s, const char *name, const struct export_facts
 	struct tm tm;
 	int n;
 
-	gmtime_r(&mtime, &tm);
-	(void)strftime(at, sizeof(at), "%Y-%m-%d %H:%M", &tm);
+	if (gmtime_r(&mtime, &tm) != NULL) /* a file may say of itself any year */
+		(void)strftime(at, sizeof(at), "%Y-%m-%d %H:%M", &tm);
 	n = snprintf(text, sizeof(text), "%s %12llu %s %s",
 		facts->kind == EXPORT_DIRECTORY ? "dr-x------" : "-r--------",
 		(unsigned long long)facts->size, at, name);

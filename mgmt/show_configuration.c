@@ -16,7 +16,8 @@ enum { WHY_MAX = 1024, REVISIONS_SHOWN = 200, BACK_MAX = 10000 };
 
 static enum config_print print_for(const struct request *request)
 {
-	return request->role >= CONFIG_ROLE_ADMIN && !request->masked ? CONFIG_PRINT_WHOLE : CONFIG_PRINT_MASKED;
+	return request->role >= CONFIG_ROLE_ADMIN && !request->masked ? CONFIG_PRINT_WHOLE
+								      : CONFIG_PRINT_MASKED;
 }
 
 static bool has_world(struct request *request)
