@@ -245,6 +245,20 @@ static struct export_file **find(struct sftp *s, struct span handle)
 	return &s->handle[name[0]];
 }
 
+static unsigned count_streams(const struct sftp *s)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < SFTP_HANDLES_MAX; i++) {
+		struct export_facts facts = { .kind = EXPORT_FILE };
+
+		if (s->handle[i] != NULL)
+			export_file_facts(s->handle[i], &facts);
+		count += facts.kind == EXPORT_STREAM;
+	}
+	return count;
+}
+
 /* --- requests --- */
 
 static int take_open(struct sftp *s, uint32_t id, struct reader *r, bool directory)
@@ -265,6 +279,8 @@ static int take_open(struct sftp *s, uint32_t id, struct reader *r, bool directo
 		error = export_look(s->tree, path, &facts);
 	if (!error && (facts.kind == EXPORT_DIRECTORY) != directory)
 		error = directory ? -ENOTDIR : -EISDIR;
+	if (!error && facts.kind == EXPORT_STREAM && count_streams(s) == SFTP_STREAMS_MAX)
+		error = -EBUSY;
 	if (!error)
 		error = export_open(s->tree, path, &file);
 	return error ? answer_error(s, id, error) : answer_handle(s, id, file);
