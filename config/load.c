@@ -102,7 +102,7 @@ static int unmasked_outline(struct config_load *load, const char *text, size_t l
 		return error;
 	for (const struct config_object *o = load->private->objects; o; o = o->next)
 		for (const struct config_setting *s = o->settings; s; s = s->next)
-			if (s->row->type == CONFIG_TYPE_SECRET && s->count &&
+			if (s->row->type == CONFIG_TYPE_SECRET && !s->refused && s->count &&
 				!strcmp(s->values[0], CONFIG_MASK))
 				config_report_at(load, true, s->line, o, s->row,
 					"is masked; the secret itself must stand there");

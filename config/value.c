@@ -4,16 +4,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config/document.h"
 #include "config/endpoint.h"
 #include "config/source.h"
 #include "config/value.h"
 
 int value_bad(const struct value *v, const char *what)
 {
+	/* What is said here is logged, and goes into bundles for support. A path is no secret. */
+	bool secret = v->row->type == CONFIG_TYPE_SECRET && strncmp(v->text, "file:", 5) != 0;
 	char allowed[512];
 
-	config_report_at(v->load, true, v->line, v->object, v->row, "\"%.64s\" %s%s; allowed: %s", v->text,
-		what ? what : "is no ", what ? "" : config_type_noun(v->row->type),
+	config_report_at(v->load, true, v->line, v->object, v->row, "\"%.64s\" %s%s; allowed: %s",
+		secret ? CONFIG_MASK : v->text, what ? what : "is no ",
+		what ? "" : config_type_noun(v->row->type),
 		config_row_allowed(v->row, allowed, sizeof(allowed)));
 	return 0;
 }

@@ -11,8 +11,16 @@
 #include "controlplane/probe.h"
 #include "platforms/base/clock.h"
 #include "platforms/base/log.h"
+#include "platforms/base/token_bucket.h"
 
-enum { TESTS_MAX = 8, TICK_MS = 200, WAIT_MS = 1000, FORGET_MS = 10000 };
+enum {
+	TESTS_MAX = 8,
+	TICK_MS = 200,
+	WAIT_MS = 1000,
+	FORGET_MS = 10000,
+	RATE = 5, /* per second, and at once: nobody is flooded by tests */
+	BURST = 30,
+};
 
 _Static_assert(sizeof(struct cp_test_report) < IPC_PACKET_MAX - 64, "a report fits into a packet");
 _Static_assert(sizeof(struct cp_test) % 8 == 0 && sizeof(struct cp_test_target) % 8 == 0 &&
@@ -35,6 +43,7 @@ struct api_tests {
 	struct shard *shard;
 	struct mailbox *mailbox;
 	uv_timer_t *timer;
+	struct token_bucket rate;
 	struct api_test *first;
 	uint64_t last_number;
 };
@@ -139,7 +148,9 @@ static int order(struct api_tests *tests, struct ipc_peer *peer, const struct ip
 		if (test->order.type == (enum cp_message)frame->type && !test->is_back &&
 			strcmp(test->order.subject, wanted->subject) == 0)
 			return -EALREADY;
-	test = count < TESTS_MAX ? calloc(1, sizeof(*test)) : NULL;
+	test = count < TESTS_MAX && token_bucket_take(&tests->rate, 1, clock_now_us())
+		       ? calloc(1, sizeof(*test))
+		       : NULL;
 	if (!test)
 		return -EBUSY;
 	test->order.type = (enum cp_message)frame->type;
@@ -207,6 +218,7 @@ struct api_tests *api_tests_new(uv_loop_t *loop, struct shard *shard)
 	if (!tests)
 		return NULL;
 	tests->shard = shard;
+	token_bucket_init(&tests->rate, RATE, BURST, clock_now_us());
 	tests->timer = calloc(1, sizeof(*tests->timer));
 	if (!tests->timer || mailbox_new(loop, tests, 2 * TESTS_MAX, &tests->mailbox)) {
 		free(tests->timer);

@@ -47,15 +47,26 @@ static void put_word(struct writer *out, struct span word)
 
 void audit_words(const struct span *words, size_t count, struct writer *out)
 {
+	struct span rest, first;
 	bool secret = false;
 
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			writer_char(out, ' ');
-		if (secret && !span_equal(words[i], SPAN("=")))
+		if (secret && !span_equal(words[i], SPAN("="))) {
 			writer_text(out, CONFIG_MASK);
-		else
-			put_word(out, words[i]);
+			continue;
+		}
+		/* "password=x" is refused, but written down as well. */
+		rest = words[i];
+		first = span_cut(&rest, '=');
+		if (i > 0 && first.n < words[i].n && names_secret(first)) {
+			put_word(out, first);
+			writer_text(out, "=" CONFIG_MASK);
+			secret = true;
+			continue;
+		}
+		put_word(out, words[i]);
 		secret = secret || (i > 0 && names_secret(words[i]));
 	}
 }

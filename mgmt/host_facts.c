@@ -184,7 +184,7 @@ int host_facts(const char *run_directory,
 	static const char *const processes[] = { "dataplane", "controlplane", "mgmt" };
 	struct facts facts = { .each = each, .arg = arg, .room = malloc(HOST_FACT_MAX) };
 	int result = facts.room != NULL ? 0 : -ENOMEM;
-	size_t length;
+	size_t length = 0;
 
 	for (size_t i = 0; result == 0 && i < sizeof(files) / sizeof(files[0]); i++)
 		result = strchr(files[i].pattern, '*') != NULL

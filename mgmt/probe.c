@@ -154,8 +154,7 @@ static void fail(struct request *request, int status)
 		request_fail(request, MGMT_EXIT_FAILED,
 			"it is being tested by somebody else: ask again in a moment");
 	else if (status == -EBUSY)
-		request_fail(
-			request, MGMT_EXIT_FAILED, "too many tests are under way: ask again in a moment");
+		request_fail(request, MGMT_EXIT_FAILED, "too many tests at once: ask again in a moment");
 	else
 		request_fail_neighbour(request, NEIGHBOUR_CONTROLPLANE, status);
 }

@@ -52,7 +52,7 @@ static void print_help(FILE *out)
 	      "  --json           one JSON document instead of text\n"
 	      "  --width COLUMNS  cut tables to this width; 0: never (default: the terminal's)\n"
 	      "  --ssh            serve the user whom the SSH server has let in\n"
-	      "  --captures DIRECTORY  what SFTP shows as /captures\n"
+	      "  --captures DIRECTORY  with --ssh: what SFTP shows as /captures\n"
 	      "  --version        print the version and exit\n"
 	      "  --help           print this and exit\n"
 	      "\nexit status: 0 done, 1 failed, 2 wrong use or invalid configuration\n",

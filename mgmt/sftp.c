@@ -195,8 +195,8 @@ static void put_name(struct sftp *s, const char *name, const struct export_facts
 	struct tm tm;
 	int n;
 
-	gmtime_r(&mtime, &tm);
-	(void)strftime(at, sizeof(at), "%Y-%m-%d %H:%M", &tm);
+	if (gmtime_r(&mtime, &tm) != NULL) /* a file may say of itself any year */
+		(void)strftime(at, sizeof(at), "%Y-%m-%d %H:%M", &tm);
 	n = snprintf(text, sizeof(text), "%s %12llu %s %s",
 		facts->kind == EXPORT_DIRECTORY ? "dr-x------" : "-r--------",
 		(unsigned long long)facts->size, at, name);
@@ -245,6 +245,20 @@ static struct export_file **find(struct sftp *s, struct span handle)
 	return &s->handle[name[0]];
 }
 
+static unsigned count_streams(const struct sftp *s)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < SFTP_HANDLES_MAX; i++) {
+		struct export_facts facts = { .kind = EXPORT_FILE };
+
+		if (s->handle[i] != NULL)
+			export_file_facts(s->handle[i], &facts);
+		count += facts.kind == EXPORT_STREAM;
+	}
+	return count;
+}
+
 /* --- requests --- */
 
 static int take_open(struct sftp *s, uint32_t id, struct reader *r, bool directory)
@@ -265,6 +279,8 @@ static int take_open(struct sftp *s, uint32_t id, struct reader *r, bool directo
 		error = export_look(s->tree, path, &facts);
 	if (!error && (facts.kind == EXPORT_DIRECTORY) != directory)
 		error = directory ? -ENOTDIR : -EISDIR;
+	if (!error && facts.kind == EXPORT_STREAM && count_streams(s) == SFTP_STREAMS_MAX)
+		error = -EBUSY;
 	if (!error)
 		error = export_open(s->tree, path, &file);
 	return error ? answer_error(s, id, error) : answer_handle(s, id, file);

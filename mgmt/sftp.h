@@ -12,6 +12,7 @@ enum {
 	SFTP_PACKET_MAX = 65536, /* octets of a request; the longest has a path */
 	SFTP_READ_MAX = 262144, /* octets of one answer's data */
 	SFTP_HANDLES_MAX = 16,
+	SFTP_STREAMS_MAX = 4, /* of them: each is a process, and one of the daemon's connections */
 };
 
 struct sftp;

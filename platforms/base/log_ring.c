@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 
 #define RING_MAGIC UINT64_C(0x31474f4c594c4153) /* "SALYLOG1" */
 #define CLAIMED    (UINT64_C(1) << 63)
+#define TAKEN_MAX  (UINT64_C(1) << 62) /* no process gets so far */
 
 struct slot {
 	_Atomic uint64_t number; /* 0: empty; CLAIMED: being written */
@@ -42,6 +44,12 @@ _Static_assert(sizeof(struct head) == sizeof(struct slot), "the head takes one p
 
 /* Written by log_ring_open before threads start. */
 static struct ring *ring;
+
+static bool is_head(const struct head *head)
+{
+	return head->magic == RING_MAGIC && head->slots == LOG_RING_LINES &&
+	       head->slot_size == sizeof(struct slot);
+}
 
 /* --- writing --- */
 
@@ -100,16 +108,15 @@ int log_ring_open(const char *path, uid_t uid, gid_t gid)
 
 	if (error)
 		return error;
-	if (mapped->head.magic != RING_MAGIC || mapped->head.slots != LOG_RING_LINES ||
-		mapped->head.slot_size != sizeof(struct slot)) {
+	if (!is_head(&mapped->head) || atomic_load(&mapped->head.taken) >= TAKEN_MAX) {
 		memset(mapped, 0, sizeof(*mapped));
 		mapped->head.slots = LOG_RING_LINES;
 		mapped->head.slot_size = sizeof(struct slot);
 		mapped->head.magic = RING_MAGIC;
 	}
-	/* Whoever was writing when he died writes no more. */
+	/* Whoever was writing when he died writes no more; a number that has not been given out would keep every later line away. */
 	for (size_t i = 0; i < LOG_RING_LINES; i++)
-		if ((atomic_load(&mapped->slot[i].number) & CLAIMED) != 0)
+		if (atomic_load(&mapped->slot[i].number) > atomic_load(&mapped->head.taken))
 			atomic_store(&mapped->slot[i].number, 0);
 	ring = mapped;
 	return 0;
@@ -152,17 +159,22 @@ static void take_text(struct log_ring_line *line, const struct slot *slot)
 	line->text[n] = '\0';
 }
 
-/* False: there is no whole line in it. */
-static bool take_slot(const struct slot *slot, struct log_ring_line *line)
+/* A file that its writer makes shorter meanwhile ends a read; it would end a process that had it mapped. */
+static bool read_at(int fd, size_t offset, void *out, size_t length)
 {
+	return pread(fd, out, length, (off_t)offset) == (ssize_t)length;
+}
+
+/* False: there is no whole line in it. */
+static bool take_slot(int fd, size_t i, struct log_ring_line *line)
+{
+	const size_t at = offsetof(struct ring, slot) + i * sizeof(struct slot);
+	uint64_t behind;
 	struct slot copy;
 
-	line->number = atomic_load(&slot->number);
-	if (line->number == 0 || (line->number & CLAIMED) != 0)
-		return false;
-	memcpy(&copy, slot, sizeof(copy));
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load(&slot->number) != line->number)
+	if (!read_at(fd, at, &line->number, sizeof(line->number)) || line->number == 0 ||
+		(line->number & CLAIMED) != 0 || !read_at(fd, at, &copy, sizeof(copy)) ||
+		!read_at(fd, at, &behind, sizeof(behind)) || behind != line->number)
 		return false;
 	line->wall_ms = copy.wall_ms;
 	line->level = copy.level <= LOG_LEVEL_DEBUG ? (enum log_level)copy.level : LOG_LEVEL_DEBUG;
@@ -177,7 +189,7 @@ static int compare(const void *a, const void *b)
 	return one->number < other->number ? -1 : one->number > other->number;
 }
 
-static int read_ring(const struct ring *from, struct log_ring_line **out, size_t *count)
+static int read_ring(int fd, struct log_ring_line **out, size_t *count)
 {
 	struct log_ring_line *lines = malloc(LOG_RING_LINES * sizeof(*lines));
 	size_t n = 0;
@@ -185,38 +197,38 @@ static int read_ring(const struct ring *from, struct log_ring_line **out, size_t
 	if (lines == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < LOG_RING_LINES; i++)
-		n += take_slot(&from->slot[i], &lines[n]);
+		n += take_slot(fd, i, &lines[n]);
 	qsort(lines, n, sizeof(*lines), compare);
 	*out = lines;
 	*count = n;
 	return 0;
 }
 
+/* 0, -EBADMSG or -errno. */
+static int judge(int fd)
+{
+	struct head head;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(struct ring) ||
+		!read_at(fd, 0, &head, sizeof(head)) || !is_head(&head))
+		return -EBADMSG;
+	return 0;
+}
+
 int log_ring_read(const char *path, struct log_ring_line **out, size_t *count)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), error = 0;
-	struct ring *from = MAP_FAILED;
-	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), error;
 
 	*out = NULL;
 	*count = 0;
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0)
-		error = -errno;
-	else if (!S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(struct ring))
-		error = -EBADMSG;
+	error = judge(fd);
 	if (!error)
-		from = mmap(NULL, sizeof(struct ring), PROT_READ, MAP_SHARED, fd, 0);
-	if (!error && from == MAP_FAILED)
-		error = -errno;
+		error = read_ring(fd, out, count);
 	close(fd);
-	if (error)
-		return error;
-	error = from->head.magic == RING_MAGIC && from->head.slots == LOG_RING_LINES &&
-				from->head.slot_size == sizeof(struct slot)
-			? read_ring(from, out, count)
-			: -EBADMSG;
-	munmap(from, sizeof(struct ring));
 	return error;
 }

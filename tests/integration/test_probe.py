@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`test agent` and `test registration`: what they say of peers that answer, are silent, refuse, are somebody else, or have no address."""
 
+import concurrent.futures
 import contextlib
 import json
 import subprocess
@@ -191,3 +192,11 @@ def test_a_route_names_policy_and_agents_without_a_call(stack):
     assert code == 1 and "no such realm" in error
     assert stack.sbc.command("test", "route", "access", "1", "to", "2").returncode == 2
     assert not stack.sbc.show("calls")["calls"]
+
+
+def test_who_may_order_tests_floods_nobody_with_them(stack):
+    # One subject: it is never the number of tests under way that is too large.
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        said = {result.stderr.strip() for result in pool.map(lambda _: stack.sbc.command("test", "agent", "nobody"), range(150))}
+    assert any("no such session-agent" in line for line in said)
+    assert any("too many tests at once" in line for line in said)

@@ -220,6 +220,56 @@ static void hostile_contents_do_no_harm(void **state)
 	free(lines);
 }
 
+static void put_number(off_t at, uint64_t number)
+{
+	int fd = open(path, O_WRONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, &number, sizeof(number), at), sizeof(number));
+	close(fd);
+}
+
+/* A slot whose number nobody has given out, or a count at its end, would keep every later line away. */
+static void a_damaged_number_does_not_keep_lines_away(void **state)
+{
+	const off_t taken_at = 16, slot = 1024, next_number = 3;
+	size_t count;
+
+	(void)state;
+	free(lines_of(two_lines, &count));
+	put_number(slot * (1 + next_number), UINT64_C(1) << 61);
+	free(lines_of(two_lines, &count));
+	assert_int_equal(count, 4);
+	put_number(taken_at, UINT64_MAX);
+	free(lines_of(two_lines, &count));
+	assert_int_equal(count, 2);
+}
+
+/* Whoever has written the file may make it shorter while somebody reads it: that ends the reading, not the reader. */
+static void a_file_that_shrinks_does_not_end_its_reader(void **state)
+{
+	enum { TIMES = 200 };
+	struct log_ring_line *lines;
+	size_t count;
+	struct stat st;
+	pid_t writer;
+
+	(void)state;
+	free(lines_of(two_lines, &count));
+	assert_int_equal(stat(path, &st), 0);
+	writer = fork();
+	for (int go_on = writer == 0; go_on;)
+		go_on = truncate(path, 0) == 0 && truncate(path, st.st_size) == 0 && getppid() != 1;
+	if (writer == 0)
+		_exit(0);
+	for (size_t i = 0; i < TIMES; i++) {
+		(void)log_ring_read(path, &lines, &count);
+		free(lines);
+	}
+	kill(writer, SIGKILL);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +282,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_link_is_replaced_and_what_it_leads_to_is_not_touched, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_contents_do_no_harm, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_number_does_not_keep_lines_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_shrinks_does_not_end_its_reader, setup, teardown),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);

@@ -119,6 +119,16 @@ static void secrets_are_masked_and_a_mask_is_no_secret(void **state)
 	config_document_free(document);
 }
 
+/* What is refused has no values to be looked at. */
+static void a_secret_that_is_set_twice_is_refused(void **state)
+{
+	(void)state;
+	assert_null(read_text("session-agent a { realm = r username = u password = x password = \"a b\" }"));
+	assert_non_null(strstr(said.text, "is set twice"));
+	assert_null(read_text("session-agent a { realm = r password = x passwor = y }"));
+	assert_null(read_text("user u { role = admin password-hash = x password-hash }"));
+}
+
 static void what_is_set_is_there_and_what_is_refused_changes_nothing(void **state)
 {
 	struct config_document *document = read_text("");
@@ -329,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_printed_reads_as_the_same),
 		cmocka_unit_test(secrets_are_masked_and_a_mask_is_no_secret),
+		cmocka_unit_test(a_secret_that_is_set_twice_is_refused),
 		cmocka_unit_test(what_is_set_is_there_and_what_is_refused_changes_nothing),
 		cmocka_unit_test(what_is_deleted_is_gone),
 		cmocka_unit_test(every_difference_is_told_and_no_other),

@@ -376,6 +376,10 @@ static const struct mistake mistakes[] = {
 		BASE "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"} }\n"
 		"session-agent a { realm = r address = \"udp:10.0.0.5\" username = u password = \"file:secret\" }\n",
 		"E: f:4: session-agent a.password: \"file:secret\" is no absolute path; allowed: text, file:/PATH\n" },
+	{ "a secret that is too long, without saying it",
+		BASE "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"} }\n"
+		"session-agent a { realm = r address = \"udp:10.0.0.5\" username = u password = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\" }\n",
+		"E: f:4: session-agent a.password: \"********\" is too long; allowed: text, file:/PATH\n" },
 	{ "an agent twice in a group",
 		BASE "sip-interface s { realm = r listen = {\"udp:192.0.2.1\"} }\n"
 		"session-agent a { realm = r address = \"udp:10.0.0.5\" }\n"

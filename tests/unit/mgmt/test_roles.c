@@ -213,11 +213,14 @@ static void what_is_written_down_has_no_secrets_and_nothing_for_a_terminal(void 
 	const struct span set[] = { SPAN("set"), SPAN("user"), SPAN("a"), SPAN("password-hash"), SPAN("="),
 		SPAN("$6$x") };
 	const struct span inside[] = { SPAN("set"), SPAN("password"), SPAN("x y"), SPAN("z") };
+	const struct span glued[] = { SPAN("set"), SPAN("session-agent"), SPAN("a=b"), SPAN("password=x"),
+		SPAN("z") };
 	const struct span hostile[] = { SPAN("show"), SPAN("\033[2J\n\x9b"), SPAN("a b"), SPAN("") };
 
 	(void)state;
 	assert_string_equal(audited(set, 6), "set user a password-hash = ********");
 	assert_string_equal(audited(inside, 4), "set password ******** ********");
+	assert_string_equal(audited(glued, 5), "set session-agent a=b password=******** ********");
 	assert_string_equal(audited(hostile, 4), "show ?[2J?? \"a b\" \"\"");
 }
 

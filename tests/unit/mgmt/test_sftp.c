@@ -205,13 +205,21 @@ static void a_stream_whose_writer_failed_does_not_end_as_if_it_were_whole(void *
 
 static void handles_are_those_given_out_and_not_closed(void **state)
 {
-	uint8_t handle[SFTP_HANDLES_MAX][8], other[8] = { 0xff, 0xff, 0xff, 0xff };
+	uint8_t handle[SFTP_STREAMS_MAX][8], other[8] = { 0xff, 0xff, 0xff, 0xff };
 	struct packet p;
 
 	(void)state;
-	for (size_t i = 0; i < SFTP_HANDLES_MAX; i++)
+	for (size_t i = 0; i < SFTP_STREAMS_MAX; i++)
 		open_file("/records/2026-11-20.csv", handle[i]);
 	p = open_packet("/records/2026-11-20.csv", 1);
+	assert_int_equal(status_of(&p), FAILURE); /* more processes than one session gets */
+	p = request(11);
+	add_text(&p, "/", 1);
+	for (size_t i = SFTP_STREAMS_MAX; i < SFTP_HANDLES_MAX; i++) {
+		uint32_t length;
+
+		assert_int_equal(give(&p, &length), HANDLE);
+	}
 	assert_int_equal(status_of(&p), FAILURE); /* there are no more */
 	p = request(4);
 	add_text(&p, handle[3], 8);
