@@ -57,12 +57,16 @@ static void test_a_dialog_is_reached_from_its_own_realm_only(void **state)
 {
 	struct call_world *w = *state;
 	struct config_realm elsewhere = w->f->realm;
+	struct leg *leg;
 
 	establish(w, invite);
+	leg = &the_call(w)->leg[LEG_CALLER];
 	w->f->interface.realm = &elsewhere;
+	leg->flow.listener++; /* not by the address by which it was begun */
 	caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
 	take(w, &w->f->peer, "SIP/2.0 481 ");
 	assert_false(was_sent(w, &w->f->other, "BYE "));
+	leg->flow.listener--;
 	w->f->interface.realm = &w->f->realm;
 }
 
