@@ -263,6 +263,8 @@ size_t snmp_rows_alarms(const struct metrics_snapshot *snapshot, const struct cp
 			.number = (uint32_t)alarm->number,
 		};
 		snprintf(row->kind, sizeof(row->kind), "%s", watch_alarm_name(alarm->kind));
+		/* They are logged as texts, and another process has written them. */
+		row->a.subject[sizeof(row->a.subject) - 1] = row->a.text[sizeof(row->a.text) - 1] = '\0';
 		count++;
 	}
 	return count;

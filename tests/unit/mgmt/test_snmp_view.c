@@ -281,6 +281,18 @@ static void counters_are_those_of_the_lists(void **state)
 	snmp_view_free(view);
 }
 
+static void texts_of_an_alarm_end_whoever_wrote_them(void **state)
+{
+	struct snmp_alarm_row row;
+
+	(void)state;
+	memset(theirs[0].subject, 'x', sizeof(theirs[0].subject));
+	memset(theirs[0].text, 'y', sizeof(theirs[0].text));
+	assert_int_equal(snmp_rows_alarms(&snapshot, NULL, 0, &row, 1), 1);
+	assert_int_equal(strnlen(row.a.subject, sizeof(row.a.subject)), sizeof(row.a.subject) - 1);
+	assert_int_equal(strnlen(row.a.text, sizeof(row.a.text)), sizeof(row.a.text) - 1);
+}
+
 static void alarms_of_both_processes_are_apart_and_printable(void **state)
 {
 	struct snmp_view *view = make();
@@ -365,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup(calls_are_asked_for_when_they_are_reached, setup),
 		cmocka_unit_test_setup(shares_are_of_what_there_was, setup),
 		cmocka_unit_test_setup(counters_are_those_of_the_lists, setup),
+		cmocka_unit_test_setup(texts_of_an_alarm_end_whoever_wrote_them, setup),
 		cmocka_unit_test_setup(alarms_of_both_processes_are_apart_and_printable, setup),
 		cmocka_unit_test_setup(what_is_away_has_no_rows, setup),
 		cmocka_unit_test_setup(text_is_cut_between_its_signs, setup),
