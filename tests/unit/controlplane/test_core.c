@@ -2,6 +2,8 @@
 /* Who is let in, what is kept of those who are not, and what still works when it is full. */
 #include "tests/unit/controlplane/call_fixture.h"
 
+#include "controlplane/transport_internal.h"
+
 static char invite[FIXTURE_TEXT_MAX];
 
 static int setup(void **state)
@@ -56,14 +58,22 @@ static void test_a_call_can_be_hung_up_when_there_is_no_room_for_transactions(vo
 static void test_a_dialog_is_reached_from_its_own_realm_only(void **state)
 {
 	struct call_world *w = *state;
-	struct config_realm elsewhere = w->f->realm;
+	static struct config_sip_interface interface;
+	static struct config_realm elsewhere;
+	static struct listener listener;
+	struct listener *own = w->f->peer.listener;
 
+	elsewhere = w->f->realm;
+	interface = w->f->interface;
+	interface.realm = &elsewhere;
+	listener = *own;
+	listener.interface = &interface;
 	establish(w, invite);
-	w->f->interface.realm = &elsewhere;
+	w->f->peer.listener = &listener;
 	caller_sends(w, "BYE", 2, w->caller_tag, "", NO_SDP);
 	take(w, &w->f->peer, "SIP/2.0 481 ");
 	assert_false(was_sent(w, &w->f->other, "BYE "));
-	w->f->interface.realm = &w->f->realm;
+	w->f->peer.listener = own;
 }
 
 static void invite_with_via(struct call_world *w, const char *parameters)
