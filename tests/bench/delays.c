@@ -30,6 +30,7 @@
 
 #include "dataplane/checksum.h"
 #include "platforms/base/span.h"
+#include "tests/bench/slice_clock.h"
 
 enum {
 	FLOWS_MAX = 1000,
@@ -49,8 +50,7 @@ enum {
 	THREADS_MAX = 1000,
 };
 
-static const int64_t SECOND = 1000000000, TICK = 100000, GAP = 150000, LATE = 1000000, EDGE = 300000000,
-		     NEAR_ENTRY = 100000;
+static const int64_t TICK = 100000, GAP = 150000, LATE = 1000000, EDGE = 300000000, NEAR_ENTRY = 100000;
 
 struct flow {
 	int fd;
@@ -91,22 +91,6 @@ static void die(const char *what, int error)
 {
 	fprintf(stderr, "delays: %s%s%s\n", what, error ? ": " : "", error ? strerror(error) : "");
 	exit(1);
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void sleep_until(int64_t when)
-{
-	struct timespec t = { .tv_sec = when / SECOND, .tv_nsec = when % SECOND };
-
-	while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL) != 0)
-		;
 }
 
 /* --- the machine ---------------------------------------------------------------------------------------------------------- */

@@ -25,12 +25,11 @@
 #include <unistd.h>
 
 #include "platforms/base/span.h"
+#include "tests/bench/slice_clock.h"
 
 enum { PROCESSES = 16, SLICES_MAX = 1000, TIMEOUT_S = 5, BEHIND_MAX_NS = 500000000 };
 
 enum { HASH = 32, KEY = 16, IV = 12, TAG = 16, HEADER = 5, FLIGHT_MAX = 16384, SHARE = 32 };
-
-static const int64_t SECOND = 1000000000;
 
 static struct counts {
 	unsigned done[SLICES_MAX], failed;
@@ -46,22 +45,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "handshakes: %s\n", what);
 	exit(1);
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void sleep_until(int64_t when)
-{
-	struct timespec t = { .tv_sec = when / SECOND, .tv_nsec = when % SECOND };
-
-	while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL) != 0)
-		;
 }
 
 /* --- RFC 5869, RFC 8446 section 7.1 --------------------------------------------------------------------------------------- */

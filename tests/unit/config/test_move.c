@@ -13,6 +13,7 @@
 
 #include "config/document.h"
 #include "config/move.h"
+#include "tests/unit/config/capture.h"
 
 #define HEAD                                                                               \
 	"network-interface out { port = \"xdp:eth0\" addresses = { \"192.0.2.1/24\" } }\n" \
@@ -27,27 +28,11 @@
 #define AGENT(name, more) \
 	"session-agent " name " { realm = b address = \"udp:198.51.100.9:5060\" " more " }\n"
 
-static void note(void *arg, bool is_error, const char *line)
-{
-	(void)arg;
-	if (is_error)
-		fail_msg("%s", line);
-}
-
-static struct config *load(const char *text)
-{
-	const struct config_reporter reporter = { note, NULL };
-	struct config *config = NULL;
-
-	assert_int_equal(config_load_text("test", text, strlen(text), false, &reporter, &config), 0);
-	return config;
-}
-
 static struct config_snapshots *begin(const char *text)
 {
 	struct config_snapshots *snapshots;
 
-	assert_int_equal(config_snapshots_new(load(text), &snapshots), 0);
+	assert_int_equal(config_snapshots_new(capture_valid(text), &snapshots), 0);
 	return snapshots;
 }
 
@@ -63,8 +48,8 @@ static void test_a_pointer_goes_to_the_object_of_the_same_name_wherever_it_stand
 {
 	struct config_snapshots *snapshots =
 		begin(HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("one", "") AGENT("two", ""));
-	struct config *next = load(HEAD REALM_B REALM_A POOLS FACE_B FACE_A AGENT("two", "max-sessions = 7")
-			AGENT("three", "") AGENT("one", ""));
+	struct config *next = capture_valid(HEAD REALM_B REALM_A POOLS FACE_B FACE_A AGENT(
+		"two", "max-sessions = 7") AGENT("three", "") AGENT("one", ""));
 	const struct config *first = config_snapshots_running(snapshots);
 	const struct config_session_agent *two = agent(first, "two");
 	const struct config_realm *a = config_find_realm(first, "a"), *none = NULL;
@@ -105,7 +90,7 @@ static void test_what_is_gone_stays_as_long_as_somebody_has_it(void **state)
 	const struct config_session_agent *one = agent(config_snapshots_running(snapshots), "one"),
 					  *was = one;
 	struct config_move *move;
-	struct config *next = load(HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("two", ""));
+	struct config *next = capture_valid(HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("two", ""));
 
 	(void)state;
 	assert_int_equal(config_move_new(snapshots, next, &move), 0);
@@ -118,7 +103,7 @@ static void test_what_is_gone_stays_as_long_as_somebody_has_it(void **state)
 	assert_int_equal(config_snapshots_kept(snapshots), 1);
 	assert_string_equal(one->name, "one");
 	/* There is one of that name again: it is the same one. */
-	next = load(
+	next = capture_valid(
 		HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("two", "") AGENT("one", "max-sessions = 3"));
 	assert_int_equal(config_move_new(snapshots, next, &move), 0);
 	assert_true(config_move_session_agent(move, &one));
@@ -133,7 +118,7 @@ static void test_an_interface_that_is_gone_alone_is_in_the_realm_as_it_is_now(vo
 	struct config_snapshots *snapshots = begin(HEAD REALM_A REALM_B POOLS FACE_A FACE_B);
 	const struct config_sip_interface *face = &config_snapshots_running(snapshots)->sip_interfaces[0];
 	struct config_move *move;
-	struct config *next = load(HEAD REALM_A REALM_B POOLS FACE_B);
+	struct config *next = capture_valid(HEAD REALM_A REALM_B POOLS FACE_B);
 
 	(void)state;
 	assert_int_equal(config_move_new(snapshots, next, &move), 0);
@@ -142,7 +127,7 @@ static void test_an_interface_that_is_gone_alone_is_in_the_realm_as_it_is_now(vo
 	assert_ptr_equal(face->realm, config_find_realm(next, "a"));
 	assert_ptr_equal(face->ip_profile, next->sip_interfaces[0].ip_profile);
 	/* And in the next one, too: then the realm goes. */
-	next = load(HEAD REALM_B
+	next = capture_valid(HEAD REALM_B
 		"steering-pool pb { realm = b address = 198.51.100.1 ports = 20000-20999 }\n" FACE_B);
 	assert_int_equal(config_move_new(snapshots, next, &move), 0);
 	assert_false(config_move_sip_interface(move, &face));
@@ -150,7 +135,7 @@ static void test_an_interface_that_is_gone_alone_is_in_the_realm_as_it_is_now(vo
 	assert_string_equal(face->realm->name, "a");
 	assert_int_equal(config_snapshots_kept(snapshots), 2); /* that of the interface, that of its realm */
 	/* Nobody has it any more. */
-	next = load(HEAD REALM_B
+	next = capture_valid(HEAD REALM_B
 		"steering-pool pb { realm = b address = 198.51.100.1 ports = 20000-20999 }\n" FACE_B);
 	assert_int_equal(config_move_new(snapshots, next, &move), 0);
 	config_move_finish(move, next);
@@ -171,14 +156,14 @@ static void test_older_configurations_are_bounded_and_those_not_in_use_give_way(
 		held[i] = &config_snapshots_running(snapshots)->session_agents[0];
 		snprintf(
 			text, sizeof(text), HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("x%u", ""), i + 1);
-		next = load(text);
+		next = capture_valid(text);
 		assert_int_equal(config_move_new(snapshots, next, &move), 0);
 		for (unsigned k = 0; k <= i; k++)
 			config_move_session_agent(move, &held[k]);
 		config_move_finish(move, next);
 	}
 	assert_int_equal(config_snapshots_kept(snapshots), CONFIG_SNAPSHOTS_MAX);
-	next = load(HEAD REALM_A REALM_B POOLS FACE_A FACE_B);
+	next = capture_valid(HEAD REALM_A REALM_B POOLS FACE_A FACE_B);
 	assert_int_equal(config_move_new(snapshots, next, &move), -EBUSY);
 	/* All but one have ended: a look at who is left makes room. */
 	assert_int_equal(config_move_new(snapshots, config_snapshots_running(snapshots), &move), 0);
@@ -197,7 +182,7 @@ static void test_a_move_that_is_not_made_changes_nothing(void **state)
 {
 	struct config_snapshots *snapshots = begin(HEAD REALM_A REALM_B POOLS FACE_A FACE_B);
 	const struct config *first = config_snapshots_running(snapshots);
-	struct config *next = load(HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("one", ""));
+	struct config *next = capture_valid(HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("one", ""));
 	struct config_move *move;
 
 	(void)state;
@@ -227,7 +212,7 @@ static void test_policies_are_found_by_name_whatever_their_priority(void **state
 	assert_string_equal(p->name, "p");
 	snprintf(end, sizeof(end), policies, 2, 1);
 	snprintf(text, sizeof(text), "%s%s", HEAD REALM_A REALM_B POOLS FACE_A FACE_B AGENT("one", ""), end);
-	next = load(text);
+	next = capture_valid(text);
 	assert_int_equal(config_move_new(snapshots, next, &move), 0);
 	assert_true(config_move_local_policy(move, &p));
 	assert_ptr_equal(p, &next->local_policies[1]);
@@ -238,7 +223,8 @@ static void test_policies_are_found_by_name_whatever_their_priority(void **state
 
 static struct config_document *document(const char *text)
 {
-	const struct config_reporter reporter = { note, NULL };
+	struct capture said = { 0 };
+	const struct config_reporter reporter = { capture_report, &said };
 	struct config_document *made;
 
 	assert_int_equal(config_document_read("test", text, strlen(text), &reporter, &made), 0);

@@ -7,6 +7,7 @@
 #include "controlplane/reconfigure.h"
 #include "controlplane/subscription.h"
 #include "controlplane/transport_internal.h"
+#include "tests/unit/config/capture.h"
 
 #define NETWORK "network-interface out { port = \"xdp:eth0\" addresses = { \"192.0.2.1/24\" } }\n"
 #define REALM   "realm test { network-interface = out }\n"
@@ -31,25 +32,9 @@ static struct {
 	char invite[FIXTURE_TEXT_MAX];
 } bed;
 
-static void note(void *arg, bool is_error, const char *line)
-{
-	(void)arg;
-	if (is_error)
-		fail_msg("%s", line);
-}
-
-static struct config *load(const char *text)
-{
-	const struct config_reporter reporter = { note, NULL };
-	struct config *config = NULL;
-
-	assert_int_equal(config_load_text("test", text, strlen(text), false, &reporter, &config), 0);
-	return config;
-}
-
 static int setup(void **state)
 {
-	struct config *config = load(WHOLE);
+	struct config *config = capture_valid(WHOLE);
 
 	bed.w = world_new();
 	bed.shards[0] = &bed.w->f->shard;
@@ -84,7 +69,7 @@ static int teardown(void **state)
 
 static void apply(const char *text)
 {
-	struct config *next = load(text);
+	struct config *next = capture_valid(text);
 	char reason[1024] = "";
 	struct writer why;
 	int error;
@@ -381,7 +366,7 @@ static void test_what_cannot_be_kept_any_more_is_refused_and_there_is_room_when_
 	}
 	/* What ended keeps its transactions for a while. */
 	assert_true(config_snapshots_kept(bed.snapshots) <= 1);
-	next = load(WHOLE);
+	next = capture_valid(WHOLE);
 	writer_init(&why, reason, sizeof(reason));
 	assert_int_equal(reconfigure_phases.prepare(bed.reconfigure, next, &why), 0);
 	reconfigure_phases.abort(bed.reconfigure);
